@@ -1,0 +1,131 @@
+"""Every error Backstop raises on purpose: it names the object and the next step.
+
+``retryable`` says whether time alone may heal it; shells (operators, CLI) decide by it whether to try
+again. ``exit_code`` is what ``python -m backstop`` ends with (documented in docs/cli.md).
+"""
+
+from __future__ import annotations
+
+
+class BackstopError(Exception):
+    """Base of all expected failures.
+
+    :param message: what happened, naming the object it happened to.
+    :param hint: the next step for whoever reads it.
+    """
+
+    retryable = False
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message} — {self.hint}" if self.hint else self.message
+
+
+class ConfigurationError(BackstopError):
+    """targets.yaml, credentials or arguments are wrong."""
+
+    exit_code = 2
+
+
+class NotFoundError(BackstopError):
+    """A named backup, target or object does not exist."""
+
+    exit_code = 3
+
+
+class IntegrityError(BackstopError):
+    """Stored bytes are not what was written: damaged, cut, swapped, or signed by nobody we trust."""
+
+    exit_code = 4
+
+
+class VerificationError(BackstopError):
+    """A restored copy differs from the fingerprint taken in the backup's own snapshot."""
+
+    exit_code = 4
+
+
+class StorageError(BackstopError):
+    """A repository refused an operation for a reason that time will not heal."""
+
+
+class StorageUnavailableError(StorageError):
+    """A repository did not answer, or answered that it is busy, until patience ran out."""
+
+    retryable = True
+    exit_code = 5
+
+
+class ObjectMissingError(StorageError, NotFoundError):
+    """No object under that key."""
+
+    exit_code = 3
+
+
+class ObjectConflictError(StorageError):
+    """Another object with other content already has this name; it is never overwritten."""
+
+
+class StorageFullError(StorageError):
+    """No space left where the repository or the spool lives."""
+
+
+class KeyUnavailableError(BackstopError):
+    """The key ring is missing, unreadable, or holds no key that opens the object."""
+
+
+class LeaseHeldError(BackstopError):
+    """Someone else is writing this kind of backup of this target now."""
+
+    retryable = True
+    exit_code = 5
+
+
+class LeaseLostError(BackstopError):
+    """Our lease expired or was taken over; nothing may be published under it any more."""
+
+    retryable = True
+    exit_code = 5
+
+
+class SourceError(BackstopError):
+    """The protected PostgreSQL server cannot be backed up as it is."""
+
+
+class SourceBusyError(SourceError):
+    """A session of the application had to wait for us, so the backup yielded; try again later."""
+
+    retryable = True
+    exit_code = 5
+
+
+class SourceUnavailableError(SourceError):
+    """The protected PostgreSQL server did not answer."""
+
+    retryable = True
+    exit_code = 5
+
+
+class ToolError(BackstopError):
+    """A PostgreSQL tool is missing, too old, was killed, or exited non-zero."""
+
+
+class ScratchError(BackstopError):
+    """The scratch server could not be set up, isolated or removed."""
+
+
+class RestoreError(BackstopError):
+    """A restore stopped before anything live was touched."""
+
+
+class SwapBlockedError(RestoreError):
+    """Something in the live database forbids renaming it; each reason is named."""
+
+
+class CommandError(BackstopError):
+    """A command of the target (stop, start, probe) failed or ran out of time."""

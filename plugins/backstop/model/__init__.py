@@ -1,0 +1,1 @@
+"""Pure domain values and decisions: no I/O, no clock, no randomness."""

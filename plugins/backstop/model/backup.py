@@ -1,0 +1,249 @@
+"""What a backup is: its label, its stored objects and the manifest that publishes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from enum import Enum
+from typing import Any
+
+from backstop.errors import IntegrityError
+from backstop.model.canonical import format_time, parse_time
+
+FORMAT_VERSION = 1
+
+_LABEL = re.compile(r"(?P<stamp>\d{8}T\d{6}Z)-(?P<kind>dump|full|incr|tree)")
+
+
+class BackupKind(str, Enum):
+    """How the backup was taken; also the last part of its label."""
+
+    DUMP = "dump"
+    FULL = "full"
+    INCREMENTAL = "incr"
+    TREE = "tree"
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class BackupLabel:
+    """``20261123T010000Z-dump``: the second the backup started (UTC) and its kind.
+
+    Labels name backups; they never order them (that is ``finished_at``, see docs/format.md).
+    """
+
+    text: str
+
+    def __post_init__(self) -> None:
+        if not _LABEL.fullmatch(self.text):
+            raise ValueError(
+                f"{self.text!r} is not a backup label; expected e.g. 20261123T010000Z-dump"
+            )
+
+    @classmethod
+    def at(cls, started_at: datetime, kind: BackupKind) -> BackupLabel:
+        """The label of a backup of this kind that starts now."""
+        stamp = started_at.astimezone(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
+        return cls(f"{stamp}-{kind.value}")
+
+    @property
+    def kind(self) -> BackupKind:
+        return BackupKind(self.text.rsplit("-", 1)[1])
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class StoredObject:
+    """One ciphertext object of a backup.
+
+    :param key: full key in the repository, ``<target>/data/database/<label>/<attempt>/t/7``.
+    :param layout: ``file`` (the plaintext is one file called ``name``) or ``tar`` (several small files).
+    :param name: for ``file``, the file name inside the dump directory, such as ``toc.dat``.
+    """
+
+    key: str
+    layout: str
+    name: str
+    plain_bytes: int
+    stored_bytes: int
+    plain_sha256: str
+    stored_sha256: str
+    version_id: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "key": self.key,
+            "layout": self.layout,
+            "name": self.name,
+            "plain_bytes": self.plain_bytes,
+            "plain_sha256": self.plain_sha256,
+            "stored_bytes": self.stored_bytes,
+            "stored_sha256": self.stored_sha256,
+            "version_id": self.version_id,
+        }
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> StoredObject:
+        return cls(**{name: raw[name] for name in cls.__dataclass_fields__})
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Ed25519 over the canonical JSON of everything but itself.
+
+    :param key: the signing key's id (first 16 hex digits of the SHA-256 of its raw public key).
+    :param value: the signature, lower-case hexadecimal.
+    """
+
+    key: str
+    value: str
+
+    def to_dict(self) -> dict[str, str]:
+        return {"ed25519": self.value, "key": self.key}
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Everything a reader needs to know about one backup in one repository.
+
+    Its appearance publishes the backup. All times are aware; sizes are in bytes. Equal in every
+    repository but for ``repository_id`` and the objects' ``version_id``.
+    """
+
+    label: BackupLabel
+    target: str
+    repository_id: str
+    attempt: str
+    epoch: int
+    started_at: datetime
+    finished_at: datetime
+    system_id: str
+    timeline: int | None
+    server_version: int
+    """As ``SHOW server_version_num``: 180004 is 18.4."""
+    database: str
+    tools: Mapping[str, str]
+    keys: tuple[str, ...]
+    objects: tuple[StoredObject, ...]
+    parent: BackupLabel | None = None
+    start_lsn: str | None = None
+    end_lsn: str | None = None
+    refers_to: tuple[BackupLabel, ...] = ()
+    summary: Mapping[str, int | float | str] = field(default_factory=dict)
+    """Figures for people: tables, rows, snapshot_seconds. Never names of tables, never secrets."""
+    not_included: tuple[str, ...] = ()
+    """What the backup role was not allowed to read, in words."""
+    signature: Signature | None = None
+
+    @property
+    def kind(self) -> BackupKind:
+        return self.label.kind
+
+    @property
+    def plain_bytes(self) -> int:
+        return sum(stored.plain_bytes for stored in self.objects)
+
+    @property
+    def stored_bytes(self) -> int:
+        return sum(stored.stored_bytes for stored in self.objects)
+
+    @property
+    def server_major(self) -> int:
+        return self.server_version // 10000
+
+    def object_named(self, name: str) -> StoredObject:
+        """The ``file`` object of that name.
+
+        :raises IntegrityError: when the manifest lists none.
+        """
+        for stored in self.objects:
+            if stored.layout == "file" and stored.name == name:
+                return stored
+        raise IntegrityError(
+            f"manifest {self.label} of {self.target} lists no object {name!r}",
+            hint="this backup cannot be restored; choose another",
+        )
+
+    def signed_part(self) -> dict[str, Any]:
+        """What the signature covers."""
+        return {
+            "attempt": self.attempt,
+            "database": self.database,
+            "end_lsn": self.end_lsn,
+            "epoch": self.epoch,
+            "finished_at": format_time(self.finished_at),
+            "format": FORMAT_VERSION,
+            "keys": list(self.keys),
+            "kind": self.kind.value,
+            "label": self.label.text,
+            "not_included": list(self.not_included),
+            "objects": [stored.to_dict() for stored in self.objects],
+            "parent": self.parent.text if self.parent else None,
+            "refers_to": [label.text for label in self.refers_to],
+            "repository_id": self.repository_id,
+            "server_version": self.server_version,
+            "start_lsn": self.start_lsn,
+            "started_at": format_time(self.started_at),
+            "summary": dict(self.summary),
+            "system_id": self.system_id,
+            "target": self.target,
+            "timeline": self.timeline,
+            "tools": dict(self.tools),
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        document = self.signed_part()
+        document["signature"] = self.signature.to_dict() if self.signature else None
+        return document
+
+    def with_signature(self, signature: Signature) -> Manifest:
+        return replace(self, signature=signature)
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Manifest:
+        """Read a manifest's JSON document.
+
+        :raises IntegrityError: when a field is missing, malformed, or the format is newer than ours.
+        """
+        version = raw.get("format")
+        if version != FORMAT_VERSION:
+            raise IntegrityError(
+                f"manifest {raw.get('label')!r} has format {version!r}; this program reads {FORMAT_VERSION}",
+                hint="use the Backstop release that wrote it, or a newer one",
+            )
+        try:
+            return cls(
+                label=BackupLabel(raw["label"]),
+                target=raw["target"],
+                repository_id=raw["repository_id"],
+                attempt=raw["attempt"],
+                epoch=raw["epoch"],
+                started_at=parse_time(raw["started_at"]),
+                finished_at=parse_time(raw["finished_at"]),
+                system_id=raw["system_id"],
+                timeline=raw["timeline"],
+                server_version=raw["server_version"],
+                database=raw["database"],
+                tools=raw["tools"],
+                keys=tuple(raw["keys"]),
+                objects=tuple(StoredObject.from_dict(stored) for stored in raw["objects"]),
+                parent=BackupLabel(raw["parent"]) if raw["parent"] else None,
+                start_lsn=raw["start_lsn"],
+                end_lsn=raw["end_lsn"],
+                refers_to=tuple(BackupLabel(text) for text in raw["refers_to"]),
+                summary=raw["summary"],
+                not_included=tuple(raw["not_included"]),
+                signature=_signature(raw["signature"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise IntegrityError(
+                f"manifest {raw.get('label')!r} is malformed: {error}",
+                hint="compare it with the copy in the other repository",
+            ) from error
+
+
+def _signature(raw: Mapping[str, str] | None) -> Signature | None:
+    return Signature(key=raw["key"], value=raw["ed25519"]) if raw else None

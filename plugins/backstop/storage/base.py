@@ -1,0 +1,84 @@
+"""The contract of every storage. One test (tests/storage/test_contract.py) runs against all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """One object as the storage knows it. ``version_id`` is None where the storage keeps no versions."""
+
+    key: str
+    size_bytes: int
+    modified_at: datetime
+    version_id: str | None = None
+
+
+class Storage(Protocol):
+    """A flat space of keys (``/``-separated, no ``.``, ``..``, empty or leading parts) to byte strings.
+
+    Objects appear whole or not at all, and are never rewritten. Transient faults (503, 409, cut or
+    stalled connections) are retried inside, with bounded patience, before
+    :class:`~backstop.errors.StorageUnavailableError` is raised. Thread-safe.
+    """
+
+    @property
+    def location(self) -> str:
+        """For people and the inventory: ``/var/backups/…`` or ``s3://bucket/prefix``; no secret."""
+        ...
+
+    def put_once(self, key: str, data: bytes) -> ObjectInfo:
+        """Create a small object (< 5 MiB) unless the key exists; durable when it returns.
+
+        The same bytes already there is success, also when our own earlier acknowledgement was lost.
+
+        :raises ObjectConflictError: other bytes have this key.
+        """
+        ...
+
+    def upload(self, key: str, source: Path) -> ObjectInfo:
+        """Store the file as a payload object under a key nobody else uses; durable when it returns.
+
+        Large files go in parts; a failed upload leaves nothing visible and nothing billed (aborted).
+        ``source`` is not modified and may be removed afterwards. A storage on the same file system may
+        hard-link, so a caller never writes to ``source`` again.
+
+        :raises StorageFullError: no space; :raises StorageUnavailableError: patience ran out.
+        """
+        ...
+
+    def read(self, key: str, *, max_bytes: int = 64 * 1024 * 1024, version_id: str | None = None) -> bytes:
+        """The whole small object.
+
+        :raises ObjectMissingError: no such object; :raises StorageError: larger than ``max_bytes``.
+        """
+        ...
+
+    def open(self, key: str, *, version_id: str | None = None) -> AbstractContextManager[BinaryIO]:
+        """A forward-only stream of the object; a connection cut in the middle is resumed by range.
+
+        Ends early only by raising: a short read is :class:`StorageUnavailableError`, never end-of-file.
+        """
+        ...
+
+    def stat(self, key: str) -> ObjectInfo | None:
+        """What is stored under exactly this key, or None."""
+        ...
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """All current objects whose key starts with ``prefix``, in key order, paged as needed."""
+        ...
+
+    def delete(self, key: str, *, version_id: str | None = None) -> None:
+        """Remove the object (that version, where there are versions). Absent is success."""
+        ...
+
+    def check(self) -> None:
+        """Reachable with these credentials? Cheap; raises the error a backup would meet."""
+        ...
