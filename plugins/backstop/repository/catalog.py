@@ -1,0 +1,229 @@
+"""What backups a repository holds: manifests and proofs, published once, read only when signed."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from backstop.errors import IntegrityError, NotFoundError, ObjectConflictError, ObjectMissingError
+from backstop.model.backup import FORMAT_VERSION, BackupLabel, Manifest
+from backstop.model.canonical import canonical_json, sha256_hex
+from backstop.model.proof import Proof
+
+if TYPE_CHECKING:
+    from backstop.crypto.signing import Signer, TrustedSigners
+    from backstop.storage.base import Storage
+
+REPOSITORY_KEY = "repository.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A manifest as it lies in one repository."""
+
+    manifest: Manifest
+    sha256: str
+    """Of the bytes that were read: what a proof binds to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All backups of a target in one repository.
+
+    :param unreadable: one error per manifest that is damaged or signed by nobody we trust; they are no
+        backups, and must be shown, never skipped.
+    """
+
+    backups: tuple[Published, ...]
+    unreadable: tuple[IntegrityError, ...]
+
+
+class Catalog:
+    """Manifests and proofs of one target in one storage."""
+
+    def __init__(self, storage: Storage, target: str, *, trust: TrustedSigners) -> None:
+        self._storage = storage
+        self._target = target
+        self._trust = trust
+        self._repository_id: str | None = None
+
+    @property
+    def target(self) -> str:
+        return self._target
+
+    def repository_id(self, *, create: bool = False) -> str:
+        """The id in ``repository.json``; with ``create``, an empty place is made a repository first.
+
+        :raises NotFoundError: nothing there that says it is a repository.
+        :raises IntegrityError: written by a newer Backstop, or not JSON.
+        """
+        if self._repository_id is None:
+            self._repository_id = self._read_repository_id(create=create)
+        return self._repository_id
+
+    def _read_repository_id(self, *, create: bool) -> str:
+        try:
+            raw = self._storage.read(REPOSITORY_KEY)
+        except ObjectMissingError:
+            if not create:
+                raise NotFoundError(
+                    f"{self._storage.location} is not a Backstop repository: no {REPOSITORY_KEY}",
+                    hint="check its path, bucket and prefix in targets.yaml; the first backup creates it",
+                ) from None
+            document = {"format": FORMAT_VERSION, "id": secrets.token_hex(8)}
+            try:
+                self._storage.put_once(REPOSITORY_KEY, canonical_json(document))
+            except ObjectConflictError:
+                pass  # another first backup was quicker; its id is read below
+            raw = self._storage.read(REPOSITORY_KEY)
+        document = _json(raw, f"{self._storage.location}/{REPOSITORY_KEY}")
+        if document.get("format") != FORMAT_VERSION or not isinstance(document.get("id"), str):
+            raise IntegrityError(
+                f"{self._storage.location} has repository format {document.get('format')!r}; "
+                f"this program knows {FORMAT_VERSION}",
+                hint="use the Backstop release that wrote it, or a newer one",
+            )
+        return str(document["id"])
+
+    def _manifest_key(self, label: BackupLabel) -> str:
+        return f"{self._target}/meta/manifests/{label}.json"
+
+    def publish(self, manifest: Manifest, *, signer: Signer, ensure_held: Callable[[], None]) -> Published:
+        """Make a backup exist. Its payload must be durable already.
+
+        :param ensure_held: raises when our lease is not the newest any more.
+        :raises ObjectConflictError: another backup has this label.
+        """
+        signed = signer.sign(manifest)
+        body = canonical_json(signed.to_dict())
+        # The lease is checked last before the manifest: a holder that slept through its own expiry
+        # must not publish beside its successor.
+        ensure_held()
+        self._storage.put_once(self._manifest_key(manifest.label), body)
+        return Published(signed, sha256_hex(body))
+
+    def backup(self, label: BackupLabel) -> Published:
+        """One backup, its signature checked.
+
+        :raises NotFoundError: no such backup here; :raises IntegrityError: damaged or untrusted.
+        """
+        key = self._manifest_key(label)
+        try:
+            body = self._storage.read(key)
+        except ObjectMissingError:
+            raise NotFoundError(
+                f"no backup {label} of {self._target} in {self._storage.location}",
+                hint=f"see `python -m backstop list --target {self._target}`",
+            ) from None
+        document = _json(body, f"{self._storage.location}/{key}")
+        manifest = Manifest.from_dict(document)
+        if manifest.label != label or manifest.target != self._target:
+            raise IntegrityError(
+                f"{self._storage.location}/{key} is the manifest of {manifest.label} of {manifest.target}",
+                hint="somebody moved manifests; restore from the other repository",
+            )
+        if manifest.repository_id != self.repository_id():
+            raise IntegrityError(
+                f"{self._storage.location}/{key} was published in repository {manifest.repository_id}, "
+                f"and this is {self.repository_id()}",
+                hint="objects were copied by hand; restore from the repository that it names",
+            )
+        self._trust.verify(manifest, role="manifest")
+        return Published(manifest, sha256_hex(body))
+
+    def backups(self) -> Listing:
+        """Every backup here, oldest first by ``finished_at``; damaged manifests apart."""
+        prefix = f"{self._target}/meta/manifests/"
+        found: list[Published] = []
+        unreadable: list[IntegrityError] = []
+        for info in self._storage.list(prefix):
+            name = info.key[len(prefix) :]
+            try:
+                found.append(self.backup(_label(name, self._storage.location)))
+            except IntegrityError as error:
+                unreadable.append(error)
+        found.sort(key=lambda published: published.manifest.finished_at)
+        return Listing(tuple(found), tuple(unreadable))
+
+    def record_proof(self, proof: Proof, *, signer: Signer) -> Proof:
+        """Store a proof, signed by the verifier's key."""
+        signed = signer.sign(proof)
+        stamp = proof.finished_at.strftime("%Y%m%dT%H%M%S%fZ")
+        key = f"{self._target}/meta/proofs/{proof.label}/{stamp}-{proof.repository_id}.json"
+        self._storage.put_once(key, canonical_json(signed.to_dict()))
+        return signed
+
+    def proofs(self, published: Published) -> tuple[Proof, ...]:
+        """Trusted proofs of exactly this manifest in this repository, oldest first.
+
+        :raises IntegrityError: a proof is damaged, or signed by nobody we trust.
+        """
+        prefix = f"{self._target}/meta/proofs/{published.manifest.label}/"
+        proofs = []
+        for info in self._storage.list(prefix):
+            proof = Proof.from_dict(_json(self._storage.read(info.key), info.key))
+            self._trust.verify(proof, role="proof")
+            if (
+                proof.label == published.manifest.label
+                and proof.target == self._target
+                and proof.repository_id == published.manifest.repository_id
+                and proof.manifest_sha256 == published.sha256
+            ):
+                proofs.append(proof)
+        return tuple(sorted(proofs, key=lambda proof: proof.finished_at))
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A place where a target's backups live: its name in targets.yaml, its bytes, its catalogue."""
+
+    name: str
+    storage: Storage = field(repr=False)
+    catalog: Catalog = field(repr=False)
+
+    @property
+    def location(self) -> str:
+        return self.storage.location
+
+
+def is_proven(proofs: tuple[Proof, ...]) -> bool:
+    """Whether the newest verification matched: a later failed one takes an earlier proof away."""
+    return bool(proofs) and proofs[-1].matched
+
+
+def in_repository(manifest: Manifest, *, repository_id: str, version_ids: dict[str, str | None]) -> Manifest:
+    """The same backup as it lies in one repository.
+
+    :param version_ids: object key to version id there.
+    """
+    return replace(
+        manifest,
+        repository_id=repository_id,
+        objects=tuple(replace(stored, version_id=version_ids[stored.key]) for stored in manifest.objects),
+    )
+
+
+def _json(body: bytes, key: str) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except ValueError as error:
+        raise IntegrityError(
+            f"{key} is not JSON ({len(body)} bytes)",
+            hint="it was damaged; use the copy in the other repository",
+        ) from error
+    if not isinstance(document, dict):
+        raise IntegrityError(f"{key} is not a JSON object", hint="use the copy in the other repository")
+    return document
+
+
+def _label(name: str, location: str) -> BackupLabel:
+    try:
+        return BackupLabel(name.removesuffix(".json"))
+    except ValueError as error:
+        raise IntegrityError(
+            f"{location} has a manifest with the odd name {name!r}",
+            hint="nothing Backstop wrote; remove it by hand",
+        ) from error
