@@ -1,0 +1,99 @@
+"""What is staged reaches every repository, and a bad repository harms no other."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from backstop.commands.replicate import Replication
+from backstop.errors import StorageUnavailableError
+from backstop.repository.catalog import Repository
+from backstop.storage.memory import MemoryStorage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from backstop.storage.base import ObjectInfo
+
+
+class DeafStorage(MemoryStorage):
+    """Answers nothing until it is told to give up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.give_up = threading.Event()
+
+    def upload(self, key: str, source: Path) -> ObjectInfo:
+        self.give_up.wait(20)
+        raise StorageUnavailableError("deaf storage did not answer")
+
+
+def repository(name: str, storage: MemoryStorage) -> Repository:
+    return Repository(name=name, storage=storage, catalog=None)  # type: ignore[arg-type]
+
+
+def stage(folder: Path, name: str, content: bytes) -> Path:
+    path = folder / name
+    path.write_bytes(content)
+    return path
+
+
+def test_every_object_reaches_every_repository_and_staging_is_empty_afterwards(tmp_path: Path):
+    local, remote = MemoryStorage(), MemoryStorage()
+    with Replication([repository("local", local), repository("s3", remote)], max_staged_bytes=10**6) as lanes:
+        for number in range(20):
+            lanes.add(f"calibrify/data/x/{number}", stage(tmp_path, str(number), b"%d" % number))
+        failed = lanes.finish()
+
+    assert failed == {}
+    for storage in (local, remote):
+        assert {info.key: storage.read(info.key) for info in storage.list("")} == {
+            f"calibrify/data/x/{number}": b"%d" % number for number in range(20)
+        }
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_repository_that_fails_is_named_and_the_other_gets_everything(tmp_path: Path):
+    local, remote = MemoryStorage(), DeafStorage()
+    remote.give_up.set()
+    with Replication([repository("local", local), repository("s3", remote)], max_staged_bytes=10**6) as lanes:
+        for number in range(5):
+            lanes.add(f"k/{number}", stage(tmp_path, str(number), b"data"))
+        failed = lanes.finish()
+
+    assert list(failed) == ["s3"]
+    assert len(list(local.list(""))) == 5
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_deaf_repository_is_left_behind_before_staging_outgrows_its_bound(tmp_path: Path):
+    local, remote = MemoryStorage(), DeafStorage()
+    with Replication([repository("local", local), repository("s3", remote)], max_staged_bytes=2500) as lanes:
+        for number in range(10):
+            lanes.add(f"k/{number}", stage(tmp_path, str(number), b"x" * 1000))
+        failed = lanes.finish()
+        remote.give_up.set()
+
+    assert "behind" in str(failed["s3"])
+    assert len(list(local.list(""))) == 10
+
+
+def test_when_every_repository_has_failed_the_first_error_comes_out(tmp_path: Path):
+    remote = DeafStorage()
+    remote.give_up.set()
+    with Replication([repository("s3", remote)], max_staged_bytes=10**6) as lanes:
+        lanes.add("k/1", stage(tmp_path, "1", b"data"))
+
+        with pytest.raises(StorageUnavailableError, match="deaf"):
+            lanes.finish()
+
+
+def test_a_discarded_attempt_leaves_nothing_behind(tmp_path: Path):
+    local = MemoryStorage()
+    with Replication([repository("local", local)], max_staged_bytes=10**6) as lanes:
+        lanes.add("k/1", stage(tmp_path, "1", b"data"))
+        lanes.finish()
+        lanes.discard()
+
+    assert list(local.list("")) == []

@@ -1,0 +1,49 @@
+"""Staging is private, removed at the end, and swept after a killed run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from typing import TYPE_CHECKING
+
+import pytest
+from backstop.commands.staging import staging_directory, sweep_staging
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_the_folder_is_private_and_gone_even_after_a_failure(tmp_path: Path):
+    with pytest.raises(RuntimeError), staging_directory(tmp_path / "staging", "run") as folder:
+        assert folder.stat().st_mode & 0o777 == 0o700
+        (folder / "file").write_bytes(b"x")
+        raise RuntimeError("boom")
+
+    assert not folder.exists()
+
+
+def test_what_a_killed_run_left_is_swept_and_a_running_one_is_not(tmp_path: Path):
+    program = textwrap.dedent(
+        f"""
+        import sys, time, pathlib
+        from backstop.commands.staging import staging_directory
+        with staging_directory(pathlib.Path({str(tmp_path)!r}), "killed") as folder:
+            (folder / "rows").write_bytes(b"x")
+            print("ready", flush=True)
+            time.sleep(60)
+        """
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    child = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, env=environment)
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"ready\n"
+
+    assert sweep_staging(tmp_path) == []
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    assert [folder.name for folder in sweep_staging(tmp_path)] == ["killed"]
+    assert list(tmp_path.iterdir()) == []
