@@ -1,0 +1,35 @@
+"""targets.yaml: what is protected, where backups go, which keys are used (docs/targets.md)."""
+
+from __future__ import annotations
+
+from backstop.targets.load import find_mistakes, load_targets, targets_path
+from backstop.targets.models import (
+    Application,
+    Configuration,
+    Database,
+    KeysConfig,
+    KmsKeys,
+    LocalKeys,
+    PosixRepository,
+    RepositoryConfig,
+    S3Repository,
+    Target,
+    VerifyQuery,
+)
+
+__all__ = [
+    "Application",
+    "Configuration",
+    "Database",
+    "KeysConfig",
+    "KmsKeys",
+    "LocalKeys",
+    "PosixRepository",
+    "RepositoryConfig",
+    "S3Repository",
+    "Target",
+    "VerifyQuery",
+    "find_mistakes",
+    "load_targets",
+    "targets_path",
+]

@@ -1,0 +1,138 @@
+"""Finds every mistake of a targets.yaml text at once, each with its position."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from backstop.targets.document import Document, read_document
+from backstop.targets.mistakes import Mistake, Path, Position, did_you_mean, dotted
+from backstop.targets.models import Configuration, Section
+from backstop.targets.references import reference_mistakes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_SECRET_KEY = re.compile(
+    r"(?i)pas*(wor?d|wd|phrase)?|pwd|.*(^|_)(secret|token|password|passwd|passphrase)(_.*)?|"
+    r"(aws_)?(access|private|api|encryption)_key(_.*)?|credentials?|login|user(name)?"
+)
+
+_EXPECTED = {
+    "model_type": "expected a mapping",
+    "model_attributes_type": "expected a mapping",
+    "dict_type": "expected a mapping",
+    "list_type": "expected a list",
+    "string_type": "expected text",
+    "string_too_short": "expected some text",
+    "too_short": "expected at least one item",
+    "bool_type": "expected true or false",
+    "bool_parsing": "expected true or false",
+    "int_type": "expected a whole number",
+    "int_parsing": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "path_type": "expected an absolute path",
+}
+
+
+def check_text(text: str) -> tuple[Configuration | None, list[Mistake]]:
+    """The configuration, or None and every mistake in the order of the file."""
+    document = read_document(text)
+    if document.value is None:
+        empty = Mistake(Position(1, 1), "", "the file is empty; docs/targets.md shows what goes into it")
+        return None, document.mistakes or [empty]
+    sections: dict[int, type[Section]] = {}
+    configuration = None
+    mistakes = [*document.mistakes, *reference_mistakes(document)]
+    try:
+        configuration = Configuration.model_validate(document.value, context=sections)
+    except ValidationError as error:
+        mistakes += [_mistake(document, sections, detail) for detail in error.errors(include_url=False)]
+    return (None if mistakes else configuration), sorted(set(mistakes))
+
+
+def _mistake(document: Document, sections: Mapping[int, type[Section]], detail: Any) -> Mistake:
+    kind, found = detail["type"], detail["input"]
+    path = tuple(_own_path(document.value, detail["loc"], keep_last=kind in ("missing", "extra_forbidden")))
+    if kind == "missing":
+        return Mistake(document.position_of_key(path[:-1]), dotted(path), "is missing")
+    if kind == "extra_forbidden":
+        return Mistake(document.position_of_key(path), dotted(path), _unknown_key(document, sections, path))
+    if detail["loc"][-1:] == ("[key]",):
+        return Mistake(document.position_of_key(path), dotted(path), detail["ctx"]["error"].args[0])
+    if kind in ("union_tag_not_found", "union_tag_invalid"):
+        return _wrong_choice(document, path, detail)
+    return Mistake(
+        document.position_of_value(path), dotted(path), f"{_expected(detail)}, found {shown(found)}"
+    )
+
+
+def _own_path(value: Any, loc: tuple[str | int, ...], *, keep_last: bool) -> Iterator[str | int]:
+    """pydantic's location without what it adds of its own: names of union members, ``[key]``."""
+    for index, part in enumerate(loc):
+        is_last = index == len(loc) - 1
+        if (isinstance(value, dict) and part in value) or (isinstance(value, list) and isinstance(part, int)):
+            value = value[part]  # type: ignore[index]
+            yield part
+        elif is_last and keep_last:
+            yield part
+
+
+def _unknown_key(document: Document, sections: Mapping[int, type[Section]], path: Path) -> str:
+    key = str(path[-1])
+    if _SECRET_KEY.fullmatch(key):
+        return (
+            "secrets and logins do not belong in this file; put them into the connection and name its conn_id"
+        )
+    parent: Any = document.value
+    for part in path[:-1]:
+        parent = parent[part]
+    section = sections.get(id(parent))
+    return f"unknown key{did_you_mean(key, section.model_fields if section else ())}"
+
+
+def _wrong_choice(document: Document, path: Path, detail: Any) -> Mistake:
+    """A section whose form depends on one of its keys (``type``, ``storage``)."""
+    selector = detail["ctx"]["discriminator"].strip("'")
+    place = (*path, selector)
+    if detail["type"] == "union_tag_not_found":
+        choices = {"type": "posix or s3", "storage": "local or aws-kms"}.get(
+            selector, "one of the known forms"
+        )
+        return Mistake(document.position_of_key(path), dotted(place), f"is missing; expected {choices}")
+    known = re.findall(r"'([^']+)'", detail["ctx"]["expected_tags"])
+    found = str(detail["ctx"]["tag"])
+    what = f"expected {' or '.join(known)}, found {shown(found)}{did_you_mean(found, known)}"
+    return Mistake(document.position_of_value(place), dotted(place), what.split("; known:")[0])
+
+
+def _expected(detail: Any) -> str:
+    kind = detail["type"]
+    if kind == "value_error":
+        return str(detail["ctx"]["error"])
+    if kind == "literal_error":
+        return f"expected {detail['ctx']['expected']}"
+    if kind.startswith("date_"):
+        return "expected a day such as 2026-11-01"
+    message: str = _EXPECTED.get(kind) or detail["msg"].replace("Input should be", "expected", 1)
+    return message
+
+
+def shown(found: Any) -> str:
+    """What stands in the file, short, and never with the credentials of a URL."""
+    if isinstance(found, dict):
+        return "a mapping"
+    if isinstance(found, list):
+        return "a list"
+    if found is None:
+        return "nothing"
+    if isinstance(found, bool):
+        return str(found).lower()
+    text = str(found)
+    if re.search(r"://[^/]*@|(?i:password)", text):
+        return "something with credentials in it"
+    return (
+        repr(text if len(text) <= 60 else f"{text[:57]}...") if not isinstance(found, int | float) else text
+    )

@@ -1,0 +1,359 @@
+"""What targets.yaml may say: one class a section, one attribute a key, same names.
+
+The text under an attribute is what docs/targets.schema.json shows in editors (targets/schema.py reads it).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PlainValidator,
+    PrivateAttr,
+    Tag,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
+
+from backstop.targets.durations import DURATION_PATTERN, parse_duration
+
+_SCALAR_SCHEMA: dict[str, Any] = {"type": ["boolean", "number", "string", "null"]}
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,39}$"
+"""Names become S3 prefixes, directories and DAG ids."""
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute() or ".." in path.parts:
+        raise ValueError("expected an absolute path without '..'")
+    return path
+
+
+def _below_root(path: Path) -> Path:
+    if path == Path("/"):
+        raise ValueError("expected a directory of its own")
+    return path
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(NAME_PATTERN[1:-1], text):
+        raise ValueError(
+            "expected a name of at most 40 lower-case letters, digits, '_' and '-', beginning with a letter "
+            "or digit"
+        )
+    return text
+
+
+def _endpoint(url: str) -> str:
+    if re.match(r"https?://[^/]*@", url):
+        raise ValueError("expected a URL without user name or password; credentials belong in the connection")
+    if not re.fullmatch(r"https?://[A-Za-z0-9._\[\]:-]+/?", url):
+        raise ValueError("expected a URL such as https://s3.example.com:8333")
+    return url.rstrip("/")
+
+
+def _bucket(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", text) or ".." in text:
+        raise ValueError("expected an S3 bucket name (3 to 63 of a-z, 0-9, '.', '-')")
+    return text
+
+
+def _prefix(text: str) -> str:
+    parts = text.split("/")
+    if text and any(part in ("", ".", "..") for part in parts):
+        raise ValueError("expected a key prefix such as backups/lab, without '/' at its ends")
+    return text
+
+
+def _key_arn(text: str) -> str:
+    if not re.fullmatch(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+", text):
+        raise ValueError(
+            "expected the ARN of a key, arn:aws:kms:<region>:<12 digits>:key/<id> "
+            "(an alias cannot be used to decrypt)"
+        )
+    return text
+
+
+def _schedule(text: str) -> str:
+    from croniter import croniter
+
+    presets = ("@hourly", "@daily", "@weekly", "@monthly")
+    if text not in presets and (len(text.split()) != 5 or not croniter.is_valid(text)):
+        raise ValueError(f"expected five cron fields such as '0 1 * * *', or {', '.join(presets)}")
+    return text
+
+
+def _conn_id(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,200}", text):
+        raise ValueError("expected the id of a connection: letters, digits, '_', '.', '-'")
+    return text
+
+
+def _answer(raw: Any) -> Any:
+    def is_scalar(value: Any) -> bool:
+        return value is None or isinstance(value, bool | int | float | str)
+
+    rows = raw if isinstance(raw, list) else []
+    if is_scalar(raw) or (
+        isinstance(raw, list) and all(isinstance(row, list) and all(map(is_scalar, row)) for row in rows)
+    ):
+        return raw
+    raise ValueError("expected one value, or a list of rows such as [[1, 'a'], [2, 'b']]")
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["30d", "1h30m"]}),
+]
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": NAME_PATTERN})]
+ConnId = Annotated[str, AfterValidator(_conn_id)]
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+Text = Annotated[str, Field(min_length=1)]
+Argv = Annotated[list[Text], Field(min_length=1)]
+Scalar = bool | int | float | str | None
+Answer = Annotated[
+    Scalar | list[list[Scalar]],
+    PlainValidator(_answer),
+    WithJsonSchema(
+        {"anyOf": [_SCALAR_SCHEMA, {"type": "array", "items": {"type": "array", "items": _SCALAR_SCHEMA}}]}
+    ),
+]
+
+
+class Section(BaseModel):
+    """A mapping of targets.yaml: unknown keys are mistakes, values do not change after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _remember_section(cls, raw: Any, info: ValidationInfo) -> Any:
+        # An "unknown key" is reported with the known ones, which only the section knows.
+        if info.context is not None and isinstance(raw, dict):
+            info.context[id(raw)] = cls
+        return raw
+
+
+class EscrowCopied(Section):
+    """A copy of the key ring is kept where a fire here cannot reach it."""
+
+    copied_to: Text
+    """Where the copy is, for whoever needs it: 'safe 3, HQ'. Never the key itself."""
+    on: date
+    """The day the copy was made, 2026-11-01."""
+
+
+class EscrowWaived(Section):
+    """The risk of losing every backup with this machine has been accepted in writing."""
+
+    waived: Text
+    """Why no copy is kept."""
+
+
+def _escrow_form(raw: Any) -> str:
+    return "<waived>" if isinstance(raw, Mapping) and "waived" in raw else "<copied>"
+
+
+Escrow = Annotated[
+    Annotated[EscrowCopied, Tag("<copied>")] | Annotated[EscrowWaived, Tag("<waived>")],
+    Discriminator(_escrow_form),
+]
+
+
+class _Named(Section):
+    _name: str = PrivateAttr(default="")
+
+    @property
+    def name(self) -> str:
+        """The key under which targets.yaml lists this section."""
+        return self._name
+
+
+class LocalKeys(_Named):
+    """A key ring file on the machines that back up and restore."""
+
+    storage: Literal["local"]
+    path: AbsolutePath
+    """The key ring, a 0600 file made by `python -m backstop init-keys`."""
+    signing: AbsolutePath
+    """Directory with manifest.pem, proof.pem and trusted.json."""
+    escrow: Escrow | None = None
+    """Where the copy of the key ring is, or why there is none; backups are refused until this is said."""
+
+
+class KmsKeys(_Named):
+    """A key of AWS KMS."""
+
+    storage: Literal["aws-kms"]
+    key_arn: Annotated[str, AfterValidator(_key_arn)]
+    """The key that wraps every data key, arn:aws:kms:<region>:<account>:key/<id>."""
+    signing: AbsolutePath
+    """Directory with manifest.pem, proof.pem and trusted.json."""
+    region: Text | None = None
+    """Default: the key's own region."""
+    conn_id: ConnId | None = None
+    """Airflow connection with the AWS credentials. Default: the machine's own (role, environment)."""
+    endpoint_url: Endpoint | None = None
+    """Another endpoint that speaks the protocol of AWS KMS."""
+
+
+KeysConfig = Annotated[LocalKeys | KmsKeys, Discriminator("storage")]
+
+
+class PosixRepository(_Named):
+    """Backups in a directory."""
+
+    type: Literal["posix"]
+    path: Annotated[AbsolutePath, AfterValidator(_below_root)]
+    """A directory that only the backup user can read; created when absent."""
+
+
+class S3Repository(_Named):
+    """Backups in an S3 bucket, or in anything that speaks S3."""
+
+    type: Literal["s3"]
+    bucket: Annotated[str, AfterValidator(_bucket)]
+    prefix: Annotated[str, AfterValidator(_prefix)] = ""
+    """Where in the bucket the repository begins."""
+    conn_id: ConnId | None = None
+    """Airflow connection with the credentials. Default: the machine's own (role, environment)."""
+    endpoint_url: Endpoint | None = None
+    """For S3 other than AWS's: http://127.0.0.1:8333."""
+    region: Text | None = None
+    """Of the bucket, such as eu-central-1."""
+
+
+RepositoryConfig = Annotated[PosixRepository | S3Repository, Discriminator("type")]
+
+
+class Objectives(Section):
+    """What was asked for; what was achieved is measured."""
+
+    rto: Duration | None = None
+    """How long a restore may take."""
+    rpo: Duration | None = None
+    """How much work may be lost."""
+
+
+class VerifyQuery(Section):
+    """A question to the restored copy and its answer."""
+
+    sql: Text
+    expect: Answer
+    """One value, or a list of rows."""
+    name: Text | None = None
+    """For reports; default the query itself."""
+
+
+class Verify(Section):
+    """How backups are proven: by a restore that is compared with the fingerprint."""
+
+    policy: Literal["each", "daily", "weekly"] = "each"
+    """Which backups: each one, or the newest of each day or week."""
+    queries: list[VerifyQuery] = Field(default_factory=list)
+    """Asked of the restored copy after the comparison."""
+    isolation: Literal["required", "preferred"] = "required"
+    """What a dump contains is code. `required`: refuse to verify where it cannot be isolated."""
+    server_conn_id: ConnId | None = None
+    """Restore into a fresh database of this server instead of a scratch server on the worker."""
+
+
+class Restore(Section):
+    """The rules for restoring in place."""
+
+    approval: bool = True
+    """Someone must approve before anything live is swapped."""
+    four_eyes: bool = True
+    """The approver must not be the requester."""
+    approval_timeout: Duration = timedelta(hours=1)
+    """Unanswered for so long counts as rejected."""
+    allow_superuser: bool = False
+    """Restore although restore_conn_id is a superuser (what a dump contains is code)."""
+    after_restore: list[Text] = Field(default_factory=list)
+    """SQL run in the restored copy before anyone connects: masking, re-applied erasures."""
+    accept_logical_slots: bool = False
+    """Swap although logical replication slots stay with the old database."""
+
+
+class Application(Section):
+    """Commands around a swap, each a list of arguments (no shell). The database must stay up."""
+
+    stop: list[Argv] = Field(default_factory=list)
+    start: list[Argv] = Field(default_factory=list)
+    probe: list[Argv] = Field(default_factory=list)
+    """Must exit 0 once the application works again."""
+    timeout: Duration = timedelta(seconds=60)
+    """For each command."""
+
+
+class Database(Section):
+    """One PostgreSQL database and how it is backed up, proven and restored."""
+
+    conn_id: ConnId
+    """Airflow connection of the least-privilege backup role (include/sql/ has its grants)."""
+    restore_conn_id: ConnId | None = None
+    """Connection of a role with CREATEDB that is a member of the owner; needed to restore in place."""
+    dbname: Annotated[str, Field(min_length=1, max_length=63)]
+    schedule: Annotated[str, AfterValidator(_schedule)] | None = None
+    """When to back up, cron fields in UTC; null: only by hand."""
+    jobs: Annotated[int, Field(ge=1, le=32)] = 2
+    """Connections that read tables at the same time."""
+    fingerprint: Literal["full", "counts"] = "full"
+    """`full` hashes every row in the backup's snapshot; `counts` only counts them."""
+    snapshot_max: Duration = timedelta(hours=4)
+    """A backup that holds its snapshot longer gives up, so that vacuum can work."""
+    repositories: Annotated[list[str], Field(min_length=1)]
+    """Where backups go, all from one read."""
+    retention: dict[str, Duration] = Field(default_factory=dict)
+    """How long each repository keeps backups; a repository not named here keeps them for good."""
+    objectives: Objectives = Field(default_factory=Objectives)
+    spool: AbsolutePath | None = None
+    """Directory for staging; default: beside the first posix repository, else the system's temporary one."""
+    verify: Verify = Field(default_factory=Verify)
+    restore: Restore = Field(default_factory=Restore)
+    application: Application = Field(default_factory=Application)
+
+
+class Target(_Named):
+    """A protected system."""
+
+    description: str = ""
+    owner: Text = "backstop"
+    """Owner of its DAGs."""
+    keys: str
+    """Which of `keys` encrypts and signs."""
+    tags: list[Text] = Field(default_factory=list)
+    queue: Text | None = None
+    """Airflow queue of the workers that can reach the target."""
+    database: Database
+
+
+class Configuration(Section):
+    """The whole of targets.yaml."""
+
+    ENVIRONMENT_VARIABLE: ClassVar[str] = "BACKSTOP_TARGETS"
+
+    version: Literal[1]
+    """Of this file's format."""
+    keys: dict[Name, KeysConfig]
+    repositories: dict[Name, RepositoryConfig]
+    targets: dict[Name, Target]
+
+    def model_post_init(self, _context: Any) -> None:
+        sections: tuple[Mapping[str, _Named], ...] = (self.keys, self.repositories, self.targets)
+        for section in sections:
+            for name, named in section.items():
+                named._name = name

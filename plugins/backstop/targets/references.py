@@ -1,0 +1,98 @@
+"""What one part of targets.yaml says about another: names that must exist, places that must differ.
+
+Works on the plain values, not on the validated ones, so that these mistakes are found together with all
+others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from backstop.targets.mistakes import Mistake, Path, did_you_mean, dotted
+
+if TYPE_CHECKING:
+    from backstop.targets.document import Document
+
+
+def reference_mistakes(document: Document) -> list[Mistake]:
+    """Unknown names, and two repositories in one place."""
+    top = _mapping(document.value)
+    keys, repositories = _mapping(top.get("keys")), _mapping(top.get("repositories"))
+    mistakes = list(_shared_places(document, repositories))
+    for name, target in _mapping(top.get("targets")).items():
+        path: Path = ("targets", name)
+        chosen = _mapping(target).get("keys")
+        if isinstance(chosen, str) and chosen not in keys:
+            mistakes.append(_unknown(document, (*path, "keys"), "key ring", chosen, keys))
+        database = _mapping(_mapping(target).get("database"))
+        mistakes += _repositories(document, (*path, "database"), database, repositories)
+        mistakes += _restore_role(document, (*path, "database"), database)
+    return mistakes
+
+
+def _repositories(
+    document: Document, path: Path, database: Mapping[str, Any], known: Mapping[str, Any]
+) -> Iterator[Mistake]:
+    listed = database.get("repositories")
+    listed = listed if isinstance(listed, list) else []
+    for index, name in enumerate(listed):
+        place = (*path, "repositories", index)
+        if not isinstance(name, str):
+            continue
+        if name not in known:
+            yield _unknown(document, place, "repository", name, known)
+        elif name in listed[:index]:
+            yield Mistake(document.position_of_value(place), dotted(place), f"{name!r} is listed twice")
+    for name in _mapping(database.get("retention")):
+        if name not in listed:
+            place = (*path, "retention", name)
+            hint = did_you_mean(name, {str(one) for one in listed})
+            what = f"retention for a repository that `repositories` does not list{hint}"
+            yield Mistake(document.position_of_key(place), dotted(place), what)
+
+
+def _restore_role(document: Document, path: Path, database: Mapping[str, Any]) -> Iterator[Mistake]:
+    backup, restore = database.get("conn_id"), database.get("restore_conn_id")
+    if backup is not None and backup == restore:
+        place = (*path, "restore_conn_id")
+        what = f"expected another connection than conn_id ({backup!r}): the backup role can only read"
+        yield Mistake(document.position_of_value(place), dotted(place), what)
+
+
+def _shared_places(document: Document, repositories: Mapping[str, Any]) -> Iterator[Mistake]:
+    """Two names for one place would count one copy as two; one inside another would expire it."""
+    seen: list[tuple[str, str, PurePosixPath]] = []
+    for name, raw in repositories.items():
+        space, place = _place(_mapping(raw))
+        for other, other_space, other_place in seen:
+            if space and space == other_space and _overlap(place, other_place):
+                path: Path = ("repositories", name)
+                what = f"lies in the same place as repositories.{other}; a second copy there protects nothing"
+                yield Mistake(document.position_of_key(path), dotted(path), what)
+        seen.append((name, space, place))
+
+
+def _place(repository: Mapping[str, Any]) -> tuple[str, PurePosixPath]:
+    path, bucket = repository.get("path"), repository.get("bucket")
+    if isinstance(path, str):
+        return "posix", PurePosixPath(path)
+    if isinstance(bucket, str):
+        return f"s3 {repository.get('endpoint_url')} {bucket}", PurePosixPath(
+            str(repository.get("prefix") or ".")
+        )
+    return "", PurePosixPath(".")
+
+
+def _overlap(one: PurePosixPath, other: PurePosixPath) -> bool:
+    return one == other or one in other.parents or other in one.parents
+
+
+def _unknown(document: Document, path: Path, what: str, name: str, known: Mapping[str, Any]) -> Mistake:
+    sentence = f"there is no {what} {name!r}{did_you_mean(name, known)}"
+    return Mistake(document.position_of_value(path), dotted(path), sentence)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
