@@ -79,6 +79,13 @@ class KeyUnavailableError(BackstopError):
     """The key ring is missing, unreadable, or holds no key that opens the object."""
 
 
+class KeyServiceUnavailableError(KeyUnavailableError):
+    """The key service (AWS KMS) did not answer, or answered that it is busy."""
+
+    retryable = True
+    exit_code = 5
+
+
 class LeaseHeldError(BackstopError):
     """Someone else is writing this kind of backup of this target now."""
 

@@ -1,0 +1,124 @@
+"""Plaintext as a run of independent zstd frames (RFC 8878), each at most 4 MiB of content.
+
+Every frame states its content size and carries a checksum, so a reader needs memory for one frame only
+and knows how much comes out before it decompresses: a decompression bomb has nowhere to hide.
+``zstd -d`` reads the run as it is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import zstandard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from backstop.crypto.streams import HashingReader
+
+FRAME_BYTES = 4 * 1024 * 1024
+LEVEL = 1
+
+# A frame's compressed size cannot pass this (ZSTD_compressBound: n + n/256, and small change).
+_MOST_COMPRESSED_BYTES = FRAME_BYTES + FRAME_BYTES // 256 + 1024
+_LEAST_HEADER_BYTES, _MOST_HEADER_BYTES = 5, 18
+_BLOCK_HEADER_BYTES = 3
+_CHECKSUM_BYTES = 4
+_RLE_BLOCK, _RESERVED_BLOCK = 1, 3
+
+
+class FrameError(ValueError):
+    """The bytes are not a run of frames as this module writes them; says how, not in which object."""
+
+
+class FrameReader:
+    """The compressed form of a source, read like a file. Empty input is one empty frame."""
+
+    closed = False
+    """As :attr:`HashingReader.closed`."""
+
+    def __init__(self, source: HashingReader) -> None:
+        self._source = source
+        self._compressor = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True, write_checksum=True)
+        self._buffer = bytearray()
+        self._frames = 0
+        self._ended = False
+
+    def read(self, size_bytes: int) -> bytes:
+        """Exactly that many compressed bytes, or what is left before the end."""
+        while len(self._buffer) < size_bytes and not self._ended:
+            block = self._source.read(FRAME_BYTES)
+            self._ended = len(block) < FRAME_BYTES
+            if block or not self._frames:
+                self._buffer += self._compressor.compress(block)
+                self._frames += 1
+        with memoryview(self._buffer) as view:
+            taken = bytes(view[:size_bytes])
+        del self._buffer[: len(taken)]
+        return taken
+
+
+def unframe(chunks: Iterable[bytes], *, most_bytes: int | None) -> Iterator[bytes]:
+    """The content of each frame in turn; memory for one frame, whatever the input claims.
+
+    :param most_bytes: refuse, before decompressing it, the frame that would pass this total.
+    :raises FrameError: a frame is malformed, cut, without size or checksum, too large, or damaged.
+    """
+    decompressor = zstandard.ZstdDecompressor(max_window_size=2 * FRAME_BYTES)
+    buffer = bytearray()
+    total = frames = 0
+    for chunk in chunks:
+        buffer += chunk
+        while (length := _frame_length(buffer)) is not None:
+            frame = bytes(memoryview(buffer)[:length])
+            del buffer[:length]
+            total += _content_size(frame)
+            if most_bytes is not None and total > most_bytes:
+                raise FrameError(f"holds more than the {most_bytes} bytes it should")
+            frames += 1
+            yield _decompress(decompressor, frame)
+        if len(buffer) > _MOST_COMPRESSED_BYTES:
+            raise FrameError(f"a zstd frame is larger than {FRAME_BYTES} bytes")
+    if buffer:
+        raise FrameError("the last zstd frame is cut")
+    if not frames:
+        raise FrameError("no zstd frame in it")
+
+
+def _decompress(decompressor: zstandard.ZstdDecompressor, frame: bytes) -> bytes:
+    try:
+        return decompressor.decompress(frame, allow_extra_data=False)
+    except zstandard.ZstdError as error:
+        raise FrameError(f"a zstd frame does not decompress: {error}") from error
+
+
+def _content_size(frame: bytes) -> int:
+    parameters = zstandard.get_frame_parameters(frame)
+    if parameters.content_size in (zstandard.CONTENTSIZE_UNKNOWN, zstandard.CONTENTSIZE_ERROR):
+        raise FrameError("a zstd frame does not state its size")
+    if parameters.content_size > FRAME_BYTES:
+        raise FrameError(f"a zstd frame is larger than {FRAME_BYTES} bytes")
+    if not parameters.has_checksum:
+        raise FrameError("a zstd frame has no checksum")
+    return int(parameters.content_size)
+
+
+def _frame_length(buffer: bytearray) -> int | None:
+    """Compressed length of the first frame, or None while it is not all there (RFC 8878, 3.1.1.2)."""
+    if len(buffer) < _LEAST_HEADER_BYTES:
+        return None
+    try:
+        position = zstandard.frame_header_size(bytes(buffer[:_MOST_HEADER_BYTES]))
+    except zstandard.ZstdError as error:
+        raise FrameError(f"not a zstd frame: {error}") from error
+    last = False
+    while not last:
+        if position + _BLOCK_HEADER_BYTES > len(buffer):
+            return None
+        header = int.from_bytes(buffer[position : position + _BLOCK_HEADER_BYTES], "little")
+        last, kind, size = bool(header & 1), header >> 1 & 3, header >> 3
+        if kind == _RESERVED_BLOCK:
+            raise FrameError("a zstd frame has a reserved block type")
+        position += _BLOCK_HEADER_BYTES + (1 if kind == _RLE_BLOCK else size)
+    position += _CHECKSUM_BYTES
+    return position if position <= len(buffer) else None
