@@ -1,0 +1,254 @@
+"""An S3 server of our own in one directory: SeaweedFS on loopback, with generated credentials."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import sysconfig
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from embedded import process
+from embedded.errors import StackError
+from embedded.ports import becomes_free, free_ports
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Sequence
+
+#: Every listener `weed mini` opens, also for parts switched off. Unnamed ones would take fixed defaults.
+LISTENERS = (
+    "s3.port", "s3.port.grpc", "master.port", "master.port.grpc", "filer.port", "filer.port.grpc",
+    "volume.port", "volume.port.grpc", "admin.port", "admin.port.grpc",
+)  # fmt: skip
+
+
+def weed_binary() -> Path:
+    """The SeaweedFS program that pip brings."""
+    path = Path(sysconfig.get_path("scripts")) / "weed"
+    if not path.exists():
+        raise StackError(f"{path} is missing", hint="run `make venv`")
+    return path
+
+
+class EmbeddedSeaweedFS:
+    """One S3 server below ``directory``: ``data/``, ``log``, ``identities.json`` (0600), ``ports.json``.
+
+    :param port: of the S3 endpoint; 0 or None picks a free one. All ports are remembered for the next start.
+    :param buckets: created on start when they do not exist.
+    :param die_with_parent: for tests: the server ends with the process that started it, however that ends.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        port: int | None = None,
+        buckets: Sequence[str] = (),
+        die_with_parent: bool = False,
+    ) -> None:
+        self.directory = Path(directory).absolute()
+        self.data = self.directory / "data"
+        self.log = self.directory / "log"
+        self.buckets = tuple(buckets)
+        self.die_with_parent = die_with_parent
+        self._wanted_port = port or None
+        self._identities_file = self.directory / "identities.json"
+        self._ports_file = self.directory / "ports.json"
+        self._pid_file = self.directory / "pid.json"
+
+    # -- Life ------------------------------------------------------------------------------------------------
+
+    def start(self, *, timeout: float = 60.0) -> EmbeddedSeaweedFS:
+        """Start it unless it runs; return when the endpoint answers.
+
+        :raises StackError: naming the endpoint, with the end of the log.
+        """
+        self.data.mkdir(parents=True, exist_ok=True)
+        self._write_identities()
+        if self.pid is not None:
+            self._wait_until_ready(None, timeout)
+            return self
+        self._settle_ports()
+        argv = [
+            str(weed_binary()),
+            "mini",
+            f"-dir={self.data}",
+            "-ip=127.0.0.1",
+            "-ip.bind=127.0.0.1",
+            *(f"-{name}={port}" for name, port in self._ports().items()),
+            "-s3.port.iceberg=0",
+            "-s3.port.lance=0",
+            f"-s3.config={self._identities_file}",
+            "-s3.autoCreateBucket=false",
+            "-webdav=false",
+            "-admin.ui=false",
+            # On by default, and it reports to its makers.
+            "-master.telemetry=false",
+        ]
+        tether = process.tether("KILL") if self.die_with_parent else ()
+        # It keeps the flags of its first start; ours are complete.
+        (self.data / "mini.options").unlink(missing_ok=True)
+        server = process.spawn(
+            [*tether, *argv],
+            log=self.log,
+            env={"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.directory), "LANG": "C.UTF-8"},
+            cwd=self.directory,
+        )
+        if record := process.ProcessRecord.of(server.pid):
+            record.write(self._pid_file)
+        try:
+            self._wait_until_ready(server, timeout)
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """End it. Does nothing when it does not run."""
+        pid = self.pid
+        if pid is not None:
+            process.stop(pid)
+        self._pid_file.unlink(missing_ok=True)
+        # It leaves its sockets behind when killed, in a place that cannot be configured.
+        for path in Path("/tmp").glob("seaweedfs-*.sock"):  # noqa: S108
+            if path.stem.rpartition("-")[2] in {str(port) for port in self._ports().values()}:
+                with contextlib.suppress(OSError):
+                    path.unlink()
+
+    def __enter__(self) -> EmbeddedSeaweedFS:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int | None:
+        record = process.ProcessRecord.read(self._pid_file)
+        return record.pid if record else None
+
+    # -- Address and credentials -----------------------------------------------------------------------------
+
+    @property
+    def port(self) -> int:
+        return self._ports()["s3.port"]
+
+    @property
+    def endpoint_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def access_key(self) -> str:
+        return str(self._credential()["accessKey"])
+
+    @property
+    def secret_key(self) -> str:
+        return str(self._credential()["secretKey"])
+
+    # -- Inside ----------------------------------------------------------------------------------------------
+
+    def _credential(self) -> dict[str, str]:
+        identities = json.loads(self._identities_file.read_text())["identities"]
+        return dict(identities[0]["credentials"][0])
+
+    def _write_identities(self) -> None:
+        if self._identities_file.exists():
+            return
+        identity = {
+            "name": "backstop",
+            "credentials": [
+                {
+                    "accessKey": f"BACKSTOP{secrets.token_hex(6).upper()}",
+                    "secretKey": secrets.token_urlsafe(30),
+                }
+            ],
+            "actions": ["Admin", "Read", "Write", "List", "Tagging"],
+        }
+        temporary = self._identities_file.with_suffix(".new")
+        temporary.unlink(missing_ok=True)
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            json.dump({"identities": [identity]}, file)
+        temporary.replace(self._identities_file)
+
+    def _ports(self) -> dict[str, int]:
+        try:
+            return dict(json.loads(self._ports_file.read_text()))
+        except FileNotFoundError:
+            return {}
+
+    def _settle_ports(self) -> None:
+        """Keep the remembered ports that are free and pick others for the rest."""
+        remembered = self._ports()
+        fresh = iter(free_ports(len(LISTENERS)))
+        ports = {}
+        for name in LISTENERS:
+            port = remembered.get(name)
+            ports[name] = port if port is not None and becomes_free(port) else next(fresh)
+        if self._wanted_port is not None:
+            if not becomes_free(self._wanted_port):
+                raise StackError(
+                    f"port {self._wanted_port} for SeaweedFS is taken",
+                    hint="stop what listens there, or choose another port",
+                )
+            ports["s3.port"] = self._wanted_port
+        # The master keeps its state in a folder named by its port; on another port it would begin empty.
+        former = remembered.get("master.port")
+        if former not in (None, ports["master.port"]) and (self.data / f"m{former}").exists():
+            (self.data / f"m{former}").rename(self.data / f"m{ports['master.port']}")
+        self._ports_file.write_text(json.dumps(ports))
+
+    def _wait_until_ready(self, server: subprocess.Popen[bytes] | None, timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        while True:
+            if (server is not None and server.poll() is not None) or self.pid is None:
+                said = process.tail(self.log)
+                full = "no space left" in said.lower()
+                raise StackError(
+                    f"SeaweedFS in {self.directory} ended at once:\n{said}",
+                    hint="the disk is full: free some space, then try again" if full else f"read {self.log}",
+                )
+            if self._answers() and self._has_buckets():
+                return
+            if time.monotonic() > deadline:
+                raise StackError(
+                    f"SeaweedFS did not answer at {self.endpoint_url} within {timeout:.0f} s",
+                    hint=f"read {self.log}",
+                )
+            time.sleep(0.05)
+
+    def _answers(self) -> bool:
+        try:
+            urllib.request.urlopen(f"{self.endpoint_url}/", timeout=2).close()  # noqa: S310
+        except urllib.error.HTTPError:
+            return True  # an unsigned request is refused: it is up, and it checks
+        except OSError:
+            return False
+        return True
+
+    def _has_buckets(self) -> bool:
+        """Create what is missing; False while the server cannot answer that yet."""
+        if not self.buckets:
+            return True
+        import boto3
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        client = boto3.client(
+            "s3",
+            endpoint_url=self.endpoint_url,
+            region_name="us-east-1",
+            aws_access_key_id=self.access_key,
+            aws_secret_access_key=self.secret_key,
+        )
+        try:
+            present = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
+            for bucket in self.buckets:
+                if bucket not in present:
+                    client.create_bucket(Bucket=bucket)
+        except (BotoCoreError, ClientError):
+            return False
+        return True

@@ -1,0 +1,88 @@
+"""Real servers for the tests: each pytest process (each xdist worker) starts its own on demand."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from psycopg import sql
+
+from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
+from embedded.seaweedfs import EmbeddedSeaweedFS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from backstop.postgres.connection import ClusterConnection
+
+
+@pytest.fixture(scope="session")
+def servers_directory() -> Iterator[Path]:
+    """Where this session's servers live: short, and open to the account PostgreSQL runs under."""
+    directory = Path(tempfile.mkdtemp(prefix="backstop-tests-"))
+    directory.chmod(0o711)
+    yield directory
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres18(servers_directory: Path) -> Iterator[EmbeddedPostgres]:
+    """A PostgreSQL 18 that the whole session shares. Leave it as you found it, or start one of your own."""
+    with _postgres(servers_directory / "postgres18", 18) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres16(servers_directory: Path) -> Iterator[EmbeddedPostgres]:
+    """The same, version 16."""
+    with _postgres(servers_directory / "postgres16", 16) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(servers_directory: Path) -> Iterator[EmbeddedSeaweedFS]:
+    """An S3 server that the whole session shares; the bucket `backstop-tests` exists."""
+    with EmbeddedSeaweedFS(
+        servers_directory / "seaweedfs", buckets=["backstop-tests"], die_with_parent=True
+    ) as server:
+        yield server
+
+
+@pytest.fixture
+def new_database() -> Iterator[Callable[[EmbeddedPostgres], ClusterConnection]]:
+    """Makes empty databases on a given server, each dropped at the end; connections are the superuser's."""
+    made: list[tuple[EmbeddedPostgres, str]] = []
+
+    def make(server: EmbeddedPostgres) -> ClusterConnection:
+        name = f"test_{uuid.uuid4().hex[:12]}"
+        with server.connect() as connection:
+            connection.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(name)))
+        made.append((server, name))
+        return server.connection(name)
+
+    yield make
+    for server, name in made:
+        with server.connect() as connection:
+            connection.execute(
+                sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
+            )
+
+
+@pytest.fixture
+def database(
+    postgres18: EmbeddedPostgres, new_database: Callable[[EmbeddedPostgres], ClusterConnection]
+) -> ClusterConnection:
+    """A fresh, empty database on PostgreSQL 18, connected as the superuser."""
+    return new_database(postgres18)
+
+
+def _postgres(directory: Path, major: int) -> EmbeddedPostgres:
+    # Prepared transactions and logical slots: a swap must notice them.
+    settings = {"max_prepared_transactions": "50", "wal_level": "logical", "max_connections": "300"}
+    return EmbeddedPostgres(
+        directory, bin_dir=pip_postgres_bin(major), settings=settings, durable=False, die_with_parent=True
+    )
