@@ -147,7 +147,7 @@ def test_a_malformed_file_is_named_but_not_quoted(write):
         with pytest.raises(ConfigurationError, match="not a mapping of connection ids") as caught:
             FileCredentials(write(text, name=name)).get("lab")
         shown = "".join(traceback.format_exception(caught.value))
-        assert "hunter2" not in shown.partition("write(text")[2]
+        assert "hunter2" not in shown
 
 
 def test_nothing_secret_is_in_a_repr(write):
