@@ -37,9 +37,7 @@ class BackupLabel:
 
     def __post_init__(self) -> None:
         if not _LABEL.fullmatch(self.text):
-            raise ValueError(
-                f"{self.text!r} is not a backup label; expected e.g. 20261123T010000Z-dump"
-            )
+            raise ValueError(f"{self.text!r} is not a backup label; expected e.g. 20261123T010000Z-dump")
 
     @classmethod
     def at(cls, started_at: datetime, kind: BackupKind) -> BackupLabel:

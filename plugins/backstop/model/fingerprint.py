@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from backstop.errors import IntegrityError
@@ -54,12 +54,19 @@ class Fingerprint:
     schema: tuple[SchemaEntry, ...]
     database: Mapping[str, Any]
     """Encoding, locale, owner, ACL, comment, settings: see include/sql/catalog/database_properties.sql."""
-    materialized_views: tuple[str, ...] = field(default=())
+    materialized_views: tuple[str, ...] = ()
     """Names only: contents are recomputed on restore."""
+    bootstrap_superuser: str = "postgres"
+    """The role that initdb made; grants of predefined roles name it as grantor."""
 
     @property
     def rows(self) -> int:
         return sum(table.rows for table in self.tables)
+
+    @property
+    def counts_only(self) -> bool:
+        """Whether rows were counted, not hashed."""
+        return any(table.content is None for table in self.tables)
 
     @property
     def schema_sha256(self) -> str:
@@ -80,6 +87,7 @@ class Fingerprint:
                 schema=tuple(SchemaEntry(**entry) for entry in raw["schema"]),
                 database=raw["database"],
                 materialized_views=tuple(raw["materialized_views"]),
+                bootstrap_superuser=raw["bootstrap_superuser"],
             )
         except (KeyError, TypeError) as error:
             raise IntegrityError(
@@ -149,6 +157,5 @@ def _database(expected: Mapping[str, Any], found: Mapping[str, Any]) -> list[str
 def _names(what: str, expected: Iterable[str], found: Iterable[str]) -> list[str]:
     ours, theirs = set(expected), set(found)
     return [f"{what} {name}: missing from the restored copy" for name in sorted(ours - theirs)] + [
-        f"{what} {name}: not in the backup, but in the restored copy"
-        for name in sorted(theirs - ours)
+        f"{what} {name}: not in the backup, but in the restored copy" for name in sorted(theirs - ours)
     ]

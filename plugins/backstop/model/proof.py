@@ -87,9 +87,7 @@ class Proof:
                 server_version=raw["server_version"],
                 isolation=raw["isolation"],
                 host=raw["host"],
-                signature=Signature(key=signature["key"], value=signature["ed25519"])
-                if signature
-                else None,
+                signature=Signature(key=signature["key"], value=signature["ed25519"]) if signature else None,
             )
         except (KeyError, TypeError, ValueError) as error:
             raise IntegrityError(
