@@ -19,8 +19,8 @@ def aes_master_key(name: str, key: bytes) -> Any:
     return RawMasterKey(key_id=name, provider_id=LOCAL_PROVIDER, wrapping_key=wrapping_key)
 
 
-def rsa_master_key(name: str, pem: bytes, *, private: bool) -> Any:
+def rsa_master_key(name: str, pem: bytes, *, private: bool, password: bytes | None = None) -> Any:
     """RSA-OAEP with SHA-256. The context is not bound to the wrapped key, but to the message's header."""
     kind = EncryptionKeyType.PRIVATE if private else EncryptionKeyType.PUBLIC
-    wrapping_key = WrappingKey(WrappingAlgorithm.RSA_OAEP_SHA256_MGF1, pem, kind)
+    wrapping_key = WrappingKey(WrappingAlgorithm.RSA_OAEP_SHA256_MGF1, pem, kind, password)
     return RawMasterKey(key_id=name, provider_id=ESCROW_PROVIDER, wrapping_key=wrapping_key)
