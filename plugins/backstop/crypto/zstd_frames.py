@@ -69,12 +69,13 @@ def unframe(chunks: Iterable[bytes], *, most_bytes: int | None) -> Iterator[byte
     total = frames = 0
     for chunk in chunks:
         buffer += chunk
-        while (length := _frame_length(buffer)) is not None:
-            frame = bytes(memoryview(buffer)[:length])
-            del buffer[:length]
-            total += _content_size(frame)
+        while (found := _first_frame(buffer)) is not None:
+            length, content_bytes = found
+            total += content_bytes
             if most_bytes is not None and total > most_bytes:
                 raise FrameError(f"holds more than the {most_bytes} bytes it should")
+            frame = bytes(memoryview(buffer)[:length])
+            del buffer[:length]
             frames += 1
             yield _decompress(decompressor, frame)
         if len(buffer) > _MOST_COMPRESSED_BYTES:
@@ -92,8 +93,35 @@ def _decompress(decompressor: zstandard.ZstdDecompressor, frame: bytes) -> bytes
         raise FrameError(f"a zstd frame does not decompress: {error}") from error
 
 
-def _content_size(frame: bytes) -> int:
-    parameters = zstandard.get_frame_parameters(frame)
+def _first_frame(buffer: bytearray) -> tuple[int, int] | None:
+    """Compressed and content size of the first frame, or None while it is not all there.
+
+    Walks the block headers (RFC 8878, 3.1.1.2): zstd has no other way to learn a frame's length.
+    """
+    header = bytes(buffer[:_MOST_HEADER_BYTES])
+    if not header.startswith(zstandard.FRAME_HEADER[: len(header)]):
+        raise FrameError("not a zstd frame")
+    if len(header) < _LEAST_HEADER_BYTES or len(header) < (start := zstandard.frame_header_size(header)):
+        return None
+    content_bytes = _content_bytes(header)
+    position, last = start, False
+    while not last:
+        if position + _BLOCK_HEADER_BYTES > len(buffer):
+            return None
+        block = int.from_bytes(buffer[position : position + _BLOCK_HEADER_BYTES], "little")
+        last, kind, size = bool(block & 1), block >> 1 & 3, block >> 3
+        if kind == _RESERVED_BLOCK:
+            raise FrameError("a zstd frame has a reserved block type")
+        position += _BLOCK_HEADER_BYTES + (1 if kind == _RLE_BLOCK else size)
+    position += _CHECKSUM_BYTES
+    return (position, content_bytes) if position <= len(buffer) else None
+
+
+def _content_bytes(header: bytes) -> int:
+    try:
+        parameters = zstandard.get_frame_parameters(header)
+    except zstandard.ZstdError as error:
+        raise FrameError(f"not a zstd frame: {error}") from error
     if parameters.content_size in (zstandard.CONTENTSIZE_UNKNOWN, zstandard.CONTENTSIZE_ERROR):
         raise FrameError("a zstd frame does not state its size")
     if parameters.content_size > FRAME_BYTES:
@@ -101,24 +129,3 @@ def _content_size(frame: bytes) -> int:
     if not parameters.has_checksum:
         raise FrameError("a zstd frame has no checksum")
     return int(parameters.content_size)
-
-
-def _frame_length(buffer: bytearray) -> int | None:
-    """Compressed length of the first frame, or None while it is not all there (RFC 8878, 3.1.1.2)."""
-    if len(buffer) < _LEAST_HEADER_BYTES:
-        return None
-    try:
-        position = zstandard.frame_header_size(bytes(buffer[:_MOST_HEADER_BYTES]))
-    except zstandard.ZstdError as error:
-        raise FrameError(f"not a zstd frame: {error}") from error
-    last = False
-    while not last:
-        if position + _BLOCK_HEADER_BYTES > len(buffer):
-            return None
-        header = int.from_bytes(buffer[position : position + _BLOCK_HEADER_BYTES], "little")
-        last, kind, size = bool(header & 1), header >> 1 & 3, header >> 3
-        if kind == _RESERVED_BLOCK:
-            raise FrameError("a zstd frame has a reserved block type")
-        position += _BLOCK_HEADER_BYTES + (1 if kind == _RLE_BLOCK else size)
-    position += _CHECKSUM_BYTES
-    return position if position <= len(buffer) else None
