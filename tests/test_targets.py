@@ -231,6 +231,12 @@ def test_a_name_that_cannot_be_a_prefix_or_a_dag_id_is_refused(write, name):
             "storage: aws-kms, key_arn: alias/x",
             "an alias cannot be used",
         ),
+        (
+            "storage: local, path: /keys/ring.json",
+            "storage: aws-kms, region: us-east-1, key_arn: 'arn:aws:kms:eu-central-1:123456789012:key/ab'",
+            "expected the key's own region 'eu-central-1', found 'us-east-1'",
+        ),
+        ("{copied_to: safe, on: 2026-11-01}", "{public_key: here.pem}", "expected an absolute path"),
         ("  calibrify:\n", "  calibrify: !!python/name:os.system\n", "is not understood"),
         ("keys: lab", "keys: !vault lab", "the tag !vault is not understood"),
     ],

@@ -163,12 +163,22 @@ class EscrowWaived(Section):
     """Why no copy is kept."""
 
 
+class EscrowPublicKey(Section):
+    """Every data key is wrapped by an offline RSA key too; its private half is in a safe."""
+
+    public_key: AbsolutePath
+    """The public half (RSA, 4096 bits or more, PEM), writable by its owner alone."""
+
+
 def _escrow_form(raw: Any) -> str:
-    return "<waived>" if isinstance(raw, Mapping) and "waived" in raw else "<copied>"
+    keys = raw if isinstance(raw, Mapping) else ()
+    return "<waived>" if "waived" in keys else "<public key>" if "public_key" in keys else "<copied>"
 
 
 Escrow = Annotated[
-    Annotated[EscrowCopied, Tag("<copied>")] | Annotated[EscrowWaived, Tag("<waived>")],
+    Annotated[EscrowCopied, Tag("<copied>")]
+    | Annotated[EscrowWaived, Tag("<waived>")]
+    | Annotated[EscrowPublicKey, Tag("<public key>")],
     Discriminator(_escrow_form),
 ]
 
@@ -202,8 +212,12 @@ class KmsKeys(_Named):
     """The key that wraps every data key, arn:aws:kms:<region>:<account>:key/<id>."""
     signing: AbsolutePath
     """Directory with manifest.pem, proof.pem and trusted.json."""
+    further_key_arns: list[Annotated[str, AfterValidator(_key_arn)]] = Field(default_factory=list)
+    """Keys that wrap every data key too, such as one in a second region."""
     region: Text | None = None
-    """Default: the key's own region."""
+    """The key's own region, if given at all: it is part of the ARN."""
+    escrow: EscrowPublicKey | None = None
+    """An offline key that opens the backups when KMS cannot."""
     conn_id: ConnId | None = None
     """Airflow connection with the AWS credentials. Default: the machine's own (role, environment)."""
     endpoint_url: Endpoint | None = None
@@ -265,8 +279,8 @@ class Verify(Section):
     """Which backups: each one, or the newest of each day or week."""
     queries: list[VerifyQuery] = Field(default_factory=list)
     """Asked of the restored copy after the comparison."""
-    isolation: Literal["required", "preferred"] = "required"
-    """What a dump contains is code. `required`: refuse to verify where it cannot be isolated."""
+    isolation: Literal["required", "none"] = "required"
+    """What a dump contains is code. `required`: refuse to verify where it cannot be kept apart."""
     server_conn_id: ConnId | None = None
     """Restore into a fresh database of this server instead of a scratch server on the worker."""
 

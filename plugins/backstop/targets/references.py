@@ -20,7 +20,7 @@ def reference_mistakes(document: Document) -> list[Mistake]:
     """Unknown names, and two repositories in one place."""
     top = _mapping(document.value)
     keys, repositories = _mapping(top.get("keys")), _mapping(top.get("repositories"))
-    mistakes = list(_shared_places(document, repositories))
+    mistakes = [*_shared_places(document, repositories), *_regions(document, keys)]
     for name, target in _mapping(top.get("targets")).items():
         path: Path = ("targets", name)
         chosen = _mapping(target).get("keys")
@@ -59,6 +59,15 @@ def _restore_role(document: Document, path: Path, database: Mapping[str, Any]) -
         place = (*path, "restore_conn_id")
         what = f"expected another connection than conn_id ({backup!r}): the backup role can only read"
         yield Mistake(document.position_of_value(place), dotted(place), what)
+
+
+def _regions(document: Document, keys: Mapping[str, Any]) -> Iterator[Mistake]:
+    for name, raw in keys.items():
+        region, arn = _mapping(raw).get("region"), str(_mapping(raw).get("key_arn")).split(":")
+        if region is not None and len(arn) > 3 and region != arn[3]:
+            path: Path = ("keys", name, "region")
+            what = f"expected the key's own region {arn[3]!r}, found {region!r}"
+            yield Mistake(document.position_of_value(path), dotted(path), what)
 
 
 def _shared_places(document: Document, repositories: Mapping[str, Any]) -> Iterator[Mistake]:
