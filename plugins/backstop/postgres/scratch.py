@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import select
 import shutil
 import stat
@@ -160,7 +161,7 @@ class ScratchCluster:
         attempt = run_isolated(self._isolated(argv), timeout=_START_SECONDS)
         if attempt.returncode != 0:
             raise ScratchError(
-                f"initdb of PostgreSQL {self.major} failed in {self.directory}: {_last_line(attempt.stderr)}",
+                f"initdb of PostgreSQL {self.major} failed in {self.directory}: {_complaint(attempt.stderr)}",
                 hint="check free space there, and that the programs in "
                 f"{self._bin_dir} can be read by other users",
             )
@@ -232,7 +233,7 @@ class ScratchCluster:
     def _failed(self, what: str) -> ScratchError:
         return ScratchError(
             f"scratch server (PostgreSQL {self.major}) in {self.directory} {what}: "
-            f"{_last_line(self.log_tail().encode()) or 'its log is empty'}",
+            f"{_complaint(self.log_tail().encode()) or 'its log is empty'}",
             hint="see the message; free memory and space on this worker, then try again",
         )
 
@@ -318,6 +319,8 @@ def _pipes(server: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:
     return server.stdin, server.stdout
 
 
-def _last_line(output: bytes) -> str:
+def _complaint(output: bytes) -> str:
+    """The line that says what is wrong: the first error, or failing that the last line."""
     lines = output.decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else ""
+    errors = (line for line in lines if re.search(r"FATAL:|PANIC:|ERROR:|error:", line))
+    return next(errors, lines[-1] if lines else "")
