@@ -41,8 +41,8 @@ def table_rows(size_bytes: int) -> bytes:
     for number in range(40_000):
         detail = json.dumps({"sensor": f"s{rng.randrange(500)}", "ok": rng.random() > 0.01})
         rows.append(
-            f"{number}\t{rng.randrange(2000)}\t2026-11-{rng.randrange(1, 30):02d} 08:00:00.{rng.randrange(10**6)}+00"
-            f"\t{rng.gauss(20, 3):.12f}\t{detail}\n"
+            f"{number}\t{rng.randrange(2000)}\t2026-11-{rng.randrange(1, 30):02d} 08:00:00"
+            f".{rng.randrange(10**6)}+00\t{rng.gauss(20, 3):.12f}\t{detail}\n"
         )
     block = "".join(rows).encode()
     return (block * (size_bytes // len(block) + 1))[:size_bytes]
