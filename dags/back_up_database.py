@@ -1,0 +1,68 @@
+"""
+## Back up a database
+
+Takes a consistent dump of the target's database, its roles and a fingerprint of every table, all of one
+moment, and stores them encrypted in every repository of the target. The application is never made to wait
+longer than a second: when that is about to happen, the backup gives way and starts again.
+
+**When:** at the target's `schedule` in `targets.yaml` (UTC). To take one now, press *Trigger*.
+
+**What it leaves:** a backup with a label such as `20261123T010000Z-dump`. It counts as *completed* now and
+as *proven* once `verify_backups__<target>`, which this wakes, has restored it and found it equal.
+
+### When a task is red
+- **`back_up`:** no repository has a backup of this run; nothing half-made was published. The last line of its
+  log names the object and the next step. What time heals has been tried again three times by then.
+- **`require_every_repository`:** the backup exists and can be restored, but not from everywhere. Repair the
+  repository that is named; the next backup will reach it.
+
+**No run at all** is the worst case: see that this DAG is not paused and that the scheduler runs.
+
+Without Airflow: `python -m backstop back-up-database --target <target>`.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from airflow.sdk import DAG, CronTriggerTimetable
+
+from backstop.operators.backup import BackUpDatabaseOperator, RequireEveryRepositoryOperator
+from backstop.operators.base import result_of
+from backstop.targets import Target, load_targets
+
+
+def define_backup(target: Target) -> DAG:
+    with DAG(
+        dag_id=f"back_up_database__{target.name}",
+        dag_display_name=f"Back up {target.name}",
+        description=target.description or f"Dump {target.database.dbname} into every repository",
+        doc_md=__doc__,
+        # The first run waits for the schedule: setting Backstop up starts nothing by itself. A run that was
+        # due while Airflow was down is made up for, once.
+        schedule=target.database.schedule
+        and CronTriggerTimetable(target.database.schedule, timezone="UTC", run_immediately=timedelta(0)),
+        catchup=False,
+        max_active_runs=1,
+        is_paused_upon_creation=False,
+        default_args={"owner": target.owner, "queue": target.queue}
+        if target.queue
+        else {"owner": target.owner},
+        tags=["backstop", "backup", target.name, *target.tags],
+    ) as dag:
+        back_up = BackUpDatabaseOperator(
+            task_id="back_up",
+            target=target.name,
+            retries=3,
+            retry_delay=timedelta(minutes=2),
+            retry_exponential_backoff=2.0,
+        )
+        everywhere = RequireEveryRepositoryOperator(
+            task_id="require_every_repository", target=target.name, report=result_of("back_up")
+        )
+        back_up >> everywhere
+    return dag
+
+
+for _target in load_targets().targets.values():
+    define_backup(_target)

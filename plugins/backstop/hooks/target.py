@@ -1,0 +1,94 @@
+"""A target as the engine wants it: configuration, repositories, keys and connections as values."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from backstop.hooks.credentials import AirflowCredentials
+
+if TYPE_CHECKING:
+    from backstop.commands.progress import Progress
+    from backstop.commands.restore import DatabaseRestore
+    from backstop.crypto.keyring import Keyring
+    from backstop.crypto.signing import Role, Signer
+    from backstop.postgres.connection import ClusterConnection
+    from backstop.repository.catalog import Repository
+    from backstop.targets import Configuration, Target
+
+
+class TargetHook:
+    """Opens what commands need for one target. Nothing is read before it is asked for.
+
+    :param name: the target's name in targets.yaml; any text, since Airflow does not check what an API
+        caller passes.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._credentials = AirflowCredentials()
+
+    @cached_property
+    def configuration(self) -> Configuration:
+        """The whole of targets.yaml as it is now, known to contain this target.
+
+        :raises ConfigurationError: targets.yaml is wrong; :raises NotFoundError: no such target.
+        """
+        from backstop.targets import load_targets
+        from backstop.wiring import find_target
+
+        configuration = load_targets()
+        find_target(configuration, self.name)
+        return configuration
+
+    @property
+    def target(self) -> Target:
+        return self.configuration.targets[self.name]
+
+    def repositories(self) -> list[Repository]:
+        from backstop.wiring import open_repositories
+
+        return open_repositories(self.configuration, self.name, self._credentials)
+
+    def keyring(self, *, for_reading: bool = False) -> Keyring:
+        """:param for_reading: a restore is never refused for want of an escrow copy; a backup is."""
+        from backstop.wiring import open_keyring
+
+        return open_keyring(self.configuration, self.name, self._credentials, for_reading=for_reading)
+
+    def signer(self, role: Role) -> Signer:
+        """``manifest`` for backups, ``proof`` for verifications."""
+        from backstop.wiring import open_signer
+
+        return open_signer(self.configuration, self.name, role)
+
+    def cluster(self) -> ClusterConnection:
+        """The protected database, as the backup role."""
+        from backstop.wiring import cluster_connection
+
+        return cluster_connection(self.configuration, self.name, self._credentials)
+
+    def cluster_for_restore(self) -> ClusterConnection:
+        """The protected database, as the role that may create and rename databases."""
+        from backstop.wiring import cluster_connection
+
+        return cluster_connection(self.configuration, self.name, self._credentials, for_restore=True)
+
+    def restore(self, label: str, repository: str, progress: Progress) -> DatabaseRestore:
+        """One backup on its way back from one repository.
+
+        :raises ConfigurationError: not a label; :raises NotFoundError: no such repository.
+        """
+        from backstop.commands.restore import DatabaseRestore
+        from backstop.settings import named_repository, parse_label, restore_settings, utc_now
+
+        repositories = self.repositories()
+        return DatabaseRestore(
+            repository=named_repository(repositories, repository),
+            label=parse_label(label),
+            server=self.cluster_for_restore(),
+            keyring=self.keyring(for_reading=True),
+            settings=restore_settings(self.configuration, self.name, repositories, reader=self.cluster()),
+            clock=utc_now,
+            progress=progress,
+        )

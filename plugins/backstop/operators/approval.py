@@ -1,0 +1,127 @@
+"""A second person's consent to a restore, bound to exactly the plan they were shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+
+from backstop.errors import RestoreError
+from backstop.model.canonical import canonical_json, sha256_hex
+from backstop.operators.base import TakesResults, explained
+from backstop.operators.people import requester, require_requester, responder, same_person
+from backstop.operators.wording import statements, subject
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from backstop.targets.models import Restore
+
+NOT_REQUIRED = "not required by policy"
+
+
+def plan_digest(plan: Mapping[str, Any]) -> str:
+    """What an approval names, so that it cannot be used for another plan."""
+    return sha256_hex(canonical_json(dict(plan)))
+
+
+def approval_needed(rules: Restore, *, mode: str) -> bool:
+    """Whether policy wants a person's consent: before anything live is replaced, never for a copy beside."""
+    return rules.approval and mode != "beside"
+
+
+def require_approval(plan: Mapping[str, Any], approval: Any) -> None:
+    """Refuse to go on unless exactly this plan was approved, or policy asked for no approval.
+
+    A task can be marked as successful by hand, and the run goes on behind it: then there is nothing in its
+    result, and this is where that ends.
+
+    :raises RestoreError: there is no approval, or it belongs to another plan.
+    """
+    approved = approval.get("plan_sha256") if isinstance(approval, Mapping) else None
+    if approved != plan_digest(plan):
+        raise RestoreError(
+            f"nobody approved this plan for {plan['target']}; nothing was touched",
+            hint="clear the approval task and have a second person answer it",
+        )
+
+
+class ApproveRestoreOperator(TakesResults, ApprovalOperator):  # type: ignore[misc]
+    """Show the plan and wait for consent, as the target's policy asks before anything live is replaced.
+
+    Unanswered, rejected, or answered by whoever asked: the task fails, and with it the run. Never retried,
+    because a retry would ask again.
+
+    :param plan: the result of :class:`~backstop.operators.restore.PlanRestoreOperator`.
+    :param choice: the result of :class:`~backstop.operators.choice.ChooseBackupOperator`.
+    """
+
+    template_fields = ("plan", "choice")
+    results = ("plan", "choice")
+
+    def __init__(self, *, plan: Any, choice: Any, **kwargs: Any) -> None:
+        kwargs["retries"] = 0
+        super().__init__(subject="Approve a restore", **kwargs)
+        self.plan = plan
+        self.choice = choice
+
+    def execute(self, context: Context) -> dict[str, str]:
+        from backstop.settings import utc_now
+
+        with explained():
+            rules = self._rules()
+            if not approval_needed(rules, mode=self.choice["mode"]):
+                self.log.info("The policy of %s asks for no approval here", self.plan["target"])
+                return {"approved_by": NOT_REQUIRED, "plan_sha256": plan_digest(self.plan)}
+            asked_by = require_requester(context) if rules.four_eyes else requester(context)
+        self.subject = subject(self.plan, self.choice["mode"])
+        self.body = "\n".join(
+            [
+                f"**{asked_by or 'Somebody'}** asks for this.",
+                "",
+                *statements(self.plan, self.choice["mode"], utc_now()),
+                "",
+                "Rejected or unanswered, nothing is touched."
+                + (f" **{asked_by}** cannot approve it." if rules.four_eyes else ""),
+            ]
+        )
+        self.response_timeout = rules.approval_timeout
+        super().execute(context)
+        raise AssertionError("a form was shown and nobody waits for it")
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, str]:
+        untouched = f"the live database of {self.plan['target']} was not touched"
+        with explained():
+            # Read again: policy may have been tightened while we waited.
+            rules = self._rules()
+            if "error" in event:
+                raise RestoreError(
+                    f"nobody answered within {rules.approval_timeout}; {untouched}",
+                    hint="tell an approver, trigger it again; restore.approval_timeout says how long to wait",
+                )
+            answered_by = responder(event)
+            if not answered_by:
+                raise RestoreError(
+                    f"the answer has no name to it; {untouched}", hint="log in and answer again"
+                )
+            if event.get("chosen_options") != [self.APPROVE]:
+                raise RestoreError(
+                    f"{answered_by} rejected the restore; {untouched}",
+                    hint=f"ask {answered_by} why, and trigger it again once that is settled",
+                )
+            if rules.four_eyes:
+                # Whoever filled in the form has asked for it as much as whoever triggered the run.
+                asked = {require_requester(context), self.choice.get("chosen_by") or ""}
+                if any(same_person(answered_by, name) for name in asked):
+                    raise RestoreError(
+                        f"{answered_by} asked for this restore and cannot approve it too; {untouched}",
+                        hint="trigger it again and have somebody else answer",
+                    )
+        self.log.info("%s approved", answered_by)
+        return {"approved_by": answered_by, "plan_sha256": plan_digest(self.plan)}
+
+    def _rules(self) -> Restore:
+        from backstop.hooks.target import TargetHook
+
+        return TargetHook(self.plan["target"]).target.database.restore

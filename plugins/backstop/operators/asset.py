@@ -1,0 +1,13 @@
+"""The asset that a published backup updates, and that wakes its verification."""
+
+from __future__ import annotations
+
+from airflow.sdk import Asset
+
+
+def database_backups(target: str) -> Asset:
+    """Backups of this target's database; each event's extra holds the ``label``.
+
+    The scheme starts with ``x-`` because Airflow leaves such URIs alone.
+    """
+    return Asset(name=f"Backups of {target}", uri=f"x-backstop://{target}/database", group="backups")

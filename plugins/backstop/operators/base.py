@@ -1,0 +1,81 @@
+"""What every Backstop operator shares: failures are explained, and retried only when time heals them."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowFailException
+
+from backstop.errors import BackstopError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow.sdk import Context
+
+
+def holder(context: Context) -> str:
+    """How leases and pins name this task to others."""
+    task = context["ti"]
+    return f"airflow {task.dag_id} {task.run_id} {task.task_id}"
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn an expected failure into what Airflow should do about it.
+
+    What time heals (a busy server, an unreachable repository) is raised as it is: the task's own
+    ``retries`` decide. Everything else fails the task at once, message and next step in its log.
+    """
+    try:
+        yield
+    except BackstopError as error:
+        if error.retryable:
+            raise
+        raise AirflowFailException(str(error)) from error
+
+
+def result_of(task_id: str) -> str:
+    """A template that renders to another task's result, as JSON; ``null`` when it has none.
+
+    Unlike ``task.output`` it draws no line in the graph, which then shows the order of the steps alone.
+    """
+    return "{{ ti.xcom_pull(task_ids='" + task_id + "') | tojson }}"
+
+
+class TakesResults:
+    """Mixed in before an operator: turns what :func:`result_of` rendered back into the value it was.
+
+    :cvar results: the attributes that hold such templates; they are template fields too.
+    """
+
+    results: tuple[str, ...] = ()
+
+    def render_template_fields(self, context: Context, jinja_env: Any = None) -> None:
+        super().render_template_fields(context, jinja_env)  # type: ignore[misc]
+        for name in self.results:
+            setattr(self, name, json.loads(getattr(self, name)))
+
+
+class BackstopOperator(TakesResults, BaseOperator):  # type: ignore[misc]
+    """An operator that translates its arguments into one call of a command.
+
+    :param target: a name of targets.yaml; templated.
+    """
+
+    template_fields: tuple[str, ...] = ("target",)
+
+    def __init__(self, *, target: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.target = target
+
+    def execute(self, context: Context) -> Any:
+        with explained():
+            return self.carry_out(context)
+
+    def carry_out(self, context: Context) -> Any:
+        """The call. Returns a small dict without secrets, which becomes the task's XCom."""
+        raise NotImplementedError

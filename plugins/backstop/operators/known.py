@@ -1,0 +1,95 @@
+"""The backups that a form can offer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from backstop.errors import BackstopError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime, timedelta
+
+    from backstop.repository.catalog import Repository
+
+MAX_OFFERED = 200
+PROVEN, UNPROVEN, FAILED = _TRUST = ("proven", "not proven yet", "FAILED its proof")
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBackup:
+    """One backup, over all repositories that hold it.
+
+    :param proofs: by repository in the target's order: PROVEN, UNPROVEN or FAILED.
+    """
+
+    label: str
+    finished_at: datetime
+    plain_bytes: int
+    proofs: dict[str, str]
+
+    def describe(self, now: datetime) -> str:
+        """One line for a drop-down: when, how long ago, how big, how sure."""
+        where = "; ".join(f"{name}: {state}" for name, state in self.proofs.items())
+        return (
+            f"{self.finished_at:%Y-%m-%d %H:%M} UTC, {ago(now - self.finished_at)} ago, "
+            f"{self.plain_bytes / 1e6:,.1f} MB — {where}"
+        )
+
+
+def known_backups(repositories: Sequence[Repository]) -> list[KnownBackup]:
+    """Every backup that can be restored, newest first.
+
+    :raises BackstopError: no repository could be read; one that could is enough.
+    """
+    from backstop.repository.catalog import is_proven
+
+    found: dict[str, KnownBackup] = {}
+    failures: list[BackstopError] = []
+    for repository in repositories:
+        try:
+            for published in repository.catalog.backups().backups:
+                manifest = published.manifest
+                proofs = repository.catalog.proofs(published)
+                state = PROVEN if is_proven(proofs) else FAILED if proofs else UNPROVEN
+                known = found.setdefault(
+                    manifest.label.text,
+                    KnownBackup(manifest.label.text, manifest.finished_at, manifest.plain_bytes, {}),
+                )
+                known.proofs[repository.name] = state
+        except BackstopError as error:
+            failures.append(error)
+    if not found:
+        if failures:
+            raise failures[0]
+        raise NotFoundError(
+            "there is no backup to restore in " + ", ".join(name.location for name in repositories),
+            hint="take one, or look at the repositories that targets.yaml names",
+        )
+    return newest_first(found.values())
+
+
+def newest_first(backups: Iterable[KnownBackup]) -> list[KnownBackup]:
+    return sorted(backups, key=lambda backup: backup.finished_at, reverse=True)
+
+
+def ago(age: timedelta) -> str:
+    """``3 days``, ``5 hours``, ``12 minutes``: the one unit that matters."""
+    seconds = max(0, int(age.total_seconds()))
+    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        count = seconds // length
+        if count:
+            return f"{count} {unit}{'s' if count > 1 else ''}"
+    return f"{seconds} seconds"
+
+
+def first_holder(repositories: Sequence[Repository], label: str) -> str:
+    """The repository to read a backup from: the first, in the target's order, where it is proven, else held.
+
+    :raises NotFoundError: no repository that can be read has it.
+    """
+    for backup in known_backups(repositories):
+        if backup.label == label:
+            return min(backup.proofs, key=lambda name: _TRUST.index(backup.proofs[name]))
+    raise NotFoundError(f"no repository holds backup {label}", hint="choose one of those that are listed")

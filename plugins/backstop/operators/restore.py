@@ -1,0 +1,113 @@
+"""Plan a restore, carry it out beside the live database, validate what came out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from backstop.operators.approval import require_approval
+from backstop.operators.base import BackstopOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from backstop.commands.restore import DatabaseRestore
+    from backstop.hooks.target import TargetHook
+
+
+class PlanRestoreOperator(BackstopOperator):
+    """Look at everything that could stop the restore, and change nothing.
+
+    :param choice: the result of :class:`~backstop.operators.choice.ChooseBackupOperator`.
+    """
+
+    template_fields = ("target", "choice")
+    results = ("choice",)
+
+    def __init__(self, *, target: str, choice: Any, **kwargs: Any) -> None:
+        super().__init__(target=target, **kwargs)
+        self.choice = choice
+
+    def carry_out(self, context: Context) -> dict[str, Any]:
+        from backstop.hooks.target import TargetHook
+        from backstop.operators.choice import ANY_REPOSITORY
+        from backstop.operators.known import first_holder
+        from backstop.operators.progress import LoggedProgress
+
+        hook = TargetHook(self.target)
+        label, repository = self.choice["backup_label"], self.choice["repository"]
+        if repository == ANY_REPOSITORY:
+            repository = first_holder(hook.repositories(), label)
+        plan = hook.restore(label, repository, LoggedProgress(self.log)).plan().to_dict()
+        for sentence in [*plan["blockers"], *plan["warnings"]]:
+            self.log.warning("%s", sentence)
+        return plan
+
+
+class _PlannedOperator(BackstopOperator):
+    """A step of a restore that somebody planned and, where policy asks for it, approved.
+
+    :param plan: the result of :class:`~PlanRestoreOperator`.
+    :param approval: the result of :class:`~backstop.operators.approval.ApproveRestoreOperator`.
+    """
+
+    template_fields = ("target", "plan", "approval")
+    results = ("plan", "approval")
+
+    def __init__(self, *, target: str, plan: Any, approval: Any, **kwargs: Any) -> None:
+        super().__init__(target=target, **kwargs)
+        self.plan = plan
+        self.approval = approval
+
+    def carry_out(self, context: Context) -> Any:
+        from backstop.hooks.target import TargetHook
+        from backstop.operators.progress import LoggedProgress
+
+        require_approval(self.plan, self.approval)
+        progress = LoggedProgress(self.log)
+        hook = TargetHook(self.target)
+        restore = hook.restore(self.plan["label"], self.plan["repository"], progress)
+        result = self.step(hook, restore)
+        progress.finish()
+        return result
+
+    def step(self, hook: TargetHook, restore: DatabaseRestore) -> Any:
+        raise NotImplementedError
+
+
+class RestoreBesideOperator(_PlannedOperator):
+    """Restore the backup into a database of its own; seconds by phase come back."""
+
+    def step(self, hook: TargetHook, restore: DatabaseRestore) -> dict[str, Any]:
+        from backstop.commands.restore import RestorePlan
+
+        plan = RestorePlan.from_dict(self.plan)
+        return {"database": plan.beside, "seconds": restore.restore_beside(plan)}
+
+
+class ValidateRestoredOperator(_PlannedOperator):
+    """Compare the restored copy with the backup's fingerprint and ask the target's own questions."""
+
+    def step(self, hook: TargetHook, restore: DatabaseRestore) -> dict[str, Any]:
+        from backstop.commands.restore import RestorePlan
+
+        return restore.validate(RestorePlan.from_dict(self.plan))
+
+
+class StopBesideOperator(BackstopOperator):
+    """End the run here when a copy beside the live database was all that was wanted.
+
+    :param choice: the result of :class:`~backstop.operators.choice.ChooseBackupOperator`.
+    """
+
+    template_fields = ("target", "choice")
+    results = ("choice",)
+
+    def __init__(self, *, target: str, choice: Any, **kwargs: Any) -> None:
+        super().__init__(target=target, **kwargs)
+        self.choice = choice
+
+    def carry_out(self, context: Context) -> None:
+        if self.choice["mode"] == "beside":
+            raise AirflowSkipException("Only a copy beside the live database was asked for; it is ready")

@@ -1,0 +1,108 @@
+"""The short part of a restore that users notice, and its way back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from backstop.operators.approval import require_approval
+from backstop.operators.base import BackstopOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class _SwapOperator(BackstopOperator):
+    """A step of a swap that somebody planned and, where policy asks for it, approved.
+
+    :param plan: the result of :class:`~backstop.operators.restore.PlanRestoreOperator`.
+    :param approval: the result of :class:`~backstop.operators.approval.ApproveRestoreOperator`.
+    """
+
+    template_fields = ("target", "plan", "approval")
+    results = ("plan", "approval")
+
+    def __init__(self, *, target: str, plan: Any, approval: Any, **kwargs: Any) -> None:
+        super().__init__(target=target, **kwargs)
+        self.plan = plan
+        self.approval = approval
+
+
+class CheckSwapOperator(_SwapOperator):
+    """Refuse, by name, what would stop the swap half-way; the last look before the application is stopped.
+
+    The setup of the swap: once it has succeeded, :class:`ReopenDatabaseOperator` runs whatever happens.
+    """
+
+    def carry_out(self, context: Context) -> None:
+        from backstop.commands.restore import RestorePlan
+        from backstop.commands.swap import check_swap_in
+        from backstop.hooks.target import TargetHook
+
+        require_approval(self.plan, self.approval)
+        hook = TargetHook(self.target)
+        check_swap_in(
+            RestorePlan.from_dict(self.plan),
+            server=hook.cluster_for_restore(),
+            accept_logical_slots=hook.target.database.restore.accept_logical_slots,
+        )
+
+
+class SwapDatabaseOperator(_SwapOperator):
+    """Stop the application, rename, start it, probe it: one task, because every second of it is downtime."""
+
+    def carry_out(self, context: Context) -> dict[str, Any]:
+        from backstop.commands.restore import RestorePlan
+        from backstop.commands.swap import swap_in
+        from backstop.hooks.target import TargetHook
+        from backstop.settings import application_commands
+
+        require_approval(self.plan, self.approval)
+        hook = TargetHook(self.target)
+        outcome = swap_in(
+            RestorePlan.from_dict(self.plan),
+            server=hook.cluster_for_restore(),
+            application=application_commands(hook.configuration, self.target),
+            accept_logical_slots=hook.target.database.restore.accept_logical_slots,
+        ).to_dict()
+        self.log.info(
+            "%s holds the backup; its former data is kept in %s; nobody could connect for %.1f s",
+            outcome["live"],
+            outcome["kept"],
+            outcome["closed_seconds"],
+        )
+        return outcome
+
+
+class ReopenDatabaseOperator(BackstopOperator):
+    """Whatever happened to the swap: the live name takes connections, the application runs and answers.
+
+    The swap sees to it itself; this is for the worker that was killed in the middle of one.
+
+    :param plan: the result of :class:`~backstop.operators.restore.PlanRestoreOperator`.
+    :param outcome: the result of :class:`~SwapDatabaseOperator`; None when it did not come to an end.
+    """
+
+    template_fields = ("target", "plan", "outcome")
+    results = ("plan", "outcome")
+
+    def __init__(self, *, target: str, plan: Any, outcome: Any, **kwargs: Any) -> None:
+        super().__init__(target=target, **kwargs)
+        self.plan = plan
+        self.outcome = outcome
+
+    def carry_out(self, context: Context) -> None:
+        from backstop.commands.restore import RestorePlan
+        from backstop.commands.swap import reopen
+        from backstop.hooks.target import TargetHook
+        from backstop.settings import application_commands
+
+        if self.outcome:
+            self.log.info("The swap came to its end; nothing to put right")
+            return
+        self.log.warning("The swap did not come to its end; opening the database, starting the application")
+        hook = TargetHook(self.target)
+        reopen(
+            RestorePlan.from_dict(self.plan),
+            server=hook.cluster_for_restore(),
+            application=application_commands(hook.configuration, self.target),
+        )

@@ -1,0 +1,129 @@
+"""Prove backups by restoring them, until none is left that policy wants proven."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from backstop.errors import BackstopError, IntegrityError, VerificationError
+from backstop.operators.base import BackstopOperator
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+MAX_PER_RUN = 24
+"""How many restores one run attempts; the rest is left to the next, and said."""
+
+
+class ListUnprovenOperator(BackstopOperator):
+    """The work of this run: one entry for each backup and repository that policy wants proven.
+
+    A repository that cannot be read does not keep the others' backups from being proven;
+    :class:`CheckRepositoriesOperator` fails for it.
+    """
+
+    def carry_out(self, context: Context) -> list[dict[str, str]]:
+        from backstop.commands.verify import unverified
+        from backstop.hooks.target import TargetHook
+
+        hook = TargetHook(self.target)
+        policy = hook.target.database.verify.policy
+        work = []
+        for repository in hook.repositories():
+            try:
+                work += unverified([repository], policy=policy)
+            except BackstopError as error:
+                self.log.warning("Nothing can be proven in %s: %s", repository.name, error)
+        for candidate in work:
+            self.log.info("To prove: %s from %s", candidate.label, candidate.repository)
+        if not work:
+            self.log.info("Nothing to prove: the policy is %r", policy)
+        if len(work) > MAX_PER_RUN:
+            self.log.warning("%d of %d are left to the next run", len(work) - MAX_PER_RUN, len(work))
+        return [
+            {"backup_label": str(candidate.label), "repository": candidate.repository}
+            for candidate in work[:MAX_PER_RUN]
+        ]
+
+
+class CheckRepositoriesOperator(BackstopOperator):
+    """Fail, by name, for every repository that cannot be read and every manifest that nobody can trust."""
+
+    def carry_out(self, context: Context) -> dict[str, int]:
+        from backstop.hooks.target import TargetHook
+
+        counts: dict[str, int] = {}
+        wrong: list[str] = []
+        for repository in TargetHook(self.target).repositories():
+            try:
+                listing = repository.catalog.backups()
+            except BackstopError as error:
+                wrong.append(f"repository {repository.name}: {error}")
+                continue
+            counts[repository.name] = len(listing.backups)
+            wrong += [f"repository {repository.name}: {error}" for error in listing.unreadable]
+        if wrong:
+            raise IntegrityError(
+                "; ".join(wrong), hint="mend what is named; the other backups are being proven meanwhile"
+            )
+        return counts
+
+
+class VerifyBackupOperator(BackstopOperator):
+    """Restore one backup from one repository into a scratch server, compare it, record the proof.
+
+    :param backup_label: which backup.
+    :param repository: the name of the repository whose copy is judged.
+    :raises AirflowFailException: the copy differs; the proof that says so is recorded.
+    """
+
+    template_fields = ("target", "backup_label", "repository")
+
+    def __init__(self, *, target: str, backup_label: str, repository: str, **kwargs: Any) -> None:
+        super().__init__(target=target, **kwargs)
+        self.backup_label = backup_label
+        self.repository = repository
+
+    def carry_out(self, context: Context) -> dict[str, Any]:
+        from backstop.commands.verify import verify_backup
+        from backstop.hooks.target import TargetHook
+        from backstop.operators.progress import LoggedProgress
+        from backstop.settings import named_repository, parse_label, utc_now, verify_settings
+
+        hook = TargetHook(self.target)
+        repositories = hook.repositories()
+        progress = LoggedProgress(self.log)
+        proof = verify_backup(
+            repository=named_repository(repositories, self.repository),
+            label=parse_label(self.backup_label),
+            keyring=hook.keyring(for_reading=True),
+            signer=hook.signer("proof"),
+            settings=verify_settings(hook.configuration, self.target, repositories),
+            clock=utc_now,
+            progress=progress,
+        )
+        progress.finish()
+        if not proof.matched:
+            raise VerificationError(
+                f"backup {proof.label} of {self.target} from {self.repository} is not what was backed up: "
+                + "; ".join(proof.differences),
+                hint="keep it out of restores; verify the copy in the other repository and back up again",
+            )
+        return {
+            "label": str(proof.label),
+            "repository": self.repository,
+            "seconds": dict(proof.durations),
+            "checks": dict(proof.checks),
+            "isolation": proof.isolation,
+        }
+
+
+class SweepScratchOperator(BackstopOperator):
+    """Remove scratch servers and fetched dumps that a killed verification left behind."""
+
+    def carry_out(self, context: Context) -> None:
+        from backstop.commands.staging import sweep_staging
+        from backstop.hooks.target import TargetHook
+        from backstop.settings import verify_settings
+
+        hook = TargetHook(self.target)
+        sweep_staging(verify_settings(hook.configuration, self.target, hook.repositories()).scratch)

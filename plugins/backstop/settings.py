@@ -1,0 +1,138 @@
+"""What targets.yaml says, as the settings that commands take. For the CLI and for Airflow alike."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from backstop.errors import ConfigurationError, NotFoundError
+from backstop.model.backup import BackupLabel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from backstop.commands.dump import DumpSettings
+    from backstop.commands.questions import Query
+    from backstop.commands.restore import RestoreSettings
+    from backstop.commands.swap import ApplicationCommands
+    from backstop.commands.verify import VerifySettings
+    from backstop.postgres.connection import ClusterConnection
+    from backstop.repository.catalog import Repository
+    from backstop.targets import Configuration
+
+
+def utc_now() -> datetime:
+    """The clock that shells hand to commands."""
+    return datetime.now(timezone.utc)
+
+
+def parse_label(text: str) -> BackupLabel:
+    """:raises ConfigurationError: not the form of a label."""
+    try:
+        return BackupLabel(text)
+    except ValueError as error:
+        raise ConfigurationError(str(error), hint="copy it from the list of backups") from error
+
+
+def named_repository(repositories: Sequence[Repository], name: str) -> Repository:
+    """:raises NotFoundError: the target has no repository of that name."""
+    for repository in repositories:
+        if repository.name == name:
+            return repository
+    raise NotFoundError(
+        f"the target has no repository {name!r}",
+        hint=f"choose one of: {', '.join(one.name for one in repositories)}",
+    )
+
+
+def dump_settings(
+    configuration: Configuration, target: str, repositories: Sequence[Repository]
+) -> DumpSettings:
+    """How to back this target's database up."""
+    from backstop.commands.dump import DumpSettings
+
+    database = configuration.targets[target].database
+    return DumpSettings(
+        staging=staging(configuration, target, repositories),
+        jobs=database.jobs,
+        fingerprint=database.fingerprint,
+        snapshot_max=database.snapshot_max,
+    )
+
+
+def verify_settings(
+    configuration: Configuration, target: str, repositories: Sequence[Repository]
+) -> VerifySettings:
+    """How to prove this target's backups."""
+    from backstop.commands.verify import VerifySettings
+
+    database = configuration.targets[target].database
+    return VerifySettings(
+        scratch=staging(configuration, target, repositories),
+        jobs=database.jobs,
+        isolation=database.verify.isolation,
+        hide=private_folders(configuration),
+        queries=_queries(configuration, target),
+    )
+
+
+def restore_settings(
+    configuration: Configuration,
+    target: str,
+    repositories: Sequence[Repository],
+    *,
+    reader: ClusterConnection,
+) -> RestoreSettings:
+    """How to restore this target's database. :param reader: connection of the backup role."""
+    from backstop.commands.restore import RestoreSettings
+
+    database = configuration.targets[target].database
+    return RestoreSettings(
+        scratch=staging(configuration, target, repositories),
+        database=database.dbname,
+        reader=reader,
+        jobs=database.jobs,
+        queries=_queries(configuration, target),
+        after_restore=database.restore.after_restore,
+        allow_superuser=database.restore.allow_superuser,
+        accept_logical_slots=database.restore.accept_logical_slots,
+    )
+
+
+def application_commands(configuration: Configuration, target: str) -> ApplicationCommands:
+    """What stops, starts and probes the target's application."""
+    from backstop.commands.swap import ApplicationCommands
+
+    application = configuration.targets[target].database.application
+    return ApplicationCommands(
+        stop=application.stop,
+        start=application.start,
+        probe=application.probe,
+        timeout=application.timeout,
+    )
+
+
+def staging(configuration: Configuration, target: str, repositories: Sequence[Repository]) -> Path:
+    """Where this target's runs keep what is on its way."""
+    from backstop.commands.dump import default_staging
+
+    return configuration.targets[target].database.spool or default_staging(repositories)
+
+
+def private_folders(configuration: Configuration) -> tuple[Path, ...]:
+    """Keys and repositories of every target: what code inside a dump must never see."""
+    keys = [
+        folder
+        for section in configuration.keys.values()
+        for folder in (section.signing, *([section.path.parent] if section.storage == "local" else []))
+    ]
+    stores = [store.path for store in configuration.repositories.values() if store.type == "posix"]
+    return tuple(sorted({*keys, *stores}))
+
+
+def _queries(configuration: Configuration, target: str) -> tuple[Query, ...]:
+    from backstop.commands.questions import Query
+
+    queries = configuration.targets[target].database.verify.queries
+    return tuple(Query(sql=one.sql, expect=one.expect, name=one.name or one.sql) for one in queries)
