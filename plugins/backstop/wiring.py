@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from backstop.crypto.signing import Role, Signer, TrustedSigners
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository
+    from backstop.repository.inventory import Inventory
     from backstop.storage.base import Storage
     from backstop.targets import Configuration, KeysConfig, KmsKeys, RepositoryConfig, S3Repository, Target
 
@@ -155,6 +156,19 @@ def cluster_connection(
             hint="add the connection of a role with CREATEDB that is a member of the database's owner",
         )
     return postgres_connection(credentials.get(conn_id), database.dbname)
+
+
+def open_inventory(configuration: Configuration, credentials: CredentialSource) -> Inventory | None:
+    """The inventory, where targets.yaml names one.
+
+    :raises ConfigurationError: its connection is missing or incomplete.
+    """
+    from backstop.credentials import postgres_connection
+    from backstop.repository.inventory import Inventory
+
+    if configuration.inventory is None:
+        return None
+    return Inventory(postgres_connection(credentials.get(configuration.inventory.conn_id)))
 
 
 def _keys(configuration: Configuration, target_name: str) -> KeysConfig:

@@ -117,15 +117,15 @@ def probe_isolation() -> Isolation:
     return no_isolation(obstacles)
 
 
-def choose_isolation(policy: Literal["required", "none"]) -> Isolation:
-    """What ``verify.isolation`` asks for.
+def choose_isolation(policy: Literal["required", "preferred", "none"]) -> Isolation:
+    """What ``verify.isolation`` asks for; ``preferred`` takes what there is, and its description says so.
 
     :raises ScratchError: it is required and this machine offers none.
     """
     if policy == "none":
         return no_isolation()
     isolation = probe_isolation()
-    if isolation.kind == "none":
+    if isolation.kind == "none" and policy == "required":
         raise ScratchError(
             "restores into scratch must be isolated, and this machine offers no way: "
             + "; ".join(isolation.obstacles),

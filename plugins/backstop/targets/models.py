@@ -279,8 +279,9 @@ class Verify(Section):
     """Which backups: each one, or the newest of each day or week."""
     queries: list[VerifyQuery] = Field(default_factory=list)
     """Asked of the restored copy after the comparison."""
-    isolation: Literal["required", "none"] = "required"
-    """What a dump contains is code. `required`: refuse to verify where it cannot be kept apart."""
+    isolation: Literal["required", "preferred", "none"] = "required"
+    """What a dump contains is code. `required`: refuse to verify where it cannot be kept apart from the
+    machine; `preferred`: keep it apart where that works, and say in the proof where it did not."""
     server_conn_id: ConnId | None = None
     """Restore into a fresh database of this server instead of a scratch server on the worker."""
 
@@ -355,6 +356,13 @@ class Target(_Named):
     database: Database
 
 
+class InventorySection(Section):
+    """The database with the index of all repositories."""
+
+    conn_id: ConnId
+    """PostgreSQL connection of the inventory's owner; it names the database too."""
+
+
 class Configuration(Section):
     """The whole of targets.yaml."""
 
@@ -365,6 +373,8 @@ class Configuration(Section):
     keys: dict[Name, KeysConfig]
     repositories: dict[Name, RepositoryConfig]
     targets: dict[Name, Target]
+    inventory: InventorySection | None = None
+    """An SQL index for people and reports; backups need none."""
 
     def model_post_init(self, _context: Any) -> None:
         sections: tuple[Mapping[str, _Named], ...] = (self.keys, self.repositories, self.targets)
