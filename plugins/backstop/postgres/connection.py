@@ -173,7 +173,7 @@ def source_errors(location: str, *, secret: str | None = None) -> Iterator[None]
 
 def source_error(error: psycopg.Error, location: str, *, secret: str | None = None) -> SourceError:
     """The :class:`SourceError` that fits the error's SQLSTATE (retryable ones are subclasses)."""
-    message = error.diag.message_primary or (str(error).strip() or type(error).__name__).splitlines()[-1]
+    message = error.diag.message_primary or " ".join(str(error).split()) or type(error).__name__
     if secret:
         message = message.replace(secret, "********")
     code = error.sqlstate or _connect_code(message)
