@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,10 @@ class ObjectInfo:
 
 
 class Storage(Protocol):
-    """A flat space of keys (``/``-separated, no ``.``, ``..``, empty or leading parts) to byte strings.
+    """A flat space of keys to byte strings.
+
+    Keys are parts joined by ``/``, none empty, none beginning with a dot (:mod:`backstop.storage.keys`); no
+    key is another one's folder.
 
     Objects appear whole or not at all, and are never rewritten. Transient faults (503, 409, cut or
     stalled connections) are retried inside, with bounded patience, before
@@ -43,12 +48,13 @@ class Storage(Protocol):
         ...
 
     def upload(self, key: str, source: Path) -> ObjectInfo:
-        """Store the file as a payload object under a key nobody else uses; durable when it returns.
+        """Store the file as a payload object under a key nobody else ever uses; durable when it returns.
 
         Large files go in parts; a failed upload leaves nothing visible and nothing billed (aborted).
         ``source`` is not modified and may be removed afterwards. A storage on the same file system may
         hard-link, so a caller never writes to ``source`` again.
 
+        :raises ObjectConflictError: an object has this key, whatever its content.
         :raises StorageFullError: no space; :raises StorageUnavailableError: patience ran out.
         """
         ...
@@ -72,7 +78,11 @@ class Storage(Protocol):
         ...
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
-        """All current objects whose key starts with ``prefix``, in key order, paged as needed."""
+        """All current objects whose key starts with ``prefix``, paged as needed; without version ids.
+
+        Objects of one folder come in the order of their names. How folders are ordered among them is up to
+        the storage (AWS compares whole keys, SeaweedFS part by part).
+        """
         ...
 
     def delete(self, key: str, *, version_id: str | None = None) -> None:
@@ -80,5 +90,5 @@ class Storage(Protocol):
         ...
 
     def check(self) -> None:
-        """Reachable with these credentials? Cheap; raises the error a backup would meet."""
+        """Reachable, and with these credentials? Cheap; raises the error a backup would meet at once."""
         ...

@@ -1,0 +1,264 @@
+"""A repository in a directory: a local disk, a mounted share."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat as modes
+import threading
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
+
+from backstop.errors import ObjectConflictError, ObjectMissingError, StorageError
+from backstop.storage.base import ObjectInfo
+from backstop.storage.keys import check_key, check_prefix
+from backstop.storage.posix_files import (
+    NO_LINKS,
+    ErrorNamingFile,
+    copy_into,
+    errors_named,
+    link_new,
+    make_directory,
+    sweep,
+    sync_directory,
+    temporary_file,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+Entries: TypeAlias = "list[tuple[str, os.DirEntry[str]]]"
+
+_BUFFER_BYTES = 1024 * 1024
+
+
+class PosixStorage:
+    """Objects as files of the same name below ``root``: directories 0700, files 0600. Keeps no versions.
+
+    Objects appear by ``link(2)``, which neither shows a partial file nor replaces one. Names that begin with
+    a dot are not objects: ``.tmp`` holds files being written; what a dead writer left there is swept by the
+    next one. A missing ``root`` is made, its parent is not: an unmounted disk must not become a fresh, empty
+    repository.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+        self._temporary = self.root / ".tmp"
+        self._swept = False
+        self._sweep_lock = threading.Lock()
+
+    @property
+    def location(self) -> str:
+        return str(self.root)
+
+    def put_once(self, key: str, data: bytes) -> ObjectInfo:
+        path = self._path(key)
+        self._prepare(path)
+        with errors_named(path), temporary_file(self._temporary, root=self.root) as (descriptor, temporary):
+            with os.fdopen(os.dup(descriptor), "wb") as file:
+                file.write(data)
+            os.fsync(descriptor)
+            try:
+                link_new(temporary, path, root=self.root)
+            except FileExistsError:
+                if path.stat().st_size != len(data) or path.read_bytes() != data:
+                    raise self._conflict(path) from None
+                # The earlier writer may have died between link and fsync; success must mean durable.
+                self._sync(path)
+            return self._info(key, path.stat())
+
+    def upload(self, key: str, source: Path) -> ObjectInfo:
+        path = self._path(key)
+        with errors_named(source):
+            source = source.resolve(strict=True)
+            expected_bytes = source.stat().st_size
+        self._prepare(path)
+        with errors_named(path):
+            try:
+                if not self._link(source, path):
+                    self._copy(source, path)
+            except FileExistsError:
+                raise self._conflict(path) from None
+            info = self._info(key, path.stat())
+        if info.size_bytes != expected_bytes:
+            raise StorageError(
+                f"{source} had {expected_bytes} bytes when its upload began, {path} has {info.size_bytes}",
+                hint="something wrote to it meanwhile; run again",
+            )
+        return info
+
+    def _link(self, source: Path, path: Path) -> bool:
+        """Share the inode: no byte is copied. False where that cannot be."""
+        descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+            if modes.S_IMODE(os.fstat(descriptor).st_mode) != 0o600:
+                os.fchmod(descriptor, 0o600)
+            link_new(source, path, root=self.root)
+        except OSError as error:
+            if error.errno in NO_LINKS:
+                return False
+            raise
+        finally:
+            os.close(descriptor)
+        return True
+
+    def _copy(self, source: Path, path: Path) -> None:
+        with temporary_file(self._temporary, root=self.root) as (descriptor, temporary):
+            copy_into(source, temporary)
+            os.fsync(descriptor)
+            link_new(temporary, path, root=self.root)
+
+    def read(self, key: str, *, max_bytes: int = 64 * 1024 * 1024, version_id: str | None = None) -> bytes:
+        with self.open(key) as stream:
+            data = stream.read(max_bytes + 1)
+        if len(data) > max_bytes:
+            raise StorageError(
+                f"{self._path(key)} has more than {max_bytes} bytes",
+                hint="nothing Backstop wrote is so large",
+            )
+        return data
+
+    def open(self, key: str, *, version_id: str | None = None) -> AbstractContextManager[BinaryIO]:
+        path = self._path(key)
+        try:
+            raw = ErrorNamingFile(path)
+        except IsADirectoryError:
+            raise ObjectMissingError(f"{path} is a directory, not an object") from None
+        except OSError as error:
+            self._check_root(error)
+            with errors_named(path):
+                raise
+        return cast("AbstractContextManager[BinaryIO]", io.BufferedReader(raw, _BUFFER_BYTES))
+
+    def stat(self, key: str) -> ObjectInfo | None:
+        path = self._path(key)
+        try:
+            found = path.stat()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            self._check_root(error)
+            return None
+        except OSError:
+            with errors_named(path):
+                raise
+        return self._info(key, found) if modes.S_ISREG(found.st_mode) else None
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        check_prefix(prefix)
+        folder = prefix.rpartition("/")[0]
+        directory = self.root / folder
+        with errors_named(directory):
+            try:
+                found = self._scan(directory, folder)
+            except (FileNotFoundError, NotADirectoryError) as error:
+                self._check_root(error)
+                return
+        yield from self._walk(found, prefix)
+
+    def _walk(self, found: Entries, prefix: str) -> Iterator[ObjectInfo]:
+        for key, entry in found:
+            if not key.startswith(prefix):
+                continue
+            with errors_named(Path(entry.path)):
+                try:
+                    below = self._scan(Path(entry.path), key[:-1]) if key.endswith("/") else None
+                    info = self._info(key, entry.stat()) if below is None else None
+                except FileNotFoundError:
+                    continue  # deleted since the folder was read
+            if below is not None:
+                yield from self._walk(below, prefix)
+            elif info is not None:
+                yield info
+
+    def _scan(self, directory: Path, folder: str) -> Entries:
+        """Entries with their keys, folders with a final ``/``: sorting them so gives S3's order."""
+        above = f"{folder}/" if folder else ""
+        with os.scandir(directory) as entries:
+            return sorted(
+                (
+                    (f"{above}{entry.name}/" if entry.is_dir() else f"{above}{entry.name}", entry)
+                    for entry in entries
+                    if not entry.name.startswith(".")
+                ),
+                key=lambda pair: pair[0],
+            )
+
+    def delete(self, key: str, *, version_id: str | None = None) -> None:
+        path = self._path(key)
+        try:
+            path.unlink()
+            sync_directory(path.parent)
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+            self._check_root(error)
+            return
+        except OSError:
+            with errors_named(path):
+                raise
+        self._prune(path.parent)
+
+    def _prune(self, directory: Path) -> None:
+        while directory != self.root:
+            try:
+                directory.rmdir()
+            except OSError:
+                return  # not empty, in use or not ours: an empty folder harms nobody
+            directory = directory.parent
+
+    def check(self) -> None:
+        """Writes, syncs and removes a temporary file: the errors of a backup, a full disk included."""
+        self._prepare(self.root)
+        with errors_named(self.root), temporary_file(self._temporary, root=self.root) as (descriptor, _):
+            os.write(descriptor, b"\0" * 4096)
+            os.fsync(descriptor)
+
+    # -- Inside ----------------------------------------------------------------------------------------------
+
+    def _path(self, key: str) -> Path:
+        return self.root / check_key(key)
+
+    def _info(self, key: str, found: os.stat_result) -> ObjectInfo:
+        return ObjectInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, timezone.utc))
+
+    def _prepare(self, path: Path) -> None:
+        """Make the root; once in our life, sweep what dead writers left."""
+        try:
+            make_directory(self.root, below=self.root)
+        except FileNotFoundError as error:
+            raise StorageError(
+                f"{self.root.parent} does not exist, so there is no place for repository {self.root}",
+                hint="mount the disk it is on, or create that directory",
+            ) from error
+        except OSError:
+            with errors_named(self.root):
+                raise
+        with self._sweep_lock:
+            if not self._swept:
+                with errors_named(self._temporary):
+                    sweep(self._temporary)
+                self._swept = True
+
+    def _check_root(self, error: OSError) -> None:
+        """An absent object is one thing, an absent repository another (an unmounted disk looks like this)."""
+        if error.errno in (errno.ENOENT, errno.ENOTDIR) and not self.root.is_dir():
+            if self.root.parent.is_dir():
+                return  # not written to yet
+            raise StorageError(
+                f"{self.root.parent} does not exist, so repository {self.root} cannot be read",
+                hint="mount the disk it is on",
+            ) from error
+
+    def _sync(self, path: Path) -> None:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        sync_directory(path.parent)
+
+    def _conflict(self, path: Path) -> ObjectConflictError:
+        return ObjectConflictError(
+            f"{path} exists with other content", hint="it is never overwritten; find out who wrote it"
+        )

@@ -1,0 +1,307 @@
+"""What every storage promises, tried on each of them (storage/base.py says it in words)."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backstop.errors import NotFoundError, ObjectConflictError, ObjectMissingError, StorageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from backstop.storage.base import Storage
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def payload(tmp_path: Path) -> Path:
+    """A file larger than two of S3's parts, its size no multiple of anything."""
+    path = tmp_path / "payload"
+    path.write_bytes(os.urandom(11 * MIB + 13))
+    return path
+
+
+def keys(storage: Storage, prefix: str) -> list[str]:
+    return [info.key for info in storage.list(prefix)]
+
+
+def test_what_was_put_is_read_back(storage):
+    storage.put_once("t/meta/manifests/a.json", b'{"a":1}')
+
+    assert storage.read("t/meta/manifests/a.json") == b'{"a":1}'
+
+
+def test_a_put_says_what_is_stored(storage):
+    info = storage.put_once("t/meta/a.json", b"12345")
+
+    assert (info.key, info.size_bytes) == ("t/meta/a.json", 5)
+    assert abs(datetime.now(timezone.utc) - info.modified_at) < timedelta(minutes=1)
+
+
+def test_putting_the_same_bytes_again_is_success(storage):
+    storage.put_once("t/meta/a.json", b"same")
+
+    info = storage.put_once("t/meta/a.json", b"same")
+
+    assert info.size_bytes == 4
+
+
+@pytest.mark.parametrize("other", [b"else", b"longer than it was", b"s", b""])
+def test_other_bytes_under_a_taken_key_are_refused_and_change_nothing(storage, other):
+    storage.put_once("t/meta/a.json", b"same")
+
+    with pytest.raises(ObjectConflictError, match=r"t/meta/a\.json exists with other content"):
+        storage.put_once("t/meta/a.json", other)
+
+    assert storage.read("t/meta/a.json") == b"same"
+
+
+def test_of_many_who_put_at_once_exactly_one_wins(storage):
+    contenders = 8
+    start = threading.Barrier(contenders)
+    outcomes: list[str] = []
+
+    def contend(number: int) -> None:
+        start.wait()
+        try:
+            storage.put_once("t/meta/lease/dump/1.json", f"holder {number}".encode())
+            outcomes.append(f"holder {number}")
+        except ObjectConflictError:
+            outcomes.append("refused")
+
+    threads = [threading.Thread(target=contend, args=(number,)) for number in range(contenders)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert outcomes.count("refused") == contenders - 1
+    assert storage.read("t/meta/lease/dump/1.json").decode() in outcomes
+
+
+def test_an_upload_is_read_back_whole(storage, payload):
+    expected = payload.read_bytes()
+
+    info = storage.upload("t/data/database/x/1/t/7", payload)
+
+    assert info.size_bytes == len(expected)
+    with storage.open("t/data/database/x/1/t/7") as stream:
+        assert stream.read() == expected
+
+
+def test_the_source_of_an_upload_may_go_afterwards(storage, payload):
+    expected = payload.read_bytes()
+    storage.upload("t/data/a", payload)
+
+    payload.unlink()
+
+    with storage.open("t/data/a") as stream:
+        assert stream.read() == expected
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1, 5 * MIB, 5 * MIB + 1, 10 * MIB])
+def test_uploads_of_every_size_arrive(storage, tmp_path, size_bytes):
+    source = tmp_path / "source"
+    source.write_bytes(os.urandom(size_bytes))
+
+    info = storage.upload("t/data/a", source)
+
+    stored = storage.stat("t/data/a")
+    assert stored is not None
+    assert info.size_bytes == stored.size_bytes == size_bytes
+    with storage.open("t/data/a") as stream:
+        assert stream.read() == source.read_bytes()
+
+
+def test_an_upload_never_replaces(storage, payload, tmp_path):
+    other = tmp_path / "other"
+    other.write_bytes(b"other")
+    storage.upload("t/data/a", other)
+
+    with pytest.raises(ObjectConflictError, match="t/data/a"):
+        storage.upload("t/data/a", payload)
+
+    assert storage.read("t/data/a") == b"other"
+
+
+def test_a_stream_can_be_read_in_small_pieces(storage, payload):
+    storage.upload("t/data/a", payload)
+    copied = io.BytesIO()
+
+    with storage.open("t/data/a") as stream:
+        while block := stream.read(1_000_003):
+            copied.write(block)
+        assert stream.read(1) == b""
+
+    assert copied.getvalue() == payload.read_bytes()
+
+
+def test_a_stream_may_be_left_half_way(storage, payload):
+    storage.upload("t/data/a", payload)
+
+    with storage.open("t/data/a") as stream:
+        assert stream.read(10) == payload.read_bytes()[:10]
+
+    assert storage.read("t/data/a") == payload.read_bytes()
+
+
+def test_absent_objects_are_named(storage):
+    storage.put_once("t/meta/a", b"a")
+
+    with pytest.raises(ObjectMissingError, match="t/meta/none"):
+        storage.read("t/meta/none")
+    with pytest.raises(NotFoundError), storage.open("t/meta/none"):
+        pass
+    assert storage.stat("t/meta/none") is None
+
+
+def test_a_folder_is_no_object(storage):
+    storage.put_once("t/meta/a", b"a")
+
+    assert storage.stat("t/meta") is None
+    with pytest.raises(ObjectMissingError):
+        storage.read("t/meta")
+
+
+def test_reading_stops_at_the_size_that_was_allowed(storage):
+    storage.put_once("t/meta/a", b"x" * 101)
+
+    with pytest.raises(StorageError, match="more than 100"):
+        storage.read("t/meta/a", max_bytes=100)
+    assert len(storage.read("t/meta/a", max_bytes=101)) == 101
+
+
+def test_listing_finds_exactly_the_keys_with_the_prefix(storage):
+    for key in ("t/meta/a/1", "t/meta/a/2", "t/meta/ab/1", "t/meta/b", "u/meta/a/1"):
+        storage.put_once(key, key.encode())
+
+    assert keys(storage, "t/meta/a/") == ["t/meta/a/1", "t/meta/a/2"]
+    assert set(keys(storage, "t/meta/a")) == {"t/meta/a/1", "t/meta/a/2", "t/meta/ab/1"}
+    assert set(keys(storage, "t/")) == {"t/meta/a/1", "t/meta/a/2", "t/meta/ab/1", "t/meta/b"}
+    assert len(keys(storage, "")) == 5
+    assert keys(storage, "t/meta/c") == []
+    assert keys(storage, "v/nothing/here/") == []
+
+
+def test_listing_a_new_storage_is_empty(storage):
+    assert keys(storage, "") == []
+
+
+def test_listing_says_sizes_and_times(storage):
+    storage.put_once("t/meta/a", b"12345")
+
+    [info] = storage.list("t/")
+
+    assert info.size_bytes == 5
+    assert abs(datetime.now(timezone.utc) - info.modified_at) < timedelta(minutes=1)
+
+
+def test_a_folder_is_listed_in_the_order_of_names(storage):
+    names = ["000000000002-000000", "000000000001-000010", "000000000001-000009", "Z", "a", "a-b", "ä", "~"]
+    for name in names:
+        storage.put_once(f"t/meta/lease/dump/{name}", b"x")
+
+    assert keys(storage, "t/meta/lease/dump/") == [f"t/meta/lease/dump/{name}" for name in sorted(names)]
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "ünï", 'quo"te', "per%cent", "plus+", "hash#", "q?x=1", "&<>", "日本", "'"]
+)
+def test_odd_names_survive(storage, name):
+    storage.put_once(f"t/data/{name}", name.encode())
+
+    assert storage.read(f"t/data/{name}") == name.encode()
+    assert keys(storage, "t/data/") == [f"t/data/{name}"]
+
+
+def test_deleted_objects_are_gone_and_deleting_again_is_success(storage):
+    storage.put_once("t/meta/deep/a", b"a")
+    storage.put_once("t/meta/b", b"b")
+
+    storage.delete("t/meta/deep/a")
+    storage.delete("t/meta/deep/a")
+
+    assert keys(storage, "") == ["t/meta/b"]
+
+
+def test_a_deleted_key_can_be_put_again(storage):
+    storage.put_once("t/meta/a", b"a")
+    storage.delete("t/meta/a")
+
+    storage.put_once("t/meta/a", b"b")
+
+    assert storage.read("t/meta/a") == b"b"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "/a",
+        "a/",
+        "a//b",
+        "../a",
+        "a/../b",
+        "a/./b",
+        ".tmp/x",
+        "a/.hidden",
+        "a\0b",
+        "a\nb",
+        "x" * 256,
+        "a/" * 600 + "b",
+    ],
+)
+def test_keys_that_some_storage_cannot_hold_are_refused_by_all(storage, key, tmp_path):
+    source = tmp_path / "source"
+    source.write_bytes(b"x")
+
+    for operation in (
+        lambda: storage.put_once(key, b"x"),
+        lambda: storage.upload(key, source),
+        lambda: storage.read(key),
+        lambda: storage.open(key),
+        lambda: storage.stat(key),
+        lambda: storage.delete(key),
+    ):
+        with pytest.raises(StorageError, match="is not an object key"):
+            operation()
+    assert keys(storage, "") == []
+
+
+@pytest.mark.parametrize("prefix", ["/", "../", "t/../u", "a//b", ".tmp"])
+def test_prefixes_that_lead_elsewhere_are_refused(storage, prefix):
+    with pytest.raises(StorageError, match="not the beginning of an object key"):
+        keys(storage, prefix)
+
+
+def test_many_threads_may_use_one_storage(storage, tmp_path):
+    sources = [tmp_path / str(number) for number in range(4)]
+    for source in sources:
+        source.write_bytes(os.urandom(6 * MIB))
+    threads = [
+        threading.Thread(target=storage.upload, args=(f"t/data/{source.name}", source)) for source in sources
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    for source in sources:
+        with storage.open(f"t/data/{source.name}") as stream:
+            assert stream.read() == source.read_bytes()
+
+
+def test_a_storage_that_works_passes_its_check(storage):
+    storage.check()
+
+
+def test_a_storage_says_where_it_is(storage):
+    assert storage.location
+    assert storage.location.startswith(("/", "s3://backstop-tests/t/", "memory://"))
