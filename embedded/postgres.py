@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -18,6 +19,7 @@ import psutil
 from embedded import process
 from embedded.accounts import postgres_account
 from embedded.errors import StackError
+from embedded.files import write_private
 from embedded.ports import becomes_free, free_ports
 
 if TYPE_CHECKING:
@@ -91,8 +93,14 @@ class EmbeddedPostgres:
         :raises StackError: naming the cluster, with the end of its log.
         """
         if self.pid is not None:
+            if self._wanted_port not in (None, self.port):
+                raise StackError(
+                    f"the PostgreSQL in {self.directory} already runs, on port {self.port}",
+                    hint=f"stop it first to have it on port {self._wanted_port}",
+                )
             self._wait_until_ready(None, timeout)
             return self
+        self._refuse_other_version()
         if not self._initialized.exists():
             self._initialize()
         self._remove_stale_lock_file()
@@ -136,14 +144,15 @@ class EmbeddedPostgres:
 
     @property
     def port(self) -> int:
-        if self._wanted_port is not None:
-            return self._wanted_port
-        try:
-            return int(self._port_file.read_text())
-        except (FileNotFoundError, ValueError):
-            port = free_ports(1)[0]
-            self._port_file.write_text(str(port))
-            return port
+        """Of the running server; else the one the next start will use."""
+        if self.pid is not None:
+            # PostgreSQL docs, "Data directory": the fourth line of postmaster.pid.
+            return int((self.data / "postmaster.pid").read_text().splitlines()[3])
+        remembered = int(self._port_file.read_text()) if self._port_file.exists() else None
+        port = self._wanted_port or remembered or free_ports(1)[0]
+        if port != remembered:
+            write_private(self._port_file, str(port))
+        return port
 
     @property
     def host(self) -> str:
@@ -204,7 +213,7 @@ class EmbeddedPostgres:
                 sql.SQL("{verb} ROLE {role} {attributes} PASSWORD {verifier}").format(
                     verb=sql.SQL("ALTER" if known else "CREATE"),
                     role=sql.Identifier(role),
-                    attributes=sql.SQL(attributes),  # type: ignore[arg-type]
+                    attributes=sql.SQL(attributes),
                     verifier=sql.Literal(verifier.decode()),
                 )
             )
@@ -236,8 +245,7 @@ class EmbeddedPostgres:
         password = self._passwords().get(SUPERUSER) or secrets.token_urlsafe(24)
         self._write_passwords({**self._passwords(), SUPERUSER: password})
         password_file = self.directory / "initdb.password"
-        password_file.unlink(missing_ok=True)
-        _write_private(password_file, password)
+        write_private(password_file, password)
         account.own(password_file)
         argv = [
             str(self.bin_dir / "initdb"),
@@ -271,6 +279,22 @@ class EmbeddedPostgres:
                 hint=_hint_for(done.stderr),
             )
         self._initialized.touch()
+
+    def _refuse_other_version(self) -> None:
+        """PostgreSQL would say so too, but not what to do."""
+        made_by = self.data / "PG_VERSION"
+        if not self._initialized.exists() or not made_by.exists():
+            return
+        said = subprocess.run(
+            [str(self.bin_dir / "postgres"), "--version"], capture_output=True, text=True, check=False
+        ).stdout
+        major = made_by.read_text().strip()
+        if not re.search(rf" {re.escape(major)}\D", said):
+            raise StackError(
+                f"the data in {self.directory} was made by PostgreSQL {major}, but {self.bin_dir} has "
+                f"{said.strip() or 'none that runs'}",
+                hint=f"name the programs of version {major} with BACKSTOP_PG_BIN, or start a new directory",
+            )
 
     def _start_once(self, timeout: float) -> None:
         if self.listen_tcp and not becomes_free(self.port):
@@ -352,19 +376,11 @@ class EmbeddedPostgres:
             return {}
 
     def _write_passwords(self, passwords: Mapping[str, str]) -> None:
-        temporary = self._passwords_file.with_suffix(".new")
-        temporary.unlink(missing_ok=True)
-        _write_private(temporary, json.dumps(passwords, indent=1))
-        temporary.replace(self._passwords_file)
+        write_private(self._passwords_file, json.dumps(passwords, indent=1))
 
 
 class _PortTakenError(Exception):
     """Another program listens on the port."""
-
-
-def _write_private(path: Path, text: str) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
 
 
 def _hint_for(said: str) -> str:

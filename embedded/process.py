@@ -168,6 +168,6 @@ def _gone(leader: int, members: dict[int, psutil.Process], patience: float) -> b
 
 def _runs(member: psutil.Process) -> bool:
     try:
-        return member.is_running() and member.status() != psutil.STATUS_ZOMBIE
+        return bool(member.is_running() and member.status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:
         return False

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from embedded import process
 from embedded.errors import StackError
+from embedded.files import write_private
 from embedded.ports import becomes_free, free_ports
 
 if TYPE_CHECKING:
@@ -72,6 +73,11 @@ class EmbeddedSeaweedFS:
         self.data.mkdir(parents=True, exist_ok=True)
         self._write_identities()
         if self.pid is not None:
+            if self._wanted_port not in (None, self.port):
+                raise StackError(
+                    f"SeaweedFS already runs, on port {self.port}",
+                    hint=f"stop it first to have it on port {self._wanted_port}",
+                )
             self._wait_until_ready(None, timeout)
             return self
         self._settle_ports()
@@ -169,11 +175,7 @@ class EmbeddedSeaweedFS:
             ],
             "actions": ["Admin", "Read", "Write", "List", "Tagging"],
         }
-        temporary = self._identities_file.with_suffix(".new")
-        temporary.unlink(missing_ok=True)
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump({"identities": [identity]}, file)
-        temporary.replace(self._identities_file)
+        write_private(self._identities_file, json.dumps({"identities": [identity]}))
 
     def _ports(self) -> dict[str, int]:
         try:
@@ -212,7 +214,7 @@ class EmbeddedSeaweedFS:
                     f"SeaweedFS in {self.directory} ended at once:\n{said}",
                     hint="the disk is full: free some space, then try again" if full else f"read {self.log}",
                 )
-            if self._answers() and self._has_buckets():
+            if self.answers() and self._has_buckets():
                 return
             if time.monotonic() > deadline:
                 raise StackError(
@@ -221,7 +223,8 @@ class EmbeddedSeaweedFS:
                 )
             time.sleep(0.05)
 
-    def _answers(self) -> bool:
+    def answers(self) -> bool:
+        """Whether the endpoint speaks HTTP now."""
         try:
             urllib.request.urlopen(f"{self.endpoint_url}/", timeout=2).close()  # noqa: S310
         except urllib.error.HTTPError:

@@ -1,0 +1,148 @@
+"""The files that tie the stack together: targets.yaml, connections, keys, and the shell's environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from embedded.files import write_private
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from backstop.postgres.connection import ClusterConnection
+    from embedded.home import Home
+    from embedded.seaweedfs import EmbeddedSeaweedFS
+
+BUCKET = "calibrify-backups"
+REGION = "us-east-1"
+ESCROW_WAIVED = "the embedded demo keeps its keys on this machine only; never do that with data you need"
+
+
+def write_targets(path: Path, home: Home, endpoint_url: str) -> None:
+    """Write targets.yaml for this stack: one target, a local repository and an S3 one."""
+    import yaml
+
+    document = {
+        "version": 1,
+        "keys": {
+            "calibrify": {
+                "storage": "local",
+                "path": str(home.keyring),
+                "signing": str(home.signing),
+                "escrow": {"waived": ESCROW_WAIVED},
+            }
+        },
+        "repositories": {
+            "local": {"type": "posix", "path": str(home.repository)},
+            "s3": {
+                "type": "s3",
+                "bucket": BUCKET,
+                "prefix": "",
+                "conn_id": "backstop_s3",
+                "endpoint_url": endpoint_url,
+                "region": REGION,
+            },
+        },
+        "inventory": {"conn_id": "backstop_inventory"},
+        "targets": {"calibrify": _target()},
+    }
+    text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
+    header = (
+        "# Made by `make up` and made anew by the next one. To change it, copy it and name the copy with\n"
+        "# BACKSTOP_TARGETS.\n"
+    )
+    write_private(path, header + text)
+
+
+def _target() -> dict[str, Any]:
+    return {
+        "description": "Lab calibration app (sample data)",
+        "owner": "lab-platform",
+        "keys": "calibrify",
+        "tags": ["lab", "demo"],
+        "database": {
+            "conn_id": "calibrify_backup",
+            "restore_conn_id": "calibrify_restore",
+            "dbname": "calibrify",
+            "schedule": "0 1 * * *",
+            "jobs": 2,
+            "fingerprint": "full",
+            "snapshot_max": "4h",
+            "repositories": ["local", "s3"],
+            "retention": {"local": "30d", "s3": "90d"},
+            "objectives": {"rto": "1h", "rpo": "5m"},
+            "verify": {
+                "policy": "each",
+                "isolation": "required",
+                "queries": [
+                    {"sql": "SELECT count(*) > 0 FROM equipment", "expect": True},
+                    {"sql": "SELECT count(*) > 0 FROM calibrations", "expect": True},
+                    {"sql": "SELECT count(*) > 0 FROM users", "expect": True},
+                ],
+            },
+            "restore": {"approval": True, "four_eyes": True, "approval_timeout": "1h"},
+        },
+    }
+
+
+def write_connections(
+    path: Path,
+    *,
+    s3: EmbeddedSeaweedFS,
+    databases: dict[str, ClusterConnection],
+) -> None:
+    """Write the connections by id, in the form that Airflow's file backend and our CLI both read."""
+    document: dict[str, Any] = {
+        conn_id: {
+            "conn_type": "postgres",
+            "host": connection.host,
+            "port": connection.port,
+            "login": connection.user,
+            "password": connection.password,
+            "schema": connection.dbname,
+        }
+        for conn_id, connection in databases.items()
+    }
+    document["backstop_s3"] = {
+        "conn_type": "aws",
+        "login": s3.access_key,
+        "password": s3.secret_key,
+        "extra": {"region_name": REGION, "endpoint_url": s3.endpoint_url},
+    }
+    write_private(path, json.dumps(document, indent=1))
+
+
+def create_keys(home: Home) -> bool:
+    """Create the local key ring and the signing keys unless they exist; whether any was created."""
+    from backstop.crypto.keyring import LocalKeyring
+    from backstop.crypto.signing import create_signing_keys
+
+    created = False
+    if not home.keyring.exists():
+        LocalKeyring.create(home.keyring, datetime.now(timezone.utc))
+        created = True
+    if not (home.signing / "trusted.json").exists():
+        create_signing_keys(home.signing)
+        created = True
+    return created
+
+
+def variables(home: Home) -> dict[str, str]:
+    """What the engine must be told: in Airflow, and in a shell that uses the command line."""
+    told = {
+        "BACKSTOP_TARGETS": os.environ.get("BACKSTOP_TARGETS") or str(home.targets),
+        "BACKSTOP_CREDENTIALS": str(home.connections),
+    }
+    if bin_dir := os.environ.get("BACKSTOP_PG_BIN"):
+        told["BACKSTOP_PG_BIN"] = bin_dir
+    return told
+
+
+def write_environment(home: Home) -> None:
+    """Write the lines a shell sources before ``python -m backstop``. No secret is among them."""
+    lines = [f"export {name}={shlex.quote(value)}" for name, value in variables(home).items()]
+    write_private(home.environment, "\n".join(lines) + "\n")

@@ -1,0 +1,223 @@
+"""Up, down and status of the whole stack."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from embedded import airflow, configuration, databases
+from embedded.airflow import EmbeddedAirflow
+from embedded.errors import StackError
+from embedded.home import CHECKOUT, Home
+from embedded.postgres import ENVIRONMENT, EmbeddedPostgres, pip_postgres_bin
+from embedded.seaweedfs import EmbeddedSeaweedFS
+
+if TYPE_CHECKING:
+    from embedded.steps import Steps
+
+PORT_VARIABLES = {
+    "airflow": "BACKSTOP_AIRFLOW_PORT",
+    "s3": "BACKSTOP_S3_PORT",
+    "protected": "BACKSTOP_PG_PORT",
+    "metadata": "BACKSTOP_METADATA_PORT",
+}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process of the stack, for `status`."""
+
+    name: str
+    address: str
+    pid: int | None
+    health: str
+    memory_bytes: int = 0
+
+
+class Stack:
+    """The stack below one home; nothing is started by constructing it."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        named = os.environ.get("BACKSTOP_PG_BIN")
+        bin_dir = Path(named) if named else pip_postgres_bin()
+        if not (bin_dir / "initdb").exists():
+            raise StackError(
+                f"{bin_dir} has no initdb", hint="point BACKSTOP_PG_BIN to a PostgreSQL server's bin folder"
+            )
+        self.metadata = EmbeddedPostgres(
+            home.metadata, bin_dir=bin_dir, port=_port("metadata"), settings={"max_connections": "200"}
+        )
+        self.protected = EmbeddedPostgres(
+            home.protected, bin_dir=bin_dir, port=_port("protected"), settings={"max_connections": "300"}
+        )
+        self.seaweedfs = EmbeddedSeaweedFS(home.seaweedfs, port=_port("s3"), buckets=[configuration.BUCKET])
+
+    def airflow(self) -> EmbeddedAirflow:
+        """Known once the metadata cluster is: its password is part of the configuration."""
+        return EmbeddedAirflow(
+            self.home.airflow,
+            metadata=self.metadata.connection("airflow", "airflow"),
+            dags=CHECKOUT / "dags",
+            plugins=CHECKOUT / "plugins",
+            connections_file=self.home.connections,
+            environment=configuration.variables(self.home),
+            port=_port("airflow"),
+        )
+
+    # -- Up --------------------------------------------------------------------------------------------------
+
+    def up(self, steps: Steps) -> None:
+        """Bring up whatever does not run. Each step can be repeated, so a start cut short is continued."""
+        self.home.prepare()
+        with self.home.lock(), ThreadPoolExecutor(1) as background:
+            with steps.step("PostgreSQL for metadata") as step:
+                self.metadata.start()
+                databases.prepare_metadata(self.metadata)
+                step.result = f"127.0.0.1:{self.metadata.port}"
+            server = self.airflow()
+            server.configure()
+            # Creating Airflow's tables takes as long as all that follows up to Airflow itself.
+            migration = background.submit(server.migrate)
+            with steps.step("PostgreSQL to protect") as step:
+                self.protected.start()
+                databases.prepare_protected(self.protected)
+                step.result = f"127.0.0.1:{self.protected.port}, database calibrify"
+            with steps.step("S3 (SeaweedFS)") as step:
+                self.seaweedfs.start()
+                step.result = f"{self.seaweedfs.endpoint_url}, bucket {configuration.BUCKET}"
+            with steps.step("Keys, connections, targets.yaml") as step:
+                self._write_configuration()
+                step.result = str(self.home.targets)
+            self._migrate_inventory(steps)
+            with steps.step("Airflow's tables") as step:
+                step.result = "created" if migration.result() else "there already"
+            with steps.step("Airflow") as step:
+                since = airflow.now()
+                started = server.start()
+                since = since if len(started) == len(airflow.COMPONENTS) else airflow.LONG_AGO
+                server.wait_until_healthy(since=since)
+                step.result = server.url
+
+    def _write_configuration(self) -> None:
+        configuration.create_keys(self.home)
+        configuration.write_targets(self.home.targets, self.home, self.seaweedfs.endpoint_url)
+        configuration.write_connections(
+            self.home.connections,
+            s3=self.seaweedfs,
+            databases={
+                "calibrify_backup": self.protected.connection("calibrify", "calibrify_backup"),
+                "calibrify_restore": self.protected.connection("calibrify", "calibrify_restore"),
+                databases.INVENTORY: self.metadata.connection(databases.INVENTORY, databases.INVENTORY),
+            },
+        )
+        configuration.write_environment(self.home)
+
+    def _migrate_inventory(self, steps: Steps) -> None:
+        if find_spec("backstop.repository.inventory") is None:
+            return
+        with steps.step("Inventory"):
+            done = subprocess.run(
+                [sys.executable, "-m", "backstop", "migrate-inventory"],
+                env={
+                    **ENVIRONMENT,
+                    "PYTHONPATH": str(CHECKOUT / "plugins"),
+                    **configuration.variables(self.home),
+                },
+                cwd=CHECKOUT,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode != 0:
+                raise StackError(
+                    f"the inventory's tables could not be brought up to date: {done.stderr.strip()}",
+                    hint="running this again tries once more",
+                )
+
+    # -- Down ------------------------------------------------------------------------------------------------
+
+    def down(self, steps: Steps) -> None:
+        """Stop everything; what it holds stays for the next `up`."""
+        if not self.home.exists:
+            steps.note(f"nothing to stop: {self.home.root} holds no embedded stack")
+            return
+        with self.home.lock():
+            if self.home.airflow.exists() and (self.home.metadata / "passwords.json").exists():
+                with steps.step("Airflow stopped"):
+                    self.airflow().stop(steps.note)
+            with steps.step("S3 stopped"):
+                self.seaweedfs.stop()
+            with steps.step("PostgreSQL to protect stopped"):
+                self.protected.stop()
+            with steps.step("PostgreSQL for metadata stopped"):
+                self.metadata.stop()
+
+    # -- Status ----------------------------------------------------------------------------------------------
+
+    def status(self) -> list[Part]:
+        """Each process with its address, pid and health; all "stopped" where nothing was ever started."""
+        parts = [
+            self._postgres_part("postgres (metadata)", self.metadata),
+            self._postgres_part("postgres (protected)", self.protected),
+            self._s3_part(),
+        ]
+        known = self.home.airflow.exists() and self.metadata.pid is not None
+        server = self.airflow() if known else None
+        ailing = server.ailing(airflow.LONG_AGO) if server else []
+        for name in airflow.COMPONENTS:
+            pid = server.pid(name) if server else None
+            health = "stopped" if pid is None else "no heartbeat" if name in ailing else "healthy"
+            address = server.url if server and name == "api-server" else ""
+            parts.append(Part(f"airflow {name}", address, pid, health, _memory_bytes(pid)))
+        return parts
+
+    def _postgres_part(self, name: str, server: EmbeddedPostgres) -> Part:
+        pid = server.pid
+        if pid is None:
+            return Part(name, "", None, "stopped")
+        try:
+            server.connect().close()
+            health = "healthy"
+        except Exception as error:
+            health = f"does not answer: {str(error).splitlines()[0]}"
+        return Part(name, f"127.0.0.1:{server.port}", pid, health, _memory_bytes(pid))
+
+    def _s3_part(self) -> Part:
+        pid = self.seaweedfs.pid
+        if pid is None:
+            return Part("s3 (seaweedfs)", "", None, "stopped")
+        health = "healthy" if self.seaweedfs.answers() else "does not answer"
+        return Part("s3 (seaweedfs)", self.seaweedfs.endpoint_url, pid, health, _memory_bytes(pid))
+
+
+def _port(part: str) -> int | None:
+    variable = PORT_VARIABLES[part]
+    text = os.environ.get(variable)
+    if not text:
+        return None
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise StackError(f"{variable}={text} is no port number", hint="give a number from 1 to 65535")
+    return int(text)
+
+
+def _memory_bytes(pid: int | None) -> int:
+    """Proportional: pages that several processes share are counted once."""
+    total = 0
+    try:
+        leader = psutil.Process(pid) if pid is not None else None
+        for member in [leader, *leader.children(recursive=True)] if leader else []:
+            usage = member.memory_full_info()
+            total += getattr(usage, "pss", usage.rss)
+    except psutil.Error:
+        pass
+    return total

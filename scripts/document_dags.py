@@ -1,0 +1,94 @@
+"""Prints docs/dags.md from the DAGs themselves: ``python scripts/document_dags.py > docs/dags.md``.
+
+``tests/dags/test_documentation.py`` fails when the page has drifted from the code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow.sdk import DAG
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+HEADING = """\
+# The DAGs
+
+Made by `python scripts/document_dags.py > docs/dags.md` from `dags/` and the example `dags/targets.yaml`; a
+test fails when this page has drifted. Each DAG shows its own section of this page in Airflow's UI.
+
+A file is a procedure. Scheduled ones become one DAG a target, `<file>__<target>`; those that people start are
+one DAG with the target as a parameter (and, where `targets.yaml` pins targets to a worker `queue`, one more
+for each queue, `<file>__<queue>`).
+"""
+
+
+def page() -> str:
+    """The text of docs/dags.md."""
+    return "\n".join([HEADING, *(_section(dag) for dag in _dags())])
+
+
+def _dags() -> list[DAG]:
+    # The example configuration, whatever the caller's environment says.
+    os.environ["BACKSTOP_TARGETS"] = str(CHECKOUT / "dags" / "targets.yaml")
+    with contextlib.redirect_stdout(io.StringIO()):
+        from airflow.dag_processing.dagbag import DagBag
+
+        bag = DagBag(CHECKOUT / "dags")
+    if bag.import_errors:
+        raise SystemExit("\n".join(bag.import_errors.values()))
+    return sorted(bag.dags.values(), key=lambda dag: dag.fileloc)
+
+
+def _section(dag: DAG) -> str:
+    file = Path(dag.fileloc).relative_to(CHECKOUT)
+    lines = [f"## `{dag.dag_id}`", "", f"`{file}` · {_when(dag)}", "", *_nested(dag.doc_md or ""), ""]
+    if dag.params:
+        lines += ["### Parameters", "", "| | default | |", "|---|---|---|"]
+        for name in dag.params:
+            param = dag.params.get_param(name)
+            lines.append(f"| `{name}` | `{param.value!r}` | {param.description or ''} |")
+        lines.append("")
+    lines += ["### Tasks", "", "| | retries | | after |", "|---|---|---|---|"]
+    for task in dag.topological_sort():
+        lines.append(
+            f"| `{task.task_id}`{_role(task)} | {task.retries or 0} | {_purpose(task)} | "
+            f"{', '.join(f'`{name}`' for name in sorted(task.upstream_task_ids))} |"
+        )
+    return "\n".join([*lines, ""])
+
+
+def _when(dag: DAG) -> str:
+    summary = dag.timetable.summary if dag.timetable.can_be_scheduled else ""
+    if not summary or summary == "None":
+        return "started by hand"
+    if summary == "Asset":
+        return "woken by assets"
+    return f"schedule `{summary}` UTC"
+
+
+def _nested(markdown: str) -> Iterable[str]:
+    """The runbook below our own heading: its title becomes a line in bold."""
+    for line in markdown.strip().splitlines():
+        yield f"**{line[3:]}**" if line.startswith("## ") else line
+
+
+def _role(task: object) -> str:
+    return " (setup)" if getattr(task, "is_setup", False) else " (teardown)" if getattr(task, "is_teardown", False) else ""  # fmt: skip
+
+
+def _purpose(task: object) -> str:
+    """The first sentence of the operator's documentation."""
+    operator = getattr(task, "operator_class", type(task))
+    return " ".join((operator.__doc__ or "").strip().split("\n\n")[0].split()).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

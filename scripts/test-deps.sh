@@ -1,0 +1,40 @@
+#!/bin/sh
+# Install what tests marked `system` want and pip cannot bring: the distribution's PostgreSQL, a browser, rsync.
+set -eu
+packages="postgresql postgresql-contrib chromium rsync zstd util-linux acl attr"
+
+if ! command -v apt-get >/dev/null 2>&1; then
+    echo "error: make test-deps knows Debian and Ubuntu only" >&2
+    echo "  next: install the likes of these by hand: $packages; or leave it: their tests are skipped by name" >&2
+    exit 1
+fi
+if [ "$(id -u)" -ne 0 ]; then
+    echo "error: make test-deps installs packages, which takes root" >&2
+    echo "  next: sudo make test-deps; or leave it: their tests are skipped by name" >&2
+    exit 1
+fi
+
+missing=
+for package in $packages; do
+    dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing="$missing $package"
+done
+if [ -z "$missing" ]; then
+    echo "nothing to install"
+    exit 0
+fi
+
+export DEBIAN_FRONTEND=noninteractive
+# The packaged server is for its programs; no cluster of its own shall start and take port 5432.
+mkdir -p /etc/postgresql-common
+if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+    echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf
+fi
+apt-get update -qq
+for package in $missing; do
+    # One package that this release lacks shall not keep out the others.
+    if apt-get install -y -qq --no-install-recommends "$package" >/dev/null; then
+        echo "installed $package"
+    else
+        echo "warning: $package could not be installed; its tests are skipped by name" >&2
+    fi
+done
