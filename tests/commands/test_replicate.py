@@ -69,7 +69,8 @@ def test_a_repository_that_fails_is_named_and_the_other_gets_everything(tmp_path
 
 def test_a_deaf_repository_is_left_behind_before_staging_outgrows_its_bound(tmp_path: Path):
     local, remote = MemoryStorage(), DeafStorage()
-    with Replication([repository("local", local), repository("s3", remote)], max_staged_bytes=2500) as lanes:
+    both = [repository("local", local), repository("s3", remote)]
+    with Replication(both, max_staged_bytes=2500, patience_seconds=0.2) as lanes:
         for number in range(10):
             lanes.add(f"k/{number}", stage(tmp_path, str(number), b"x" * 1000))
         failed = lanes.finish()

@@ -44,12 +44,16 @@ class Replication:
 
     A repository that fails is left behind with its error, as long as another one still works: it never slows
     the others, nor the snapshot. Staged bytes are bounded: when a slow repository makes them pile up beyond
-    ``max_staged_bytes`` it is dropped for this run; when it is the last one, :meth:`add` waits for it.
+    ``max_staged_bytes`` for ``patience_seconds`` it is left behind for this run; when it is the last one,
+    :meth:`add` waits for it.
     """
 
-    def __init__(self, repositories: Sequence[Repository], *, max_staged_bytes: int) -> None:
+    def __init__(
+        self, repositories: Sequence[Repository], *, max_staged_bytes: int, patience_seconds: float = 10.0
+    ) -> None:
         self._lanes = {repository.name: _Lane(repository) for repository in repositories}
         self._max_staged_bytes = max_staged_bytes
+        self._patience_seconds = patience_seconds
         self._staged: list[_Staged] = []
         self._staged_bytes = 0
         self._condition = threading.Condition()
@@ -95,15 +99,21 @@ class Replication:
             lane.work.put(staged)
 
     def _make_room(self, size_bytes: int) -> None:
-        while self._staged_bytes and self._staged_bytes + size_bytes > self._max_staged_bytes:
+        def has_room() -> bool:
+            return not self._staged or self._staged_bytes + size_bytes <= self._max_staged_bytes
+
+        while not self._condition.wait_for(has_room, timeout=self._patience_seconds):
             working = [lane for lane in self._lanes.values() if lane.error is None]
-            slowest = max(working, key=lambda lane: lane.work.qsize(), default=None)
-            if slowest is None:
+            if not working:
                 raise self._first_error()
-            if len(working) > 1:
+            slowest = max(working, key=self._bytes_behind)
+            quickest = min(working, key=self._bytes_behind)
+            # Only a repository that is behind the others is left; when all are slow, we wait for them.
+            if self._bytes_behind(slowest) > self._bytes_behind(quickest):
                 self._leave_behind(slowest)
-                continue
-            self._condition.wait(timeout=1)
+
+    def _bytes_behind(self, lane: _Lane) -> int:
+        return sum(staged.size_bytes for staged in self._staged if lane.repository.name in staged.waiting_for)
 
     def _leave_behind(self, lane: _Lane) -> None:
         name = lane.repository.name
