@@ -6,29 +6,21 @@ a cut exactly between two frames is otherwise a perfectly valid shorter message.
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, BinaryIO
 
+from backstop.crypto.message import FRAME_BYTES, Message, Opened, object_name, sdk_client
 from backstop.crypto.streams import HashingReader, HashingWriter, raise_if_full, write_all
-from backstop.errors import BackstopError, IntegrityError, KeyServiceUnavailableError, KeyUnavailableError
+from backstop.errors import IntegrityError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from backstop.crypto.keyring import Keyring
     from backstop.model.backup import StoredObject
-
-_T = TypeVar("_T")
-
-FRAME_BYTES = 1024 * 1024
-"""Of the encrypted message. Read exactly so much at a time: the SDK is several times slower otherwise."""
-
-_MOST_WRAPPED_KEYS = 20
-_HINT = "read it from another repository, or choose another backup"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +35,6 @@ class Sealed:
     stored_bytes: int
     stored_sha256: str
     keys: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """What was read, after every check passed.
-
-    :param context: the message's own encryption context; authenticated.
-    """
-
-    plain_bytes: int
-    plain_sha256: str
-    stored_bytes: int
-    stored_sha256: str
-    context: Mapping[str, str]
 
 
 def object_context(target: str, label: str, object_key: str) -> dict[str, str]:
@@ -93,8 +71,8 @@ def encrypt_stream(
 
     plain = HashingReader(source)
     stored = HashingWriter(sink)
-    materials = KeyringMaterials(keyring, name=_name(context, None))
-    encryptor = _sdk().stream(
+    materials = KeyringMaterials(keyring, name=object_name(context, None))
+    encryptor = sdk_client().stream(
         mode="encrypt",
         source=FrameReader(plain),
         materials_manager=materials,
@@ -131,7 +109,7 @@ def decrypt_stream(
     :raises IntegrityError: names the object and what is wrong with it.
     :raises KeyUnavailableError: no key of the ring opens it.
     """
-    yield from _Message(source, keyring=keyring, context=context, expected=expected).blocks()
+    yield from Message(source, keyring=keyring, context=context, expected=expected).blocks()
 
 
 def decrypt_to_file(
@@ -149,7 +127,7 @@ def decrypt_to_file(
 
     :raises: as :func:`decrypt_stream`; :raises StorageFullError: no space for the plaintext.
     """
-    message = _Message(source, keyring=keyring, context=context, expected=expected)
+    message = Message(source, keyring=keyring, context=context, expected=expected)
     try:
         descriptor, name = tempfile.mkstemp(prefix=".partial-", dir=destination.parent)  # mode 0600
     except OSError as error:
@@ -165,148 +143,3 @@ def decrypt_to_file(
         temporary.unlink(missing_ok=True)
         raise
     return message.opened()
-
-
-class _Message:
-    """One message being read: its plaintext, and everything that must be true of it."""
-
-    def __init__(
-        self,
-        source: BinaryIO,
-        *,
-        keyring: Keyring,
-        context: Mapping[str, str] | None,
-        expected: StoredObject | None,
-    ) -> None:
-        self._stored = HashingReader(source)
-        self._keyring = keyring
-        self._context = context
-        self._expected = expected
-        self._name = _name(context, expected)
-        self._plain_bytes = 0
-        self._plain_hash = hashlib.sha256()
-        self._own_context: dict[str, str] = {}
-
-    def blocks(self) -> Iterator[bytes]:
-        """The plaintext; exhausted without an error only when every check has passed."""
-        from backstop.crypto.zstd_frames import FrameError, unframe
-
-        most_bytes = self._expected.plain_bytes if self._expected else None
-        try:
-            for block in unframe(self._decrypted(), most_bytes=most_bytes):
-                self._plain_hash.update(block)
-                self._plain_bytes += len(block)
-                yield block
-        except FrameError as error:
-            raise self._integrity_error(f"is damaged: {error}") from error
-        self._compare()
-
-    def opened(self) -> Opened:
-        return Opened(
-            plain_bytes=self._plain_bytes,
-            plain_sha256=self._plain_hash.hexdigest(),
-            stored_bytes=self._stored.bytes_read,
-            stored_sha256=self._stored.sha256,
-            context=self._own_context,
-        )
-
-    def _decrypted(self) -> Iterator[bytes]:
-        """The message's frames up to its final one, which must be the last thing in the source."""
-        try:
-            decryptor = self._open()
-            while block := self._sdk_errors_named(lambda: decryptor.read(FRAME_BYTES)):
-                yield block
-        except KeyServiceUnavailableError:
-            raise
-        except KeyUnavailableError:
-            self._blame_damage_before_keys()
-            raise
-        if self._stored.read(1):
-            raise self._integrity_error("has bytes after its final frame")
-
-    def _open(self) -> Any:
-        """Read and authenticate the header; its context decides whether this is the object we want."""
-        from backstop.crypto.materials import KeyringMaterials
-
-        decryptor = _sdk().stream(
-            mode="decrypt-unsigned",
-            source=self._stored,
-            materials_manager=KeyringMaterials(self._keyring, name=self._name),
-            max_body_length=FRAME_BYTES,
-        )
-        header = self._sdk_errors_named(lambda: decryptor.header)
-        self._own_context = dict(header.encryption_context)
-        if self._context is not None and self._own_context != dict(self._context):
-            differing = {
-                name: value for name, value in self._own_context.items() if self._context.get(name) != value
-            }
-            raise self._integrity_error(f"was written for another object: {differing or self._own_context}")
-        return decryptor
-
-    def _sdk_errors_named(self, step: Callable[[], _T]) -> _T:
-        """Run one step of the SDK; what it says about the bytes becomes an IntegrityError.
-
-        A damaged header reaches parsers that raise whatever they meet, hence the broad catch; our own
-        errors, and what the source raised, pass through.
-        """
-        try:
-            return step()
-        except BackstopError:
-            raise
-        except Exception as error:
-            if self._stored.failure is not None:
-                raise
-            if self._stored.ended:
-                raise self._integrity_error("ended before its final frame") from error
-            raise self._integrity_error(
-                f"is damaged: its header or a frame does not authenticate ({type(error).__name__})"
-            ) from error
-
-    def _blame_damage_before_keys(self) -> None:
-        """A flipped bit in the header also looks like an unknown key: compare the bytes before saying so."""
-        if self._expected is None:
-            return
-        while self._stored.read(FRAME_BYTES):
-            pass
-        self._compare_stored(self._expected)
-
-    def _compare(self) -> None:
-        if self._expected is None:
-            return
-        self._compare_stored(self._expected)
-        plain_sha256 = self._plain_hash.hexdigest()
-        if self._plain_bytes != self._expected.plain_bytes:
-            raise self._integrity_error(
-                f"holds {self._plain_bytes} bytes; its manifest says {self._expected.plain_bytes}"
-            )
-        if plain_sha256 != self._expected.plain_sha256:
-            raise self._integrity_error("has other content (SHA-256) than its manifest says")
-
-    def _compare_stored(self, expected: StoredObject) -> None:
-        if self._stored.bytes_read != expected.stored_bytes:
-            raise self._integrity_error(
-                f"is {self._stored.bytes_read} bytes long; its manifest says {expected.stored_bytes}"
-            )
-        if self._stored.sha256 != expected.stored_sha256:
-            raise self._integrity_error("is not, byte for byte (SHA-256), the object its manifest names")
-
-    def _integrity_error(self, what: str) -> IntegrityError:
-        return IntegrityError(f"object {self._name} {what}", hint=_HINT)
-
-
-def _name(context: Mapping[str, str] | None, expected: StoredObject | None) -> str:
-    if expected is not None:
-        return expected.key
-    if context and "object" in context:
-        return context["object"]
-    return "(unnamed)"
-
-
-def _sdk() -> Any:
-    from aws_encryption_sdk import EncryptionSDKClient
-    from aws_encryption_sdk.identifiers import CommitmentPolicy
-
-    return EncryptionSDKClient(
-        commitment_policy=CommitmentPolicy.REQUIRE_ENCRYPT_REQUIRE_DECRYPT,
-        max_encrypted_data_keys=_MOST_WRAPPED_KEYS,
-    )

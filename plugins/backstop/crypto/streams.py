@@ -16,9 +16,6 @@ class HashingReader:
     stream itself raised, so that a caller can tell it from errors about the bytes.
     """
 
-    closed = False
-    """The SDK takes a ValueError from a closed stream for its end; from this one it must not."""
-
     def __init__(self, source: BinaryIO) -> None:
         self._source = source
         self._hash = hashlib.sha256()

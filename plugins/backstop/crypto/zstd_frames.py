@@ -35,7 +35,7 @@ class FrameReader:
     """The compressed form of a source, read like a file. Empty input is one empty frame."""
 
     closed = False
-    """As :attr:`HashingReader.closed`."""
+    """The SDK takes a ValueError from a closed stream for its end; from this one it must not."""
 
     def __init__(self, source: HashingReader) -> None:
         self._source = source
