@@ -1,0 +1,168 @@
+"""Verbs, flags and help. Loads nothing but argparse, so that ``--help`` is there at once."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from backstop import __version__
+
+_EXIT_CODES = """\
+exit codes:
+  0  done
+  1  failed for a reason that time will not heal
+  2  targets.yaml, credentials or arguments are wrong
+  3  no such backup, target or object
+  4  a backup is damaged, or differs from what was backed up
+  5  try again later: something is busy or does not answer
+  6  the backup is complete, but not in every repository
+"""
+
+_LABEL_HELP = "backup label such as 20261123T010000Z-dump, 'latest', or 'latest-proven'"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser; ``run`` in its result names the verb's function."""
+    parser = argparse.ArgumentParser(
+        prog="python -m backstop",
+        description="Backs PostgreSQL databases up, proves the backups by restoring them, and restores.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"backstop {__version__}")
+    verbs = parser.add_subparsers(title="verbs", metavar="<verb>", required=True)
+    _back_up_database(verbs)
+    _list(verbs)
+    _show(verbs)
+    _verify(verbs)
+    _restore_database(verbs)
+    _decrypt(verbs)
+    _check_targets(verbs)
+    _init_keys(verbs)
+    _inventory(verbs)
+    return parser
+
+
+def _verb(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser], name: str, run: str, text: str
+) -> argparse.ArgumentParser:
+    parser = verbs.add_parser(
+        name,
+        help=text,
+        description=text,
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of text")
+    parser.add_argument(
+        "--targets", type=Path, metavar="FILE", help="targets.yaml to use (default: $BACKSTOP_TARGETS)"
+    )
+    return parser
+
+
+def _target(parser: argparse.ArgumentParser, *, default: str = "the only one of targets.yaml") -> None:
+    parser.add_argument("--target", metavar="NAME", help=f"target (default: {default})")
+
+
+def _repository(parser: argparse.ArgumentParser, name: str, text: str) -> None:
+    parser.add_argument(name, dest="repository", metavar="NAME", help=text)
+
+
+def _escrow_key(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--escrow-key", type=Path, metavar="PEM", help="offline RSA key, when the key ring or KMS is lost"
+    )
+
+
+def _back_up_database(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "Back a database up to every repository, from one read."
+    _target(_verb(verbs, "back-up-database", "backup:back_up_database", text))
+
+
+def _list(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _verb(
+        verbs, "list", "backups:list_backups", "List backups, newest first, and whether each is proven."
+    )
+    _target(parser, default="all")
+    which = parser.add_mutually_exclusive_group()
+    _repository_choice = "read this repository (default: the first that answers, directories before S3)"
+    which.add_argument("--repository", metavar="NAME", help=_repository_choice)
+    which.add_argument("--all", action="store_true", help="read every repository")
+
+
+def _show(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _verb(
+        verbs, "show", "backups:show_backup", "Show everything about one backup, in every repository."
+    )
+    _target(parser)
+    parser.add_argument("--label", required=True, help=_LABEL_HELP)
+    _repository(parser, "--repository", "read only this repository")
+    parser.add_argument("--objects", action="store_true", help="list its objects too")
+
+
+def _verify(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "Restore backups into a scratch server, compare them, record the proofs."
+    parser = _verb(verbs, "verify", "verify:verify", text)
+    _target(parser)
+    parser.add_argument(
+        "--label", help=f"{_LABEL_HELP} (default: every backup that verify.policy wants proven)"
+    )
+    _repository(parser, "--repository", "verify the copy in this repository (default: in each)")
+
+
+def _restore_database(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = (
+        "Restore a backup beside the live database, compare it, then swap the two by name. "
+        "The former database is kept."
+    )
+    parser = _verb(verbs, "restore-database", "restore:restore_database", text)
+    _target(parser)
+    parser.add_argument("--label", required=True, help=_LABEL_HELP)
+    _repository(
+        parser, "--from", "repository to read (default: the first that has it, directories before S3)"
+    )
+    mode = parser.add_mutually_exclusive_group(required=True)
+    mode.add_argument("--dry-run", action="store_true", help="print the plan, change nothing")
+    mode.add_argument(
+        "--beside-only", action="store_true", help="restore and compare, leave the live one alone"
+    )
+    mode.add_argument(
+        "--swap", action="store_true", help="restore, compare, then put it in the live one's place"
+    )
+    mode.add_argument("--swap-back", action="store_true", help="put the former database back in its place")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    _escrow_key(parser)
+
+
+def _decrypt(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "Decrypt a backup into a directory that pg_restore reads, or one object into a file."
+    parser = _verb(verbs, "decrypt", "decrypt:decrypt", text)
+    _target(parser)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--label", help=_LABEL_HELP)
+    what.add_argument("--object", metavar="KEY", help="key of one object, as `show --objects` lists it")
+    parser.add_argument(
+        "--into", type=Path, required=True, metavar="PATH", help="new directory (or file, for --object)"
+    )
+    _repository(
+        parser, "--from", "repository to read (default: the first that has it, directories before S3)"
+    )
+    _escrow_key(parser)
+
+
+def _check_targets(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = _verb(verbs, "check-targets", "setup:check_targets", "Find every mistake in targets.yaml.")
+    parser.add_argument("--schema", action="store_true", help="print the JSON Schema for editors instead")
+
+
+def _init_keys(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "Make the key ring and the signing keys that targets.yaml names; never replaces one."
+    _target(_verb(verbs, "init-keys", "setup:init_keys", text))
+
+
+def _inventory(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "Create the inventory's tables or bring them up to date."
+    _verb(verbs, "migrate-inventory", "inventory:migrate_inventory", text)
+    text = "Make the inventory say what the repositories hold, from them alone."
+    _target(_verb(verbs, "rebuild-inventory", "inventory:rebuild_inventory", text), default="all")

@@ -1,0 +1,125 @@
+"""What most verbs begin with: the configuration, the target, and the repository that has the backup."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from backstop.cli.output import say
+from backstop.credentials import CredentialSource, default_credentials
+from backstop.errors import BackstopError, ConfigurationError, NotFoundError
+from backstop.repository.catalog import is_proven
+from backstop.settings import parse_label
+from backstop.targets import Configuration, load_targets
+from backstop.wiring import cheapest_first, find_target, open_keyring, open_repository
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+    from backstop.crypto.keyring import Keyring
+    from backstop.model.backup import BackupLabel
+    from backstop.repository.catalog import Published, Repository
+
+LATEST = "latest"
+LATEST_PROVEN = "latest-proven"
+
+
+class Session:
+    """One run of a verb on one target.
+
+    :raises ConfigurationError: targets.yaml is wrong, or no target is named where there are several.
+    :raises NotFoundError: no such target.
+    """
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self.configuration: Configuration = load_targets(arguments.targets)
+        self.credentials: CredentialSource = default_credentials()
+        self.target_name = chosen_target(self.configuration, arguments.target)
+
+    def repository(self, name: str) -> Repository:
+        return open_repository(self.configuration, self.target_name, name, self.credentials)
+
+    def repository_names(self, only: str | None = None) -> list[str]:
+        """The target's repositories, cheapest first; or just the one that was asked for."""
+        return [only] if only else cheapest_first(self.configuration, self.target_name)
+
+    def locate(self, text: str, *, only: str | None = None) -> tuple[Repository, BackupLabel]:
+        """The first repository that answers and has the backup, and the backup's label.
+
+        A repository that fails is named on stderr and passed over; what ``latest`` means is decided by the
+        first that answers.
+
+        :param text: a label, ``latest`` or ``latest-proven``.
+        :raises NotFoundError: no repository that answered has it.
+        :raises BackstopError: none answered; the first one's error.
+        """
+        label = None if text in (LATEST, LATEST_PROVEN) else parse_label(text)
+        failures: list[BackstopError] = []
+        absent: NotFoundError | None = None
+        for name in self.repository_names(only):
+            try:
+                repository = self.repository(name)
+                found = label or newest(repository, proven=text == LATEST_PROVEN)
+                repository.catalog.backup(found)
+                return repository, found
+            except NotFoundError as error:
+                absent = error
+            except BackstopError as error:
+                failures.append(error)
+                say(f"backstop: repository {name} is passed over: {error.message}")
+        raise failures[0] if failures else absent or NotFoundError(f"no backup {text}")
+
+    def keyring_for_reading(self, escrow_key: Path | None) -> Keyring:
+        """The keys that open backups; the password of an offline key is asked for when it has one."""
+        password = None
+        if escrow_key is not None and _is_encrypted(escrow_key):
+            from backstop.cli.terminal import ask_password
+
+            password = ask_password(f"Password of {escrow_key}: ")
+        return open_keyring(
+            self.configuration,
+            self.target_name,
+            self.credentials,
+            for_reading=True,
+            escrow_key=escrow_key,
+            escrow_password=password,
+        )
+
+
+def chosen_target(configuration: Configuration, name: str | None) -> str:
+    """The named target, or the only one there is."""
+    if name is not None:
+        return find_target(configuration, name).name
+    if len(configuration.targets) == 1:
+        return next(iter(configuration.targets))
+    raise ConfigurationError(
+        "targets.yaml has several targets" if configuration.targets else "targets.yaml has no target",
+        hint=f"add --target with one of: {', '.join(sorted(configuration.targets))}",
+    )
+
+
+def newest(repository: Repository, *, proven: bool) -> BackupLabel:
+    """The newest backup by the time it finished. :raises NotFoundError: there is none."""
+    published: Published
+    for published in reversed(repository.catalog.backups().backups):
+        if not proven or is_proven(repository.catalog.proofs(published)):
+            return published.manifest.label
+    raise NotFoundError(
+        f"{repository.catalog.target} has no {'proven ' if proven else ''}backup in {repository.name}",
+        hint="see `python -m backstop list --all`",
+    )
+
+
+def holder() -> str:
+    """How leases and pins name this run to others."""
+    return f"cli {getpass.getuser()}@{socket.gethostname()} pid {os.getpid()}"
+
+
+def _is_encrypted(key: Path) -> bool:
+    try:
+        return b"ENCRYPTED" in key.read_bytes()
+    except OSError:
+        return False  # opening it says what is wrong

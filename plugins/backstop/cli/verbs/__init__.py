@@ -1,0 +1,1 @@
+"""One module a group of verbs; each is imported only when its verb is used."""

@@ -1,0 +1,43 @@
+"""``decrypt``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backstop.cli.output import human_bytes, print_fields, print_json
+from backstop.cli.session import Session
+from backstop.cli.terminal import progress_bar
+from backstop.commands.decrypt import decrypt_backup, decrypt_object, label_in
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def decrypt(arguments: argparse.Namespace) -> int:
+    session = Session(arguments)
+    keyring = session.keyring_for_reading(arguments.escrow_key)
+    text = arguments.label or label_in(arguments.object).text
+    repository, label = session.locate(text, only=arguments.repository)
+    destination = arguments.into.absolute()
+    with progress_bar() as progress:
+        if arguments.object:
+            done = decrypt_object(
+                repository, arguments.object, keyring=keyring, destination=destination, progress=progress
+            )
+        else:
+            jobs = session.configuration.targets[session.target_name].database.jobs
+            done = decrypt_backup(
+                repository, label, keyring=keyring, destination=destination, jobs=jobs, progress=progress
+            )
+    if arguments.json:
+        print_json(done.to_dict())
+        return 0
+    fields = [
+        ("backup", f"{done.label} from {done.repository}"),
+        ("written", f"{done.destination}: {len(done.files)} files, {human_bytes(done.plain_bytes)}"),
+    ]
+    if not arguments.object:
+        fields.append(("restore", f"pg_restore -d <empty database> {done.destination}"))
+    fields.append(("careful", "it is not encrypted any more, and holds all data and the roles' passwords"))
+    print_fields(fields)
+    return 0

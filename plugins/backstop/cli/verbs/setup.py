@@ -1,0 +1,79 @@
+"""``check-targets`` and ``init-keys``."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from backstop.cli.output import print_fields, print_json
+from backstop.errors import ConfigurationError
+from backstop.targets import load_targets, targets_path
+
+if TYPE_CHECKING:
+    import argparse
+    from pathlib import Path
+
+
+def check_targets(arguments: argparse.Namespace) -> int:
+    if arguments.schema:
+        from backstop.targets.schema import schema_text
+
+        sys.stdout.write(schema_text())
+        return 0
+    file = targets_path(arguments.targets)
+    if arguments.json:
+        return _check_as_json(file)
+    configuration = load_targets(file)
+    names = ", ".join(sorted(configuration.targets)) or "none"
+    sys.stdout.write(f"{file}: no mistakes; targets: {names}\n")
+    return 0
+
+
+def _check_as_json(file: Path) -> int:
+    from backstop.targets import find_mistakes
+
+    mistakes = [
+        {
+            "line": mistake.position.line,
+            "column": mistake.position.column,
+            "where": mistake.where,
+            "what": mistake.what,
+        }
+        for mistake in find_mistakes(file)
+    ]
+    print_json({"file": str(file), "mistakes": mistakes})
+    return ConfigurationError.exit_code if mistakes else 0
+
+
+def init_keys(arguments: argparse.Namespace) -> int:
+    """What is there already is kept; so a run that was interrupted is finished by the next."""
+    from backstop.cli.session import chosen_target
+    from backstop.crypto.keyring import LocalKeyring
+    from backstop.crypto.signing import create_signing_keys
+    from backstop.settings import utc_now
+
+    configuration = load_targets(arguments.targets)
+    keys = configuration.keys[configuration.targets[chosen_target(configuration, arguments.target)].keys]
+    made: dict[str, str] = {}
+    if keys.storage == "local":
+        if keys.path.exists():
+            LocalKeyring.load(keys.path)
+            made["key ring"] = f"{keys.path} was there already and is left as it is"
+        else:
+            LocalKeyring.create(keys.path, utc_now())
+            made["key ring"] = (
+                f"{keys.path} made; copy it to a safe place, then say where in keys.{keys.name}.escrow"
+            )
+    else:
+        made["key"] = f"{keys.key_arn} is kept by AWS KMS"
+    trusted = keys.signing / "trusted.json"
+    if trusted.exists():
+        made["signing keys"] = f"{keys.signing} has them already; they are left as they are"
+    else:
+        create_signing_keys(keys.signing)
+        made["signing keys"] = f"{keys.signing} made; proof.pem belongs on the machines that verify, alone"
+    if arguments.json:
+        print_json(made)
+    else:
+        print_fields(list(made.items()))
+    return 0

@@ -1,0 +1,114 @@
+"""``verify``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from backstop.cli.output import print_json, print_table, say
+from backstop.cli.session import Session
+from backstop.cli.terminal import progress_bar
+from backstop.commands.bookkeeping import enter_backup
+from backstop.commands.verify import unverified, verify_backup
+from backstop.errors import BackstopError, VerificationError
+from backstop.settings import utc_now, verify_settings
+from backstop.wiring import open_inventory, open_repositories, open_signer
+
+if TYPE_CHECKING:
+    import argparse
+
+    from backstop.model.backup import BackupLabel
+    from backstop.model.proof import Proof
+    from backstop.repository.catalog import Repository
+
+
+def verify(arguments: argparse.Namespace) -> int:
+    session = Session(arguments)
+    every = open_repositories(session.configuration, session.target_name, session.credentials)
+    repositories = [one for one in every if arguments.repository in (None, one.name)]
+    if not repositories:
+        session.repository(arguments.repository)  # says which there are
+    work = _work(session, repositories, arguments)
+    proofs: list[tuple[str, Proof]] = []
+    failures: list[tuple[str, BackupLabel, BackstopError]] = []
+    verifier = _Verifier(session, every)
+    for repository, label in work:
+        try:
+            proofs.append((repository.name, verifier.verify(repository, label)))
+        except BackstopError as error:
+            # The others can still be judged; this one stays on the list.
+            failures.append((repository.name, label, error))
+    _print(proofs, failures, as_json=arguments.json)
+    if failures and not proofs:
+        raise failures[0][2]
+    if any(not proof.matched for _, proof in proofs):
+        return VerificationError.exit_code
+    return failures[0][2].exit_code if failures else 0
+
+
+def _work(
+    session: Session, repositories: list[Repository], arguments: argparse.Namespace
+) -> list[tuple[Repository, BackupLabel]]:
+    if arguments.label is not None:
+        _, label = session.locate(arguments.label, only=arguments.repository)
+        return [(repository, label) for repository in repositories]
+    by_name = {repository.name: repository for repository in repositories}
+    policy = session.configuration.targets[session.target_name].database.verify.policy
+    candidates = unverified(repositories, policy=policy)
+    return [(by_name[candidate.repository], candidate.label) for candidate in candidates]
+
+
+class _Verifier:
+    """Opens once what every verification of a run needs."""
+
+    def __init__(self, session: Session, repositories: list[Repository]) -> None:
+        self._keyring = session.keyring_for_reading(None)
+        self._signer = open_signer(session.configuration, session.target_name, "proof")
+        self._settings = verify_settings(session.configuration, session.target_name, repositories)
+        self._inventory = open_inventory(session.configuration, session.credentials)
+
+    def verify(self, repository: Repository, label: BackupLabel) -> Proof:
+        with progress_bar() as progress:
+            proof = verify_backup(
+                repository=repository,
+                label=label,
+                keyring=self._keyring,
+                signer=self._signer,
+                settings=self._settings,
+                clock=utc_now,
+                progress=progress,
+            )
+        for sentence in enter_backup(self._inventory, [repository], label):
+            say(f"backstop: {sentence}")
+        return proof
+
+
+def _print(
+    proofs: list[tuple[str, Proof]],
+    failures: list[tuple[str, BackupLabel, BackstopError]],
+    *,
+    as_json: bool,
+) -> None:
+    for name, label, error in failures:
+        say(f"backstop: {label} in {name} could not be judged: {error}")
+    if as_json and (proofs or not failures):
+        print_json(
+            {
+                "proofs": [{"repository": name, **proof.to_dict()} for name, proof in proofs],
+                "not_judged": [
+                    {"repository": name, "label": str(label), "error": str(error)}
+                    for name, label, error in failures
+                ],
+            }
+        )
+    elif proofs:
+        print_table(["LABEL", "REPOSITORY", "RESULT", "SECONDS"], [_row(*one) for one in proofs], right=(3,))
+        for name, proof in proofs:
+            for difference in proof.differences:
+                print(f"{proof.label} in {name}: {difference}")
+    elif not failures:
+        print("nothing to prove: every backup that verify.policy wants proven has been verified")
+
+
+def _row(name: str, proof: Proof) -> list[Any]:
+    result = "proven" if proof.matched else "FAILED"
+    return [str(proof.label), name, result, f"{proof.durations.get('total', 0):.1f}"]
