@@ -1,0 +1,25 @@
+-- Do sequences stand exactly where they stood?
+CREATE SEQUENCE never_called;
+CREATE SEQUENCE never_called_elsewhere START WITH 500 MINVALUE 100;
+CREATE SEQUENCE called_once;
+SELECT nextval('called_once');
+CREATE SEQUENCE set_but_not_called;
+SELECT setval('set_but_not_called', 1000, false);
+CREATE SEQUENCE descending INCREMENT BY -3 MAXVALUE -1 MINVALUE -100000 START WITH -10;
+SELECT nextval('descending') FROM generate_series(1, 12);
+CREATE SEQUENCE cycled MINVALUE 1 MAXVALUE 3 CYCLE;
+SELECT nextval('cycled') FROM generate_series(1, 5);
+CREATE SEQUENCE exhausted AS smallint MAXVALUE 2;
+SELECT nextval('exhausted') FROM generate_series(1, 2);
+CREATE SEQUENCE cached CACHE 50;
+SELECT nextval('cached');
+CREATE SEQUENCE extreme AS bigint START WITH 9223372036854775806;
+SELECT nextval('extreme') FROM generate_series(1, 2);
+CREATE UNLOGGED SEQUENCE unlogged_sequence;
+SELECT setval('unlogged_sequence', 77);
+CREATE TABLE shared (a integer DEFAULT nextval('called_once'), b serial);
+ALTER SEQUENCE cached OWNED BY shared.a;
+INSERT INTO shared DEFAULT VALUES;
+CREATE SEQUENCE restarted START WITH 10;
+SELECT nextval('restarted');
+ALTER SEQUENCE restarted RESTART WITH 20;
