@@ -15,6 +15,8 @@ as *proven* once `verify_backups__<target>`, which this wakes, has restored it a
   log names the object and the next step. What time heals has been tried again three times by then.
 - **`require_every_repository`:** the backup exists and can be restored, but not from everywhere. Repair the
   repository that is named; the next backup will reach it.
+- **`index_inventory`:** the inventory does not answer, or a repository has lost a backup that it held.
+  Backups need no inventory; once it answers, the next run brings it up to date.
 
 **No run at all** is the worst case: see that this DAG is not paused and that the scheduler runs.
 
@@ -29,10 +31,12 @@ from airflow.sdk import DAG, CronTriggerTimetable
 
 from backstop.operators.backup import BackUpDatabaseOperator, RequireEveryRepositoryOperator
 from backstop.operators.base import result_of
+from backstop.operators.inventory import IndexInventoryOperator
 from backstop.targets import Target, load_targets
 
 
 def define_backup(target: Target) -> DAG:
+    patient = {"retries": 3, "retry_delay": timedelta(minutes=2), "retry_exponential_backoff": 2.0}
     with DAG(
         dag_id=f"back_up_database__{target.name}",
         dag_display_name=f"Back up {target.name}",
@@ -53,14 +57,13 @@ def define_backup(target: Target) -> DAG:
         back_up = BackUpDatabaseOperator(
             task_id="back_up",
             target=target.name,
-            retries=3,
-            retry_delay=timedelta(minutes=2),
-            retry_exponential_backoff=2.0,
+            **patient,
         )
         everywhere = RequireEveryRepositoryOperator(
             task_id="require_every_repository", target=target.name, report=result_of("back_up")
         )
-        back_up >> everywhere
+        index = IndexInventoryOperator(task_id="index_inventory", target=target.name, **patient)
+        back_up >> [everywhere, index]
     return dag
 
 

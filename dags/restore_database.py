@@ -6,8 +6,7 @@ and found equal**. Only then comes a short swap: application stopped, both datab
 started. The former database is kept; `swap_back_database` goes back to it.
 
 ### How
-1. Press *Trigger*, choose the target. Leave **Backup** empty to be shown the known backups; declare the
-   incident's time if there is one.
+1. Press *Trigger*, choose the target. Leave **Backup** empty to be shown the known backups.
 2. `choose_backup` waits under *Required Actions*: choose the backup, and whether to swap or only to keep
    the copy beside.
 3. `approve` waits there too, as the target's policy asks: it shows the plan and what will be given up.
@@ -19,14 +18,15 @@ started. The former database is kept; `swap_back_database` goes back to it.
 The live database is as it was unless `swap` itself is red. The last line of the log names the object and
 the next step.
 
-- **`choose_backup`, `approve`:** cancelled, rejected, unanswered, or answered by whoever asked. Trigger again.
+- **`choose_backup`, `approve`:** cancelled, rejected, unanswered, or answered by whoever asked. Trigger
+  again.
 - **`plan_restore`:** it cannot work as things are; the log says why (role, server version, key, repository).
 - **`restore_beside`:** the half-made copy has been removed. Mend what is named, then clear the task.
 - **`validate`:** the copy differs from the backup and is kept to be looked at. Restore another backup.
-- **`check_swap`:** subscriptions, prepared transactions or logical slots forbid renaming. Clear what is named,
-  then clear this task.
-- **`swap`:** the log says whether the databases were renamed. Either way `reopen` has opened the live name and
-  started the application again.
+- **`check_swap`:** subscriptions, prepared transactions or logical slots forbid renaming. Clear what is
+  named, then clear this task.
+- **`swap`:** the log says whether the databases were renamed. Either way `reopen` has opened the live name
+  and started the application again.
 
 **If Airflow is what died:** `python -m backstop restore-database --target <target>`.
 """
@@ -38,6 +38,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import DAG, Param
 
+from backstop.notifications.objective import recovery_time_alert
 from backstop.operators.approval import ApproveRestoreOperator
 from backstop.operators.base import result_of
 from backstop.operators.choice import ANY_REPOSITORY, MODES, NEWEST_PROVEN, ChooseBackupOperator
@@ -85,6 +86,7 @@ def define_restore(queue: str | None, targets: Sequence[Target]) -> DAG:
                 type="string",
             ),
         },
+        deadline=recovery_time_alert(targets),
         default_args={"owner": "backstop", **({"queue": queue} if queue else {})},
         tags=["backstop", "restore", *names],
     ) as dag:
@@ -116,7 +118,7 @@ def define_restore(queue: str | None, targets: Sequence[Target]) -> DAG:
             outcome=result_of("swap"),
             retries=5,
             retry_delay=timedelta(seconds=5),
-        ).as_teardown(setups=check, on_failure_fail_dagrun=True)
+        ).as_teardown(setups=check)
 
         choice >> plan >> approval >> restored >> validated >> beside_only >> check >> swapped >> reopened
     return dag

@@ -20,6 +20,7 @@ environment, no sight of keys and repositories. Nothing of it is left behind, wh
   line of the log names the next step, such as the package that brings a missing extension. Trigger again.
 - **`check_repositories`:** a repository cannot be read, or holds manifests that nobody we trust has signed;
   the log names them. The other backups are proven meanwhile.
+- **`index_inventory`:** as in `back_up_database`; the proofs themselves are in the repositories.
 - **`sweep_scratch_again`:** leftovers of a killed restore could not be removed; the log says where they are.
 
 Without Airflow: `python -m backstop verify --target <target>`.
@@ -32,6 +33,7 @@ from datetime import timedelta
 from airflow.sdk import DAG
 
 from backstop.operators.asset import database_backups
+from backstop.operators.inventory import IndexInventoryOperator
 from backstop.operators.verification import (
     CheckRepositoriesOperator,
     ListUnprovenOperator,
@@ -69,13 +71,18 @@ def define_verification(target: Target) -> DAG:
             retry_delay=timedelta(minutes=1),
             map_index_template="{{ task.backup_label }} in {{ task.repository }}",
         ).expand_kwargs(list_unproven.output)
+        # Teardowns do not count for the state of the run: with `on_failure_fail_dagrun` they alone would, and
+        # a failed proof behind a clean sweep would look like success.
+        index = IndexInventoryOperator(
+            task_id="index_inventory", target=target.name, retries=3, retry_delay=timedelta(minutes=2)
+        ).as_teardown(setups=sweep_before)
         sweep_after = SweepScratchOperator(task_id="sweep_scratch_again", target=target.name).as_teardown(
-            setups=sweep_before, on_failure_fail_dagrun=True
+            setups=sweep_before
         )
         CheckRepositoriesOperator(
             task_id="check_repositories", target=target.name, retries=2, retry_delay=timedelta(minutes=1)
         )
-        list_unproven >> sweep_before >> verify >> sweep_after
+        list_unproven >> sweep_before >> verify >> [index, sweep_after]
     return dag
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from airflow.sdk import DAG
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(CHECKOUT / "plugins"))
 HEADING = """\
 # The DAGs
 
@@ -66,12 +67,11 @@ def _section(dag: DAG) -> str:
 
 
 def _when(dag: DAG) -> str:
-    summary = dag.timetable.summary if dag.timetable.can_be_scheduled else ""
-    if not summary or summary == "None":
+    if dag.schedule is None:
         return "started by hand"
-    if summary == "Asset":
-        return "woken by assets"
-    return f"schedule `{summary}` UTC"
+    if isinstance(dag.schedule, list):
+        return "woken by " + ", ".join(f"*{asset.name}*" for asset in dag.schedule)
+    return f"schedule `{dag.schedule.expression}` UTC"
 
 
 def _nested(markdown: str) -> Iterable[str]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from backstop.crypto.signing import Role, Signer
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository
+    from backstop.repository.inventory import Inventory
     from backstop.targets import Configuration, Target
 
 
@@ -92,3 +93,9 @@ class TargetHook:
             clock=utc_now,
             progress=progress,
         )
+
+    def inventory(self) -> Inventory | None:
+        """The index for people and reports; None where targets.yaml names none."""
+        from backstop.wiring import open_inventory
+
+        return open_inventory(self.configuration, self._credentials)

@@ -1,0 +1,240 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow.dag_processing.dagbag import DagBag
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+EXAMPLE = CHECKOUT / "dags" / "targets.yaml"
+
+
+@pytest.fixture
+def read_dags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., DagBag]:
+    """Reads the DAG files as Airflow does, with this targets.yaml (text or document)."""
+
+    def read(targets: str | dict[str, Any] | None = None) -> DagBag:
+        from airflow.dag_processing.dagbag import DagBag
+
+        path = tmp_path / "targets.yaml"
+        if targets is None:
+            path = EXAMPLE
+        else:
+            path.write_text(targets if isinstance(targets, str) else yaml.safe_dump(targets))
+        monkeypatch.setenv("BACKSTOP_TARGETS", str(path))
+        return DagBag(CHECKOUT / "dags")
+
+    return read
+
+
+def with_targets(*names: str, **changes: Any) -> dict[str, Any]:
+    """The example with its target under other names and with other words in it."""
+    document: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text())
+    document["targets"] = {name: {**document["targets"]["calibrify"], **changes} for name in names}
+    return document
+
+
+def test_every_target_has_its_own_scheduled_dags_and_shares_the_restore(read_dags):
+    bag = read_dags(with_targets("calibrify", "archive"))
+
+    assert bag.import_errors == {}
+    assert {
+        "back_up_database__archive",
+        "back_up_database__calibrify",
+        "verify_backups__archive",
+        "verify_backups__calibrify",
+        "restore_database",
+    } <= set(bag.dags)
+    assert bag.dags["restore_database"].params.get_param("target").schema["enum"] == ["archive", "calibrify"]
+
+
+def test_a_mistake_in_targets_yaml_is_one_clear_import_error_a_file(read_dags):
+    bag = read_dags(EXAMPLE.read_text().replace("jobs: 2", "jobs: many"))
+
+    assert bag.dags == {}
+    assert len(bag.import_errors) == len(list((CHECKOUT / "dags").glob("*.py")))
+    for error in bag.import_errors.values():
+        assert "targets.calibrify.database.jobs" in error.strip().splitlines()[-1]
+
+
+def test_a_missing_targets_yaml_names_the_file_and_the_variable(read_dags, monkeypatch):
+    from airflow.dag_processing.dagbag import DagBag
+
+    monkeypatch.setenv("BACKSTOP_TARGETS", "/nowhere/targets.yaml")
+    bag = DagBag(CHECKOUT / "dags")
+
+    for error in bag.import_errors.values():
+        assert "/nowhere/targets.yaml" in error
+        assert "BACKSTOP_TARGETS" in error
+
+
+def test_words_that_look_like_code_stay_words(read_dags):
+    hostile = "{{ 1/0 }} <script>alert(1)</script> '\"; DROP TABLE users; -- %s"
+    bag = read_dags(with_targets("a" * 40, "a_b", "a-b", "0", description=hostile, owner="o'wner {{ x }}"))
+
+    assert bag.import_errors == {}
+    for dag in bag.dags.values():
+        if dag.dag_id.startswith("back_up"):
+            assert dag.description == hostile
+            assert all(task.owner == "o'wner {{ x }}" for task in dag.tasks)
+
+
+def test_targets_pinned_to_a_queue_are_restored_by_a_dag_of_that_queue(read_dags):
+    document = with_targets("here", "there")
+    document["targets"]["there"]["queue"] = "dmz"
+    bag = read_dags(document)
+
+    pinned = bag.dags["restore_database__dmz"]
+    assert pinned.params.get_param("target").schema["enum"] == ["there"]
+    assert {task.queue for task in pinned.tasks} == {"dmz"}
+    assert {task.queue for task in bag.dags["back_up_database__there"].tasks} == {"dmz"}
+    assert bag.dags["restore_database"].params.get_param("target").schema["enum"] == ["here"]
+
+
+def test_a_target_that_cannot_be_restored_in_place_is_not_offered_for_it(read_dags):
+    document = with_targets("calibrify")
+    document["targets"]["calibrify"]["database"]["restore_conn_id"] = None
+    bag = read_dags(document)
+
+    assert bag.import_errors == {}
+    assert not any(dag_id.startswith("restore_database") for dag_id in bag.dags)
+
+
+def test_a_target_without_schedule_is_backed_up_by_hand_only(read_dags):
+    document = with_targets("calibrify")
+    document["targets"]["calibrify"]["database"]["schedule"] = None
+
+    assert read_dags(document).dags["back_up_database__calibrify"].schedule is None
+
+
+def test_setting_backstop_up_starts_no_backup_before_its_time(read_dags):
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    dag = read_dags().dags["back_up_database__calibrify"]
+    stored = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
+    first = stored.next_dagrun_info(last_automated_run_info=None)
+
+    assert first.run_after.timestamp() > time.time()
+    assert (first.run_after.hour, first.run_after.minute) == (1, 0)
+
+
+def test_every_dag_survives_being_stored_by_airflow(read_dags):
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    for dag in read_dags().dags.values():
+        stored = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag))
+        assert stored.task_ids == dag.task_ids
+
+
+def test_every_dag_carries_its_runbook_and_starts_unpaused(read_dags):
+    for dag in read_dags().dags.values():
+        assert "When a task is red" in dag.doc_md
+        assert "python -m backstop" in dag.doc_md
+        assert dag.is_paused_upon_creation is False
+        assert dag.catchup is False
+
+
+def test_the_runbook_names_every_task_that_people_may_see_red(read_dags):
+    explained_elsewhere = {"sweep_scratch", "list_unproven", "stop_if_beside", "reopen"}
+    for dag in read_dags().dags.values():
+        for task_id in set(dag.task_ids) - explained_elsewhere:
+            assert f"`{task_id}`" in dag.doc_md, f"{dag.dag_id} does not say what to do about {task_id}"
+
+
+def test_no_failed_task_hides_behind_a_successful_run(read_dags):
+    """The state of a run is that of its leaves; teardowns that do not count are not leaves."""
+    for dag in read_dags().dags.values():
+        for task in dag.tasks:
+            if not task.is_teardown:
+                assert _failure_reaches_a_leaf(task), f"{dag.dag_id}: {task.task_id} may fail unseen"
+
+
+def _failure_reaches_a_leaf(task: Any) -> bool:
+    counting = [one for one in task.downstream_list if not one.is_teardown or one.on_failure_fail_dagrun]
+    if not counting:
+        return True
+    return any(one.trigger_rule == "all_success" and _failure_reaches_a_leaf(one) for one in counting)
+
+
+def test_nothing_that_asks_people_or_swaps_is_ever_retried(read_dags):
+    tasks = {task.task_id: task for task in read_dags().dags["restore_database"].tasks}
+
+    assert {tasks[name].retries for name in ("choose_backup", "approve", "check_swap", "swap")} == {0}
+
+
+def test_whatever_happens_to_the_swap_the_database_is_opened_again(read_dags):
+    dag = read_dags().dags["restore_database"]
+    reopen = dag.get_task("reopen")
+
+    assert reopen.is_teardown
+    assert {"check_swap", "swap"} <= reopen.upstream_task_ids
+    assert dag.get_task("check_swap").is_setup
+    assert dag.get_task("swap").upstream_task_ids == {"check_swap"}
+
+
+def test_scratch_is_swept_before_and_after_every_proof(read_dags):
+    dag = read_dags().dags["verify_backups__calibrify"]
+
+    assert dag.get_task("sweep_scratch").is_setup
+    assert dag.get_task("sweep_scratch_again").is_teardown
+    assert dag.get_task("verify").upstream_task_ids >= {"sweep_scratch"}
+
+
+def test_a_backup_wakes_the_verification_of_its_own_target_only(read_dags):
+    bag = read_dags(with_targets("one", "two"))
+
+    outlets = bag.dags["back_up_database__one"].get_task("back_up").outlets
+    assert [asset.uri for asset in outlets] == ["x-backstop://one/database"]
+    assert bag.dags["verify_backups__one"].schedule == outlets
+    assert bag.dags["verify_backups__two"].schedule != outlets
+
+
+def test_the_recovery_time_objective_is_watched(read_dags):
+    from datetime import timedelta
+
+    (alert,) = read_dags().dags["restore_database"].deadline
+
+    assert alert.interval == timedelta(hours=1)
+
+
+def test_parsing_contacts_nothing_and_loads_nothing_heavy():
+    """In a process of its own: what a DAG processor does over and over."""
+    program = f"""
+import socket, sys, time
+import airflow.sdk, airflow.providers.standard.operators.hitl  # in every DAG processor already
+sys.path.insert(0, {str(CHECKOUT / "plugins")!r})
+def refuse(*arguments, **named):
+    raise AssertionError("a DAG file opened a connection")
+socket.socket.connect = refuse
+from importlib.util import module_from_spec, spec_from_file_location
+already = set(sys.modules)
+before = time.process_time()
+for path in sys.argv[1:]:
+    spec = spec_from_file_location("dag_file", path)
+    spec.loader.exec_module(module_from_spec(spec))
+print(time.process_time() - before)
+heavy = {{"boto3", "aws_encryption_sdk", "psycopg", "cryptography", "zstandard"}}
+print(*(heavy & set(sys.modules) - already))
+"""
+    files = [str(path) for path in sorted((CHECKOUT / "dags").glob("*.py"))]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *files],
+        env={**os.environ, "BACKSTOP_TARGETS": str(EXAMPLE)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    seconds, heavy = done.stdout.splitlines()[-2:]
+
+    assert heavy == ""
+    assert float(seconds) < 1.0
