@@ -225,7 +225,7 @@ def _classify(text: str, tokens: list[_Token]) -> RoleStatement:
     after_name = words[3] if len(words) > 3 else ""
     # ROLE, TABLESPACE and PARAMETER may be names of roles, even unquoted; ON may not.
     target = words[words.index("ON") + 1] if "ON" in words[:-1] else ""
-    if words[1] == "TABLESPACE" and words[0] in ("CREATE", "ALTER") or target == "TABLESPACE":
+    if (words[1] == "TABLESPACE" and words[0] in ("CREATE", "ALTER")) or target == "TABLESPACE":
         return RoleStatement(StatementKind.TABLESPACE, None, text)
     if words[:2] == ["CREATE", "ROLE"]:
         return RoleStatement(StatementKind.CREATE_ROLE, _name(tokens[2]), text)
