@@ -88,6 +88,12 @@ def apply_properties(connection: Connection[Any], name: str, properties: Mapping
     return notes
 
 
+def exists(connection: Connection[Any], name: str) -> bool:
+    """Whether the cluster has a database of that name."""
+    query = "SELECT FROM pg_catalog.pg_database WHERE datname = %s"
+    return connection.execute(query, [name]).fetchone() is not None
+
+
 def drop_database(connection: Connection[Any], name: str, *, what: str = "restored") -> None:
     """Drop a copy that Backstop made (its sessions are ended); absent is success.
 
