@@ -106,7 +106,8 @@ def explain(error: Exception, what: str) -> StorageError:
 
 
 _NETWORK = (
-    boto.HTTPClientError,  # and below it: refused, unreachable, timed out, closed
+    boto.ConnectionError,  # unreachable, not answering in time
+    boto.HTTPClientError,  # stalled, closed, reset
     boto.IncompleteReadError,
     boto.ResponseStreamingError,
     HTTPError,
