@@ -129,19 +129,20 @@ class Watchdog:
         with self._lock:
             holder, since = self._holder, self._held_since
             rows = self._session.execute(
-                load_sql("watchdog/own_sessions"), {"application_name": self._application_name}
-            )
-            ours = [pid for (pid,) in rows]
+                load_sql("watchdog/sessions"), {"application_name": self._application_name}
+            ).fetchall()
+            ours = [pid for pid, is_ours in rows if is_ours]
             if holder is not None and (holder.closed or holder.info.backend_pid not in ours):
                 return SourceUnavailableError(
                     f"{self._connection.location} ended the session that held the snapshot",
                     hint="look for a restart, a fail-over or pg_terminate_backend in the server's log",
                 )
-        waiting = self._session.execute(
-            load_sql("watchdog/waiting_sessions"), {"ours": ours, "patience_seconds": PATIENCE_SECONDS}
-        ).fetchone()
-        if waiting is not None:
-            return _busy(self._connection.dbname, *waiting)
+        if len(rows) > len(ours):
+            waiting = self._session.execute(
+                load_sql("watchdog/waiting_sessions"), {"ours": ours, "patience_seconds": PATIENCE_SECONDS}
+            ).fetchone()
+            if waiting is not None:
+                return _busy(self._connection.dbname, *waiting)
         if holder is not None and time.monotonic() - since > self._max_age.total_seconds():
             return SourceError(
                 f"the snapshot of {self._connection.dbname} was held for {self._max_age}, the most allowed",
@@ -171,8 +172,10 @@ class Watchdog:
 
 def _cut(session: psycopg.Connection[Any]) -> None:
     """End a session that another thread may be using: only its socket may be touched from here."""
+    import psycopg
+
     with (
-        contextlib.suppress(OSError, ValueError),
+        contextlib.suppress(OSError, ValueError, psycopg.Error),
         socket.socket(fileno=os.dup(session.pgconn.socket)) as line,
     ):
         line.shutdown(socket.SHUT_RDWR)
