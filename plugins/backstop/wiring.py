@@ -110,7 +110,8 @@ def open_keyring(
         )
     primary = _primary_keyring(keys, credentials)
     public_key = getattr(keys.escrow, "public_key", None)
-    if public_key is None:
+    # A public half opens nothing: its loss must not stop a restore.
+    if public_key is None or for_reading:
         return primary
     from backstop.crypto.escrow import EscrowKeyring
     from backstop.crypto.keyring import CombinedKeyring
