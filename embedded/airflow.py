@@ -239,6 +239,8 @@ class EmbeddedAirflow:
     def _environment(self) -> dict[str, str]:
         kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
         return {
+            # Airflow refuses to run for a user id without a name, as containers have.
+            "USER": "backstop",
             **kept,
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
             "AIRFLOW_HOME": str(self.directory),

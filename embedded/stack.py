@@ -7,7 +7,6 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -122,8 +121,6 @@ class Stack:
         configuration.write_environment(self.home)
 
     def _migrate_inventory(self, steps: Steps) -> None:
-        if find_spec("backstop.repository.inventory") is None:
-            return
         with steps.step("Inventory"):
             done = subprocess.run(
                 [sys.executable, "-m", "backstop", "migrate-inventory"],
@@ -131,6 +128,8 @@ class Stack:
                     **ENVIRONMENT,
                     "PYTHONPATH": str(CHECKOUT / "plugins"),
                     **configuration.variables(self.home),
+                    # Not a user's own, which need not name our inventory.
+                    "BACKSTOP_TARGETS": str(self.home.targets),
                 },
                 cwd=CHECKOUT,
                 stdin=subprocess.DEVNULL,

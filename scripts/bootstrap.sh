@@ -48,11 +48,21 @@ started=$(date +%s)
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
     -r requirements-bootstrap.txt
 say "installing what requirements-dev.txt pins (a few minutes without a cache)"
-# uv is several times faster, but knows none of pip's configuration (a mirror, a proxy's certificate).
+# uv is several times faster, but reads nothing of pip's configuration: hand on a mirror and a certificate.
+pip_setting() { "$venv/bin/python" -m pip config get "global.$1" 2>/dev/null || true; }
+certificate=${PIP_CERT:-$(pip_setting cert)}
+index=${PIP_INDEX_URL:-$(pip_setting index-url)}
+if [ -n "$certificate" ] && [ -z "${SSL_CERT_FILE:-}" ]; then
+    export SSL_CERT_FILE="$certificate"
+fi
+if [ -n "$index" ] && [ -z "${UV_DEFAULT_INDEX:-}" ]; then
+    export UV_DEFAULT_INDEX="$index"
+fi
 if ! "$venv/bin/python" -m uv pip install --quiet --python "$venv/bin/python" --require-hashes \
         -r requirements-dev.txt; then
     say "uv could not install them; trying pip"
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes \
+    # The lock is complete; some versions of pip stumble over an extra of a pinned package (celery[redis]).
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
         -r requirements-dev.txt
 fi
 

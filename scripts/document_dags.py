@@ -81,7 +81,8 @@ def _nested(markdown: str) -> Iterable[str]:
 
 
 def _role(task: object) -> str:
-    return " (setup)" if getattr(task, "is_setup", False) else " (teardown)" if getattr(task, "is_teardown", False) else ""  # fmt: skip
+    roles = {"is_setup": " (setup)", "is_teardown": " (teardown)"}
+    return "".join(text for attribute, text in roles.items() if getattr(task, attribute, False))
 
 
 def _purpose(task: object) -> str:
