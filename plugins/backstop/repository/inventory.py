@@ -62,6 +62,11 @@ class Inventory:
     def __init__(self, connection: ClusterConnection) -> None:
         self._connection = connection
 
+    @property
+    def location(self) -> str:
+        """For people; no secret."""
+        return self._connection.location
+
     def migrate(self) -> list[str]:
         """Create the tables, or bring them up to date; an existing ``backup_inventory`` is taken over.
 
