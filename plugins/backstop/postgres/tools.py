@@ -83,8 +83,7 @@ def pg_dump_argv(
         "--no-password",
         *([f"--snapshot={snapshot_id}"] if snapshot_id else []),
         *([f"--lock-wait-timeout={lock_wait_timeout_ms}"] if lock_wait_timeout_ms is not None else []),
-        # Schema alone would leave out who owns the large objects.
-        *(["--schema-only", "--large-objects" if tools.major >= 16 else "--blobs"] if schema_only else []),
+        *(["--schema-only"] if schema_only else []),
     ]
 
 

@@ -1,0 +1,165 @@
+"""Definitions and sequence values out of a dump, read with pg_restore: ``toc.dat`` alone is enough.
+
+Its binary format is documented nowhere but in PostgreSQL's source, and changes; what pg_restore prints is
+SQL. One call prints all entries; when a text inside one of them imitates pg_restore's own comments, the
+entries are asked for in halves until each is beyond doubt, so the result is exact whatever a dump holds.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backstop.model.canonical import sha256_hex
+from backstop.model.fingerprint import SchemaEntry, SequenceValue
+from backstop.postgres.process import run_tool
+from backstop.postgres.toc_entries import (
+    EntryText,
+    ListedEntry,
+    name_entries,
+    parse_list,
+    parse_sequence_values,
+    split_entries,
+)
+from backstop.postgres.tools import pg_dump_argv, pg_restore_argv, pg_restore_list_argv
+from backstop.sql import load_sql
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Mapping, Sequence
+
+    import psycopg
+
+    from backstop.postgres.connection import ClusterConnection
+    from backstop.postgres.tools import PostgresTools
+
+_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+_ENCODING = re.compile(r"^SET client_encoding = '(\w+)';$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Toc:
+    """What a dump defines.
+
+    :param texts: normalised SQL by identity (``TABLE public.equipment``), owners and grants included.
+    :param sequences: the values a restore sets; empty for a dump of the schema only.
+    :param table_data: the table's OID in the source by dump id; ``<dump id>.dat`` holds its rows.
+    """
+
+    texts: Mapping[str, str] = field(repr=False)
+    sequences: tuple[SequenceValue, ...]
+    table_data: Mapping[int, int]
+
+    @property
+    def schema(self) -> tuple[SchemaEntry, ...]:
+        """A hash of each definition, sorted by identity."""
+        return tuple(
+            SchemaEntry(identity, sha256_hex(sql.encode("utf-8", errors="surrogateescape")))
+            for identity, sql in sorted(self.texts.items())
+        )
+
+    def with_texts(self, further: Mapping[str, str]) -> Toc:
+        """With definitions that are not in the dump, such as :func:`large_object_owners`."""
+        return replace(self, texts={**self.texts, **further})
+
+
+def read_toc(dump_directory: Path, tools: PostgresTools) -> Toc:
+    """Read ``toc.dat`` of a directory-format dump; no data file is needed.
+
+    :raises ToolError: pg_restore cannot read it; :raises IntegrityError: it is not whole.
+    """
+    listed = parse_list(run_tool(pg_restore_list_argv(tools, directory=dump_directory), env=_ENVIRONMENT))
+    with tempfile.TemporaryDirectory(prefix="backstop-toc-") as scratch:
+        printer = _Printer(dump_directory, tools, Path(scratch) / "list")
+        texts = printer.entries([entry for entry in listed if entry.is_schema])
+        sequences = [entry for entry in listed if entry.is_sequence_set]
+        values = parse_sequence_values(printer.script(sequences), sequences) if sequences else ()
+    return Toc(
+        texts=name_entries(texts),
+        sequences=values,
+        table_data={entry.dump_id: entry.oid for entry in listed if entry.is_table_data},
+    )
+
+
+def schema_of(
+    connection: ClusterConnection,
+    tools: PostgresTools,
+    *,
+    application_name: str = "backstop",
+    stop: threading.Event | None = None,
+) -> Toc:
+    """What a live database defines, as :func:`read_toc` would read it from its dump; without sequences.
+
+    Owners of large objects are included, which a dump of the schema lacks.
+    """
+    with tempfile.TemporaryDirectory(prefix="backstop-schema-") as scratch:
+        directory = Path(scratch) / "dump"
+        with connection.child_environment(Path(scratch), application_name=application_name) as environment:
+            argv = pg_dump_argv(tools, directory=directory, schema_only=True)
+            run_tool(argv, env=environment, stop=stop)
+        toc = read_toc(directory, tools)
+    with connection.connect(application_name=application_name) as session:
+        return toc.with_texts(large_object_owners(session))
+
+
+def large_object_owners(session: psycopg.Connection[Any]) -> dict[str, str]:
+    """Owners, grants and comments of the large objects, as definitions: one for each owner.
+
+    Asked of the catalogue because ``pg_dump --schema-only`` leaves them out.
+    """
+    return {
+        f"LARGE OBJECTS of {owner}": f"{count} large objects, owner, grants and comments: {content}"
+        for owner, count, content in session.execute(load_sql("catalog/large_object_owners"))
+    }
+
+
+class _Printer:
+    """Has pg_restore print chosen entries of one dump."""
+
+    def __init__(self, directory: Path, tools: PostgresTools, list_file: Path) -> None:
+        self._directory = directory
+        self._tools = tools
+        self._list_file = list_file
+
+    def entries(self, listed: Sequence[ListedEntry]) -> list[EntryText]:
+        if not listed:
+            return []
+        texts = split_entries(self.script(listed), listed)
+        if texts is not None:
+            return texts
+        middle = len(listed) // 2
+        return self.entries(listed[:middle]) + self.entries(listed[middle:])
+
+    def script(self, listed: Sequence[ListedEntry]) -> str:
+        self._list_file.write_text("".join(f"{entry.dump_id};\n" for entry in listed), encoding="ascii")
+        # Tablespaces are where things lie, not what they are, and scratch servers have none.
+        argv = pg_restore_argv(
+            self._tools, directory=self._directory, entries=self._list_file, options=["--no-tablespaces"]
+        )
+        return _decoded(run_tool(argv, env=_ENVIRONMENT))
+
+
+def _decoded(script: str) -> str:
+    """The script as text: pg_restore prints it in the dump's encoding, whatever ours is."""
+    encoding = _ENCODING.search(script)
+    if encoding is None or encoding[1] in ("UTF8", "SQL_ASCII"):
+        return script
+    codec = _python_codec(encoding[1])
+    return script.encode("utf-8", errors="surrogateescape").decode(codec, errors="surrogateescape")
+
+
+def _python_codec(encoding: str) -> str:
+    """Python's name for a server encoding (PostgreSQL docs, 23.3.1)."""
+    fixed = {"LATIN6": "iso8859_10", "LATIN7": "iso8859_13", "LATIN8": "iso8859_14", "LATIN9": "iso8859_15"}
+    fixed |= {"LATIN10": "iso8859_16", "LATIN5": "iso8859_9", "KOI8R": "koi8_r", "KOI8U": "koi8_u"}
+    fixed |= {"EUC_CN": "gb2312", "EUC_JP": "euc_jp", "EUC_JIS_2004": "euc_jis_2004", "EUC_KR": "euc_kr"}
+    if encoding in fixed:
+        return fixed[encoding]
+    for prefix, codec in (("LATIN", "iso8859_"), ("ISO_8859_", "iso8859_"), ("WIN", "cp")):
+        if encoding.startswith(prefix):
+            return codec + encoding.removeprefix(prefix)
+    # Bytes pass through unread; names of sequences in them will not compare, and verification will say so.
+    return "ascii"
