@@ -87,10 +87,20 @@ def pg_dump_argv(
     ]
 
 
-def pg_dumpall_argv(tools: PostgresTools, *, role_passwords: bool = True) -> list[str]:
-    """Roles, memberships, role settings and tablespaces, to standard output. A secret: it holds verifiers."""
+def pg_dumpall_argv(tools: PostgresTools, *, database: str, role_passwords: bool = True) -> list[str]:
+    """Roles, memberships, role settings and tablespaces, to standard output. A secret: it holds verifiers.
+
+    :param database: one we may connect to; by default it would be ``postgres``, where we may not.
+    """
     passwords = [] if role_passwords else ["--no-role-passwords"]
-    return [tools.path("pg_dumpall"), "--globals-only", "--no-password", *passwords]
+    return [
+        tools.path("pg_dumpall"),
+        "--globals-only",
+        "--no-password",
+        # Alone it could be a connection string.
+        f"--database={_conninfo_value(database)}",
+        *passwords,
+    ]
 
 
 def pg_restore_argv(
@@ -121,6 +131,11 @@ def pg_restore_argv(
 def pg_restore_list_argv(tools: PostgresTools, *, directory: Path) -> list[str]:
     """The table of contents, one entry a line."""
     return [tools.path("pg_restore"), "--list", "--format=directory", str(directory)]
+
+
+def _conninfo_value(database: str) -> str:
+    escaped = database.replace("\\", "\\\\").replace("'", "\\'")
+    return f"dbname='{escaped}'"
 
 
 def _installed(

@@ -1,0 +1,16 @@
+-- What kind of server is this, and who are we on it?
+SELECT current_setting('server_version_num')::integer AS server_version,
+       current_database() AS database,
+       pg_catalog.pg_is_in_recovery() AS in_recovery,
+       pg_catalog.pg_backend_pid() AS backend_pid,
+       me.rolsuper AS is_superuser,
+       me.rolreplication AS may_replicate,
+       (SELECT rolname FROM pg_catalog.pg_roles WHERE oid = 10) AS bootstrap_superuser,
+       current_setting('max_locks_per_transaction')::integer
+           * (current_setting('max_connections')::integer
+              + current_setting('max_prepared_transactions')::integer) AS lock_capacity,
+       pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT') AS role_passwords,
+       pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') AS may_identify,
+       pg_catalog.has_function_privilege('pg_catalog.pg_control_checkpoint()', 'EXECUTE') AS may_see_timeline
+FROM pg_catalog.pg_roles AS me
+WHERE me.rolname = current_user;
