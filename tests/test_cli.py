@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import stat
 import subprocess
 import sys
@@ -547,6 +549,43 @@ def test_nothing_but_the_result_goes_to_a_pipe(installation, maker):
 
     assert done.stderr == ""
     assert json.loads(done.stdout)["label"] == FIRST
+
+
+def test_on_a_terminal_a_bar_shows_how_far_it_is(installation, maker):
+    maker().publish(files={"1.dat": os.urandom(20_000_000)})
+    terminal, other_end = pty.openpty()
+    done = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "backstop",
+            "decrypt",
+            "--label",
+            "latest",
+            "--into",
+            str(installation / "out"),
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=other_end,
+        cwd=CHECKOUT,
+        env={
+            "PYTHONPATH": "plugins",
+            "BACKSTOP_TARGETS": str(installation / "targets.yaml"),
+            "TERM": "xterm",
+            "COLUMNS": "100",
+        },
+    )
+    os.close(other_end)
+    shown = b""
+    # A terminal whose program has ended reads as an error, not as an end.
+    with contextlib.suppress(OSError):
+        while block := os.read(terminal, 65536):
+            shown += block
+    os.close(terminal)
+
+    assert done.wait() == 0
+    assert b"fetch" in shown
+    assert b"MB" in shown
 
 
 @pytest.mark.parametrize(

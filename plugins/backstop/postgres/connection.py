@@ -142,7 +142,8 @@ class ClusterConnection:
                 "PGAPPNAME": application_name,
                 "PGCONNECT_TIMEOUT": "10",
                 **({"PGSSLMODE": self.sslmode} if self.sslmode else {}),
-                **{f"PG{name.upper()}": value for name, value in self.options.items()},
+                # libpq: target_session_attrs is PGTARGETSESSIONATTRS.
+                **{f"PG{name.upper().replace('_', '')}": value for name, value in self.options.items()},
             }
         finally:
             passfile.unlink(missing_ok=True)
