@@ -1,15 +1,30 @@
--- What must the role that restores be allowed: create a database beside the old one, fill it, swap the two?
---
--- Run it with psql as a superuser (or the managed server's administrator), after
--- CREATE ROLE calibrify_restore LOGIN PASSWORD '…':
---     psql -d calibrify -v role=calibrify_restore -v owner=calibrify -v database=calibrify -f restore_role.sql
--- It may be run again at any time. The role is no superuser: what a dump contains is code.
-\set ON_ERROR_STOP on
+-- Which rights does the role need that restores a database beside the live one and swaps them?
+-- Run it once as a superuser, in any database of the cluster (quotes are added here):
+--   psql -v role=calibrify_restore -v owner=calibrify -f restore_role.sql
+-- Then give it a password with \password, and the database postgres (or another) to connect to.
+-- It is no superuser: what a dump contains is code, and runs as this role or as the database's owner.
 
-GRANT CONNECT ON DATABASE :"database" TO :"role";
--- A new database, and the right to rename one it owns as a member of the owner.
-ALTER ROLE :"role" CREATEDB;
+-- Creates the database beside the live one, and may rename it.
+CREATE ROLE :"role" LOGIN NOSUPERUSER CREATEDB NOCREATEROLE NOREPLICATION;
+
+-- Gives the restored objects to their owner; renames, closes and opens the owner's databases.
+-- Repeat it for every role that owns something in the database.
 GRANT :"owner" TO :"role";
--- Who is connected, and the right to disconnect them for the moment of the swap.
-GRANT pg_read_all_stats TO :"role";
+
+-- Ends the application's sessions at the swap. Sessions of superusers it cannot end: they are named first.
 GRANT pg_signal_backend TO :"role";
+
+-- Sees what kind of session holds the live database (an apply worker, a replication connection).
+GRANT pg_read_all_stats TO :"role";
+
+-- Reads every restored row to compare it with the backup's fingerprint, whoever owns the table. Row level
+-- security that is forced on owners also needs: ALTER ROLE … BYPASSRLS.
+GRANT pg_read_all_data TO :"role";
+
+-- Optional: creates roles that the dump names and the server does not have (NOLOGIN, without rights).
+-- Without it they are listed, to be created by hand.
+-- ALTER ROLE :"role" CREATEROLE;
+
+-- Optional: where ALTER DATABASE … SET uses parameters of superusers or of the application's own making
+-- (myapp.tenant), one by one (PostgreSQL 15 and later):
+-- GRANT SET ON PARAMETER myapp.tenant TO :"role";
