@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,9 +19,12 @@ import pytest
 from backstop.cli.main import main
 from backstop.cli.output import human_bytes
 from backstop.cli.parser import build_parser
+from backstop.credentials import Credential
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners
 from backstop.storage.posix import PosixStorage
+from backstop.storage.s3 import S3Storage
+from backstop.storage.s3_client import s3_client
 from tests.making import STARTED, Maker
 
 CHECKOUT = Path(__file__).parents[1]
@@ -236,6 +240,38 @@ def test_with_no_repository_at_all_the_list_fails_with_the_reason(run, installat
     assert (code, out) == (3, "")
     assert err.startswith(f"backstop: {installation}/near is not a Backstop repository")
     assert "\n  next: " in err
+
+
+@pytest.mark.integration
+def test_a_bucket_is_listed_like_a_directory(run, maker, verifier, installation, seaweedfs, monkeypatch):
+    bucket = S3Storage(
+        s3_client(
+            Credential("s3", login=seaweedfs.access_key, password=seaweedfs.secret_key),
+            endpoint_url=seaweedfs.endpoint_url,
+            region="us-east-1",
+        ),
+        bucket="backstop-tests",
+        prefix=installation.name,
+    )
+    far = replace(maker(), storage=bucket, name="far")
+    far.prove(far.publish(), signer=verifier)
+    maker().publish()
+    targets = installation / "targets.yaml"
+    in_bucket = (
+        f"far: {{type: s3, bucket: backstop-tests, prefix: {installation.name}, conn_id: s3, "
+        f'endpoint_url: "{seaweedfs.endpoint_url}", region: us-east-1}}'
+    )
+    in_directory = f"far: {{type: posix, path: {installation}/far}}"
+    targets.write_text(targets.read_text().replace(in_directory, in_bucket))
+    connection = {"conn_type": "aws", "login": seaweedfs.access_key, "password": seaweedfs.secret_key}
+    monkeypatch.setenv("AIRFLOW_CONN_S3", json.dumps(connection))
+
+    far_only = run("list", "--repository", "far")
+    both = run("list", "--all")
+
+    assert far_only[1].splitlines()[1].endswith("far           proven 2026-11-23 01:11:00Z")
+    assert "near: completed, not proven; far: proven 2026-11-23 01:11:00Z" in both[1]
+    assert (far_only[0], both[0]) == (0, 0)
 
 
 def test_a_manifest_nobody_signed_is_shown_as_untrusted_and_not_as_a_backup(run, maker, installation):
