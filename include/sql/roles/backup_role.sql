@@ -1,16 +1,21 @@
--- What must the role that takes backups be allowed, and nothing more?
---
--- Run it with psql in the database to protect, as a superuser (or the managed server's administrator), after
--- CREATE ROLE calibrify_backup LOGIN PASSWORD '…':
---     psql -d calibrify -v role=calibrify_backup -v database=calibrify -f backup_role.sql
--- It may be run again at any time.
+-- Which rights does the role need that takes backups, and none beyond?
+-- Run it with psql as a superuser (or a managed server's administrator) in the database to protect:
+--   psql -d calibrify -v role=calibrify_backup -f backup_role.sql
+-- Then give the role a password with \password. Run it again whenever a backup names something unreadable.
 \set ON_ERROR_STOP on
 
-GRANT CONNECT ON DATABASE :"database" TO :"role";
--- Every table, view and sequence, also those created later. Reads only.
+SELECT format('CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION', :'role')
+WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = :'role')
+\gexec
+
+GRANT CONNECT ON DATABASE :"DBNAME" TO :"role";
+
+-- Reads every table, view and sequence, also those created later.
 GRANT pg_read_all_data TO :"role";
--- What sessions wait for: lets the watchdog see at little cost whom the backup would keep waiting.
+
+-- Sees what other sessions wait for: the watchdog finds at little cost whom the backup would keep waiting.
 GRANT pg_read_all_stats TO :"role";
+
 -- Tables with row-level security would otherwise be refused, rather than dumped in part.
 ALTER ROLE :"role" BYPASSRLS;
 
@@ -18,22 +23,26 @@ ALTER ROLE :"role" BYPASSRLS;
 SELECT format('GRANT SELECT ON LARGE OBJECT %s TO %I', oid, :'role')
 FROM pg_catalog.pg_largeobject_metadata
 \gexec
--- … and, from PostgreSQL 18 on, those that the database's owner will create. On older servers, where the
--- application creates large objects, either run this file regularly or, as a superuser, let the role pass
--- over their privileges (which includes writing):
---     ALTER ROLE calibrify_backup IN DATABASE calibrify SET lo_compat_privileges = on;
-SELECT current_setting('server_version_num')::integer >= 180000 AS has_default_privileges \gset
-\if :has_default_privileges
-SELECT format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT SELECT ON LARGE OBJECTS TO %I', owner, :'role')
-FROM (
-    SELECT pg_catalog.pg_get_userbyid(datdba) AS owner
-    FROM pg_catalog.pg_database
-    WHERE datname = current_database()
+
+-- … and, from PostgreSQL 18 on, those that today's owners of anything in this database will create. On older
+-- servers run this file regularly, or, as a superuser, let the role pass over their privileges (for writing
+-- too):
+--   ALTER ROLE calibrify_backup IN DATABASE calibrify SET lo_compat_privileges = on;
+SELECT current_setting('server_version_num')::integer >= 180000 AS grants_in_advance \gset
+\if :grants_in_advance
+SELECT format('ALTER DEFAULT PRIVILEGES FOR ROLE %I GRANT SELECT ON LARGE OBJECTS TO %I', rolname, :'role')
+FROM pg_catalog.pg_roles
+WHERE oid IN (
+    SELECT datdba FROM pg_catalog.pg_database WHERE datname = current_database()
     UNION
-    SELECT pg_catalog.pg_get_userbyid(lomowner) FROM pg_catalog.pg_largeobject_metadata
-) AS owners
+    SELECT owned.refobjid
+    FROM pg_catalog.pg_shdepend AS owned
+    JOIN pg_catalog.pg_database AS here ON here.oid = owned.dbid AND here.datname = current_database()
+    WHERE owned.deptype = 'o'
+)
 \gexec
 \endif
 
--- Left out on purpose, so listed in each backup as missing: the roles' password verifiers. To have them too
--- (whoever reads them can try passwords offline): GRANT SELECT ON pg_catalog.pg_authid TO calibrify_backup;
+-- Optional: the roles' password verifiers, listed as missing in each backup without it. Whoever reads them
+-- can try passwords offline:
+-- GRANT SELECT ON pg_catalog.pg_authid TO :"role";

@@ -115,7 +115,7 @@ def _scalar(session: psycopg.Connection[Any], name: str) -> Any:
 def _refuse_old(database: str, server_version: int) -> None:
     if server_version // 10000 < OLDEST_MAJOR:
         raise SourceError(
-            f"{database} runs on PostgreSQL {server_version // 10000}; the oldest supported is {OLDEST_MAJOR}",
+            f"{database} runs on PostgreSQL {server_version // 10000}; {OLDEST_MAJOR} or newer is needed",
             hint="upgrade the server; its community support has ended or is about to",
         )
 

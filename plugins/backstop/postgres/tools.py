@@ -87,7 +87,7 @@ def pg_dump_argv(
     ]
 
 
-def pg_dumpall_argv(tools: PostgresTools, *, database: str, role_passwords: bool = True) -> list[str]:
+def pg_dumpall_argv(tools: PostgresTools, *, database: str, role_passwords: bool) -> list[str]:
     """Roles, memberships, role settings and tablespaces, to standard output. A secret: it holds verifiers.
 
     :param database: one we may connect to; by default it would be ``postgres``, where we may not.
