@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from botocore import exceptions as boto
+from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
 from backstop.errors import ObjectMissingError, StorageError, StorageFullError, StorageUnavailableError
 
-FAILURES = (boto.BotoCoreError, boto.ClientError, HTTPError)
+FAILURES = (boto.BotoCoreError, boto.ClientError, HTTPError, ResponseParserError)
 """Everything that a call of the client or a read of a body may raise."""
 
 
@@ -111,6 +112,7 @@ _NETWORK = (
     boto.IncompleteReadError,
     boto.ResponseStreamingError,
     HTTPError,
+    ResponseParserError,  # half an answer
 )
 _NETWORK_WORDS: dict[type[Exception], str] = {
     boto.EndpointConnectionError: "the endpoint cannot be reached",
