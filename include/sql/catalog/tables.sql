@@ -10,7 +10,9 @@ SELECT c.oid,
        coalesce(am.amname = 'heap', false) AS heap,
        config.condition,
        coalesce(columns.names, '{}') AS column_names,
-       coalesce(columns.types, '{}') AS column_types
+       coalesce(columns.types, '{}') AS column_types,
+       counted_as.nspname AS counted_as_schema,
+       counted_as.relname AS counted_as_table
 FROM pg_catalog.pg_class AS c
 JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_am AS am ON am.oid = c.relam
@@ -33,6 +35,24 @@ LEFT JOIN LATERAL (
     FROM pg_catalog.pg_attribute AS a
     WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated <> 'v'
 ) AS columns ON true
+LEFT JOIN LATERAL (
+    -- An enum's hash follows its oid, which is another one in a restored copy: a row may rightly be in another
+    -- partition there (pg_dump loads such tables through the root). They are counted as one table.
+    SELECT root_schema.nspname, root.relname
+    FROM pg_catalog.pg_partition_ancestors(c.oid) WITH ORDINALITY AS ancestor (oid, distance)
+    JOIN pg_catalog.pg_partitioned_table AS key ON key.partrelid = ancestor.oid AND key.partstrat = 'h'
+    JOIN pg_catalog.pg_class AS root ON root.oid = ancestor.oid
+    JOIN pg_catalog.pg_namespace AS root_schema ON root_schema.oid = root.relnamespace
+    WHERE c.relkind = 'r' AND c.relispartition
+      AND EXISTS (
+          SELECT
+          FROM unnest(key.partclass::oid[]) AS used (oid)
+          JOIN pg_catalog.pg_opclass AS class ON class.oid = used.oid
+          WHERE class.opcname = 'enum_ops' AND class.opcnamespace = 'pg_catalog'::regnamespace
+      )
+    ORDER BY ancestor.distance DESC
+    LIMIT 1
+) AS counted_as ON true
 WHERE c.relkind IN ('r', 'p')
   AND c.relpersistence <> 't'
   AND n.nspname !~ '^pg_'

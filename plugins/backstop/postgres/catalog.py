@@ -24,6 +24,8 @@ class TableRef:
     :param kind: ``r`` for a table, ``p`` for a partitioned one (no rows of its own).
     :param condition: for an extension's configuration table, which rows are the user's (SQL, may be empty).
     :param columns: stored columns by name with their types' OIDs, sorted by name.
+    :param counted_as: qualified name of the table whose rows these count as: a partitioned one whose rows may
+        change partitions in a restore. None nearly always.
     :param heap_bytes: of the table without TOAST; 0 until :func:`with_sizes`.
     """
 
@@ -35,6 +37,7 @@ class TableRef:
     heap: bool
     condition: str | None
     columns: tuple[tuple[str, int], ...] = field(repr=False)
+    counted_as: str | None = None
     heap_bytes: int = 0
     size_bytes: int = 0
 
@@ -57,8 +60,20 @@ def list_tables(session: psycopg.Connection[Any]) -> tuple[TableRef, ...]:
             heap=heap,
             condition=condition,
             columns=tuple(zip(column_names, column_types, strict=True)),
+            counted_as=qualified_name(*counted_as) if counted_as[1] else None,
         )
-        for oid, schema, table, kind, unlogged, heap, condition, column_names, column_types in rows
+        for (
+            oid,
+            schema,
+            table,
+            kind,
+            unlogged,
+            heap,
+            condition,
+            column_names,
+            column_types,
+            *counted_as,
+        ) in rows
     )
 
 

@@ -112,6 +112,10 @@ class ClusterConnection:
             session = psycopg.connect("", autocommit=True, **given)
             try:
                 session.execute(_SESSION_SETTINGS)
+                if session.info.parameter_status("server_encoding") == "SQL_ASCII":
+                    # Names are bytes of any encoding there, and psycopg would return them as such, equal to
+                    # no text. LATIN1 passes every byte on unchanged, both ways, as one character.
+                    session.execute("SET client_encoding = 'LATIN1'")
                 session.autocommit = autocommit
             except BaseException:
                 session.close()

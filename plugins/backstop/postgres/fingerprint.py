@@ -63,8 +63,8 @@ def take_content(
 ) -> tuple[list[TableContent], TableContent]:
     """The contents of these tables (sorted by name) and of all large objects.
 
-    Partitioned tables have no rows of their own and are left out; on a standby so are unlogged tables, as
-    in pg_dump.
+    Partitioned tables have no rows of their own and are left out (but see ``TableRef.counted_as``); on a
+    standby so are unlogged tables, as in pg_dump.
 
     :param snapshot_id: an exported snapshot to read in; None reads what is there now (a restored copy).
     :param mode: ``full`` hashes every row, ``counts`` counts them.
@@ -89,7 +89,8 @@ def take_content(
                 ),
             ]
         results = readers.run(pieces, jobs=jobs, stop=stop or threading.Event(), progress=progress)
-    contents = {table.name: _total(table.name, results.get(table.name, []), mode) for table in wanted}
+    names = {table.counted_as or table.name for table in wanted}
+    contents = {name: _total(name, results.get(name, []), mode) for name in names}
     large_objects = _total(LARGE_OBJECTS, results.get(LARGE_OBJECTS, []), mode)
     return [contents[name] for name in sorted(contents)], large_objects
 
@@ -217,7 +218,7 @@ def _piece(table: TableRef, first: int | None, end: int | None, size_bytes: int,
             raise AssertionError("an aggregate returned nothing")
         return row[0], None if row[1] is None else int(row[1])
 
-    return _Piece(table.name, size_bytes, read)
+    return _Piece(table.counted_as or table.name, size_bytes, read)
 
 
 def content_query(table: TableRef, first: int | None, end: int | None, mode: str) -> Composed:

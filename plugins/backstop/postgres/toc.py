@@ -145,7 +145,7 @@ class _Printer:
 def _decoded(script: str) -> str:
     """The script as text: pg_restore prints it in the dump's encoding, whatever ours is."""
     encoding = _ENCODING.search(script)
-    if encoding is None or encoding[1] in ("UTF8", "SQL_ASCII"):
+    if encoding is None or encoding[1] == "UTF8":
         return script
     codec = _python_codec(encoding[1])
     return script.encode("utf-8", errors="surrogateescape").decode(codec, errors="surrogateescape")
@@ -155,6 +155,8 @@ def _python_codec(encoding: str) -> str:
     """Python's name for a server encoding (PostgreSQL docs, 23.3.1)."""
     fixed = {"LATIN6": "iso8859_10", "LATIN7": "iso8859_13", "LATIN8": "iso8859_14", "LATIN9": "iso8859_15"}
     fixed |= {"LATIN10": "iso8859_16", "LATIN5": "iso8859_9", "KOI8R": "koi8_r", "KOI8U": "koi8_u"}
+    # Bytes of any encoding; our sessions read them the same way (see ClusterConnection.connect).
+    fixed |= {"SQL_ASCII": "iso8859_1"}
     fixed |= {"EUC_CN": "gb2312", "EUC_JP": "euc_jp", "EUC_JIS_2004": "euc_jis_2004", "EUC_KR": "euc_kr"}
     if encoding in fixed:
         return fixed[encoding]
