@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 import pytest
+
 from backstop.commands.replicate import Replication
 from backstop.errors import StorageUnavailableError
 from backstop.repository.catalog import Repository

@@ -10,6 +10,7 @@ import textwrap
 from typing import TYPE_CHECKING
 
 import pytest
+
 from backstop.commands.staging import staging_directory, sweep_staging
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def test_the_folder_is_private_and_gone_even_after_a_failure(tmp_path: Path):
-    with pytest.raises(RuntimeError), staging_directory(tmp_path / "staging", "run") as folder:
+    with pytest.raises(RuntimeError), staging_directory(tmp_path / "staging", "run") as folder:  # noqa: PT012
         assert folder.stat().st_mode & 0o777 == 0o700
         (folder / "file").write_bytes(b"x")
         raise RuntimeError("boom")

@@ -118,7 +118,7 @@ def _restore_database(verbs: argparse._SubParsersAction[argparse.ArgumentParser]
     )
     parser = _verb(verbs, "restore-database", "restore:restore_database", text)
     _target(parser)
-    parser.add_argument("--label", required=True, help=_LABEL_HELP)
+    parser.add_argument("--label", help=_LABEL_HELP)
     _repository(
         parser, "--from", "repository to read (default: the first that has it, directories before S3)"
     )
@@ -130,7 +130,13 @@ def _restore_database(verbs: argparse._SubParsersAction[argparse.ArgumentParser]
     mode.add_argument(
         "--swap", action="store_true", help="restore, compare, then put it in the live one's place"
     )
-    mode.add_argument("--swap-back", action="store_true", help="put the former database back in its place")
+    mode.add_argument(
+        "--swap-back",
+        nargs="?",
+        const="",
+        metavar="DATABASE",
+        help="put the former database back in its place (default: the one that the last swap put aside)",
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     _escrow_key(parser)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowRuntimeError
 
 from backstop.errors import BackstopError
 
@@ -27,8 +27,9 @@ def holder(context: Context) -> str:
 def explained() -> Iterator[None]:
     """Turn an expected failure into what Airflow should do about it.
 
-    What time heals (a busy server, an unreachable repository) is raised as it is: the task's own
-    ``retries`` decide. Everything else fails the task at once, message and next step in its log.
+    What time heals (a busy server, an unreachable repository, a lost connection) is raised as it is: the
+    task's own ``retries`` decide. Everything else fails the task at once, message and next step in its log;
+    trying a programming error again only delays the news.
     """
     try:
         yield
@@ -36,6 +37,10 @@ def explained() -> Iterator[None]:
         if error.retryable:
             raise
         raise AirflowFailException(str(error)) from error
+    except (AirflowException, AirflowRuntimeError, ConnectionError, TimeoutError):
+        raise
+    except Exception as error:
+        raise AirflowFailException(f"unexpected {type(error).__name__}: {error}") from error
 
 
 def result_of(task_id: str) -> str:

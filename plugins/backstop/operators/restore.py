@@ -80,7 +80,7 @@ class RestoreBesideOperator(_PlannedOperator):
     """Restore the backup into a database of its own; seconds by phase come back."""
 
     def step(self, hook: TargetHook, restore: DatabaseRestore) -> dict[str, Any]:
-        from backstop.commands.restore import RestorePlan
+        from backstop.commands.restore_plan import RestorePlan
 
         plan = RestorePlan.from_dict(self.plan)
         return {"database": plan.beside, "seconds": restore.restore_beside(plan)}
@@ -90,7 +90,7 @@ class ValidateRestoredOperator(_PlannedOperator):
     """Compare the restored copy with the backup's fingerprint and ask the target's own questions."""
 
     def step(self, hook: TargetHook, restore: DatabaseRestore) -> dict[str, Any]:
-        from backstop.commands.restore import RestorePlan
+        from backstop.commands.restore_plan import RestorePlan
 
         return restore.validate(RestorePlan.from_dict(self.plan))
 

@@ -34,7 +34,7 @@ class CheckSwapOperator(_SwapOperator):
     """
 
     def carry_out(self, context: Context) -> None:
-        from backstop.commands.restore import RestorePlan
+        from backstop.commands.restore_plan import RestorePlan
         from backstop.commands.swap import check_swap_in
         from backstop.hooks.target import TargetHook
 
@@ -51,7 +51,7 @@ class SwapDatabaseOperator(_SwapOperator):
     """Stop the application, rename, start it, probe it: one task, because every second of it is downtime."""
 
     def carry_out(self, context: Context) -> dict[str, Any]:
-        from backstop.commands.restore import RestorePlan
+        from backstop.commands.restore_plan import RestorePlan
         from backstop.commands.swap import swap_in
         from backstop.hooks.target import TargetHook
         from backstop.settings import application_commands
@@ -91,7 +91,7 @@ class ReopenDatabaseOperator(BackstopOperator):
         self.outcome = outcome
 
     def carry_out(self, context: Context) -> None:
-        from backstop.commands.restore import RestorePlan
+        from backstop.commands.restore_plan import RestorePlan
         from backstop.commands.swap import reopen
         from backstop.hooks.target import TargetHook
         from backstop.settings import application_commands

@@ -14,7 +14,7 @@ import io
 import os
 import threading
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from backstop.errors import SourceError
 
@@ -107,9 +107,10 @@ class DumpFollower:
                 file = self._ready.popleft()
             yield file
 
-    def open(self, file: DumpFile) -> GrowingFile:
+    def open(self, file: DumpFile) -> BinaryIO:
         """Read a file from its start to where pg_dump closed it, giving its space back meanwhile."""
-        return GrowingFile(file.path, wait_for_more=lambda position: self._wait_for_more(file, position))
+        stream = GrowingFile(file.path, wait_for_more=lambda position: self._wait_for_more(file, position))
+        return cast("BinaryIO", stream)
 
     def _wait_for_more(self, file: DumpFile, position: int) -> bool:
         """Block until the file is longer than ``position`` (True) or complete (False)."""

@@ -54,15 +54,25 @@ class SwapReport:
 
 
 def check_swap(
-    connection: Connection[Any], live: str, beside: str, old: str, *, accept_logical_slots: bool = False
+    connection: Connection[Any],
+    live: str,
+    beside: str,
+    old: str,
+    *,
+    accept_logical_slots: bool = False,
+    planned: bool = False,
 ) -> list[str]:
-    """What forbids the swap now, one sentence each; empty when nothing does. Changes nothing."""
+    """What forbids the swap now, one sentence each; empty when nothing does. Changes nothing.
+
+    :param planned: ``beside`` need not be there yet.
+    """
     names = {"live": live, "beside": beside, "old": old}
     rows = connection.execute(load_sql("restore/swap_blockers"), names).fetchall()
     return [
         _REASONS[kind].format(object=name, detail=detail)
         for kind, name, detail in rows
         if not (kind == "slot" and accept_logical_slots)
+        and not (kind == "missing" and name == beside and planned)
     ]
 
 
@@ -103,6 +113,22 @@ def swap_back(
 ) -> SwapReport:
     """Undo a swap: ``old`` becomes ``live`` again, what was restored gets its name ``beside`` back."""
     return swap(admin, live=live, beside=old, old=beside, timeout=timeout)
+
+
+def put_in_place(admin: ClusterConnection, *, live: str, beside: str) -> None:
+    """Where there is no live database any more: the restored one takes its name.
+
+    :raises SwapBlockedError: it could not be renamed, and keeps its name.
+    """
+    with admin.connect(application_name="backstop swap") as session:
+        try:
+            _end_sessions(session, beside, deadline=time.monotonic() + _DEFAULT_TIMEOUT.total_seconds())
+            _rename(session, beside, live)
+        except Error as error:
+            raise SwapBlockedError(
+                f"{beside} was not renamed to {live}: {error.diag.message_primary or error}",
+                hint=f"end what is connected to {beside}, then try again",
+            ) from None
 
 
 def reopen(connection: Connection[Any], *databases: str) -> list[str]:

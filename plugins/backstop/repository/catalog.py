@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,8 @@ from backstop.model.canonical import canonical_json, sha256_hex
 from backstop.model.proof import Proof
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from backstop.crypto.signing import Signer, TrustedSigners
     from backstop.storage.base import Storage
 
@@ -194,14 +195,17 @@ def is_proven(proofs: tuple[Proof, ...]) -> bool:
     return bool(proofs) and proofs[-1].matched
 
 
-def in_repository(manifest: Manifest, *, repository_id: str, version_ids: dict[str, str | None]) -> Manifest:
+def in_repository(
+    manifest: Manifest, *, repository_id: str, epoch: int, version_ids: Mapping[str, str | None]
+) -> Manifest:
     """The same backup as it lies in one repository.
 
-    :param version_ids: object key to version id there.
+    :param epoch: of our lease there; :param version_ids: object key to version id there.
     """
     return replace(
         manifest,
         repository_id=repository_id,
+        epoch=epoch,
         objects=tuple(replace(stored, version_id=version_ids[stored.key]) for stored in manifest.objects),
     )
 

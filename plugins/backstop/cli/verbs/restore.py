@@ -7,23 +7,28 @@ from typing import TYPE_CHECKING, Any
 from backstop.cli.output import human_bytes, human_server, print_fields, print_json, say
 from backstop.cli.session import Session
 from backstop.cli.terminal import confirm, progress_bar
-from backstop.commands.restore import DatabaseRestore, RestorePlan
-from backstop.errors import RestoreError, SwapBlockedError
-from backstop.settings import application_commands, restore_settings, utc_now
+from backstop.commands.restore import DatabaseRestore
+from backstop.errors import ConfigurationError, RestoreError, SwapBlockedError
+from backstop.model.backup import BackupKind, BackupLabel
+from backstop.settings import application_commands, parse_label, restore_settings, utc_now
 from backstop.wiring import cluster_connection
 
 if TYPE_CHECKING:
     import argparse
 
+    from backstop.commands.restore_plan import RestorePlan
     from backstop.commands.swap import SwapOutcome
+    from backstop.postgres.connection import ClusterConnection
 
 DECLINED = 1
 
 
 def restore_database(arguments: argparse.Namespace) -> int:
     session = Session(arguments)
-    if arguments.swap_back:
+    if arguments.swap_back is not None:
         return _swap_back(session, arguments)
+    if arguments.label is None:
+        raise ConfigurationError("which backup?", hint="add --label with a label, latest or latest-proven")
     repository, label = session.locate(arguments.label, only=arguments.repository)
     reader = cluster_connection(session.configuration, session.target_name, session.credentials)
     with progress_bar() as progress:
@@ -88,17 +93,22 @@ def _swap_in(session: Session, plan: RestorePlan) -> SwapOutcome:
 
 
 def _swap_back(session: Session, arguments: argparse.Namespace) -> int:
-    """Needs names alone: no repository, no keys."""
+    """Needs the server alone: no repository, no keys."""
     from backstop.commands.swap import swap_back
+    from backstop.postgres.databases import beside_name
 
-    plan = _plan_of_names(session, arguments)
-    question = f"Put {plan.old} back as {plan.database} on {_server(session).location}?"
-    if not confirm(question, yes=arguments.yes):
+    server, live = _server(session), _database(session).dbname
+    old = _kept(server, live, arguments.swap_back)
+    named = parse_label(arguments.label) if arguments.label else BackupLabel.at(utc_now(), BackupKind.DUMP)
+    beside = beside_name(live, named)
+    if not confirm(f"Put {old} back as {live} on {server.location}?", yes=arguments.yes):
         say("backstop: not confirmed; nothing has been changed")
         return DECLINED
     outcome = swap_back(
-        plan,
-        server=_server(session),
+        database=live,
+        old=old,
+        beside=beside,
+        server=server,
         application=application_commands(session.configuration, session.target_name),
     )
     if arguments.json:
@@ -108,37 +118,25 @@ def _swap_back(session: Session, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _plan_of_names(session: Session, arguments: argparse.Namespace) -> RestorePlan:
-    from backstop.postgres import databases
+def _kept(server: ClusterConnection, live: str, name: str) -> str:
+    """The database to go back to: the named one, or what the last swap put aside.
 
-    if arguments.label.startswith("latest"):
+    :raises RestoreError: it is none that a swap of this database has put aside.
+    """
+    from backstop.postgres.databases import kept_databases
+
+    with server.connect(dbname="postgres") as connection:
+        kept = kept_databases(connection, live)
+    if not kept:
         raise RestoreError(
-            "which restore to take back must be said by its label",
-            hint="the former database's name ends in it: see `psql -l`",
+            f"{server.location} keeps no former {live}", hint="it was never swapped, or has been dropped"
         )
-    database = _database(session).dbname
-    return RestorePlan(
-        target=session.target_name,
-        repository="",
-        label=arguments.label,
-        database=database,
-        beside=databases.beside_name(database, arguments.label),
-        old=databases.old_name(database, arguments.label),
-        owner="",
-        live_exists=True,
-        backup_finished_at="",
-        proven_at=None,
-        server_version=0,
-        plain_bytes=0,
-        stored_bytes=0,
-        tables=0,
-        rows=0,
-        blockers=(),
-        warnings=(),
-    )
+    if name and name not in kept:
+        raise RestoreError(f"{name} is no former {live}", hint=f"choose one of: {', '.join(kept)}")
+    return name or kept[-1]
 
 
-def _server(session: Session) -> Any:
+def _server(session: Session) -> ClusterConnection:
     return cluster_connection(
         session.configuration, session.target_name, session.credentials, for_restore=True
     )

@@ -1,0 +1,283 @@
+"""``restore-database``: plan, restore beside the live database, validate; :mod:`.swap` does the rest.
+
+Nothing here touches the live database. Every step works on a database of its own, whose name says what it
+is, and which can be thrown away and made again.
+"""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from backstop.commands.compare import compare_restored, expected_fingerprint
+from backstop.commands.dump_objects import FINGERPRINT, GLOBALS
+from backstop.commands.fetch import fetch_backup, fetch_object
+from backstop.commands.load import load_dump
+from backstop.commands.questions import ask
+from backstop.commands.restore_plan import RestorePlan
+from backstop.commands.restored_copy import definitions_alone
+from backstop.commands.staging import staging_directory, sweep_staging
+from backstop.commands.stopwatch import Stopwatch
+from backstop.errors import RestoreError, VerificationError
+from backstop.model.canonical import format_time
+from backstop.postgres import databases, swap
+from backstop.postgres.connection import source_errors
+from backstop.postgres.dump_directory import TOC
+from backstop.postgres.globals import StatementKind, apply_to_server, parse_globals
+from backstop.postgres.names import quote_identifier
+from backstop.postgres.restore_role import check_restore_role
+from backstop.postgres.toc import read_toc
+from backstop.postgres.tools import PostgresTools
+from backstop.repository.pins import pin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    import psycopg
+
+    from backstop.commands.progress import Progress
+    from backstop.commands.questions import Query
+    from backstop.crypto.keyring import Keyring
+    from backstop.model.backup import BackupLabel, Manifest
+    from backstop.model.fingerprint import Fingerprint
+    from backstop.postgres.connection import ClusterConnection
+    from backstop.repository.catalog import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreSettings:
+    """How to restore.
+
+    :param scratch: folder for the fetched dump.
+    :param database: name of the live database.
+    :param reader: the backup role's connection; it may read everything, which a comparison needs.
+    :param after_restore: SQL run in the validated copy before anyone connects.
+    """
+
+    scratch: Path
+    database: str
+    reader: ClusterConnection
+    jobs: int = 2
+    queries: Sequence[Query] = ()
+    after_restore: Sequence[str] = ()
+    allow_superuser: bool = False
+    accept_logical_slots: bool = False
+
+
+@dataclass(slots=True)
+class DatabaseRestore:
+    """One backup on its way back, from one repository to one server.
+
+    :param server: the restore role's connection: not a superuser, CREATEDB, member of the owner.
+    """
+
+    repository: Repository
+    label: BackupLabel
+    server: ClusterConnection
+    keyring: Keyring
+    settings: RestoreSettings
+    clock: Callable[[], datetime]
+    progress: Progress
+    watch: Stopwatch = field(default_factory=Stopwatch)
+
+    def plan(self) -> RestorePlan:
+        """Look at everything that could stop the restore, change nothing.
+
+        :raises RestoreError: it cannot work, and why.
+        :raises BackstopError: the backup cannot be read or opened.
+        """
+        published = self.repository.catalog.backup(self.label)
+        manifest = published.manifest
+        proofs = self.repository.catalog.proofs(published)
+        with self._fetched(manifest, only=(FINGERPRINT,)) as dump:
+            expected = expected_fingerprint(dump)
+        database = self.settings.database
+        owner = str(expected.database["owner"])
+        with self._session() as session:
+            facts = check_restore_role(session, owner=owner, allow_superuser=self.settings.allow_superuser)
+            if facts.server_major < manifest.server_major:
+                raise RestoreError(
+                    f"backup {manifest.label} is of PostgreSQL {manifest.server_major}, and "
+                    f"{self.server.location} runs {facts.server_major}",
+                    hint="restore to a server of the same or a newer major version",
+                )
+            live_exists = databases.exists(session, database)
+            beside = databases.beside_name(database, manifest.label)
+            old = databases.old_name(database, self.clock())
+            blockers = (
+                swap.check_swap(
+                    session,
+                    live=database,
+                    beside=beside,
+                    old=old,
+                    accept_logical_slots=self.settings.accept_logical_slots,
+                    planned=True,
+                )
+                if live_exists
+                else []
+            )
+        return RestorePlan(
+            target=manifest.target,
+            repository=self.repository.name,
+            label=manifest.label.text,
+            database=database,
+            beside=beside,
+            old=old,
+            owner=owner,
+            live_exists=live_exists,
+            backup_finished_at=format_time(manifest.finished_at),
+            proven_at=format_time(proofs[-1].finished_at) if proofs and proofs[-1].matched else None,
+            server_version=manifest.server_version,
+            plain_bytes=manifest.plain_bytes,
+            stored_bytes=manifest.stored_bytes,
+            tables=len(expected.tables),
+            rows=expected.rows,
+            blockers=tuple(blockers),
+            warnings=(*facts.warnings(manifest.plain_bytes), *_unproven(proofs)),
+        )
+
+    def restore_beside(self, plan: RestorePlan) -> dict[str, Any]:
+        """Restore into ``plan.beside``; what an earlier try left there is replaced.
+
+        :returns: seconds by phase, and notes on what could not be set.
+        :raises RestoreError: the dump does not restore here; the half-made database is removed.
+        """
+        manifest = self.repository.catalog.backup(self.label).manifest
+        with self._fetched(manifest) as dump, self._session() as session:
+            expected = expected_fingerprint(dump)
+            tools = self._tools(manifest, session)
+            self.progress.phase("restore")
+            with self.watch.phase("restore"):
+                databases.drop_database(session, plan.beside)
+                roles = self._ensure_roles(session, dump, expected, tools)
+                databases.create_like(session, plan.beside, expected.database, owner=plan.owner)
+                try:
+                    load_dump(
+                        self.server.with_database(plan.beside), dump, tools=tools, jobs=self.settings.jobs
+                    )
+                    notes = databases.apply_properties(session, plan.beside, expected.database)
+                except BaseException:
+                    databases.drop_database(session, plan.beside)
+                    raise
+        return {"seconds": self.watch.seconds(), "created_roles": list(roles), "notes": notes}
+
+    def validate(self, plan: RestorePlan) -> dict[str, Any]:
+        """Compare the copy with the backup's fingerprint, ask the target's questions, prepare it for use.
+
+        :returns: seconds by phase and what was compared.
+        :raises VerificationError: it differs; the live database is as it was, the copy is left to look at.
+        """
+        manifest = self.repository.catalog.backup(self.label).manifest
+        copy = self.settings.reader.with_database(plan.beside)
+        with self._fetched(manifest, only=(FINGERPRINT, TOC)) as dump, self._session() as session:
+            expected = expected_fingerprint(dump)
+            tools = self._tools(manifest, session)
+            self.progress.phase("compare")
+            with self.watch.phase("compare"):
+                sentences = compare_restored(
+                    expected,
+                    copy,
+                    tools=tools,
+                    jobs=self.settings.jobs,
+                    reference=lambda: definitions_alone(
+                        self.server, dump, expected, tools=tools, label=manifest.label
+                    ),
+                )
+        with self.watch.phase("probe"):
+            sentences += ask(copy, self.settings.queries)
+        if sentences:
+            raise VerificationError(
+                f"{plan.beside} is not what backup {plan.label} holds: " + "; ".join(sentences[:20]),
+                hint=f"the live database was not touched; look at {plan.beside}, or restore another backup",
+            )
+        with self.watch.phase("prepare"):
+            self._prepare(plan.beside)
+        return {"tables": len(expected.tables), "rows": expected.rows, "seconds": self.watch.seconds()}
+
+    def _prepare(self, name: str) -> None:
+        """The target's own SQL (masking, re-applied erasures), then statistics for the planner."""
+        with self.server.with_database(name).connect() as session:
+            for statement in self.settings.after_restore:
+                with source_errors(f"restore.after_restore in {name}"):
+                    session.execute(statement.encode())
+            session.execute("ANALYZE")
+
+    def _ensure_roles(
+        self, session: psycopg.Connection[Any], dump: Path, expected: Fingerprint, tools: PostgresTools
+    ) -> tuple[str, ...]:
+        """Create the roles that the dump's owners and grants name and the server lacks."""
+        globals_text = (dump / GLOBALS).read_text(encoding="utf-8")
+        report = apply_to_server(session, _roles_named(dump, expected, tools, globals_text), globals_text)
+        if report.create_first:
+            raise RestoreError(
+                f"the server lacks roles that the backup needs: {', '.join(report.create_first)}",
+                hint="create them (their definitions are in the backup's globals.sql), then try again",
+            )
+        return report.created
+
+    def _session(self) -> psycopg.Connection[Any]:
+        """To a database that is neither the live one nor the copy, so that both can be renamed."""
+        return self.server.connect(dbname="postgres", application_name="backstop:restore")
+
+    @contextmanager
+    def _fetched(self, manifest: Manifest, *, only: Sequence[str] | None = None) -> Iterator[Path]:
+        """The dump directory, or some of its files, for as long as they are needed."""
+        sweep_staging(self.settings.scratch)
+        folder_name = f"restore-{manifest.label}-{secrets.token_hex(4)}"
+        with (
+            pin(self.repository.storage, manifest.target, manifest.label, holder="restore", clock=self.clock),
+            staging_directory(self.settings.scratch, folder_name) as folder,
+        ):
+            dump = folder / "dump"
+            with self.watch.phase("fetch"):
+                if only is None:
+                    fetch_backup(
+                        self.repository,
+                        manifest,
+                        keyring=self.keyring,
+                        destination=dump,
+                        jobs=self.settings.jobs,
+                        progress=self.progress,
+                    )
+                else:
+                    dump.mkdir(mode=0o700)
+                    for name in only:
+                        fetch_object(
+                            self.repository,
+                            manifest,
+                            manifest.object_named(name),
+                            keyring=self.keyring,
+                            destination=dump / name,
+                            progress=self.progress,
+                        )
+            yield dump
+
+    def _tools(self, manifest: Manifest, session: psycopg.Connection[Any]) -> PostgresTools:
+        # pg_restore reads archives of its own and older versions of pg_dump.
+        return PostgresTools.find(max(manifest.server_major, session.info.server_version // 10000))
+
+
+def _roles_named(dump: Path, expected: Fingerprint, tools: PostgresTools, globals_text: str) -> set[str]:
+    """Roles of the source that the dump mentions; one too many does no harm, it could not log in."""
+    text = "\n".join(read_toc(dump, tools).texts.values())
+    acl = "\n".join(str(line) for line in expected.database["acl"])
+    known = {
+        statement.role
+        for statement in parse_globals(globals_text)
+        if statement.kind is StatementKind.CREATE_ROLE and statement.role
+    }
+    return {role for role in known if quote_identifier(role) in text or f"{role}=" in acl} | {
+        str(expected.database["owner"])
+    }
+
+
+def _unproven(proofs: Sequence[Any]) -> list[str]:
+    if not proofs:
+        return ["this backup has never been proven by a restore"]
+    if not proofs[-1].matched:
+        return [f"the last verification of this backup failed: {proofs[-1].differences[0]}"]
+    return []

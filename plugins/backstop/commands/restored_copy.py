@@ -1,0 +1,119 @@
+"""A backup restored where it can do no harm, for as long as somebody looks at it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from backstop.commands.dump_objects import GLOBALS
+from backstop.commands.load import load_dump
+from backstop.errors import RestoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from backstop.model.backup import BackupLabel, Manifest
+    from backstop.model.fingerprint import Fingerprint
+    from backstop.postgres.connection import ClusterConnection
+    from backstop.postgres.isolation import Isolation
+    from backstop.postgres.tools import PostgresTools
+
+
+@dataclass(frozen=True, slots=True)
+class RestoredCopy:
+    """A restored database on a server of our own.
+
+    :param administrator: the scratch server's superuser, on its maintenance database.
+    """
+
+    database: ClusterConnection
+    administrator: ClusterConnection = field(repr=False)
+    tools: PostgresTools
+    dump: Path
+    expected: Fingerprint = field(repr=False)
+    label: BackupLabel
+
+    @contextmanager
+    def reference(self) -> Iterator[ClusterConnection]:
+        """The dump's definitions alone, in a database of their own beside the copy."""
+        with definitions_alone(
+            self.administrator, self.dump, self.expected, tools=self.tools, label=self.label
+        ) as reference:
+            yield reference
+
+
+@contextmanager
+def definitions_alone(
+    server: ClusterConnection,
+    dump: Path,
+    expected: Fingerprint,
+    *,
+    tools: PostgresTools,
+    label: BackupLabel,
+) -> Iterator[ClusterConnection]:
+    """A temporary database with the dump's definitions and no rows."""
+    from backstop.postgres.databases import beside_name, create_like, drop_database
+
+    name = beside_name("backstop_reference", label)
+    with server.connect() as session:
+        drop_database(session, name)
+        create_like(session, name, expected.database, owner=str(expected.database["owner"]))
+        try:
+            reference = server.with_database(name)
+            load_dump(reference, dump, tools=tools, jobs=1, schema_only=True)
+            yield reference
+        finally:
+            drop_database(session, name)
+
+
+@contextmanager
+def restored_in_scratch(
+    manifest: Manifest,
+    *,
+    dump: Path,
+    expected: Fingerprint,
+    parent: Path,
+    isolation: Isolation,
+    hide: Sequence[Path],
+    jobs: int,
+) -> Iterator[RestoredCopy]:
+    """Start a scratch server of the same major version, restore roles, database and dump into it.
+
+    :raises RestoreError: the dump does not restore; :raises ScratchError: no scratch server can be had.
+    """
+    from backstop.postgres.databases import apply_properties, create_like
+    from backstop.postgres.globals import apply_to_scratch
+    from backstop.postgres.scratch import ScratchCluster
+    from backstop.postgres.tools import PostgresTools
+
+    tools = PostgresTools.find(manifest.server_major, server=True)
+    superuser = expected.bootstrap_superuser
+    with ScratchCluster(
+        manifest.server_major,
+        bin_dir=tools.bin_dir,
+        parent=parent,
+        isolation=isolation,
+        superuser=superuser,
+        hide=hide,
+    ) as cluster:
+        administrator = cluster.connection("template1")
+        database = administrator.with_database(manifest.database)
+        with administrator.connect() as session:
+            # Roles first, so that owners and grants find them.
+            apply_to_scratch(session, (dump / GLOBALS).read_text(encoding="utf-8"), superuser)
+            create_like(session, manifest.database, expected.database, owner=str(expected.database["owner"]))
+            load_dump(database, dump, tools=tools, jobs=jobs)
+            # Settings last: ALTER DATABASE … SET default_transaction_read_only would stop the load.
+            notes = apply_properties(session, manifest.database, expected.database)
+        if notes:
+            raise RestoreError("; ".join(notes), hint="compare with the source")
+        yield RestoredCopy(
+            database=database,
+            administrator=administrator,
+            tools=tools,
+            dump=dump,
+            expected=expected,
+            label=manifest.label,
+        )

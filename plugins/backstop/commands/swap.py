@@ -1,0 +1,176 @@
+"""The short part of a restore that users notice: stop, rename, start, probe; and the way back."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from backstop.commands.application import run_commands
+from backstop.errors import BackstopError, CommandError, RestoreError, SwapBlockedError
+from backstop.postgres import databases, swap
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from backstop.commands.restore_plan import RestorePlan
+    from backstop.postgres.connection import ClusterConnection
+
+_MAINTENANCE_DATABASE = "postgres"
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationCommands:
+    """What stops, starts and probes the application; each an argv, run without a shell."""
+
+    stop: Sequence[Sequence[str]] = ()
+    start: Sequence[Sequence[str]] = ()
+    probe: Sequence[Sequence[str]] = ()
+    timeout: timedelta = timedelta(seconds=60)
+
+    def run(self, purpose: str) -> None:
+        """``stop``, ``start`` or ``probe``. :raises CommandError: one failed."""
+        run_commands(getattr(self, purpose), purpose=purpose, timeout=self.timeout)
+
+
+@dataclass(frozen=True, slots=True)
+class SwapOutcome:
+    """What a swap did.
+
+    :param live: the name that now holds the restored data; :param kept: where the former data is.
+    :param closed_seconds: for how long nobody could connect.
+    :param downtime_seconds: from stopping the application until its probe answered.
+    :param disconnected: sessions that were ended.
+    """
+
+    live: str
+    kept: str | None
+    closed_seconds: float
+    downtime_seconds: float
+    disconnected: int
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def check_swap_in(plan: RestorePlan, *, server: ClusterConnection, accept_logical_slots: bool) -> None:
+    """Refuse what would stop the swap half-way. Changes nothing.
+
+    :raises RestoreError: there is nothing to swap in.
+    :raises SwapBlockedError: something in the live database forbids it; each reason is named.
+    """
+    with server.connect(dbname=_MAINTENANCE_DATABASE) as session:
+        if not databases.exists(session, plan.beside):
+            raise RestoreError(f"there is no database {plan.beside}", hint="restore beside first, then swap")
+        if not databases.exists(session, plan.database):
+            return
+        blockers = swap.check_swap(
+            session, plan.database, plan.beside, plan.old, accept_logical_slots=accept_logical_slots
+        )
+    if blockers:
+        raise SwapBlockedError(
+            f"{plan.database} cannot be swapped: " + "; ".join(blockers),
+            hint=f"clear what is named, then swap; the restored copy waits in {plan.beside}",
+        )
+
+
+def swap_in(
+    plan: RestorePlan,
+    *,
+    server: ClusterConnection,
+    application: ApplicationCommands,
+    accept_logical_slots: bool,
+) -> SwapOutcome:
+    """Put the validated copy in the live database's place.
+
+    Whatever fails, the application is started again and the live name accepts connections: on the old data
+    if the renames did not happen, on the new if they did.
+
+    :raises SwapBlockedError: something in the live database forbids it; nothing was stopped.
+    :raises CommandError: a command failed; the message says which data is live.
+    """
+    check_swap_in(plan, server=server, accept_logical_slots=accept_logical_slots)
+    administrator = server.with_database(_MAINTENANCE_DATABASE)
+    with administrator.connect() as session:
+        live_exists = databases.exists(session, plan.database)
+
+    def rename() -> swap.SwapReport:
+        if live_exists:
+            return swap.swap(administrator, live=plan.database, beside=plan.beside, old=plan.old)
+        swap.put_in_place(administrator, live=plan.database, beside=plan.beside)
+        return swap.SwapReport(disconnected=0, seconds_closed=0.0, old="")
+
+    return _swapped(rename, live=plan.database, application=application)
+
+
+def swap_back(
+    *, database: str, old: str, beside: str, server: ClusterConnection, application: ApplicationCommands
+) -> SwapOutcome:
+    """Put the kept old database back; the restored one takes the name ``beside``.
+
+    :raises RestoreError: there is no such old database.
+    """
+    administrator = server.with_database(_MAINTENANCE_DATABASE)
+    with administrator.connect() as session:
+        if not databases.exists(session, old):
+            raise RestoreError(
+                f"there is no {old} to swap back", hint="it was never swapped, or has been dropped"
+            )
+        if databases.exists(session, beside):
+            raise RestoreError(
+                f"the name {beside}, which the restored database is to get, is taken",
+                hint="drop or rename that database, then swap back",
+            )
+
+    def rename() -> swap.SwapReport:
+        return swap.swap_back(administrator, live=database, old=old, beside=beside)
+
+    return _swapped(rename, live=database, application=application)
+
+
+def reopen(plan: RestorePlan, *, server: ClusterConnection, application: ApplicationCommands) -> list[str]:
+    """Put right what a swap whose worker was killed may have left: doors closed, application stopped.
+
+    :returns: databases that had been closed.
+    """
+    with server.connect(dbname=_MAINTENANCE_DATABASE) as session:
+        reopened = swap.reopen(session, plan.database, plan.beside)
+    application.run("start")
+    application.run("probe")
+    return reopened
+
+
+def _swapped(
+    rename: Callable[[], swap.SwapReport], *, live: str, application: ApplicationCommands
+) -> SwapOutcome:
+    stopped_at = time.monotonic()
+    report: swap.SwapReport | None = None
+    try:
+        application.run("stop")
+        report = rename()
+    except BackstopError as error:
+        # The application comes back on the data it had; why the swap failed is what must be read.
+        try:
+            application.run("start")
+        except CommandError as start_error:
+            raise CommandError(
+                f"{error.message}; and then {start_error.message}",
+                hint=f"{live} holds its old data and accepts connections; start the application by hand",
+            ) from error
+        raise
+    try:
+        application.run("start")
+        application.run("probe")
+    except CommandError as error:
+        raise CommandError(
+            f"{live} holds the restored data, but {error.message}",
+            hint=f"mend the application, or swap back to {report.old}",
+        ) from error
+    return SwapOutcome(
+        live=live,
+        kept=report.old or None,
+        closed_seconds=round(report.seconds_closed, 3),
+        downtime_seconds=round(time.monotonic() - stopped_at, 3),
+        disconnected=report.disconnected,
+    )
