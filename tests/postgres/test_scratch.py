@@ -54,6 +54,12 @@ def isolation(request: pytest.FixtureRequest) -> Isolation:
     return isolation_as_root() if request.param == "root" else isolation_as_user()
 
 
+@pytest.fixture
+def best() -> Isolation:
+    """What this machine offers, for what does not depend on the way."""
+    return probe_isolation()
+
+
 @pytest.mark.parametrize("major", [18, 16, 15])
 def test_a_scratch_cluster_answers_and_is_gone_afterwards(
     major: int, parent: Path, isolation: Isolation
@@ -77,11 +83,11 @@ def test_a_scratch_cluster_answers_and_is_gone_afterwards(
     assert list(parent.iterdir()) == []
 
 
-def test_a_scratch_cluster_starts_in_a_directory_with_a_long_name(parent: Path, isolation: Isolation) -> None:
+def test_a_scratch_cluster_starts_in_a_directory_with_a_long_name(parent: Path, best: Isolation) -> None:
     deep = parent / ("long" * 40)
     deep.mkdir()
 
-    with cluster(deep, isolation) as scratch, scratch.connection().connect() as session:
+    with cluster(deep, best) as scratch, scratch.connection().connect() as session:
         assert session.execute("SELECT 1").fetchone() == (1,)
         sockets = Path(scratch.connection().host)
 
@@ -135,28 +141,28 @@ def test_a_scratch_cluster_runs_for_an_ordinary_user(parent: Path) -> None:
     assert list(parent.iterdir()) == [answer]
 
 
-def test_a_cluster_that_cannot_start_says_why_and_leaves_nothing(parent: Path, isolation: Isolation) -> None:
+def test_a_cluster_that_cannot_start_says_why_and_leaves_nothing(parent: Path, best: Isolation) -> None:
     with (
         pytest.raises(ScratchError, match=r"exited with status.*shared_buffers"),
-        cluster(parent, isolation, settings={"shared_buffers": "nonsense"}),
+        cluster(parent, best, settings={"shared_buffers": "nonsense"}),
     ):
         pass
 
     assert list(parent.iterdir()) == []
 
 
-def test_a_failure_inside_the_block_stops_and_removes_the_cluster(parent: Path, isolation: Isolation) -> None:
+def test_a_failure_inside_the_block_stops_and_removes_the_cluster(parent: Path, best: Isolation) -> None:
     with pytest.raises(ZeroDivisionError):
-        restore_and_fail(cluster(parent, isolation))
+        restore_and_fail(cluster(parent, best))
 
     assert list(parent.iterdir()) == []
 
 
-def test_what_a_killed_worker_left_is_swept_and_what_lives_is_not(parent: Path, isolation: Isolation) -> None:
+def test_what_a_killed_worker_left_is_swept_and_what_lives_is_not(parent: Path, best: Isolation) -> None:
     worker = os.fork()
     if worker == 0:
         try:
-            with cluster(parent, isolation):
+            with cluster(parent, best):
                 (parent / "up").touch()
                 signal.pause()
         finally:
@@ -178,12 +184,12 @@ def test_what_a_killed_worker_left_is_swept_and_what_lives_is_not(parent: Path, 
     assert list(parent.iterdir()) == []
 
 
-def test_a_planted_link_is_not_followed_by_the_removal(parent: Path, isolation: Isolation) -> None:
+def test_a_planted_link_is_not_followed_by_the_removal(parent: Path, best: Isolation) -> None:
     precious = parent / "precious"
     precious.mkdir()
     (precious / "file").touch()
 
-    with cluster(parent, isolation) as scratch, scratch.connection().connect() as session:
+    with cluster(parent, best) as scratch, scratch.connection().connect() as session:
         session.execute(f"COPY (SELECT 1) TO PROGRAM 'ln -s {precious} {scratch.directory}/data/link'")
         assert (scratch.directory / "data/link").is_symlink()
 
