@@ -304,3 +304,52 @@ def test_a_service_that_never_answers_is_given_up_within_its_patience(proxy, bro
         storage.stat("t/meta/a")
 
     assert time.monotonic() - began < 5
+
+
+def test_a_writer_that_may_not_look_at_payload_can_upload_all_the_same(proxy, storage, truth, payload):
+    proxy.plant(answer(403, "AccessDenied"), method="HEAD", times=None)
+
+    info = storage.upload("t/data/a", payload)
+
+    assert info.size_bytes == 17 * MIB
+    assert truth.read("t/data/a") == payload.read_bytes()
+
+
+def test_a_writer_that_may_not_look_does_not_call_a_lost_acknowledgement_success(proxy, storage, tmp_path):
+    source = tmp_path / "small"
+    source.write_bytes(b"small")
+    proxy.plant(answer(403, "AccessDenied"), method="HEAD", times=None)
+    proxy.plant(lose_acknowledgement(), method="PUT")
+
+    with pytest.raises(StorageUnavailableError, match="what is stored is not known"):
+        storage.upload("t/data/a", source)
+
+
+@pytest.mark.parametrize("size_bytes", [4, 17 * MIB])
+def test_a_service_that_acknowledges_and_stores_something_else_is_caught(
+    proxy, storage, direct_client, corner, tmp_path, size_bytes
+):
+    source = tmp_path / "source"
+    source.write_bytes(b"x" * size_bytes)
+
+    def cut_short(handler) -> None:
+        direct_client.put_object(Bucket=BUCKET, Key=f"{corner}/t/data/a", Body=b"cut")
+        handler.forward()
+
+    proxy.plant(cut_short, method="HEAD")
+
+    with pytest.raises(StorageError, match=rf"has 3 bytes after {size_bytes} were acknowledged"):
+        storage.upload("t/data/a", source)
+
+
+def test_a_service_that_acknowledges_and_stores_nothing_is_caught(
+    proxy, storage, direct_client, corner, payload
+):
+    def drop(handler) -> None:
+        direct_client.delete_object(Bucket=BUCKET, Key=f"{corner}/t/data/a")
+        handler.forward()
+
+    proxy.plant(drop, method="HEAD")
+
+    with pytest.raises(StorageError, match="does not exist although its upload was acknowledged"):
+        storage.upload("t/data/a", payload)
