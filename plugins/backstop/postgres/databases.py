@@ -43,6 +43,14 @@ def old_name(database: str, swapped_at: datetime) -> str:
     return _derived(database, f"_replaced_{swapped_at.astimezone(timezone.utc):%Y%m%dt%H%M%Sz}")
 
 
+def kept_databases(connection: Connection[Any], database: str) -> list[str]:
+    """What swaps have put aside of ``database``, the last one last."""
+    prefix = _derived(database, "_replaced_20261123t113000z")[: -len("20261123t113000z")]
+    query = "SELECT datname FROM pg_catalog.pg_database WHERE pg_catalog.starts_with(datname, %s)"
+    names = [str(name) for (name,) in connection.execute(query, [prefix])]
+    return sorted(name for name in names if _OURS.fullmatch(name))
+
+
 def create_like(connection: Connection[Any], name: str, properties: Mapping[str, Any], owner: str) -> None:
     """Create an empty database with the source's encoding, locale and owner; only its owner may connect.
 

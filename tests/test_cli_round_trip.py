@@ -1,0 +1,179 @@
+"""The main job from the command line alone: back up, prove, lose a table, restore, go back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from psycopg import sql
+
+from backstop.cli.main import main
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def folder():
+    """Short, since PostgreSQL's sockets may lie below it."""
+    path = Path(tempfile.mkdtemp(prefix="backstop-cli-"))
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def source(database, postgres18):
+    """A database with something in it; what a restore makes beside it is dropped at the end."""
+    with database.connect() as session:
+        session.execute("SET search_path TO public")
+        session.execute("CREATE TABLE equipment (id int PRIMARY KEY, name text)")
+        session.execute("INSERT INTO equipment SELECT n, 'scale ' || n FROM generate_series(1, 1000) n")
+    yield database
+    with postgres18.connect() as session:
+        made = session.execute(
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [f"{database.dbname}_re"]
+        ).fetchall()
+        for (name,) in made:
+            session.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture
+def run(source, folder, new_database, postgres18, monkeypatch, capsys):
+    inventory = new_database(postgres18)
+    targets = folder / "targets.yaml"
+    targets.write_text(
+        f"""\
+version: 1
+keys:
+  lab: {{storage: local, path: {folder}/ring.json, signing: {folder}/signing, escrow: {{waived: test}}}}
+repositories:
+  near: {{type: posix, path: {folder}/near}}
+  far: {{type: posix, path: {folder}/far}}
+inventory: {{conn_id: inventory}}
+targets:
+  calibrify:
+    keys: lab
+    database:
+      conn_id: source
+      restore_conn_id: restorer
+      dbname: {source.dbname}
+      repositories: [near, far]
+      spool: {folder}/spool
+      verify:
+        isolation: preferred
+        queries: [{{sql: SELECT count(*) FROM equipment, expect: 1000}}]
+      restore: {{allow_superuser: true}}
+"""
+    )
+    credentials = folder / "connections.json"
+    credentials.touch(mode=0o600)
+    connections = {"source": source, "restorer": source, "inventory": inventory}
+    credentials.write_text(
+        json.dumps(
+            {
+                conn_id: {
+                    "conn_type": "postgres",
+                    "host": one.host,
+                    "port": one.port,
+                    "login": one.user,
+                    "password": one.password,
+                    "schema": one.dbname,
+                }
+                for conn_id, one in connections.items()
+            }
+        )
+    )
+    monkeypatch.setenv("BACKSTOP_TARGETS", str(targets))
+    monkeypatch.setenv("BACKSTOP_CREDENTIALS", str(credentials))
+    assert main(["init-keys"]) == 0
+    assert main(["migrate-inventory"]) == 0
+    capsys.readouterr()
+
+    def run(*argv: str, code: int = 0):
+        found = main([*argv, "--json"])
+        out, err = capsys.readouterr()
+        assert found == code, err
+        assert source.password is None or source.password not in out + err
+        return json.loads(out)
+
+    return run
+
+
+def rows(source) -> int | None:
+    with source.connect() as session:
+        if session.execute("SELECT to_regclass('public.equipment')").fetchone() == (None,):
+            return None
+        (count,) = session.execute("SELECT count(*) FROM public.equipment").fetchone()
+        return count
+
+
+def test_a_lost_table_comes_back_and_the_way_back_is_open(run, source, folder):
+    report = run("back-up-database")
+    assert report["repositories"] == {"near": "completed", "far": "completed"}
+    assert report["rows"] == 1000
+    assert report["delayed"] == []
+
+    states = run("list", "--all")["targets"]["calibrify"]["backups"][0]["repositories"]
+    assert {name: copy["state"] for name, copy in states.items()} == {"near": "completed", "far": "completed"}
+
+    proofs = run("verify")["proofs"]
+    assert {proof["repository"]: proof["matched"] for proof in proofs} == {"near": True, "far": True}
+    states = run("list", "--all")["targets"]["calibrify"]["backups"][0]["repositories"]
+    assert {name: copy["state"] for name, copy in states.items()} == {"near": "proven", "far": "proven"}
+
+    with source.connect() as session:
+        session.execute("DROP TABLE public.equipment")
+    plan = run("restore-database", "--label", "latest-proven", "--dry-run")["plan"]
+    assert (plan["tables"], plan["rows"], plan["live_exists"]) == (1, 1000, True)
+    assert rows(source) is None
+
+    beside = run("restore-database", "--label", "latest", "--beside-only", "--yes")
+    assert beside["swap"] is None
+    assert rows(source) is None
+    assert rows(source.with_database(beside["plan"]["beside"])) == 1000
+
+    swapped = run("restore-database", "--label", "latest", "--swap", "--yes", "--from", "far")
+    assert swapped["plan"]["repository"] == "far"
+    assert rows(source) == 1000
+
+    # Only what a swap has put aside can come back, not just any database.
+    run("restore-database", "--swap-back", "postgres", "--yes", code=1)
+    back = run("restore-database", "--swap-back", "--yes")
+    assert back["swap"]["kept"].startswith(f"{source.dbname}_restored_")
+    assert rows(source) is None
+
+    rebuilt = run("rebuild-inventory")
+    assert [(one["repository"], one["backups"], one["proofs"]) for one in rebuilt] == [
+        ("near", 1, 1),
+        ("far", 1, 1),
+    ]
+    assert [path.name for path in (folder / "spool").iterdir()] == []
+
+
+def test_with_one_repository_gone_the_backup_is_complete_in_the_other_and_says_so(run, folder):
+    (folder / "far").write_text("a file where the directory should be")
+
+    report = run("back-up-database", code=6)
+
+    assert report["repositories"]["near"] == "completed"
+    assert report["repositories"]["far"] != "completed"
+    assert report["complete"] is False
+
+
+def test_an_inventory_that_is_gone_delays_bookkeeping_and_nothing_else(run, folder):
+    connections = folder / "connections.json"
+    raw = json.loads(connections.read_text())
+    raw["inventory"]["port"] = 1
+    raw["inventory"]["host"] = "127.0.0.1"
+    connections.write_text(json.dumps(raw))
+
+    report = run("back-up-database")
+
+    assert report["complete"] is True
+    assert len(report["delayed"]) == 2
+    assert "the inventory does not know yet of" in report["delayed"][0]
+    run("list")
+    run("rebuild-inventory", code=5)
