@@ -42,9 +42,7 @@ class ObjectWriter:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _numbered: int = 0
 
-    def write(
-        self, source: BinaryIO, *, layout: str, name: str, object_name: str | None = None
-    ) -> None:
+    def write(self, source: BinaryIO, *, layout: str, name: str, object_name: str | None = None) -> None:
         """Store all of ``source`` as one object.
 
         :param object_name: last part of its key; by default the next number, ``t/<n>``.

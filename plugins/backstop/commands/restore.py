@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import psycopg
+
 from backstop.commands.compare import compare_restored, expected_fingerprint
 from backstop.commands.dump_objects import FINGERPRINT, GLOBALS
 from backstop.commands.fetch import fetch_backup, fetch_object
@@ -23,7 +25,6 @@ from backstop.commands.stopwatch import Stopwatch
 from backstop.errors import RestoreError, VerificationError
 from backstop.model.canonical import format_time
 from backstop.postgres import databases, swap
-from backstop.postgres.connection import source_errors
 from backstop.postgres.dump_directory import TOC
 from backstop.postgres.globals import StatementKind, apply_to_server, parse_globals
 from backstop.postgres.names import quote_identifier
@@ -36,8 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
-
-    import psycopg
 
     from backstop.commands.progress import Progress
     from backstop.commands.questions import Query
@@ -199,11 +198,19 @@ class DatabaseRestore:
         return {"tables": len(expected.tables), "rows": expected.rows, "seconds": self.watch.seconds()}
 
     def _prepare(self, name: str) -> None:
-        """The target's own SQL (masking, re-applied erasures), then statistics for the planner."""
-        with self.server.with_database(name).connect() as session:
-            for statement in self.settings.after_restore:
-                with source_errors(f"restore.after_restore in {name}"):
-                    session.execute(statement.encode())
+        """The target's own SQL (masking, re-applied erasures) as one transaction, then statistics."""
+        with self.server.with_database(name).connect(application_name="backstop:restore") as session:
+            session.execute("RESET search_path")
+            with session.transaction():
+                for number, statement in enumerate(self.settings.after_restore, start=1):
+                    try:
+                        session.execute(statement.encode())
+                    except psycopg.Error as error:
+                        raise RestoreError(
+                            f"restore.after_restore, statement {number}, failed in {name}: "
+                            f"{error.diag.message_primary or error}",
+                            hint=f"correct it in targets.yaml; {name} is equal to the backup, unprepared",
+                        ) from None
             session.execute("ANALYZE")
 
     def _ensure_roles(

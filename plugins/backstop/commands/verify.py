@@ -6,7 +6,7 @@ import secrets
 import socket
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from backstop.commands.compare import compare_restored, expected_fingerprint
 from backstop.commands.fetch import fetch_backup
@@ -39,13 +39,14 @@ class VerifySettings:
     """How to verify.
 
     :param scratch: folder for the fetched dump and the scratch server's data.
-    :param isolation: ``required`` refuses where the scratch server cannot be kept apart from the machine.
+    :param isolation: ``required`` refuses where the scratch server cannot be kept apart from the machine;
+        ``preferred`` goes on and the proof says so.
     :param hide: folders that the scratch server must not see: key rings, repositories.
     """
 
     scratch: Path
     jobs: int = 2
-    isolation: Literal["required", "none"] = "required"
+    isolation: Literal[required, preferred, none] = "required"
     hide: Sequence[Path] = ()
     queries: Sequence[Query] = ()
 

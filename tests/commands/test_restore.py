@@ -1,0 +1,165 @@
+"""A restore goes beside, is compared, swapped in, and can be swapped back, all without superuser rights."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from psycopg import sql
+
+from backstop.commands.swap import ApplicationCommands, swap_back, swap_in
+from backstop.errors import RestoreError, VerificationError
+from tests.commands.test_dump import ROWS
+from tests.protection import protect
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from backstop.postgres.connection import ClusterConnection
+    from embedded.postgres import EmbeddedPostgres
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def owner(postgres18: EmbeddedPostgres, database: ClusterConnection) -> str:
+    """The database belongs to a role that cannot log in, and so does what is in it."""
+    name = f"owner_{secrets.token_hex(4)}"
+    with postgres18.connect() as session:
+        session.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(name)))
+        session.execute(
+            sql.SQL("ALTER DATABASE {} OWNER TO {}").format(
+                sql.Identifier(database.dbname), sql.Identifier(name)
+            )
+        )
+    with database.connect() as session:
+        session.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(name)))
+        session.execute("RESET search_path")
+        session.execute(ROWS.encode())
+    return name
+
+
+@pytest.fixture
+def restorer(postgres18: EmbeddedPostgres, database: ClusterConnection, owner: str) -> ClusterConnection:
+    """What include/sql/roles/restore_role.sql makes."""
+    name, password = f"restore_{secrets.token_hex(4)}", secrets.token_hex(8)
+    with postgres18.connect() as session:
+        role = sql.Identifier(name)
+        session.execute(
+            sql.SQL("CREATE ROLE {} LOGIN CREATEDB PASSWORD {}").format(role, sql.Literal(password))
+        )
+        for granted in (owner, "pg_signal_backend", "pg_read_all_stats", "pg_read_all_data"):
+            session.execute(sql.SQL("GRANT {} TO {}").format(sql.Identifier(granted), role))
+    return replace(database, user=name, password=password)
+
+
+def count(database: ClusterConnection, name: str, table: str = "equipment") -> int:
+    with database.with_database(name).connect() as session:
+        row: Any = session.execute(f"SELECT count(*) FROM public.{table}").fetchone()
+        return int(row[0])
+
+
+def test_a_dropped_table_comes_back_through_a_swap_and_the_old_database_can_come_back_too(
+    folder: Path, database: ClusterConnection, restorer: ClusterConnection
+):
+    protection = protect(folder, database)
+    label = protection.back_up().label
+    with database.connect() as session:
+        session.execute("DROP TABLE public.measurements")
+        session.execute("DELETE FROM public.equipment WHERE id > 10")
+    restore = protection.restore(label, server=restorer)
+
+    plan = restore.plan()
+    assert plan.blockers == ()
+    restore.restore_beside(plan)
+    assert count(database, database.dbname) == 10
+    restore.validate(plan)
+    outcome = swap_in(plan, server=restorer, application=ApplicationCommands(), accept_logical_slots=False)
+
+    assert count(database, database.dbname) == 1000
+    assert count(database, database.dbname, "measurements") == 50000
+    assert outcome.kept == plan.old
+
+    swap_back(
+        database=database.dbname,
+        old=plan.old,
+        beside=plan.beside,
+        server=restorer,
+        application=ApplicationCommands(),
+    )
+    assert count(database, database.dbname) == 10
+
+
+def test_a_superuser_may_not_restore_unless_that_is_allowed(folder: Path, database: ClusterConnection):
+    protection = protect(folder, database)
+    label = protection.back_up().label
+
+    with pytest.raises(RestoreError, match="superuser"):
+        protection.restore(label, server=database).plan()
+
+
+def test_a_copy_that_differs_is_kept_beside_and_never_swapped(
+    folder: Path, database: ClusterConnection, restorer: ClusterConnection
+):
+    protection = protect(folder, database)
+    label = protection.back_up().label
+    restore = protection.restore(label, server=restorer)
+    plan = restore.plan()
+    restore.restore_beside(plan)
+    with database.with_database(plan.beside).connect() as session:
+        session.execute("UPDATE public.equipment SET name = 'forged' WHERE id = 7")
+
+    with pytest.raises(VerificationError, match=r"public\.equipment"):
+        restore.validate(plan)
+
+    assert count(database, plan.beside) == 1000
+
+
+def test_what_an_earlier_try_left_beside_is_replaced(
+    folder: Path, database: ClusterConnection, restorer: ClusterConnection
+):
+    protection = protect(folder, database)
+    restore = protection.restore(protection.back_up().label, server=restorer)
+    plan = restore.plan()
+    restore.restore_beside(plan)
+    with database.with_database(plan.beside).connect() as session:
+        session.execute("DROP TABLE public.measurements")
+
+    restore.restore_beside(plan)
+
+    assert restore.validate(plan)["rows"] == 51000
+
+
+def test_sql_of_the_target_runs_before_anyone_connects(
+    folder: Path, database: ClusterConnection, restorer: ClusterConnection
+):
+    protection = protect(folder, database)
+    label = protection.back_up().label
+    erase = [
+        "DELETE FROM public.measurements WHERE equipment = 5",
+        "DELETE FROM public.equipment WHERE id = 5",
+    ]
+    restore = protection.restore(label, server=restorer, after_restore=erase)
+    plan = restore.plan()
+    restore.restore_beside(plan)
+    restore.validate(plan)
+
+    assert count(database, plan.beside) == 999
+
+
+def test_when_the_targets_sql_fails_none_of_it_is_kept(
+    folder: Path, database: ClusterConnection, restorer: ClusterConnection
+):
+    protection = protect(folder, database)
+    label = protection.back_up().label
+    broken = ["DELETE FROM public.measurements", "DELETE FROM public.misspelt"]
+    restore = protection.restore(label, server=restorer, after_restore=broken)
+    plan = restore.plan()
+    restore.restore_beside(plan)
+
+    with pytest.raises(RestoreError, match=r"restore\.after_restore, statement 2"):
+        restore.validate(plan)
+
+    assert count(database, plan.beside, "measurements") == 50000
