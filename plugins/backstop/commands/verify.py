@@ -46,7 +46,7 @@ class VerifySettings:
 
     scratch: Path
     jobs: int = 2
-    isolation: Literal[required, preferred, none] = "required"
+    isolation: IsolationPolicy = "required"
     hide: Sequence[Path] = ()
     queries: Sequence[Query] = ()
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 Way = Literal["root", "user", "none"]
+IsolationPolicy = Literal["required", "preferred", "none"]
 
 _SANDBOX = Path(__file__).with_name("sandbox.sh")
 _PROGRAMS = ("unshare", "setpriv", "mount", "umount", "pivot_root", "sh")
@@ -117,7 +118,7 @@ def probe_isolation() -> Isolation:
     return no_isolation(obstacles)
 
 
-def choose_isolation(policy: Literal["required", "preferred", "none"]) -> Isolation:
+def choose_isolation(policy: IsolationPolicy) -> Isolation:
     """What ``verify.isolation`` asks for; ``preferred`` takes what there is, and its description says so.
 
     :raises ScratchError: it is required and this machine offers none.
