@@ -275,7 +275,7 @@ def race(storage: Storage, contenders: int) -> list[int | str]:
     def contend(number: int) -> None:
         start.wait()
         try:
-            outcomes.append(acquire(storage, Clock(), f"holder {number}").epoch)
+            outcomes.append(acquire(storage, Clock(), "Airflow").epoch)
         except LeaseHeldError as error:
             outcomes.append(error.message)
 
@@ -290,7 +290,7 @@ def race(storage: Storage, contenders: int) -> list[int | str]:
 def assert_one_won(outcomes: list[int | str], contenders: int) -> None:
     assert len(outcomes) == contenders
     assert [outcome for outcome in outcomes if isinstance(outcome, int)] == [1], outcomes
-    assert all("being written by holder" in outcome for outcome in outcomes if isinstance(outcome, str))
+    assert all("being written by Airflow" in outcome for outcome in outcomes if isinstance(outcome, str))
 
 
 @pytest.mark.parametrize("round_", range(5))
@@ -301,7 +301,7 @@ def test_of_eight_threads_on_one_directory_exactly_one_wins(tmp_path, round_):
 def _contend(root: Path, number: int, start: Any, outcomes: Any) -> None:
     start.wait()
     try:
-        outcomes.put(acquire(PosixStorage(root), Clock(), f"holder {number}").epoch)
+        outcomes.put(acquire(PosixStorage(root), Clock(), "Airflow").epoch)
     except LeaseHeldError as error:
         outcomes.put(error.message)
 
