@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from backstop.crypto.keyring import Keyring
     from backstop.crypto.signing import Signer
     from backstop.model.backup import BackupLabel
-    from backstop.postgres.isolation import Isolation
+    from backstop.postgres.isolation import Isolation, IsolationPolicy
     from backstop.repository.catalog import Published, Repository
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 from dataclasses import dataclass, field, replace
@@ -75,10 +76,9 @@ class Catalog:
                     hint="check its path, bucket and prefix in targets.yaml; the first backup creates it",
                 ) from None
             document = {"format": FORMAT_VERSION, "id": secrets.token_hex(8)}
-            try:
+            # Another first backup may have been quicker; its id is read below.
+            with contextlib.suppress(ObjectConflictError):
                 self._storage.put_once(REPOSITORY_KEY, canonical_json(document))
-            except ObjectConflictError:
-                pass  # another first backup was quicker; its id is read below
             raw = self._storage.read(REPOSITORY_KEY)
         document = _json(raw, f"{self._storage.location}/{REPOSITORY_KEY}")
         if document.get("format") != FORMAT_VERSION or not isinstance(document.get("id"), str):
