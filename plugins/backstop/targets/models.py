@@ -3,134 +3,39 @@
 The text under an attribute is what docs/targets.schema.json shows in editors (targets/schema.py reads it).
 """
 
+# ruff: noqa: TC001 pydantic evaluates the annotations
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
-    PlainValidator,
     PrivateAttr,
     Tag,
     ValidationInfo,
-    WithJsonSchema,
     model_validator,
 )
 
-from backstop.targets.durations import DURATION_PATTERN, parse_duration
-
-_SCALAR_SCHEMA: dict[str, Any] = {"type": ["boolean", "number", "string", "null"]}
-
-NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,39}$"
-"""Names become S3 prefixes, directories and DAG ids."""
-
-
-def _absolute(path: Path) -> Path:
-    if not path.is_absolute() or ".." in path.parts:
-        raise ValueError("expected an absolute path without '..'")
-    return path
-
-
-def _below_root(path: Path) -> Path:
-    if path == Path("/"):
-        raise ValueError("expected a directory of its own")
-    return path
-
-
-def _name(text: str) -> str:
-    if not re.fullmatch(NAME_PATTERN[1:-1], text):
-        raise ValueError(
-            "expected a name of at most 40 lower-case letters, digits, '_' and '-', beginning with a letter "
-            "or digit"
-        )
-    return text
-
-
-def _endpoint(url: str) -> str:
-    if re.match(r"https?://[^/]*@", url):
-        raise ValueError("expected a URL without user name or password; credentials belong in the connection")
-    if not re.fullmatch(r"https?://[A-Za-z0-9._\[\]:-]+/?", url):
-        raise ValueError("expected a URL such as https://s3.example.com:8333")
-    return url.rstrip("/")
-
-
-def _bucket(text: str) -> str:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", text) or ".." in text:
-        raise ValueError("expected an S3 bucket name (3 to 63 of a-z, 0-9, '.', '-')")
-    return text
-
-
-def _prefix(text: str) -> str:
-    parts = text.split("/")
-    if text and any(part in ("", ".", "..") for part in parts):
-        raise ValueError("expected a key prefix such as backups/lab, without '/' at its ends")
-    return text
-
-
-def _key_arn(text: str) -> str:
-    if not re.fullmatch(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+", text):
-        raise ValueError(
-            "expected the ARN of a key, arn:aws:kms:<region>:<12 digits>:key/<id> "
-            "(an alias cannot be used to decrypt)"
-        )
-    return text
-
-
-def _schedule(text: str) -> str:
-    from croniter import croniter
-
-    presets = ("@hourly", "@daily", "@weekly", "@monthly")
-    if text not in presets and (len(text.split()) != 5 or not croniter.is_valid(text)):
-        raise ValueError(f"expected five cron fields such as '0 1 * * *', or {', '.join(presets)}")
-    return text
-
-
-def _conn_id(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,200}", text):
-        raise ValueError("expected the id of a connection: letters, digits, '_', '.', '-'")
-    return text
-
-
-def _answer(raw: Any) -> Any:
-    def is_scalar(value: Any) -> bool:
-        return value is None or isinstance(value, bool | int | float | str)
-
-    rows = raw if isinstance(raw, list) else []
-    if is_scalar(raw) or (
-        isinstance(raw, list) and all(isinstance(row, list) and all(map(is_scalar, row)) for row in rows)
-    ):
-        return raw
-    raise ValueError("expected one value, or a list of rows such as [[1, 'a'], [2, 'b']]")
-
-
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(parse_duration),
-    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["30d", "1h30m"]}),
-]
-AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
-Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": NAME_PATTERN})]
-ConnId = Annotated[str, AfterValidator(_conn_id)]
-Endpoint = Annotated[str, AfterValidator(_endpoint)]
-Text = Annotated[str, Field(min_length=1)]
-Argv = Annotated[list[Text], Field(min_length=1)]
-Scalar = bool | int | float | str | None
-Answer = Annotated[
-    Scalar | list[list[Scalar]],
-    PlainValidator(_answer),
-    WithJsonSchema(
-        {"anyOf": [_SCALAR_SCHEMA, {"type": "array", "items": {"type": "array", "items": _SCALAR_SCHEMA}}]}
-    ),
-]
+from backstop.targets.fields import (
+    AbsolutePath,
+    Answer,
+    Argv,
+    Bucket,
+    ConnId,
+    Duration,
+    Endpoint,
+    KeyArn,
+    Name,
+    Prefix,
+    RepositoryPath,
+    Schedule,
+    Text,
+)
 
 
 class Section(BaseModel):
@@ -208,11 +113,11 @@ class KmsKeys(_Named):
     """A key of AWS KMS."""
 
     storage: Literal["aws-kms"]
-    key_arn: Annotated[str, AfterValidator(_key_arn)]
+    key_arn: KeyArn
     """The key that wraps every data key, arn:aws:kms:<region>:<account>:key/<id>."""
     signing: AbsolutePath
     """Directory with manifest.pem, proof.pem and trusted.json."""
-    further_key_arns: list[Annotated[str, AfterValidator(_key_arn)]] = Field(default_factory=list)
+    further_key_arns: list[KeyArn] = Field(default_factory=list)
     """Keys that wrap every data key too, such as one in a second region."""
     region: Text | None = None
     """The key's own region, if given at all: it is part of the ARN."""
@@ -231,7 +136,7 @@ class PosixRepository(_Named):
     """Backups in a directory."""
 
     type: Literal["posix"]
-    path: Annotated[AbsolutePath, AfterValidator(_below_root)]
+    path: RepositoryPath
     """A directory that only the backup user can read; created when absent."""
 
 
@@ -239,8 +144,8 @@ class S3Repository(_Named):
     """Backups in an S3 bucket, or in anything that speaks S3."""
 
     type: Literal["s3"]
-    bucket: Annotated[str, AfterValidator(_bucket)]
-    prefix: Annotated[str, AfterValidator(_prefix)] = ""
+    bucket: Bucket
+    prefix: Prefix = ""
     """Where in the bucket the repository begins."""
     conn_id: ConnId | None = None
     """Airflow connection with the credentials. Default: the machine's own (role, environment)."""
@@ -322,7 +227,7 @@ class Database(Section):
     restore_conn_id: ConnId | None = None
     """Connection of a role with CREATEDB that is a member of the owner; needed to restore in place."""
     dbname: Annotated[str, Field(min_length=1, max_length=63)]
-    schedule: Annotated[str, AfterValidator(_schedule)] | None = None
+    schedule: Schedule | None = None
     """When to back up, cron fields in UTC; null: only by hand."""
     jobs: Annotated[int, Field(ge=1, le=32)] = 2
     """Connections that read tables at the same time."""

@@ -1,0 +1,124 @@
+"""The texts of targets.yaml that have rules of their own: names, paths, ARNs, durations, schedules.
+
+A validator says what was expected; targets/check.py adds what was found, unless that could be a secret.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
+
+from backstop.targets.durations import DURATION_PATTERN, parse_duration
+
+_SCALAR_SCHEMA: dict[str, Any] = {"type": ["boolean", "number", "string", "null"]}
+
+NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,39}$"
+"""Names become S3 prefixes, directories and DAG ids."""
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute() or ".." in path.parts:
+        raise ValueError("expected an absolute path without '..'")
+    return path
+
+
+def _below_root(path: Path) -> Path:
+    if path == Path("/"):
+        raise ValueError("expected a directory of its own")
+    return path
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(NAME_PATTERN[1:-1], text):
+        raise ValueError(
+            "expected a name of at most 40 lower-case letters, digits, '_' and '-', beginning with a letter "
+            "or digit"
+        )
+    return text
+
+
+def _endpoint(url: str) -> str:
+    if re.match(r"https?://[^/]*@", url):
+        raise ValueError("expected a URL without user name or password; credentials belong in the connection")
+    if not re.fullmatch(r"https?://[A-Za-z0-9._\[\]:-]+/?", url):
+        raise ValueError("expected a URL such as https://s3.example.com:8333")
+    return url.rstrip("/")
+
+
+def _bucket(text: str) -> str:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", text) or ".." in text:
+        raise ValueError("expected an S3 bucket name (3 to 63 of a-z, 0-9, '.', '-')")
+    return text
+
+
+def _prefix(text: str) -> str:
+    parts = text.split("/")
+    if text and any(part in ("", ".", "..") for part in parts):
+        raise ValueError("expected a key prefix such as backups/lab, without '/' at its ends")
+    return text
+
+
+def _key_arn(text: str) -> str:
+    if not re.fullmatch(r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+", text):
+        raise ValueError(
+            "expected the ARN of a key, arn:aws:kms:<region>:<12 digits>:key/<id> "
+            "(an alias cannot be used to decrypt)"
+        )
+    return text
+
+
+def _schedule(text: str) -> str:
+    from croniter import croniter
+
+    presets = ("@hourly", "@daily", "@weekly", "@monthly")
+    if text not in presets and (len(text.split()) != 5 or not croniter.is_valid(text)):
+        raise ValueError(f"expected five cron fields such as '0 1 * * *', or {', '.join(presets)}")
+    return text
+
+
+def _conn_id(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]{1,200}", text):
+        raise ValueError("expected the id of a connection: letters, digits, '_', '.', '-'")
+    return text
+
+
+def _answer(raw: Any) -> Any:
+    def is_scalar(value: Any) -> bool:
+        return value is None or isinstance(value, bool | int | float | str)
+
+    rows = raw if isinstance(raw, list) else []
+    if is_scalar(raw) or (
+        isinstance(raw, list) and all(isinstance(row, list) and all(map(is_scalar, row)) for row in rows)
+    ):
+        return raw
+    raise ValueError("expected one value, or a list of rows such as [[1, 'a'], [2, 'b']]")
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["30d", "1h30m"]}),
+]
+KeyArn = Annotated[str, AfterValidator(_key_arn)]
+Bucket = Annotated[str, AfterValidator(_bucket)]
+Prefix = Annotated[str, AfterValidator(_prefix)]
+Schedule = Annotated[str, AfterValidator(_schedule)]
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+RepositoryPath = Annotated[AbsolutePath, AfterValidator(_below_root)]
+Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": NAME_PATTERN})]
+ConnId = Annotated[str, AfterValidator(_conn_id)]
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+Text = Annotated[str, Field(min_length=1)]
+Argv = Annotated[list[Text], Field(min_length=1)]
+Scalar = bool | int | float | str | None
+Answer = Annotated[
+    Scalar | list[list[Scalar]],
+    PlainValidator(_answer),
+    WithJsonSchema(
+        {"anyOf": [_SCALAR_SCHEMA, {"type": "array", "items": {"type": "array", "items": _SCALAR_SCHEMA}}]}
+    ),
+]
