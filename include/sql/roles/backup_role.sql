@@ -10,7 +10,9 @@ WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = :'role')
 
 GRANT CONNECT ON DATABASE :"DBNAME" TO :"role";
 
--- Reads every table, view and sequence, also those created later.
+-- Reads every table, view and sequence, also those created later. That includes the roles' password verifiers
+-- (pg_authid): they are in each backup then, encrypted like the rest. To leave them out, grant USAGE on the
+-- schemas and SELECT on their tables and sequences instead; backups then list the passwords as missing.
 GRANT pg_read_all_data TO :"role";
 
 -- Sees what other sessions wait for: the watchdog finds at little cost whom the backup would keep waiting.
@@ -42,7 +44,3 @@ WHERE oid IN (
 )
 \gexec
 \endif
-
--- Optional: the roles' password verifiers, listed as missing in each backup without it. Whoever reads them
--- can try passwords offline:
--- GRANT SELECT ON pg_catalog.pg_authid TO :"role";

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from backstop.errors import ToolError
+from backstop.postgres.process import run_tool
+
+ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
+
+
+def sh(script: str, **options) -> str:
+    return run_tool(["/bin/sh", "-c", script], env=ENVIRONMENT, **options)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_output_comes_back_and_lines_of_stderr_are_handed_on():
+    lines = []
+
+    assert sh("echo out; echo one >&2; echo two >&2", on_line=lines.append) == "out\n"
+    assert lines == ["one", "two"]
+
+
+def test_a_failure_names_the_program_the_code_and_its_last_words():
+    with pytest.raises(ToolError, match=r"sh exited with code 3: first \| last"):
+        sh("echo first >&2; echo last >&2; exit 3")
+
+
+def test_a_signal_is_named():
+    with pytest.raises(ToolError, match="sh was killed by SIGKILL"):
+        sh("kill -KILL $$")
+
+
+def test_a_missing_program_is_named():
+    with pytest.raises(ToolError, match="/nowhere/pg_dump cannot be run"):
+        run_tool(["/nowhere/pg_dump"], env=ENVIRONMENT)
+
+
+def test_more_stderr_than_a_pipe_holds_does_not_block_and_only_its_end_is_kept():
+    with pytest.raises(ToolError) as caught:
+        sh("i=0; while [ $i -lt 20000 ]; do echo line $i of many >&2; i=$((i+1)); done; exit 1", timeout=60)
+
+    assert "line 19999" in str(caught.value)
+    assert "line 100 " not in str(caught.value)
+
+
+def test_standard_output_goes_to_a_new_private_file(tmp_path):
+    path = tmp_path / "globals.sql"
+
+    assert sh("echo CREATE ROLE", stdout_to=path) == ""
+    assert path.read_text() == "CREATE ROLE\n"
+    assert path.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(FileExistsError):
+        sh("echo other", stdout_to=path)
+
+
+@pytest.mark.parametrize("how", ["stop", "timeout", "listener", "interrupt"])
+def test_however_it_is_stopped_nothing_of_the_program_is_left(tmp_path, how):
+    pids = tmp_path / "pids"
+    stop = threading.Event()
+    script = f"trap '' TERM; sleep 100 & echo $$ $! > {pids}; echo started >&2; wait; wait"
+
+    def listen(_line: str) -> None:
+        if how == "stop":
+            stop.set()
+        elif how == "listener":
+            raise ValueError("planted")
+        elif how == "interrupt":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    started = time.monotonic()
+    expected = {"listener": ValueError, "interrupt": KeyboardInterrupt}.get(how, ToolError)
+    with pytest.raises(expected):
+        sh(script, stop=stop, timeout=0.5 if how == "timeout" else None, on_line=listen)
+
+    assert time.monotonic() - started < 3
+    assert not any(alive(int(pid)) for pid in pids.read_text().split())
+
+
+def test_a_child_that_outlives_the_program_does_not_outlive_the_call(tmp_path):
+    pids = tmp_path / "pids"
+
+    sh(f"sleep 100 & echo $! > {pids}")
+
+    time.sleep(0.05)
+    assert not alive(int(pids.read_text()))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "ALTER ROLE a PASSWORD 'geheim';",
+        "ALTER ROLE a WITH LOGIN PASSWORD 'ge''heim geheim';",
+        "CREATE ROLE a PASSWORD 'SCRAM-SHA-256$4096:geheim$geheim:geheim=';",
+        "could not connect to postgresql://me:geheim@host/db",
+        "SCRAM-SHA-256$4096:geheim",
+    ],
+)
+def test_secrets_that_tools_quote_are_not_repeated(words):
+    with pytest.raises(ToolError) as caught:
+        run_tool(["/bin/sh", "-c", 'echo "$0" >&2; exit 1', words], env=ENVIRONMENT)
+
+    assert "geheim" not in str(caught.value)
