@@ -19,7 +19,8 @@ The live database is as it was unless `swap` itself is red. The last line of the
 the next step.
 
 - **`choose_backup`, `approve`:** cancelled, rejected, unanswered, or answered by whoever asked. Trigger
-  again.
+  again. (An answer by a program within a second of the question fails too, with an empty log: Airflow 3.3
+  takes the task for crashed, apache/airflow#72716.)
 - **`plan_restore`:** it cannot work as things are; the log says why (role, server version, key, repository).
 - **`restore_beside`:** the half-made copy has been removed. Mend what is named, then clear the task.
 - **`validate`:** the copy differs from the backup and is kept to be looked at. Restore another backup.

@@ -1,0 +1,286 @@
+"""``make demo``: back up, prove, break and restore a sample database through Airflow, as people would.
+
+Everything goes through the DAGs and Airflow's REST API. ``admin`` asks for the restore and ``approver``
+approves it, because the target's policy wants four eyes. Can be run again and again; SCALE sets the size of
+the sample (1 is about 100 MB).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from psycopg import sql
+from rich.console import Console
+from rich.table import Table
+
+from backstop.errors import BackstopError
+from embedded.airflow_api import AirflowApi, Run
+from embedded.clients import ApplicationClients
+from embedded.databases import grant_backup_role
+from embedded.errors import StackError
+from embedded.home import Home
+from embedded.stack import Stack
+from embedded.steps import Steps
+
+if TYPE_CHECKING:
+    from embedded.airflow import EmbeddedAirflow
+
+TARGET = "calibrify"
+VICTIM = "certificates"
+CLIENTS = 20
+BACK_UP, VERIFY, RESTORE = f"back_up_database__{TARGET}", f"verify_backups__{TARGET}", "restore_database"
+
+_TABLES = """
+SELECT n.nspname, c.relname
+FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
+  AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
+ORDER BY 1, 2
+"""
+
+
+@dataclass
+class Story:
+    """What happened, for the table at the end."""
+
+    label: str = ""
+    plain_bytes: int = 0
+    stored_bytes: int = 0
+    backup_seconds: float = 0.0
+    repositories: dict[str, str] = field(default_factory=dict)
+    proofs: dict[str, float] = field(default_factory=dict)
+    before: dict[str, int] = field(default_factory=dict)
+    broken: dict[str, int] = field(default_factory=dict)
+    after: dict[str, int] = field(default_factory=dict)
+    kept: str = ""
+    restore_seconds: float = 0.0
+    closed_seconds: float = 0.0
+    downtime_seconds: float = 0.0
+    interrupted: int = 0
+
+
+class Demo:
+    """The steps, in order; each raises when anything is not as it should be."""
+
+    def __init__(self, stack: Stack, steps: Steps, *, scale: float) -> None:
+        self.stack = stack
+        self.steps = steps
+        self.scale = scale
+        self.story = Story()
+
+    def run(self) -> Story:
+        self.stack.up(self.steps)
+        server = self.stack.airflow()
+        admin, approver = (_user(server, name, self.steps) for name in ("admin", "approver"))
+        self.load_sample()
+        for dag_id in (BACK_UP, VERIFY, RESTORE):
+            admin.wait_for_dag(dag_id)
+        self.back_up(admin)
+        self.prove(admin)
+        self.break_it()
+        self.restore(admin, approver)
+        return self.story
+
+    def load_sample(self) -> None:
+        from embedded.sample import load, loaded
+
+        postgres = self.stack.protected
+        with self.steps.step(f"Sample data, SCALE={self.scale:g}") as step:
+            self._drop_copies()
+            known = loaded(postgres.connection())
+            # A demo that was interrupted may have left its damage behind.
+            intact = known is not None and known.scale == self.scale and f"public.{VICTIM}" in self._rows()
+            if not intact:
+                with postgres.connect() as session:
+                    session.execute(
+                        sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(TARGET))
+                    )
+                known = load(
+                    postgres.connection(),
+                    scale=self.scale,
+                    app_password=postgres.connection(TARGET, "calibrify_app").password,
+                )
+                # The backup role may read what exists; before PostgreSQL 18 nobody can grant the rest ahead.
+                grant_backup_role(postgres)
+            self.story.before = self._rows()
+            step.result = (
+                f"{_size(known.size_bytes if known else 0)}, {sum(self.story.before.values()):,} rows"
+            )
+
+    def back_up(self, admin: AirflowApi) -> None:
+        with self.steps.step("Backed up by Airflow") as step:
+            run = admin.trigger(BACK_UP)
+            admin.require_success(run)
+            report = admin.result(run, "back_up")
+            self.story.label = report["label"]
+            self.story.plain_bytes, self.story.stored_bytes = report["plain_bytes"], report["stored_bytes"]
+            self.story.backup_seconds = report["seconds"]
+            self.story.repositories = report["repositories"]
+            step.result = report["label"]
+
+    def prove(self, admin: AirflowApi, *, timeout: float = 300.0) -> None:
+        """The backup's asset has woken the verification; nobody triggers it here."""
+        with self.steps.step("Proven by the verification it woke") as step:
+            deadline = time.monotonic() + timeout
+            wanted = set(self.story.repositories)
+            while set(self.story.proofs) != wanted:
+                if time.monotonic() > deadline:
+                    missing = ", ".join(sorted(wanted - set(self.story.proofs)))
+                    raise StackError(
+                        f"{self.story.label} has not been proven in {missing} after {timeout:.0f} s",
+                        hint=f"look at DAG {VERIFY} in Airflow",
+                    )
+                time.sleep(1)
+                for run in admin.runs(VERIFY)[:3]:
+                    self._take_proofs(admin, run)
+            step.result = ", ".join(f"{name} in {took:.1f} s" for name, took in self.story.proofs.items())
+
+    def _take_proofs(self, admin: AirflowApi, run: Run) -> None:
+        for result in admin.results(run, "verify"):
+            if result["label"] == self.story.label:
+                self.story.proofs[result["repository"]] = result["seconds"]["total"]
+        if admin.state(run) == "failed":
+            raise StackError("the verification failed: " + "; ".join(admin.failures(run)))
+
+    def break_it(self) -> None:
+        with self.steps.step(f"Somebody drops table {VICTIM}") as step:
+            with self.stack.protected.connect(TARGET) as session:
+                session.execute(sql.SQL("DROP TABLE public.{} CASCADE").format(sql.Identifier(VICTIM)))
+            self.story.broken = self._rows()
+            step.result = f"{self.story.before[f'public.{VICTIM}']:,} rows are gone"
+
+    def restore(self, admin: AirflowApi, approver: AirflowApi) -> None:
+        with ApplicationClients(
+            self.stack.protected.connection(TARGET, "calibrify_app"),
+            question="SELECT count(*) FROM public.equipment",
+            count=CLIENTS,
+        ) as clients:
+            run = admin.trigger(RESTORE, {"target": TARGET})
+            with self.steps.step("admin chooses the backup in the form") as step:
+                form = admin.question(run, "choose_backup")
+                offered = form["params"]["backup"]["schema"]["enum"]
+                if self.story.label not in offered:
+                    raise StackError(f"the form does not offer {self.story.label}: {offered}")
+                admin.answer(
+                    run,
+                    "choose_backup",
+                    "Plan this restore",
+                    {"backup": self.story.label, "mode": "swap", "repository": "any"},
+                )
+                step.result = f"{len(offered)} offered"
+            with self.steps.step("approver approves the plan"):
+                approver.question(run, "approve")
+                approver.answer(run, "approve", "Approve")
+            started = time.monotonic()
+            with self.steps.step("Restored beside, validated, swapped") as step:
+                admin.require_success(run)
+                self.story.restore_seconds = time.monotonic() - started
+                outcome: dict[str, Any] = admin.result(run, "swap")
+                self.story.kept = outcome["kept"] or ""
+                self.story.closed_seconds = outcome["closed_seconds"]
+                step.result = f"the old one is kept as {self.story.kept}"
+        self.story.downtime_seconds, self.story.interrupted = clients.downtime_seconds, clients.interrupted
+        self.story.after = self._rows()
+        if self.story.after != self.story.before:
+            changed = [
+                f"{name}: {rows:,} before, {self.story.after.get(name, 0):,} after"
+                for name, rows in self.story.before.items()
+                if self.story.after.get(name) != rows
+            ]
+            raise StackError("the restored database is not what it was: " + "; ".join(changed))
+
+    def _rows(self) -> dict[str, int]:
+        """Rows per table of the live database, partitions counted with their parent."""
+        counts: dict[str, int] = {}
+        with self.stack.protected.connect(TARGET) as session:
+            for schema, table in session.execute(_TABLES.encode()).fetchall():
+                query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(schema, table))
+                row = session.execute(query).fetchone()
+                counts[f"{schema}.{table}"] = int(row[0]) if row else 0
+        return counts
+
+    def _drop_copies(self) -> None:
+        """What earlier demos kept or left beside; only ever in the demo's own cluster."""
+        with self.stack.protected.connect() as session:
+            names = session.execute(
+                "SELECT datname FROM pg_catalog.pg_database WHERE datname LIKE %s", (f"{TARGET}\\_%",)
+            ).fetchall()
+            for (name,) in names:
+                session.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _user(server: EmbeddedAirflow, name: str, steps: Steps) -> AirflowApi:
+    return AirflowApi(server.url, sign_in=lambda: server.token(name), note=steps.note)
+
+
+def _size(count_bytes: int) -> str:
+    return f"{count_bytes / 1e6:,.1f} MB"
+
+
+def show(story: Story, console: Console) -> None:
+    """The short table."""
+    facts = Table(title="What happened", show_header=False)
+    facts.add_row("Backup", story.label)
+    facts.add_row("Read / stored", f"{_size(story.plain_bytes)} / {_size(story.stored_bytes)}, encrypted, in "
+                  + " and ".join(story.repositories))  # fmt: skip
+    facts.add_row("Time to back up", f"{story.backup_seconds:.1f} s")
+    facts.add_row(
+        "Proof", "; ".join(f"{name}: proven in {took:.1f} s" for name, took in story.proofs.items())
+    )
+    facts.add_row("Time to restore", f"{story.restore_seconds:.1f} s after the approval")
+    facts.add_row(
+        "Downtime of the swap",
+        f"{story.downtime_seconds:.2f} s, longest wait of {CLIENTS} reconnecting clients "
+        f"(database closed for {story.closed_seconds:.2f} s)",
+    )
+    rows = Table(title="Rows per table")
+    for column in ("Table", "Before", "After the accident", "Restored"):
+        rows.add_column(column, justify="left" if column == "Table" else "right")
+    for name, before in story.before.items():
+        broken = story.broken.get(name)
+        rows.add_row(
+            name,
+            f"{before:,}",
+            "gone" if broken is None else f"{broken:,}",
+            f"{story.after[name]:,}",
+            style="bold" if broken != before else None,
+        )
+    console.print()
+    console.print(facts)
+    console.print(rows)
+
+
+def main() -> int:
+    """0 done; 1 something was not as it should be, said on stderr."""
+    console, steps = Console(), Steps()
+    try:
+        scale = float(os.environ.get("SCALE") or 1)
+        stack = Stack(Home.from_environment())
+        print(f"The demo runs in {stack.home.root}")
+        show(Demo(stack, steps, scale=scale).run(), console)
+    except ValueError:
+        print(f"error: SCALE={os.environ['SCALE']} is no number\n  next: SCALE=1 make demo", file=sys.stderr)
+        return 1
+    except BackstopError as error:
+        print(f"error: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"  next: {error.hint}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted\n  next: run this again, or `make down` to stop", file=sys.stderr)
+        return 130
+    server = stack.airflow()
+    print(
+        f"\nDone after {steps.seconds():.0f} s. Airflow is up: {server.url}\n"
+        f"  sign in as admin or approver; passwords: {server.directory / 'passwords.json'}\n"
+        "  stop with `make down`; what it holds stays"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
