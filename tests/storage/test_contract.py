@@ -120,15 +120,17 @@ def test_uploads_of_every_size_arrive(storage, tmp_path, size_bytes):
         assert stream.read() == source.read_bytes()
 
 
-def test_an_upload_never_replaces(storage, payload, tmp_path):
-    other = tmp_path / "other"
-    other.write_bytes(b"other")
-    storage.upload("t/data/a", other)
+@pytest.mark.parametrize("size_bytes", [6, 11 * MIB])
+def test_an_upload_never_replaces(storage, tmp_path, size_bytes):
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.write_bytes(b"first")
+    second.write_bytes(b"x" * size_bytes)
+    storage.upload("t/data/a", first)
 
     with pytest.raises(ObjectConflictError, match="t/data/a"):
-        storage.upload("t/data/a", payload)
+        storage.upload("t/data/a", second)
 
-    assert storage.read("t/data/a") == b"other"
+    assert storage.read("t/data/a") == b"first"
 
 
 def test_a_stream_can_be_read_in_small_pieces(storage, payload):
