@@ -62,9 +62,16 @@ def dump_settings(
 
 
 def verify_settings(
-    configuration: Configuration, target: str, repositories: Sequence[Repository]
+    configuration: Configuration,
+    target: str,
+    repositories: Sequence[Repository],
+    *,
+    server: ClusterConnection | None,
 ) -> VerifySettings:
-    """How to prove this target's backups."""
+    """How to prove this target's backups.
+
+    :param server: what ``verify.server_conn_id`` names, if anything.
+    """
     from backstop.commands.verify import VerifySettings
 
     database = configuration.targets[target].database
@@ -74,6 +81,7 @@ def verify_settings(
         isolation=database.verify.isolation,
         hide=private_folders(configuration),
         queries=_queries(configuration, target),
+        server=server,
     )
 
 

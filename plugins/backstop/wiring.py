@@ -172,6 +172,16 @@ def open_inventory(configuration: Configuration, credentials: CredentialSource) 
     return Inventory(postgres_connection(credentials.get(configuration.inventory.conn_id)))
 
 
+def verification_server(
+    configuration: Configuration, target_name: str, credentials: CredentialSource
+) -> ClusterConnection | None:
+    """The server that ``verify.server_conn_id`` names; None verifies in a scratch server on the worker."""
+    from backstop.credentials import postgres_connection
+
+    conn_id = find_target(configuration, target_name).database.verify.server_conn_id
+    return postgres_connection(credentials.get(conn_id), "postgres") if conn_id else None
+
+
 def _keys(configuration: Configuration, target_name: str) -> KeysConfig:
     return configuration.keys[find_target(configuration, target_name).keys]
 

@@ -14,22 +14,20 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from backstop.commands.compare import compare_restored, expected_fingerprint
-from backstop.commands.dump_objects import FINGERPRINT, GLOBALS
+from backstop.commands.dump_objects import FINGERPRINT
 from backstop.commands.fetch import fetch_backup, fetch_object
 from backstop.commands.load import load_dump
 from backstop.commands.questions import ask
 from backstop.commands.restore_plan import RestorePlan
 from backstop.commands.restored_copy import definitions_alone
+from backstop.commands.roles import ensure_roles
 from backstop.commands.staging import staging_directory, sweep_staging
 from backstop.commands.stopwatch import Stopwatch
 from backstop.errors import RestoreError, VerificationError
 from backstop.model.canonical import format_time
 from backstop.postgres import databases, swap
 from backstop.postgres.dump_directory import TOC
-from backstop.postgres.globals import StatementKind, apply_to_server, parse_globals
-from backstop.postgres.names import quote_identifier
 from backstop.postgres.restore_role import check_restore_role
-from backstop.postgres.toc import read_toc
 from backstop.postgres.tools import PostgresTools
 from backstop.repository.pins import pin
 
@@ -42,7 +40,6 @@ if TYPE_CHECKING:
     from backstop.commands.questions import Query
     from backstop.crypto.keyring import Keyring
     from backstop.model.backup import BackupLabel, Manifest
-    from backstop.model.fingerprint import Fingerprint
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository
 
@@ -152,7 +149,7 @@ class DatabaseRestore:
             self.progress.phase("restore")
             with self.watch.phase("restore"):
                 databases.drop_database(session, plan.beside)
-                roles = self._ensure_roles(session, dump, expected, tools)
+                roles = ensure_roles(session, dump, expected, tools)
                 databases.create_like(session, plan.beside, expected.database, owner=plan.owner)
                 try:
                     load_dump(
@@ -213,19 +210,6 @@ class DatabaseRestore:
                         ) from None
             session.execute("ANALYZE")
 
-    def _ensure_roles(
-        self, session: psycopg.Connection[Any], dump: Path, expected: Fingerprint, tools: PostgresTools
-    ) -> tuple[str, ...]:
-        """Create the roles that the dump's owners and grants name and the server lacks."""
-        globals_text = (dump / GLOBALS).read_text(encoding="utf-8")
-        report = apply_to_server(session, _roles_named(dump, expected, tools, globals_text), globals_text)
-        if report.create_first:
-            raise RestoreError(
-                f"the server lacks roles that the backup needs: {', '.join(report.create_first)}",
-                hint="create them (their definitions are in the backup's globals.sql), then try again",
-            )
-        return report.created
-
     def _session(self) -> psycopg.Connection[Any]:
         """To a database that is neither the live one nor the copy, so that both can be renamed."""
         return self.server.connect(dbname="postgres", application_name="backstop:restore")
@@ -266,20 +250,6 @@ class DatabaseRestore:
     def _tools(self, manifest: Manifest, session: psycopg.Connection[Any]) -> PostgresTools:
         # pg_restore reads archives of its own and older versions of pg_dump.
         return PostgresTools.find(max(manifest.server_major, session.info.server_version // 10000))
-
-
-def _roles_named(dump: Path, expected: Fingerprint, tools: PostgresTools, globals_text: str) -> set[str]:
-    """Roles of the source that the dump mentions; one too many does no harm, it could not log in."""
-    text = "\n".join(read_toc(dump, tools).texts.values())
-    acl = "\n".join(str(line) for line in expected.database["acl"])
-    known = {
-        statement.role
-        for statement in parse_globals(globals_text)
-        if statement.kind is StatementKind.CREATE_ROLE and statement.role
-    }
-    return {role for role in known if quote_identifier(role) in text or f"{role}=" in acl} | {
-        str(expected.database["owner"])
-    }
 
 
 def _unproven(proofs: Sequence[Any]) -> list[str]:

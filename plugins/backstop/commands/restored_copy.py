@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backstop.commands.dump_objects import GLOBALS
 from backstop.commands.load import load_dump
-from backstop.errors import RestoreError
+from backstop.commands.roles import ensure_roles
+from backstop.errors import RestoreError, ScratchError
+from backstop.sql import load_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    import psycopg
 
     from backstop.model.backup import BackupLabel, Manifest
     from backstop.model.fingerprint import Fingerprint
@@ -103,6 +107,8 @@ def restored_in_scratch(
         with administrator.connect() as session:
             # Roles first, so that owners and grants find them.
             apply_to_scratch(session, (dump / GLOBALS).read_text(encoding="utf-8"), superuser)
+            if manifest.database == "postgres":
+                session.execute("DROP DATABASE postgres")
             create_like(session, manifest.database, expected.database, owner=str(expected.database["owner"]))
             load_dump(database, dump, tools=tools, jobs=jobs)
             # Settings last: ALTER DATABASE … SET default_transaction_read_only would stop the load.
@@ -116,4 +122,68 @@ def restored_in_scratch(
             dump=dump,
             expected=expected,
             label=manifest.label,
+        )
+
+
+@contextmanager
+def restored_on_server(
+    manifest: Manifest, *, dump: Path, expected: Fingerprint, server: ClusterConnection, jobs: int
+) -> Iterator[RestoredCopy]:
+    """Restore into a database of its own on a server that is kept for verification.
+
+    :raises ScratchError: that server is the source itself, cannot be told apart from it, or has another
+        major version (definitions are spelt differently there).
+    :raises RestoreError: the dump does not restore there.
+    """
+    from backstop.postgres.databases import apply_properties, beside_name, create_like, drop_database
+    from backstop.postgres.restore_role import check_restore_role
+    from backstop.postgres.tools import PostgresTools
+
+    owner = str(expected.database["owner"])
+    with server.connect(application_name="backstop:verify") as session:
+        _refuse_source(session, manifest, server)
+        facts = check_restore_role(session, owner=owner, allow_superuser=False)
+        if facts.server_major != manifest.server_major:
+            raise ScratchError(
+                f"{server.location} runs PostgreSQL {facts.server_major}, the backup is of "
+                f"{manifest.server_major}",
+                hint="name a server of the same major version in verify.server_conn_id",
+            )
+        tools = PostgresTools.find(manifest.server_major)
+        name = beside_name(f"{manifest.target}_verify", manifest.label)
+        drop_database(session, name)
+        ensure_roles(session, dump, expected, tools)
+        create_like(session, name, expected.database, owner=owner)
+        try:
+            database = server.with_database(name)
+            load_dump(database, dump, tools=tools, jobs=jobs)
+            notes = apply_properties(session, name, expected.database)
+            if notes:
+                raise RestoreError(
+                    "; ".join(notes), hint="grant what include/sql/roles/restore_role.sql lists"
+                )
+            yield RestoredCopy(
+                database=database,
+                administrator=server,
+                tools=tools,
+                dump=dump,
+                expected=expected,
+                label=manifest.label,
+            )
+        finally:
+            drop_database(session, name)
+
+
+def _refuse_source(session: psycopg.Connection[Any], manifest: Manifest, server: ClusterConnection) -> None:
+    row = session.execute(load_sql("preflight/system_id")).fetchone()
+    system_id = str(row[0]) if row else ""
+    if system_id == manifest.system_id:
+        raise ScratchError(
+            f"{server.location} is the very cluster the backup was taken from",
+            hint="name another server in verify.server_conn_id",
+        )
+    if manifest.system_id == "unknown":
+        raise ScratchError(
+            f"{server.location} cannot be told apart from the source, whose system identifier is unknown",
+            hint="let the backup role read pg_control_system(), or verify in a scratch server",
         )

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import secrets
 import socket
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from backstop.commands.compare import compare_restored, expected_fingerprint
 from backstop.commands.fetch import fetch_backup
 from backstop.commands.questions import ask
-from backstop.commands.restored_copy import restored_in_scratch
+from backstop.commands.restored_copy import RestoredCopy, restored_in_scratch, restored_on_server
 from backstop.commands.staging import staging_directory, sweep_staging
 from backstop.commands.stopwatch import Stopwatch
 from backstop.errors import IntegrityError, ObjectMissingError, RestoreError
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from backstop.crypto.keyring import Keyring
     from backstop.crypto.signing import Signer
     from backstop.model.backup import BackupLabel
+    from backstop.model.fingerprint import Fingerprint
+    from backstop.postgres.connection import ClusterConnection
     from backstop.postgres.isolation import Isolation, IsolationPolicy
     from backstop.repository.catalog import Published, Repository
 
@@ -42,6 +44,7 @@ class VerifySettings:
     :param isolation: ``required`` refuses where the scratch server cannot be kept apart from the machine;
         ``preferred`` goes on and the proof says so.
     :param hide: folders that the scratch server must not see: key rings, repositories.
+    :param server: a server kept for verification, to restore into instead of a scratch server.
     """
 
     scratch: Path
@@ -49,6 +52,14 @@ class VerifySettings:
     isolation: IsolationPolicy = "required"
     hide: Sequence[Path] = ()
     queries: Sequence[Query] = ()
+    server: ClusterConnection | None = None
+
+
+def sweep_scratch(folder: Path) -> None:
+    """Remove what killed runs left there: fetched dumps and scratch servers' data."""
+    sweep_staging(folder)
+    if folder.is_dir():
+        sweep_leftovers(folder)
 
 
 def unverified(repositories: Sequence[Repository], *, policy: str) -> list[Candidate]:
@@ -89,8 +100,7 @@ def verify_backup(
     published = repository.catalog.backup(label)
     verification = _Verification(repository, published, keyring, settings, progress)
     started_at = clock()
-    sweep_staging(settings.scratch)
-    sweep_leftovers(settings.scratch)
+    sweep_scratch(settings.scratch)
     with (
         pin(repository.storage, published.manifest.target, label, holder="verify", clock=clock),
         staging_directory(settings.scratch, f"verify-{label}-{secrets.token_hex(4)}") as folder,
@@ -131,9 +141,13 @@ class _Verification:
     def run(self, folder: Path) -> None:
         from backstop.postgres.isolation import choose_isolation
 
-        # Asked first: a worker that cannot isolate says so before it fetches anything.
-        isolation = choose_isolation(self.settings.isolation)
-        self.isolation = isolation.description
+        isolation = None
+        if self.settings.server is not None:
+            self.isolation = f"restored on {self.settings.server.location}, a server of its own"
+        else:
+            # Asked first: a worker that cannot isolate says so before it fetches anything.
+            isolation = choose_isolation(self.settings.isolation)
+            self.isolation = isolation.description
         try:
             dump = folder / "dump"
             with self.watch.phase("fetch"):
@@ -149,22 +163,31 @@ class _Verification:
         except (IntegrityError, ObjectMissingError, RestoreError) as error:
             self.differences.append(str(error))
 
-    def _restore_and_compare(self, dump: Path, isolation: Isolation) -> None:
+    def _restored(
+        self, dump: Path, expected: Fingerprint, isolation: Isolation | None
+    ) -> AbstractContextManager[RestoredCopy]:
+        manifest, settings = self.published.manifest, self.settings
+        if isolation is None:
+            server = cast("ClusterConnection", settings.server)
+            return restored_on_server(
+                manifest, dump=dump, expected=expected, server=server, jobs=settings.jobs
+            )
+        return restored_in_scratch(
+            manifest,
+            dump=dump,
+            expected=expected,
+            parent=settings.scratch,
+            isolation=isolation,
+            hide=settings.hide,
+            jobs=settings.jobs,
+        )
+
+    def _restore_and_compare(self, dump: Path, isolation: Isolation | None) -> None:
         expected = expected_fingerprint(dump)
         self.progress.phase("restore")
         with ExitStack() as stack:
             with self.watch.phase("restore"):
-                copy = stack.enter_context(
-                    restored_in_scratch(
-                        self.published.manifest,
-                        dump=dump,
-                        expected=expected,
-                        parent=self.settings.scratch,
-                        isolation=isolation,
-                        hide=self.settings.hide,
-                        jobs=self.settings.jobs,
-                    )
-                )
+                copy = stack.enter_context(self._restored(dump, expected, isolation))
             self.progress.phase("compare")
             with self.watch.phase("compare"):
                 self.differences += compare_restored(

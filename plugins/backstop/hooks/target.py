@@ -75,6 +75,12 @@ class TargetHook:
 
         return cluster_connection(self.configuration, self.name, self._credentials, for_restore=True)
 
+    def verification_server(self) -> ClusterConnection | None:
+        """The server that ``verify.server_conn_id`` names; None verifies on the worker itself."""
+        from backstop.wiring import verification_server
+
+        return verification_server(self.configuration, self.name, self._credentials)
+
     def restore(self, label: str, repository: str, progress: Progress) -> DatabaseRestore:
         """One backup on its way back from one repository.
 

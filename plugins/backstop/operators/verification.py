@@ -97,7 +97,9 @@ class VerifyBackupOperator(BackstopOperator):
             label=parse_label(self.backup_label),
             keyring=hook.keyring(for_reading=True),
             signer=hook.signer("proof"),
-            settings=verify_settings(hook.configuration, self.target, repositories),
+            settings=verify_settings(
+                hook.configuration, self.target, repositories, server=hook.verification_server()
+            ),
             clock=utc_now,
             progress=progress,
         )
@@ -121,9 +123,9 @@ class SweepScratchOperator(BackstopOperator):
     """Remove scratch servers and fetched dumps that a killed verification left behind."""
 
     def carry_out(self, context: Context) -> None:
-        from backstop.commands.staging import sweep_staging
+        from backstop.commands.verify import sweep_scratch
         from backstop.hooks.target import TargetHook
-        from backstop.settings import verify_settings
+        from backstop.settings import staging
 
         hook = TargetHook(self.target)
-        sweep_staging(verify_settings(hook.configuration, self.target, hook.repositories()).scratch)
+        sweep_scratch(staging(hook.configuration, self.target, hook.repositories()))

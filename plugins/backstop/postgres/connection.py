@@ -27,6 +27,9 @@ WHERE name IN ('statement_timeout', 'lock_timeout', 'idle_in_transaction_session
 UNION ALL
 -- Nothing in a user's schema may stand in for a catalogue function or operator (CVE-2018-1058).
 SELECT pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', false)
+UNION ALL
+-- A database may bring others, and psycopg reads times in no other style than ISO.
+SELECT pg_catalog.set_config('DateStyle', 'ISO, MDY', false)
 """
 
 # PostgreSQL docs, appendix A. Classes (two characters) and whole codes.

@@ -11,7 +11,7 @@ from backstop.commands.bookkeeping import enter_backup
 from backstop.commands.verify import unverified, verify_backup
 from backstop.errors import BackstopError, VerificationError
 from backstop.settings import utc_now, verify_settings
-from backstop.wiring import open_inventory, open_repositories, open_signer
+from backstop.wiring import open_inventory, open_repositories, open_signer, verification_server
 
 if TYPE_CHECKING:
     import argparse
@@ -63,7 +63,9 @@ class _Verifier:
     def __init__(self, session: Session, repositories: list[Repository]) -> None:
         self._keyring = session.keyring_for_reading(None)
         self._signer = open_signer(session.configuration, session.target_name, "proof")
-        self._settings = verify_settings(session.configuration, session.target_name, repositories)
+        configuration, target = session.configuration, session.target_name
+        server = verification_server(configuration, target, session.credentials)
+        self._settings = verify_settings(configuration, target, repositories, server=server)
         self._inventory = open_inventory(session.configuration, session.credentials)
 
     def verify(self, repository: Repository, label: BackupLabel) -> Proof:

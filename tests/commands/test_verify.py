@@ -1,0 +1,71 @@
+"""Where a backup is verified, and what is asked of the copy."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backstop.commands.questions import Query
+from backstop.commands.verify import unverified
+from backstop.errors import ScratchError
+from tests.commands.test_dump import ROWS
+from tests.protection import protect
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from backstop.postgres.connection import ClusterConnection
+
+pytestmark = pytest.mark.integration
+
+
+def test_the_targets_questions_are_asked_and_a_wrong_answer_is_named(
+    folder: Path, database: ClusterConnection
+):
+    with database.connect() as session:
+        session.execute("RESET search_path")
+        session.execute(ROWS.encode())
+    protection = protect(folder, database)
+    label = protection.back_up().label
+    questions = [
+        Query("SELECT count(*) FROM equipment", 1000, "equipment"),
+        Query("SELECT id, name FROM equipment WHERE id < 3 ORDER BY id", [[1, "gauge 1"], [2, "x"]], "names"),
+        Query("SELECT nothing FROM equipment", 1, "broken"),
+    ]
+
+    proof = protection.prove(label, settings=replace(protection.verify, queries=questions))
+
+    assert not proof.matched
+    names, broken = proof.differences
+    assert "'names'" in names
+    assert "'broken'" in broken
+
+
+def test_what_was_verified_leaves_the_work_list(folder: Path, database: ClusterConnection):
+    protection = protect(folder, database)
+    label = protection.back_up().label
+    assert [str(found.label) for found in unverified(protection.repositories, policy="each")] == [label]
+
+    protection.prove(label)
+
+    assert unverified(protection.repositories, policy="each") == []
+
+
+def test_a_verification_server_that_is_the_source_itself_is_refused(
+    folder: Path, database: ClusterConnection
+):
+    protection = protect(folder, database)
+    label = protection.back_up().label
+
+    with pytest.raises(ScratchError, match="the very cluster"):
+        protection.prove(label, settings=replace(protection.verify, server=database))
+
+    assert protection.repository("local").catalog.proofs(_published(protection, label)) == ()
+
+
+def _published(protection, label):
+    (found,) = protection.repository("local").catalog.backups().backups
+    assert str(found.manifest.label) == label
+    return found
