@@ -27,7 +27,7 @@ from embedded.files import write_private
 from embedded.ports import becomes_free, free_ports
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from backstop.postgres.connection import ClusterConnection
 
@@ -126,6 +126,8 @@ class EmbeddedAirflow:
             (self.directory / "port").unlink()
             self.configure()
         for name in missing:
+            # A killed scheduler leaves its workers behind.
+            process.end_remnants(self._pid_file(name))
             started = process.spawn(
                 [sys.executable, "-m", "airflow", *COMPONENTS[name]],
                 log=self.log(name),
@@ -136,8 +138,11 @@ class EmbeddedAirflow:
                 record.write(self._pid_file(name))
         return missing
 
-    def wait_until_healthy(self, *, since: datetime, timeout: float = 240.0) -> None:
-        """Return when the API takes our password and each process has reported after ``since``."""
+    def wait_until_healthy(self, *, started: Sequence[str], since: datetime, timeout: float = 240.0) -> None:
+        """Return when the API takes our password and each process has reported.
+
+        :param started: processes whose report counts only after ``since``: a killed one looks alive for 30 s.
+        """
         deadline = time.monotonic() + timeout
         while True:
             if dead := [name for name in COMPONENTS if self.pid(name) is None]:
@@ -145,7 +150,7 @@ class EmbeddedAirflow:
                     f"Airflow's {dead[0]} ended:\n{process.tail(self.log(dead[0]))}",
                     hint=f"read {self.log(dead[0])}; running this again starts what is missing",
                 )
-            ailing = self.ailing(since)
+            ailing = self.ailing(dict.fromkeys(started, since))
             if not ailing:
                 return
             if time.monotonic() > deadline:
@@ -187,8 +192,8 @@ class EmbeddedAirflow:
         body = json.dumps({"username": user, "password": self.passwords()[user]}).encode()
         return str(self._request("/auth/token", body)["access_token"])
 
-    def ailing(self, since: datetime) -> list[str]:
-        """Which processes have not reported after ``since``; all of them while the API is not ours."""
+    def ailing(self, since: Mapping[str, datetime] | None = None) -> list[str]:
+        """Which processes are not healthy, or have not reported since; all while the API is not ours."""
         try:
             self.token()
             health = self._request("/api/v2/monitor/health")
@@ -198,7 +203,8 @@ class EmbeddedAirflow:
         for name, key in _HEALTH.items():
             status = health.get(key) or {}
             beat = status.get(f"latest_{key}_heartbeat")
-            if status.get("status") != "healthy" or not beat or datetime.fromisoformat(beat) < since:
+            seen = datetime.fromisoformat(beat) if beat else LONG_AGO
+            if status.get("status") != "healthy" or seen <= (since or {}).get(name, LONG_AGO):
                 sick.append(name)
         return sick
 
@@ -212,10 +218,11 @@ class EmbeddedAirflow:
     # -- Inside ----------------------------------------------------------------------------------------------
 
     def _stop_one(self, name: str, report: Callable[[str], None]) -> None:
-        # On TERM the triggerer waits ten seconds more for its child than on INT (measured: 12 s and 1.7 s).
-        first = signal.SIGINT if name == "triggerer" else signal.SIGTERM
+        # The triggerer may wait ten seconds for its child, on TERM always, on INT sometimes. The state of
+        # triggers is in the database, so it is hurried.
+        first, patience = (signal.SIGINT, 3.0) if name == "triggerer" else (signal.SIGTERM, 20.0)
         pid = self.pid(name)
-        if pid is not None and not process.stop(pid, first=first):
+        if pid is not None and not process.stop(pid, first=first, patience=patience):
             report(f"Airflow's {name} had to be killed")
         self._pid_file(name).unlink(missing_ok=True)
 

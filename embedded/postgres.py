@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import re
 import secrets
 import shutil
 import signal
-import subprocess
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,20 +15,19 @@ import psutil
 
 from embedded import process
 from embedded.accounts import postgres_account
+from embedded.cluster import ENVIRONMENT, SUPERUSER, create_cluster, hint_for, refuse_other_version
 from embedded.errors import StackError
 from embedded.files import write_private
 from embedded.ports import becomes_free, free_ports
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Mapping
 
     import psycopg
 
     from backstop.postgres.connection import ClusterConnection
 
-SUPERUSER = "postgres"
-#: What a program started here may see of our environment.
-ENVIRONMENT = {"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8", "TZ": "UTC"}
 #: sockaddr_un.sun_path holds 108 bytes on Linux and 104 on macOS.
 SOCKET_PATH_BYTES = 103
 
@@ -100,8 +96,9 @@ class EmbeddedPostgres:
                 )
             self._wait_until_ready(None, timeout)
             return self
-        self._refuse_other_version()
-        if not self._initialized.exists():
+        if self._initialized.exists():
+            refuse_other_version(self.data, self.bin_dir)
+        else:
             self._initialize()
         self._remove_stale_lock_file()
         for attempt in range(3):
@@ -239,62 +236,10 @@ class EmbeddedPostgres:
             shutil.rmtree(self.data)
         # Another account must get through, but not read.
         self.directory.chmod(0o711)
-        account = postgres_account(self.directory, self.bin_dir)
-        self.data.mkdir(mode=0o700)
-        account.own(self.data)
         password = self._passwords().get(SUPERUSER) or secrets.token_urlsafe(24)
         self._write_passwords({**self._passwords(), SUPERUSER: password})
-        password_file = self.directory / "initdb.password"
-        write_private(password_file, password)
-        account.own(password_file)
-        argv = [
-            str(self.bin_dir / "initdb"),
-            f"--pgdata={self.data}",
-            f"--username={SUPERUSER}",
-            f"--pwfile={password_file}",
-            "--auth=scram-sha-256",
-            "--encoding=UTF8",
-            "--locale=C.UTF-8",
-            "--data-checksums",
-            *([] if self.durable else ["--no-sync"]),
-        ]
-        try:
-            done = subprocess.run(
-                [*account.prefix, *argv],
-                env=ENVIRONMENT,
-                cwd="/",
-                user=account.uid,
-                group=account.gid,
-                extra_groups=None if account.uid is None else [],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-        finally:
-            password_file.unlink()
-        if done.returncode != 0:
-            raise StackError(
-                f"initdb could not create the cluster in {self.data}: {done.stderr.strip()}",
-                hint=_hint_for(done.stderr),
-            )
+        create_cluster(self.data, bin_dir=self.bin_dir, password=password, durable=self.durable)
         self._initialized.touch()
-
-    def _refuse_other_version(self) -> None:
-        """PostgreSQL would say so too, but not what to do."""
-        made_by = self.data / "PG_VERSION"
-        if not self._initialized.exists() or not made_by.exists():
-            return
-        said = subprocess.run(
-            [str(self.bin_dir / "postgres"), "--version"], capture_output=True, text=True, check=False
-        ).stdout
-        major = made_by.read_text().strip()
-        if not re.search(rf" {re.escape(major)}\D", said):
-            raise StackError(
-                f"the data in {self.directory} was made by PostgreSQL {major}, but {self.bin_dir} has "
-                f"{said.strip() or 'none that runs'}",
-                hint=f"name the programs of version {major} with BACKSTOP_PG_BIN, or start a new directory",
-            )
 
     def _start_once(self, timeout: float) -> None:
         if self.listen_tcp and not becomes_free(self.port):
@@ -362,7 +307,7 @@ class EmbeddedPostgres:
             said = "\n".join(log.read().splitlines()[-12:])
         if "Address already in use" in said or "could not create any TCP/IP sockets" in said:
             return _PortTakenError()
-        return StackError(f"the PostgreSQL in {self.directory} did not start:\n{said}", hint=_hint_for(said))
+        return StackError(f"the PostgreSQL in {self.directory} did not start:\n{said}", hint=hint_for(said))
 
     def _remove_stale_lock_file(self) -> None:
         # Left by a crash or a reboot. PostgreSQL itself refuses to start when an unrelated process has that
@@ -381,9 +326,3 @@ class EmbeddedPostgres:
 
 class _PortTakenError(Exception):
     """Another program listens on the port."""
-
-
-def _hint_for(said: str) -> str:
-    if "No space left" in said or "could not write" in said:
-        return "the disk is full: free some space and run this again; what was begun is cleaned up"
-    return "read the log; what was begun is cleaned up on the next start"

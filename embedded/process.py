@@ -123,6 +123,20 @@ def stop(pid: int, *, first: signal.Signals = signal.SIGTERM, patience: float = 
     return False
 
 
+def end_remnants(path: Path) -> None:
+    """End what is left of the session of a recorded process that was killed itself; forget the record."""
+    try:
+        record = ProcessRecord(**json.loads(path.read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return
+    # The kernel gives a session's number to no new process while a member lives. So when that number has no
+    # process, its members are ours, unless the machine was booted in between.
+    same_boot = BOOT_ID.exists() and record.identity.startswith(BOOT_ID.read_text().strip())
+    if same_boot and not psutil.pid_exists(record.pid):
+        stop(record.pid, patience=0.0)
+    path.unlink()
+
+
 def tail(log: Path, lines: int = 12) -> str:
     """The last lines of a log, for an error message."""
     try:

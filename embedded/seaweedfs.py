@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import subprocess
     from collections.abc import Sequence
 
+READINESS_BUCKET = "embedded-readiness"
 #: Every listener `weed mini` opens, also for parts switched off. Unnamed ones would take fixed defaults.
 LISTENERS = (
     "s3.port", "s3.port.grpc", "master.port", "master.port.grpc", "filer.port", "filer.port.grpc",
@@ -214,11 +215,12 @@ class EmbeddedSeaweedFS:
                     f"SeaweedFS in {self.directory} ended at once:\n{said}",
                     hint="the disk is full: free some space, then try again" if full else f"read {self.log}",
                 )
-            if self.answers() and self._has_buckets():
+            trouble = self._trouble() if self.answers() else "no answer"
+            if not trouble:
                 return
             if time.monotonic() > deadline:
                 raise StackError(
-                    f"SeaweedFS did not answer at {self.endpoint_url} within {timeout:.0f} s",
+                    f"SeaweedFS at {self.endpoint_url} was not ready within {timeout:.0f} s: {trouble}",
                     hint=f"read {self.log}",
                 )
             time.sleep(0.05)
@@ -233,11 +235,10 @@ class EmbeddedSeaweedFS:
             return False
         return True
 
-    def _has_buckets(self) -> bool:
-        """Create what is missing; False while the server cannot answer that yet."""
-        if not self.buckets:
-            return True
+    def _trouble(self) -> str:
+        """Create the buckets that are missing and read back an object; what went wrong, or nothing."""
         import boto3
+        from botocore.config import Config
         from botocore.exceptions import BotoCoreError, ClientError
 
         client = boto3.client(
@@ -246,12 +247,20 @@ class EmbeddedSeaweedFS:
             region_name="us-east-1",
             aws_access_key_id=self.access_key,
             aws_secret_access_key=self.secret_key,
+            config=Config(retries={"total_max_attempts": 1}),
         )
         try:
             present = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
-            for bucket in self.buckets:
-                if bucket not in present:
-                    client.create_bucket(Bucket=bucket)
-        except (BotoCoreError, ClientError):
-            return False
-        return True
+            for bucket in {*self.buckets, READINESS_BUCKET} - present:
+                client.create_bucket(Bucket=bucket)
+            if READINESS_BUCKET not in present:
+                client.put_object(Bucket=READINESS_BUCKET, Key="stored", Body=b"once")
+            # From an earlier run: after a kill its volumes are known to the server only a moment after it
+            # answers, and until then every stored object is an InternalError (tried).
+            client.get_object(Bucket=READINESS_BUCKET, Key="stored")["Body"].read()
+        except (BotoCoreError, ClientError) as error:
+            if isinstance(error, ClientError) and error.response["Error"]["Code"] == "NoSuchKey":
+                # A start was cut short between bucket and object.
+                client.put_object(Bucket=READINESS_BUCKET, Key="stored", Body=b"once")
+            return str(error)
+        return ""

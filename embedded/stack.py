@@ -14,9 +14,10 @@ import psutil
 
 from embedded import airflow, configuration, databases
 from embedded.airflow import EmbeddedAirflow
+from embedded.cluster import ENVIRONMENT
 from embedded.errors import StackError
 from embedded.home import CHECKOUT, Home
-from embedded.postgres import ENVIRONMENT, EmbeddedPostgres, pip_postgres_bin
+from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
 from embedded.seaweedfs import EmbeddedSeaweedFS
 
 if TYPE_CHECKING:
@@ -102,8 +103,7 @@ class Stack:
             with steps.step("Airflow") as step:
                 since = airflow.now()
                 started = server.start()
-                since = since if len(started) == len(airflow.COMPONENTS) else airflow.LONG_AGO
-                server.wait_until_healthy(since=since)
+                server.wait_until_healthy(started=started, since=since)
                 step.result = server.url
 
     def _write_configuration(self) -> None:
@@ -172,7 +172,7 @@ class Stack:
         ]
         known = self.home.airflow.exists() and self.metadata.pid is not None
         server = self.airflow() if known else None
-        ailing = server.ailing(airflow.LONG_AGO) if server else []
+        ailing = server.ailing() if server else []
         for name in airflow.COMPONENTS:
             pid = server.pid(name) if server else None
             health = "stopped" if pid is None else "no heartbeat" if name in ailing else "healthy"

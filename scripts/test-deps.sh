@@ -24,12 +24,14 @@ if [ -z "$missing" ]; then
 fi
 
 export DEBIAN_FRONTEND=noninteractive
-# The packaged server is for its programs; no cluster of its own shall start and take port 5432.
-mkdir -p /etc/postgresql-common
-if [ ! -e /etc/postgresql-common/createcluster.conf ]; then
-    echo "create_main_cluster = false" > /etc/postgresql-common/createcluster.conf
-fi
 apt-get update -qq
+case $missing in
+*" postgresql"*)
+    # Only the server's programs are wanted: no cluster of its own shall be made and take port 5432.
+    apt-get install -y -qq --no-install-recommends postgresql-common >/dev/null
+    sed -ri 's/^#?(create_main_cluster) .*/\1 = false/' /etc/postgresql-common/createcluster.conf
+    ;;
+esac
 for package in $missing; do
     # One package that this release lacks shall not keep out the others.
     if apt-get install -y -qq --no-install-recommends "$package" >/dev/null; then

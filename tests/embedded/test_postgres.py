@@ -147,3 +147,12 @@ def test_a_server_without_tcp_is_reached_by_its_socket(servers_directory: Path) 
 def test_an_unknown_version_is_named_with_the_way_on() -> None:
     with pytest.raises(StackError, match=r"no PostgreSQL 9.*BACKSTOP_PG_BIN"):
         pip_postgres_bin(9)
+
+
+def test_data_of_another_major_version_is_refused_with_the_way_on(server: EmbeddedPostgres) -> None:
+    server.start()
+    server.stop()
+    older = EmbeddedPostgres(server.directory, bin_dir=pip_postgres_bin(16))
+
+    with pytest.raises(StackError, match=r"was made by PostgreSQL 18, but .* 16\.\d+ .*BACKSTOP_PG_BIN"):
+        older.start()

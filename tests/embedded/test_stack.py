@@ -6,20 +6,26 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from embedded.__main__ import main
 from embedded.configuration import create_keys, variables, write_environment, write_targets
 from embedded.errors import StackError
 from embedded.home import CHECKOUT, Home
-from embedded.process import ProcessRecord, process_identity
+from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
+from embedded.process import ProcessRecord, end_remnants, process_identity, spawn
+from embedded.stack import Stack
 from embedded.steps import Steps
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -178,3 +184,74 @@ def test_a_step_says_how_long_it_took_and_a_failed_one_is_marked() -> None:
         raise ValueError("why")
 
     assert re.search(r"✓ good +\d+\.\d s  done\n✗ bad\n", output.getvalue())
+
+
+def test_what_a_killed_process_left_running_is_ended(tmp_path: Path) -> None:
+    leader = spawn(
+        ["sh", "-c", "sleep 60 & sleep 60"], log=tmp_path / "log", env={"PATH": os.environ["PATH"]}
+    )
+    record = ProcessRecord.of(leader.pid)
+    assert record is not None
+    record.write(tmp_path / "pid.json")
+    children = wait_for(lambda: psutil.Process(leader.pid).children())
+    leader.kill()
+    leader.wait()
+    assert all(child.is_running() for child in children)
+
+    end_remnants(tmp_path / "pid.json")
+
+    assert not any(child.is_running() and child.status() != "zombie" for child in children)
+    assert not (tmp_path / "pid.json").exists()
+
+
+def wait_for(get: Callable[[], list[psutil.Process]]) -> list[psutil.Process]:
+    deadline = time.monotonic() + 5
+    while not (found := get()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return found
+
+
+@pytest.mark.integration
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk to fill")
+def test_a_disk_that_fills_during_the_start_is_named_and_the_next_start_succeeds(tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", disk], check=False)
+    if mounted.returncode != 0:
+        pytest.skip("this root may not mount")
+    server = EmbeddedPostgres(disk / "pg", bin_dir=pip_postgres_bin(18), durable=False, die_with_parent=True)
+    try:
+        with pytest.raises(StackError, match="the disk is full: free some space"):
+            server.start()
+
+        subprocess.run(["mount", "-o", "remount,size=200m", disk], check=True)
+        with server:
+            server.connect().close()
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+@pytest.mark.airflow
+@pytest.mark.integration
+def test_the_whole_stack_comes_up_survives_a_killed_scheduler_and_goes_down(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    try:
+        assert main(["up"]) == 0
+        assert main(["status"]) == 0
+        airflow = Stack(home).airflow()
+        scheduler = airflow.pid("scheduler")
+        assert scheduler is not None
+        os.kill(scheduler, signal.SIGKILL)
+
+        assert main(["up"]) == 0
+
+        assert airflow.pid("scheduler") not in (None, scheduler)
+        assert main(["status"]) == 0
+        assert airflow.token("approver")
+        said = capsys.readouterr()
+        for secret in [*airflow.passwords().values(), Stack(home).seaweedfs.secret_key]:
+            assert secret not in said.out + said.err
+    finally:
+        assert main(["down"]) == 0
+    assert {part.health for part in Stack(home).status()} == {"stopped"}
