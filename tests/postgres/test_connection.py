@@ -37,7 +37,7 @@ def test_a_tool_sees_nothing_of_our_environment(tmp_path, monkeypatch):
 
     with CLUSTER.child_environment(tmp_path) as environment:
         assert set(environment) == {
-            "PATH", "LANG", "PGPASSFILE", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGAPPNAME",
+            "PATH", "LANG", "PGPASSFILE", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGAPPNAME", "PGDATESTYLE",
             "PGCONNECT_TIMEOUT",
         }  # fmt: skip
 

@@ -148,6 +148,9 @@ class ClusterConnection:
                 "PGDATABASE": self.dbname,
                 "PGAPPNAME": application_name,
                 "PGCONNECT_TIMEOUT": "10",
+                # Without it pg_dumpall writes VALID UNTIL in the style of the database it happens to connect
+                # to, and 03.02. of DMY is read back as the 2nd of March.
+                "PGDATESTYLE": "ISO, MDY",
                 **({"PGSSLMODE": self.sslmode} if self.sslmode else {}),
                 # libpq: target_session_attrs is PGTARGETSESSIONATTRS.
                 **{f"PG{name.upper().replace('_', '')}": value for name, value in self.options.items()},
