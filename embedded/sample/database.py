@@ -179,7 +179,7 @@ def _create_database(session: psycopg.Connection[tuple[Any, ...]], dbname: str) 
     name = sql.Identifier(dbname)
     session.execute(
         sql.SQL("CREATE DATABASE {} OWNER calibrify_owner TEMPLATE template0 ENCODING 'UTF8' ").format(name)
-        + sql.SQL(locale)  # type: ignore[arg-type]  # one of the two texts above
+        + sql.SQL(locale)
     )
     for statement in (
         "ALTER DATABASE {} CONNECTION LIMIT 300",
@@ -190,7 +190,7 @@ def _create_database(session: psycopg.Connection[tuple[Any, ...]], dbname: str) 
         "GRANT CONNECT, TEMPORARY ON DATABASE {} TO calibrify_app",
         "GRANT CONNECT ON DATABASE {} TO calibrify_readonly",
     ):
-        session.execute(sql.SQL(statement).format(name))  # type: ignore[arg-type]
+        session.execute(sql.SQL(statement).format(name))
 
 
 def _set_passwords(session: psycopg.Connection[tuple[Any, ...]], password: str | None) -> None:
