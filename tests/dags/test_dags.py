@@ -210,7 +210,7 @@ def test_the_recovery_time_objective_is_watched(read_dags):
 def test_parsing_contacts_nothing_and_loads_nothing_heavy():
     """In a process of its own: what a DAG processor does over and over."""
     program = f"""
-import socket, sys, time
+import socket, sys
 import airflow.sdk, airflow.providers.standard.operators.hitl  # in every DAG processor already
 sys.path.insert(0, {str(CHECKOUT / "plugins")!r})
 def refuse(*arguments, **named):
@@ -218,12 +218,10 @@ def refuse(*arguments, **named):
 socket.socket.connect = refuse
 from importlib.util import module_from_spec, spec_from_file_location
 already = set(sys.modules)
-before = time.process_time()
 for path in sys.argv[1:]:
     spec = spec_from_file_location("dag_file", path)
     spec.loader.exec_module(module_from_spec(spec))
-print(time.process_time() - before)
-heavy = {{"boto3", "aws_encryption_sdk", "psycopg", "cryptography", "zstandard"}}
+heavy = {{"boto3", "aws_encryption_sdk", "psycopg", "cryptography", "zstandard", "rich"}}
 print(*(heavy & set(sys.modules) - already))
 """
     files = [str(path) for path in sorted((CHECKOUT / "dags").glob("*.py"))]
@@ -234,7 +232,4 @@ print(*(heavy & set(sys.modules) - already))
         text=True,
         check=True,
     )
-    seconds, heavy = done.stdout.splitlines()[-2:]
-
-    assert heavy == ""
-    assert float(seconds) < 1.0
+    assert done.stdout.splitlines()[-1] == ""

@@ -157,7 +157,7 @@ def test_a_process_it_leaves_behind_is_killed(isolation: Isolation, place: Path)
     started = time.monotonic()
     shell(isolation, place, "setsid sleep 7654321 & sleep 0.1")
 
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 60
     assert not processes_named("7654321")
 
 

@@ -84,7 +84,7 @@ def test_however_it_is_stopped_nothing_of_the_program_is_left(tmp_path, how):
     with pytest.raises(expected):
         sh(script, stop=stop, timeout=0.5 if how == "timeout" else None, on_line=listen)
 
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 50  # of the 100 it would sleep
     assert not any(alive(int(pid)) for pid in pids.read_text().split())
 
 
