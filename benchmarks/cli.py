@@ -18,14 +18,14 @@ import tempfile
 from datetime import timedelta
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(CHECKOUT / "plugins"))
-sys.path.insert(0, str(CHECKOUT))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "plugins"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys
 from backstop.storage.posix import PosixStorage
 from benchmarks.measure import Cost, measure
+from benchmarks.servers import CHECKOUT
 from tests.making import STARTED, Maker
 
 BACKUPS = 100
