@@ -5,19 +5,45 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from backstop.commands.application import run_commands
 from backstop.errors import BackstopError, CommandError, RestoreError, SwapBlockedError
+from backstop.model.backup import BackupKind, BackupLabel
 from backstop.postgres import databases, swap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
-    from backstop.commands.restore_plan import RestorePlan
     from backstop.postgres.connection import ClusterConnection
 
 _MAINTENANCE_DATABASE = "postgres"
+
+
+class Exchange(Protocol):
+    """Which database takes which name; a :class:`~backstop.commands.restore_plan.RestorePlan` is one."""
+
+    @property
+    def database(self) -> str:
+        """The live name."""
+
+    @property
+    def beside(self) -> str:
+        """What takes the live name."""
+
+    @property
+    def old(self) -> str:
+        """The name that what is live now will be kept under."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """An exchange without a backup: the way back to a former database."""
+
+    database: str
+    beside: str
+    old: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +80,7 @@ class SwapOutcome:
         return asdict(self)
 
 
-def check_swap_in(plan: RestorePlan, *, server: ClusterConnection, accept_logical_slots: bool) -> None:
+def check_swap_in(plan: Exchange, *, server: ClusterConnection, accept_logical_slots: bool) -> None:
     """Refuse what would stop the swap half-way. Changes nothing.
 
     :raises RestoreError: there is nothing to swap in.
@@ -76,7 +102,7 @@ def check_swap_in(plan: RestorePlan, *, server: ClusterConnection, accept_logica
 
 
 def swap_in(
-    plan: RestorePlan,
+    plan: Exchange,
     *,
     server: ClusterConnection,
     application: ApplicationCommands,
@@ -104,6 +130,40 @@ def swap_in(
     return _swapped(rename, live=plan.database, application=application)
 
 
+def plan_swap_back(
+    database: str, *, former: str, server: ClusterConnection, accept_logical_slots: bool, now: datetime
+) -> tuple[Names, list[str]]:
+    """Which database to go back to, under which name the present one is kept, and what would stop it now.
+
+    Carry it out with :func:`swap_in`: going back is a swap like any other.
+
+    :param former: its name; empty for what the last swap put aside.
+    :raises RestoreError: there is none, or not of that name.
+    """
+    with server.connect(dbname=_MAINTENANCE_DATABASE) as session:
+        kept = databases.kept_databases(session, database)
+        if not kept:
+            raise RestoreError(
+                f"{server.location} keeps no former {database}",
+                hint="it was never swapped, or the former one has been dropped",
+            )
+        if former and former not in kept:
+            raise RestoreError(f"{former} is no former {database}", hint=f"choose one of: {', '.join(kept)}")
+        names = Names(
+            database=database,
+            beside=former or kept[-1],
+            old=databases.beside_name(database, BackupLabel.at(now, BackupKind.DUMP)),
+        )
+        blockers = (
+            swap.check_swap(
+                session, database, names.beside, names.old, accept_logical_slots=accept_logical_slots
+            )
+            if databases.exists(session, database)
+            else []
+        )
+    return names, blockers
+
+
 def swap_back(
     *, database: str, old: str, beside: str, server: ClusterConnection, application: ApplicationCommands
 ) -> SwapOutcome:
@@ -129,7 +189,7 @@ def swap_back(
     return _swapped(rename, live=database, application=application)
 
 
-def reopen(plan: RestorePlan, *, server: ClusterConnection, application: ApplicationCommands) -> list[str]:
+def reopen(plan: Exchange, *, server: ClusterConnection, application: ApplicationCommands) -> list[str]:
     """Put right what a swap whose worker was killed may have left: doors closed, application stopped.
 
     :returns: databases that had been closed.

@@ -6,15 +6,63 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.operators.approval import require_approval
 from backstop.operators.base import BackstopOperator
+from backstop.operators.people import requester
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow.sdk import Context
+
+    from backstop.commands.swap import Names
+
+
+def _names(plan: Mapping[str, Any]) -> Names:
+    from backstop.commands.swap import Names
+
+    return Names(database=plan["database"], beside=plan["beside"], old=plan["old"])
+
+
+class PlanSwapBackOperator(BackstopOperator):
+    """Find the former database that a swap has kept, and what would stop going back to it. Changes nothing.
+
+    :param former: its name; empty for what the last swap put aside.
+    """
+
+    template_fields = ("target", "former")
+
+    def __init__(self, *, target: str, former: str = "", **kwargs: Any) -> None:
+        super().__init__(target=target, **kwargs)
+        self.former = former
+
+    def carry_out(self, context: Context) -> dict[str, Any]:
+        from backstop.commands.swap import plan_swap_back
+        from backstop.hooks.target import TargetHook
+        from backstop.settings import utc_now
+
+        hook = TargetHook(self.target)
+        database = hook.target.database
+        names, blockers = plan_swap_back(
+            database.dbname,
+            former=(self.former or "").strip(),
+            server=hook.cluster_for_restore(),
+            accept_logical_slots=database.restore.accept_logical_slots,
+            now=utc_now(),
+        )
+        return {
+            "target": self.target,
+            "mode": "swap_back",
+            "chosen_by": requester(context),
+            "database": names.database,
+            "beside": names.beside,
+            "old": names.old,
+            "blockers": blockers,
+        }
 
 
 class _SwapOperator(BackstopOperator):
     """A step of a swap that somebody planned and, where policy asks for it, approved.
 
-    :param plan: the result of :class:`~backstop.operators.restore.PlanRestoreOperator`.
+    :param plan: the result of ``PlanRestoreOperator`` or of :class:`PlanSwapBackOperator`.
     :param approval: the result of :class:`~backstop.operators.approval.ApproveRestoreOperator`.
     """
 
@@ -34,14 +82,13 @@ class CheckSwapOperator(_SwapOperator):
     """
 
     def carry_out(self, context: Context) -> None:
-        from backstop.commands.restore_plan import RestorePlan
         from backstop.commands.swap import check_swap_in
         from backstop.hooks.target import TargetHook
 
         require_approval(self.plan, self.approval)
         hook = TargetHook(self.target)
         check_swap_in(
-            RestorePlan.from_dict(self.plan),
+            _names(self.plan),
             server=hook.cluster_for_restore(),
             accept_logical_slots=hook.target.database.restore.accept_logical_slots,
         )
@@ -51,7 +98,6 @@ class SwapDatabaseOperator(_SwapOperator):
     """Stop the application, rename, start it, probe it: one task, because every second of it is downtime."""
 
     def carry_out(self, context: Context) -> dict[str, Any]:
-        from backstop.commands.restore_plan import RestorePlan
         from backstop.commands.swap import swap_in
         from backstop.hooks.target import TargetHook
         from backstop.settings import application_commands
@@ -59,13 +105,13 @@ class SwapDatabaseOperator(_SwapOperator):
         require_approval(self.plan, self.approval)
         hook = TargetHook(self.target)
         outcome = swap_in(
-            RestorePlan.from_dict(self.plan),
+            _names(self.plan),
             server=hook.cluster_for_restore(),
             application=application_commands(hook.configuration, self.target),
             accept_logical_slots=hook.target.database.restore.accept_logical_slots,
         ).to_dict()
         self.log.info(
-            "%s holds the backup; its former data is kept in %s; nobody could connect for %.1f s",
+            "%s is the other database now; its former data is kept in %s; nobody could connect for %.1f s",
             outcome["live"],
             outcome["kept"],
             outcome["closed_seconds"],
@@ -78,7 +124,7 @@ class ReopenDatabaseOperator(BackstopOperator):
 
     The swap sees to it itself; this is for the worker that was killed in the middle of one.
 
-    :param plan: the result of :class:`~backstop.operators.restore.PlanRestoreOperator`.
+    :param plan: the result of ``PlanRestoreOperator`` or of :class:`PlanSwapBackOperator`.
     :param outcome: the result of :class:`~SwapDatabaseOperator`; None when it did not come to an end.
     """
 
@@ -91,7 +137,6 @@ class ReopenDatabaseOperator(BackstopOperator):
         self.outcome = outcome
 
     def carry_out(self, context: Context) -> None:
-        from backstop.commands.restore_plan import RestorePlan
         from backstop.commands.swap import reopen
         from backstop.hooks.target import TargetHook
         from backstop.settings import application_commands
@@ -102,7 +147,7 @@ class ReopenDatabaseOperator(BackstopOperator):
         self.log.warning("The swap did not come to its end; opening the database, starting the application")
         hook = TargetHook(self.target)
         reopen(
-            RestorePlan.from_dict(self.plan),
+            _names(self.plan),
             server=hook.cluster_for_restore(),
             application=application_commands(hook.configuration, self.target),
         )

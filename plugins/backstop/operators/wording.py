@@ -23,33 +23,45 @@ def subject(plan: Mapping[str, Any], mode: str) -> str:
 
 def statements(plan: Mapping[str, Any], mode: str, now: datetime) -> list[str]:
     """Markdown lines: what will happen, what will be lost, how sure we are."""
-    taken = parse_time(plan["backup_finished_at"])
-    proof = f"proven by a restore at {_minute(plan['proven_at'])}" if plan["proven_at"] else "**not proven**"
-    live = plan["database"]
-    lines = [
-        "| | |",
-        "|---|---|",
-        f"| Backup | `{plan['label']}` from repository `{plan['repository']}`, {proof} |",
-        f"| State of | {taken:%Y-%m-%d %H:%M:%S} UTC, {ago(now - taken)} ago |",
-        f"| Holds | {plan['tables']:,} tables, {plan['rows']:,} rows, {plan['plain_bytes'] / 1e6:,.1f} MB |",
-        f"| Restored into | `{plan['beside']}`, compared with the backup's fingerprint first |",
-        *_consequences(plan, mode, live, ago(now - taken)),
-    ]
+    rows = _swap_back_rows(plan) if mode == "swap_back" else _restore_rows(plan, mode, now)
+    lines = ["| | |", "|---|---|", *(f"| {what} | {sentence} |" for what, sentence in rows)]
     for title, key in (("Would stop the swap now", "blockers"), ("Know this", "warnings")):
-        if plan[key]:
+        if plan.get(key):
             lines += ["", f"**{title}:**", "", *(f"- {sentence}" for sentence in plan[key])]
     return lines
 
 
-def _consequences(plan: Mapping[str, Any], mode: str, live: str, age: str) -> list[str]:
-    if mode == "beside":
-        return [f"| Live database | `{live}` stays as it is |"]
-    if not plan["live_exists"]:
-        return [f"| Live database | `{live}` does not exist; the restored one takes its name |"]
+def _restore_rows(plan: Mapping[str, Any], mode: str, now: datetime) -> list[tuple[str, str]]:
+    taken = parse_time(plan["backup_finished_at"])
+    proof = f"proven by a restore at {_minute(plan['proven_at'])}" if plan["proven_at"] else "**not proven**"
     return [
-        f"| Then | application stopped, `{live}` renamed to `{plan['old']}` and kept, "
-        f"`{plan['beside']}` renamed to `{live}`, application started |",
-        f"| Given up | what was committed to `{live}` in the last {age}; it stays in `{plan['old']}` |",
+        ("Backup", f"`{plan['label']}` in repository `{plan['repository']}`, {proof}"),
+        ("State of", f"{taken:%Y-%m-%d %H:%M:%S} UTC, {ago(now - taken)} ago"),
+        ("Holds", f"{plan['tables']:,} tables, {plan['rows']:,} rows, {plan['plain_bytes'] / 1e6:,.1f} MB"),
+        ("Restored into", f"`{plan['beside']}`, and compared with the backup's fingerprint there"),
+        *_consequences(plan, mode, age=ago(now - taken)),
+    ]
+
+
+def _consequences(plan: Mapping[str, Any], mode: str, *, age: str) -> list[tuple[str, str]]:
+    live = plan["database"]
+    if mode == "beside":
+        return [("Live database", f"`{live}` stays as it is")]
+    if not plan["live_exists"]:
+        return [("Live database", f"there is no `{live}`; the restored one takes its name")]
+    return [
+        ("Application", "stopped for the swap, started and probed after it"),
+        ("Live database", f"`{live}` is kept as `{plan['old']}`; the restored one takes its name"),
+        ("Given up", f"what was committed in the last {age}; it stays in the database that is kept"),
+    ]
+
+
+def _swap_back_rows(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
+        ("Goes back to", f"`{plan['beside']}`, as it was when it was put aside"),
+        ("Application", "stopped for the swap, started and probed after it"),
+        ("Live database", f"`{plan['database']}` is kept as `{plan['old']}`"),
+        ("Given up", "what was committed since the swap; it stays in the database that is kept"),
     ]
 
 
