@@ -74,7 +74,8 @@ SELECT key, value FROM pg_database d, LATERAL jsonb_each_text(to_jsonb(d) || jso
     'acl', (SELECT string_agg(a::text, ' ' ORDER BY a::text)
             FROM unnest(coalesce(d.datacl, acldefault('d', d.datdba))) AS a),
     'comment', shobj_description(d.oid, 'pg_database'),
-    'settings', (SELECT string_agg(coalesce(setrole::regrole::text, '') || ': ' || entry, E'\\n' ORDER BY 1)
+    'settings', (SELECT string_agg(coalesce(setrole::regrole::text, '') || ': ' || entry, E'\\n'
+                             ORDER BY setrole::regrole::text, entry)
                  FROM (SELECT nullif(setrole, 0) AS setrole, unnest(setconfig) AS entry
                        FROM pg_db_role_setting WHERE setdatabase = d.oid) AS s),
     'extensions', (SELECT string_agg(extname || ' ' || extversion, ', ' ORDER BY extname) FROM pg_extension)))

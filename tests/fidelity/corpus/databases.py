@@ -67,6 +67,11 @@ class CorpusDatabase:
             session.execute("SELECT 1 FROM pg_catalog.pg_collation WHERE collname = 'de-x-icu'").fetchone()
         )
 
+    @property
+    def needs(self) -> str:
+        """For the reason of a skip."""
+        return f"PostgreSQL {self.since}" + (" built with ICU" if self.needs_icu else "")
+
     def drop(self, cluster: ClusterConnection) -> None:
         with cluster.connect() as session:
             name = sql.Identifier(self.name)
