@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import sql
 
 from embedded.configuration import BUCKET, REGION, create_keys, write_connections
-from embedded.databases import prepare_protected
+from embedded.databases import grant_backup_role, prepare_protected
 from embedded.files import write_private
 from embedded.home import Home
 from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
@@ -112,10 +112,7 @@ def _configure(servers: Servers, *, isolation: str) -> None:
 
     home, postgres, s3 = servers.home, servers.postgres, servers.s3
     create_keys(home)
-    with postgres.connect() as session:
-        # What the sample needs beyond the least: a policy guards one table, and large objects have owners.
-        session.execute("ALTER ROLE calibrify_backup BYPASSRLS")
-        session.execute("GRANT calibrify_owner TO calibrify_backup")
+    grant_backup_role(postgres)
     write_connections(
         home.connections,
         s3=s3,

@@ -18,7 +18,7 @@ from backstop.repository.catalog import Catalog, Published, Repository
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from backstop.crypto.keyring import Keyring
+    from backstop.crypto.key_encryption import Keyring
     from backstop.crypto.signing import Signer, TrustedSigners
     from backstop.storage.base import Storage
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from backstop.credentials import CredentialSource
-    from backstop.crypto.keyring import Keyring
+    from backstop.crypto.key_encryption import Keyring
     from backstop.crypto.signing import Role, Signer, TrustedSigners
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from backstop.crypto.keyring import Keyring
+    from backstop.crypto.key_encryption import Keyring
 
 NOW = datetime(2026, 11, 23, 1, 0, tzinfo=timezone.utc)
 LABEL = "20261123T010000Z-dump"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import uuid
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -85,3 +88,12 @@ def direct_client(seaweedfs: EmbeddedSeaweedFS) -> S3Client:
 def truth(direct_client: S3Client, corner: str) -> S3Storage:
     """The same objects, seen past the proxy."""
     return S3Storage(direct_client, bucket=BUCKET, prefix=corner)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Short, because a scratch server's socket lies in it, and open to that server's user."""
+    path = Path(tempfile.mkdtemp(prefix="backstop-"))
+    path.chmod(0o711)
+    yield path
+    shutil.rmtree(path)

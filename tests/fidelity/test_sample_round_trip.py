@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from embedded.databases import prepare_protected
+from embedded.databases import grant_backup_role, prepare_protected
 from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
 from embedded.sample import load
 from tests.fidelity.differ import Image, capture, differences
@@ -31,6 +31,7 @@ def protected(request: pytest.FixtureRequest, servers_directory: Path) -> Iterat
     ) as server:
         prepare_protected(server)
         load(server.connection(), scale=0.05)
+        grant_backup_role(server)
         yield server
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from backstop.commands.progress import Progress
-    from backstop.crypto.keyring import Keyring
+    from backstop.crypto.key_encryption import Keyring
     from backstop.repository.catalog import Repository
 
 

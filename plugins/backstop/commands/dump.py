@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from backstop.commands.progress import Progress
-    from backstop.crypto.keyring import Keyring
+    from backstop.crypto.key_encryption import Keyring
     from backstop.crypto.signing import Signer
     from backstop.postgres.connection import ClusterConnection
     from backstop.postgres.preflight import SourceFacts
@@ -194,6 +194,8 @@ class Attempt:
     clock: Callable[[], datetime]
     progress: Progress
     lease: RepositoriesLease
+    publishing: set[str] = field(default_factory=set)
+    """Repositories to which a manifest was sent."""
 
     def run(self, *, yielded: int) -> BackupReport:
         """Dump, upload, publish. :raises BackstopError: nothing was published."""
@@ -241,16 +243,20 @@ class Attempt:
                     },
                     not_included=self.facts.missing,
                 )
-                states = self._publish(manifest, replication)
+                failures = self._publish(manifest, replication)
             except BaseException:
-                replication.discard()
+                # Where a manifest was sent it may have arrived, whatever we were told: its payload stays.
+                replication.discard(keep=self.publishing)
                 raise
+            # A full disk would otherwise be fuller after every run; who did not answer is not asked again.
+            unreachable = {name for name, error in failures.items() if error.retryable}
+            replication.discard(keep=self.publishing | unreachable)
         return BackupReport(
             label=label.text,
             target=self.target,
             started_at=started_at,
             finished_at=manifest.finished_at,
-            repositories=states,
+            repositories=self._states(failures),
             plain_bytes=manifest.plain_bytes,
             stored_bytes=manifest.stored_bytes,
             tables=len(captured.fingerprint.tables),
@@ -274,8 +280,12 @@ class Attempt:
             snapshot_max=self.settings.snapshot_max,
         ).run(writer)
 
-    def _publish(self, manifest: Manifest, replication: Replication) -> dict[str, str]:
-        """Payload is durable by now; publish wherever it arrived whole."""
+    def _publish(self, manifest: Manifest, replication: Replication) -> dict[str, BackstopError]:
+        """Payload is durable by now; publish wherever it arrived whole.
+
+        :returns: the repositories that do not have the backup, and why.
+        :raises BackstopError: when that is all of them.
+        """
         failures: dict[str, BackstopError] = {**self.lease.failed, **replication.failures()}
         for repository in self.repositories:
             if repository.name in failures:
@@ -289,11 +299,19 @@ class Attempt:
                         version_ids=replication.version_ids(repository.name),
                     ),
                     signer=self.signer,
-                    ensure_held=partial(self.lease.ensure_held, repository.name),
+                    ensure_held=partial(self._ensure_held, repository.name),
                 )
             except BackstopError as error:
                 failures[repository.name] = error
         if len(failures) >= len(self.repositories) + len(self.lease.failed):
             raise next(iter(failures.values()))
+        return failures
+
+    def _ensure_held(self, name: str) -> None:
+        """The last thing asked before a manifest is sent."""
+        self.lease.ensure_held(name)
+        self.publishing.add(name)
+
+    def _states(self, failures: Mapping[str, BackstopError]) -> dict[str, str]:
         names = [*(repository.name for repository in self.repositories), *self.lease.failed]
         return {name: str(failures[name]) if name in failures else "completed" for name in names}

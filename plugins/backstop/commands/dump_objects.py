@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from backstop.commands.replicate import Replication
-    from backstop.crypto.keyring import Keyring
+    from backstop.crypto.key_encryption import Keyring
     from backstop.model.fingerprint import Fingerprint
 
 _PACK_BYTES = 16 * 1024 * 1024

@@ -16,7 +16,7 @@ from backstop.model.backup import BackupKind
 
 if TYPE_CHECKING:
     from backstop.commands.progress import Progress
-    from backstop.crypto.keyring import Keyring
+    from backstop.crypto.key_encryption import Keyring
     from backstop.model.backup import Manifest, StoredObject
     from backstop.repository.catalog import Repository
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from backstop.errors import BackstopError, StorageUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
     from types import TracebackType
 
@@ -59,27 +59,20 @@ class Replication:
         self._condition = threading.Condition()
         self._stopped = False
         self._threads = [
-            threading.Thread(target=self._upload, args=(lane,), name=f"upload-{name}", daemon=True)
+            (threading.Thread(target=self._upload, args=(lane,), name=f"upload-{name}", daemon=True), lane)
             for name, lane in self._lanes.items()
             for _ in range(_UPLOADERS_PER_REPOSITORY)
         ]
 
     def __enter__(self) -> Replication:
-        for thread in self._threads:
+        for thread, _ in self._threads:
             thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._condition:
-            self._stopped = True
-            self._condition.notify_all()
-        for lane in self._lanes.values():
-            for _ in range(_UPLOADERS_PER_REPOSITORY):
-                lane.work.put(None)
-        for thread in self._threads:
-            thread.join()
+        self._end()
 
     def add(self, key: str, path: Path) -> None:
         """Send one finished object on its way. The file belongs to the replication from now on.
@@ -144,17 +137,34 @@ class Replication:
         """Object key to version id, of what has arrived there."""
         return dict(self._lanes[repository_name].version_ids)
 
-    def discard(self) -> None:
+    def discard(self, *, keep: Collection[str] = ()) -> None:
         """Take back what was uploaded, where the role allows it: an attempt that failed leaves no garbage.
 
         A writer without the right to delete leaves orphans, which no manifest names.
+
+        :param keep: names of repositories where a manifest names the objects, or may.
         """
-        for lane in self._lanes.values():
+        # First: what is still on its way would arrive after we have gone.
+        self._end()
+        for name, lane in self._lanes.items():
+            if name in keep:
+                continue
             for key, version_id in lane.version_ids.items():
                 try:
                     lane.repository.storage.delete(key, version_id=version_id)
                 except BackstopError:
                     break  # not allowed or not reachable: the same for all that follow
+
+    def _end(self) -> None:
+        """Send nothing more, and wait until what is being sent has arrived or failed."""
+        with self._condition:
+            self._stopped = True
+            self._condition.notify_all()
+        for thread, lane in self._threads:
+            if thread.is_alive():
+                lane.work.put(None)
+        for thread, _ in self._threads:
+            thread.join()
 
     def _upload(self, lane: _Lane) -> None:
         while (staged := lane.work.get()) is not None:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from backstop.commands.progress import Progress
     from backstop.commands.questions import Query
-    from backstop.crypto.keyring import Keyring
+    from backstop.crypto.key_encryption import Keyring
     from backstop.model.backup import BackupLabel, Manifest
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository

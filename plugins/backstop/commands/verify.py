@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from backstop.commands.progress import Progress
     from backstop.commands.questions import Query
-    from backstop.crypto.keyring import Keyring
+    from backstop.crypto.key_encryption import Keyring
     from backstop.crypto.signing import Signer
     from backstop.model.backup import BackupLabel
     from backstop.model.fingerprint import Fingerprint

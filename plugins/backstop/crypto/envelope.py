@@ -19,7 +19,7 @@ from backstop.errors import IntegrityError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from backstop.crypto.keyring import Keyring
+    from backstop.crypto.key_encryption import Keyring
     from backstop.model.backup import StoredObject
 
 

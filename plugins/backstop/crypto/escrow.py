@@ -10,8 +10,9 @@ import os
 import stat
 from typing import TYPE_CHECKING, Any
 
+from backstop.crypto.key_encryption import ESCROW_PROVIDER, KeyEncryptionKey
 from backstop.crypto.key_files import read_key_file
-from backstop.crypto.keyring import ESCROW_PROVIDER, KeyEncryptionKey, check_keys
+from backstop.crypto.keyring import check_keys
 from backstop.errors import KeyUnavailableError
 from backstop.model.canonical import sha256_hex
 

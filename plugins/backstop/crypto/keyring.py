@@ -1,4 +1,4 @@
-"""Key rings: the key encryption keys that wrap and open the data key of every payload object."""
+"""Key rings: a file with generations of AES keys, and several rings as one."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import os
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
+from backstop.crypto.key_encryption import LOCAL_PROVIDER, KeyEncryptionKey, Keyring
 from backstop.crypto.key_files import create_file, read_key_file, replace_file
 from backstop.errors import KeyUnavailableError
 from backstop.model.canonical import format_time, parse_time
@@ -22,48 +23,6 @@ if TYPE_CHECKING:
 
 _FORMAT = 1
 _KEY_BYTES = 32
-LOCAL_PROVIDER = "backstop-local"
-ESCROW_PROVIDER = "backstop-escrow"
-
-
-@dataclass(frozen=True, slots=True)
-class KeyEncryptionKey:
-    """One key of a ring.
-
-    :param id: as manifests write it: ``backstop-local/<id>``, ``backstop-escrow/<id>``, a KMS key ARN.
-    :param master_key: the AWS Encryption SDK's ``MasterKey`` for it.
-    :param wraps: new data keys are wrapped by it.
-    :param opens: it can open what it wrapped (a public half cannot).
-    :param required: an object is not written without it.
-    """
-
-    id: str
-    master_key: Any = field(repr=False)
-    wraps: bool = True
-    opens: bool = True
-    required: bool = True
-
-
-class Keyring(Protocol):
-    """Keys that wrap new data keys, and keys that open old ones."""
-
-    @property
-    def key_ids(self) -> tuple[str, ...]:
-        """Ids of the keys that wrap new objects, the generator first."""
-        ...
-
-    def encryption_keys(self) -> Sequence[KeyEncryptionKey]:
-        """All keys: to wrap, the first that wraps generates; to open, each is tried in this order."""
-        ...
-
-    def check(self, *, opening: bool = True) -> tuple[str, ...]:
-        """Wrap and open a throw-away data key with every key that wraps.
-
-        :param opening: False where this role may encrypt but not decrypt.
-        :returns: ids of optional keys that did not work: an alert, not a reason to stop.
-        :raises KeyUnavailableError: a required key did not work, or none did.
-        """
-        ...
 
 
 class CombinedKeyring:

@@ -6,7 +6,8 @@ import re
 import threading
 from typing import TYPE_CHECKING, Any
 
-from backstop.crypto.keyring import KeyEncryptionKey, check_keys
+from backstop.crypto.key_encryption import KeyEncryptionKey
+from backstop.crypto.keyring import check_keys
 from backstop.errors import ConfigurationError
 
 if TYPE_CHECKING:

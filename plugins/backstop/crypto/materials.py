@@ -20,7 +20,7 @@ from aws_encryption_sdk.structures import EncryptedDataKey
 from botocore.exceptions import BotoCoreError, ClientError
 from cryptography.exceptions import InvalidTag
 
-from backstop.crypto.keyring import ESCROW_PROVIDER, LOCAL_PROVIDER, KeyEncryptionKey, Keyring
+from backstop.crypto.key_encryption import ESCROW_PROVIDER, LOCAL_PROVIDER, KeyEncryptionKey, Keyring
 from backstop.errors import IntegrityError, KeyServiceUnavailableError, KeyUnavailableError
 
 log = logging.getLogger(__name__)

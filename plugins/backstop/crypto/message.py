@@ -12,7 +12,7 @@ from backstop.errors import BackstopError, IntegrityError, KeyServiceUnavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from backstop.crypto.keyring import Keyring
+    from backstop.crypto.key_encryption import Keyring
     from backstop.model.backup import StoredObject
 
 _T = TypeVar("_T")

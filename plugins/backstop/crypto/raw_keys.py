@@ -8,7 +8,7 @@ from aws_encryption_sdk.identifiers import EncryptionKeyType, WrappingAlgorithm
 from aws_encryption_sdk.internal.crypto.wrapping_keys import WrappingKey
 from aws_encryption_sdk.key_providers.raw import RawMasterKey
 
-from backstop.crypto.keyring import ESCROW_PROVIDER, LOCAL_PROVIDER
+from backstop.crypto.key_encryption import ESCROW_PROVIDER, LOCAL_PROVIDER
 
 
 def aes_master_key(name: str, key: bytes) -> Any:

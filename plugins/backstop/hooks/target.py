@@ -10,7 +10,7 @@ from backstop.hooks.credentials import AirflowCredentials
 if TYPE_CHECKING:
     from backstop.commands.progress import Progress
     from backstop.commands.restore import DatabaseRestore
-    from backstop.crypto.keyring import Keyring
+    from backstop.crypto.key_encryption import Keyring
     from backstop.crypto.signing import Role, Signer
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository
