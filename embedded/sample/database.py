@@ -184,7 +184,7 @@ def _create_database(session: psycopg.Connection[tuple[Any, ...]], dbname: str) 
     for statement in (
         "ALTER DATABASE {} CONNECTION LIMIT 300",
         "ALTER DATABASE {} SET TimeZone = 'Europe/Berlin'",
-        "ALTER DATABASE {} SET default_statistics_target = '200'",
+        "ALTER DATABASE {} SET DateStyle = 'ISO, DMY'",
         "ALTER ROLE calibrify_app IN DATABASE {} SET statement_timeout = '30s'",
         "REVOKE TEMPORARY ON DATABASE {} FROM PUBLIC",
         "GRANT CONNECT, TEMPORARY ON DATABASE {} TO calibrify_app",
