@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from backstop.errors import RestoreError, ScratchError, ToolError
+from backstop.errors import BackstopError, RestoreError, ScratchError, StorageFullError, ToolError
 from backstop.postgres.process import run_tool
 from backstop.postgres.restore_failures import explain_restore_failure
+from backstop.postgres.toc import forces_row_security, schemas_apart
 from backstop.postgres.tools import pg_restore_argv
+from backstop.sql import load_sql
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,6 +18,11 @@ if TYPE_CHECKING:
     from backstop.postgres.connection import ClusterConnection
     from backstop.postgres.tools import PostgresTools
 
+# Killed (for want of memory, most likely), or its server was, or the line to it broke.
+_CUT_OFF = re.compile(
+    r"was killed by SIG|server closed the connection|terminating connection|connection to server .* failed"
+    r"|out of memory|out of shared memory|the database system is "
+)
 _LEFT_OUT = ("--no-tablespaces", "--no-subscriptions")
 
 
@@ -27,22 +35,54 @@ def load_dump(
 
     :raises RestoreError: the dump does not restore.
     :raises ScratchError: this machine lacks something that the dump needs, such as an extension.
+    :raises StorageFullError: no space for it; :raises ToolError: pg_restore or the server was killed.
     """
-    argv = pg_restore_argv(
-        tools,
-        directory=dump,
-        dbname=database.dbname,
-        jobs=jobs,
-        options=[*_LEFT_OUT, *(["--schema-only"] if schema_only else [])],
-    )
+    with database.connect() as session:
+        row = session.execute(load_sql("restore/exempt")).fetchone()
+    is_superuser, bypasses_row_security = row or (False, False)
+    if not bypasses_row_security and jobs > 1 and forces_row_security(dump, tools):
+        # A foreign key is checked by reading both tables, which fails once row-level security holds for us
+        # too. One job adds foreign keys before it enables that; several do both at the same time.
+        jobs = 1
+    options = [*_LEFT_OUT, *(["--schema-only"] if schema_only else [])]
+    if is_superuser:
+        _pg_restore(database, dump, tools=tools, jobs=jobs, options=options)
+        return
+    # PostgreSQL lets no one give an object away to a role that may not create in its schema, and pg_restore
+    # grants last. Schemas with their grants come first, then.
+    schemas, others = schemas_apart(dump, tools)
+    for number, entries in enumerate((schemas, others)):
+        chosen = dump.parent / f"{dump.name}-{number}.list"
+        chosen.write_text(entries, encoding="ascii")
+        _pg_restore(database, dump, tools=tools, jobs=jobs, options=[*options, f"--use-list={chosen}"])
+
+
+def _pg_restore(
+    database: ClusterConnection, dump: Path, *, tools: PostgresTools, jobs: int, options: list[str]
+) -> None:
+    argv = pg_restore_argv(tools, directory=dump, dbname=database.dbname, jobs=jobs, options=options)
     with database.child_environment(dump.parent) as environment:
         try:
             run_tool(argv, env=environment)
         except ToolError as error:
-            missing = explain_restore_failure(error.message, tools.major)
-            if missing is not None:
-                raise ScratchError(missing, hint="install it on this server, then try again") from error
-            raise RestoreError(
-                f"the dump does not restore into {database.dbname}: {error.message}",
-                hint="the first error above is the cause; other backups may restore",
-            ) from error
+            raise _explained(error, database, tools) from error
+
+
+def _explained(error: ToolError, database: ClusterConnection, tools: PostgresTools) -> BackstopError:
+    """Whether it is the dump that does not restore, or this machine that could not try."""
+    missing = explain_restore_failure(error.message, tools.major)
+    if missing is not None:
+        return ScratchError(missing, hint="install it on this server, then try again")
+    if "No space left on device" in error.message:
+        return StorageFullError(
+            f"no space left where {database.location} keeps its data", hint="free space there, then try again"
+        )
+    if _CUT_OFF.search(error.message):
+        return ToolError(
+            f"the restore into {database.location} was cut off: {error.message}",
+            hint="nothing is said against the backup: see the server's log, free memory, then try again",
+        )
+    return RestoreError(
+        f"the dump does not restore into {database.dbname}: {error.message}",
+        hint="the first error above is the cause; other backups may restore",
+    )

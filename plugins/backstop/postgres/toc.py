@@ -84,6 +84,22 @@ def read_toc(dump_directory: Path, tools: PostgresTools) -> Toc:
     )
 
 
+def schemas_apart(dump_directory: Path, tools: PostgresTools) -> tuple[str, str]:
+    """Two lists for ``pg_restore --use-list``: the schemas with their grants, and everything else."""
+    listed = parse_list(run_tool(pg_restore_list_argv(tools, directory=dump_directory), env=_ENVIRONMENT))
+    lists = [
+        "".join(f"{entry.dump_id};\n" for entry in listed if entry.is_schema_itself is wanted)
+        for wanted in (True, False)
+    ]
+    return lists[0], lists[1]
+
+
+def forces_row_security(dump_directory: Path, tools: PostgresTools) -> bool:
+    """Whether row-level security holds for the owner of some table; may err towards yes."""
+    argv = pg_restore_argv(tools, directory=dump_directory, options=["--section=pre-data"])
+    return "FORCE ROW LEVEL SECURITY" in run_tool(argv, env=_ENVIRONMENT)
+
+
 def schema_of(
     connection: ClusterConnection,
     tools: PostgresTools,

@@ -27,7 +27,7 @@ _SETTING = re.compile(r"SET [a-z_]+ = [^\n]*;")
 _ACCESS_METHOD = re.compile(r"^SET default_table_access_method = (.*);$", re.MULTILINE)
 _SETVAL = re.compile(r"^SELECT pg_catalog\.setval\('((?:[^']|'')*)', (-?\d+), (true|false)\);$", re.MULTILINE)
 
-_PG_LARGEOBJECT, _PG_SUBSCRIPTION, _PG_DATABASE = 2613, 6100, 1262
+_PG_LARGEOBJECT, _PG_SUBSCRIPTION, _PG_DATABASE, _PG_NAMESPACE = 2613, 6100, 1262, 2615
 # An entry with a catalogue of its own (tableoid) is a definition; among those without, these are not. The
 # number keeps a table in the schema "DATA" apart from TABLE DATA.
 _TABLE_DATA = "TABLE DATA "
@@ -62,6 +62,13 @@ class ListedEntry:
     @property
     def is_sequence_set(self) -> bool:
         return self.catalog_oid == 0 and self.description.startswith(_SEQUENCE_SET)
+
+    @property
+    def is_schema_itself(self) -> bool:
+        """Whether it creates a schema, or grants something on one."""
+        if self.catalog_oid:
+            return self.catalog_oid == _PG_NAMESPACE
+        return self.description.startswith("ACL - SCHEMA ")
 
     @property
     def is_schema(self) -> bool:
