@@ -48,3 +48,18 @@ def test_what_a_killed_run_left_is_swept_and_a_running_one_is_not(tmp_path: Path
     child.stdout.close()
     assert [folder.name for folder in sweep_staging(tmp_path)] == ["killed"]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_of_a_run_killed_before_it_had_its_lock_is_swept_and_others_folders_are_not(tmp_path: Path):
+    names = [
+        "verify-20261123T010000Z-dump-0123abcd",
+        "calibrify-0123456789abcdef",
+        "somebody's",
+        "full-0123abcd",
+    ]
+    for name in names:
+        (tmp_path / name).mkdir()
+    (tmp_path / "full-0123abcd" / "kept").write_bytes(b"x")
+
+    assert {folder.name for folder in sweep_staging(tmp_path)} == set(names[:2])
+    assert {folder.name for folder in tmp_path.iterdir()} == set(names[2:])

@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import re
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from backstop.errors import StorageError, StorageFullError
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_LOCK = "owner.lock"
+# Not the name that scratch servers' folders use: those are swept by their own rules.
+_LOCK = "staging.lock"
+_OUR_NAME = re.compile(r".+-[0-9a-f]{8,16}")
 
 
 @contextmanager
@@ -30,27 +33,60 @@ def staging_directory(parent: Path, name: str) -> Iterator[Path]:
     folder = parent / name
     try:
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700)
-        descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # For a sweep, creating and locking are one step.
+        with _locked(parent):
+            folder.mkdir(mode=0o700)
+            descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
     except OSError as error:
         raise _explained(error, folder) from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         os.close(descriptor)
 
 
 def sweep_staging(parent: Path) -> list[Path]:
     """Remove what dead runs left under ``parent``; returns what was removed."""
-    removed = []
-    for folder in sorted(parent.iterdir()) if parent.is_dir() else ():
-        lock = folder / _LOCK
-        if folder.is_dir() and lock.exists() and _owner_is_dead(lock):
-            shutil.rmtree(folder)
-            removed.append(folder)
+    removed: list[Path] = []
+    if not parent.is_dir():
+        return removed
+    with _locked(parent):
+        for folder in sorted(parent.iterdir()):
+            lock = folder / _LOCK
+            if lock.exists():
+                if _owner_is_dead(lock):
+                    _remove(folder)
+                    removed.append(folder)
+            elif _OUR_NAME.fullmatch(folder.name) and folder.is_dir():
+                # Killed before it had a lock; should there be anything in it, it is not ours.
+                with suppress(OSError):
+                    folder.rmdir()
+                    removed.append(folder)
     return removed
+
+
+def _remove(folder: Path) -> None:
+    """What cannot be removed stays for the next sweep, which knows it by its lock: that goes last."""
+    for entry in folder.iterdir():
+        if entry.name != _LOCK:
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink(missing_ok=True)
+    if [entry.name for entry in folder.iterdir()] == [_LOCK]:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _owner_is_dead(lock: Path) -> bool:
