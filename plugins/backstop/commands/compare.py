@@ -39,26 +39,35 @@ def compare_restored(
     tools: PostgresTools,
     jobs: int,
     reference: Callable[[], AbstractContextManager[ClusterConnection]],
+    folder: Path | None = None,
 ) -> list[str]:
     """One sentence for every difference; empty when the copy is equal.
 
     :param reference: makes an empty database, restores the dump's definitions alone into it, and removes it
         again; asked only when a definition's text differs.
+    :param folder: for temporary files, see :func:`~backstop.postgres.toc.schema_of`.
     """
-    found = read_fingerprint(restored, tools=tools, jobs=jobs, counts_only=expected.counts_only)
+    found = read_fingerprint(
+        restored, tools=tools, jobs=jobs, counts_only=expected.counts_only, folder=folder
+    )
     sentences = differences(expected, found)
     if sentences and _same_identities(expected, found) and expected.schema != found.schema:
         # PostgreSQL rewrites some expressions when it reads them back: ``(ARRAY['a'::varchar])::text[]``
         # returns as ``ARRAY[('a'::varchar)::text]``. The arbiter of whether two texts mean the same is
         # PostgreSQL itself: what it makes of the dump's own text in an empty database.
         with reference() as empty:
-            found = _accept_rewritten(expected, found, schema_of(empty, tools).schema)
+            found = _accept_rewritten(expected, found, schema_of(empty, tools, folder=folder).schema)
         sentences = differences(expected, found)
     return sentences
 
 
 def read_fingerprint(
-    database: ClusterConnection, *, tools: PostgresTools, jobs: int, counts_only: bool
+    database: ClusterConnection,
+    *,
+    tools: PostgresTools,
+    jobs: int,
+    counts_only: bool,
+    folder: Path | None = None,
 ) -> Fingerprint:
     """The account of a database that nobody else is changing."""
     with database.connect(application_name="backstop:compare") as session:
@@ -72,7 +81,7 @@ def read_fingerprint(
             tables=tuple(tables),
             large_objects=large_objects,
             sequences=read_sequences(session),
-            schema=schema_of(database, tools).schema,
+            schema=schema_of(database, tools, folder=folder).schema,
             database=read_database_properties(session),
             materialized_views=list_materialized_views(session),
         )

@@ -182,6 +182,7 @@ class DatabaseRestore:
                     reference=lambda: definitions_alone(
                         self.server, dump, expected, tools=tools, label=manifest.label
                     ),
+                    folder=dump.parent,
                 )
         with self.watch.phase("probe"):
             sentences += ask(copy, self.settings.queries)

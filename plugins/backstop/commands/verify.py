@@ -196,6 +196,7 @@ class _Verification:
                     tools=copy.tools,
                     jobs=self.settings.jobs,
                     reference=copy.reference,
+                    folder=dump.parent,
                 )
             with self.watch.phase("probe"):
                 self.differences += ask(copy.database, self.settings.queries)

@@ -72,7 +72,7 @@ def read_toc(dump_directory: Path, tools: PostgresTools) -> Toc:
     :raises ToolError: pg_restore cannot read it; :raises IntegrityError: it is not whole.
     """
     listed = parse_list(run_tool(pg_restore_list_argv(tools, directory=dump_directory), env=_ENVIRONMENT))
-    with tempfile.TemporaryDirectory(prefix="backstop-toc-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="toc-", dir=dump_directory.parent) as scratch:
         printer = _Printer(dump_directory, tools, Path(scratch) / "list")
         texts = printer.entries([entry for entry in listed if entry.is_schema])
         sequences = [entry for entry in listed if entry.is_sequence_set]
@@ -104,14 +104,18 @@ def schema_of(
     connection: ClusterConnection,
     tools: PostgresTools,
     *,
+    folder: Path | None = None,
     application_name: str = "backstop",
     stop: threading.Event | None = None,
 ) -> Toc:
     """What a live database defines, as :func:`read_toc` would read it from its dump; without sequences.
 
     Owners of large objects are included, which a dump of the schema lacks.
+
+    :param folder: for a moment it holds the definitions and a password file; one that is swept when we are
+        killed.
     """
-    with tempfile.TemporaryDirectory(prefix="backstop-schema-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="backstop-schema-", dir=folder) as scratch:
         directory = Path(scratch) / "dump"
         with connection.child_environment(Path(scratch), application_name=application_name) as environment:
             argv = pg_dump_argv(tools, directory=directory, schema_only=True)
