@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 import tempfile
 import uuid
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ import pytest
 from backstop.storage.s3 import S3Storage
 from backstop.storage.s3_client import s3_client
 from backstop.storage.s3_retry import Patience
+from tests.faults.planting import SmallDisk
 from tests.faults.s3_proxy import FaultyS3Proxy
 
 if TYPE_CHECKING:
@@ -97,3 +99,16 @@ def folder() -> Iterator[Path]:
     path.chmod(0o711)
     yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture
+def small_disk(folder: Path) -> Iterator[SmallDisk]:
+    """Two megabytes, until it is resized."""
+    disk = SmallDisk(folder / "disk")
+    disk.path.mkdir()
+    try:
+        disk.mount(2 * 1024 * 1024)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("needs the right to mount a small tmpfs (root)")
+    yield disk
+    disk.unmount()

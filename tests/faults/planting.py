@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import threading
 import time
 import traceback
@@ -93,40 +94,74 @@ def programs(*names: str) -> list[psutil.Process]:
 
 @dataclass
 class Gate:
-    """A pg_dump that waits at its start until it is let through: the snapshot is held, nothing is read yet.
+    """A program of PostgreSQL's that waits at its start until it is let through; the real one otherwise.
 
-    The real program otherwise; BACKSTOP_PG_BIN names the folder.
+    With pg_dump the snapshot is held by then and nothing is read yet; with pg_restore the database is there
+    and empty. BACKSTOP_PG_BIN may name the folder.
+
+    :param argument: runs with this among their arguments wait.
     """
 
     bin_dir: Path
+    program: str = "pg_dump"
+    argument: str = "--snapshot="
 
     def __post_init__(self) -> None:
         self.bin_dir.mkdir()
         real = pip_postgres_bin()
-        for program in ("pg_dumpall", "pg_restore"):
-            (self.bin_dir / program).symlink_to(real / program)
-        script = self.bin_dir / "pg_dump"
-        script.write_text(
+        for program in ("pg_dump", "pg_dumpall", "pg_restore"):
+            if program != self.program:
+                (self.bin_dir / program).symlink_to(real / program)
+        self.path.write_text(
             f"""#!/bin/sh
 case "$*" in
-*--snapshot=*)
+*{self.argument}*)
     : > '{self.bin_dir}'/arrived.$$
     while [ ! -e '{self.bin_dir}'/open ]; do sleep 0.02; done
 esac
-exec '{real}'/pg_dump "$@"
+exec '{real}'/{self.program} "$@"
 """
         )
-        script.chmod(0o755)
+        self.path.chmod(0o755)
 
-    def arrivals(self) -> int:
-        """How many runs of pg_dump have come this far."""
-        return len(list(self.bin_dir.glob("arrived.*")))
+    @property
+    def path(self) -> Path:
+        return self.bin_dir / self.program
+
+    def arrivals(self) -> list[int]:
+        """Process ids of the runs that have come this far."""
+        return [int(path.suffix[1:]) for path in self.bin_dir.glob("arrived.*")]
 
     def await_arrival(self, count: int = 1) -> None:
-        wait_until(lambda: self.arrivals() >= count, seconds=30)
+        wait_until(lambda: len(self.arrivals()) >= count, seconds=30)
 
     def open(self) -> None:
         (self.bin_dir / "open").touch()
+
+
+@dataclass
+class SmallDisk:
+    """A file system of its own, in memory."""
+
+    path: Path
+
+    def mount(self, size_bytes: int) -> None:
+        options = f"size={size_bytes},mode=0711"
+        self._run("mount", "-t", "tmpfs", "-o", options, "backstop-test", str(self.path))
+
+    def resize(self, size_bytes: int) -> None:
+        self._run("mount", "-o", f"remount,size={size_bytes}", str(self.path))
+
+    def fill_up(self) -> None:
+        with (self.path / "ballast").open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
+            while True:
+                ballast.write(bytes(1024 * 1024))
+
+    def unmount(self) -> None:
+        self._run("umount", "--lazy", str(self.path))
+
+    def _run(self, *argv: str) -> None:
+        subprocess.run(argv, check=True, capture_output=True)
 
 
 def in_background(call: Callable[[], Any]) -> Future[Any]:

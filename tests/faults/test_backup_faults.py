@@ -149,14 +149,15 @@ def replace_clock(protection: Protection, ahead: timedelta) -> Protection:
 
 
 def test_a_worker_killed_in_the_middle_of_the_dump_leaves_no_program_and_no_lock_behind(
-    protection: Protection, gate: Gate
+    protection: Protection,
 ):
-    worker = Forked(protection.back_up)
-    gate.await_arrival()
-    worker.kill()
+    with SlowLine(protection.source, after_bytes=1024 * 1024) as line:
+        worker = Forked(lambda: protection.back_up(source=line.connection))
+        assert line.stalled.wait(30)
+        # pg_dump's own workers hold locks, and would not notice before they had read their table.
+        worker.kill()
 
-    assert seconds_of(protection.source, exclusive_lock("equipment")) < LONGEST_WAIT_SECONDS
-    gate.open()
+    assert seconds_of(protection.source, exclusive_lock("certificates")) < LONGEST_WAIT_SECONDS
     report = replace_clock(protection, timedelta(minutes=4)).back_up()
     assert protection.published() == {"local": [report.label]}
     assert_nothing_left(protection)
@@ -327,7 +328,7 @@ def test_of_two_backups_at_once_one_runs_and_the_other_is_told_who_runs(
     report = first.result(60)
 
     assert protection.published() == {"local": [report.label]}
-    assert gate.arrivals() == 1
+    assert len(gate.arrivals()) == 1
     assert_nothing_left(protection)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -13,12 +12,11 @@ from backstop.storage.posix import PosixStorage
 from backstop.storage.s3 import S3Storage
 from backstop.storage.s3_retry import Patience
 from tests.faults.conftest import BUCKET
-from tests.faults.planting import SAMPLE, assert_nothing_left, fill, our_sessions, payload, rows
+from tests.faults.planting import SAMPLE, SmallDisk, assert_nothing_left, fill, our_sessions, payload, rows
 from tests.faults.s3_proxy import FaultyS3Proxy, answer, cut_answer, cut_request, lose_acknowledgement, stall
 from tests.protection import Protection, protect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from mypy_boto3_s3 import S3Client
@@ -192,46 +190,13 @@ def test_what_was_uploaded_before_the_backup_failed_is_taken_back(
 # -- Disks that are full -----------------------------------------------------------------------------------
 
 
-@dataclass
-class SmallDisk:
-    """A file system of its own, in memory."""
-
-    path: Path
-
-    def mount(self, size_bytes: int) -> None:
-        self._run(
-            "mount", "-t", "tmpfs", "-o", f"size={size_bytes},mode=0711", "backstop-test", str(self.path)
-        )
-
-    def enlarge(self, size_bytes: int) -> None:
-        self._run("mount", "-o", f"remount,size={size_bytes}", str(self.path))
-
-    def unmount(self) -> None:
-        self._run("umount", "--lazy", str(self.path))
-
-    def _run(self, *argv: str) -> None:
-        subprocess.run(argv, check=True, capture_output=True)
-
-
-@pytest.fixture
-def small_disk(folder: Path) -> Iterator[SmallDisk]:
-    disk = SmallDisk(folder / "disk")
-    disk.path.mkdir()
-    try:
-        disk.mount(2 * MIB)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("needs the right to mount a small tmpfs (root)")
-    yield disk
-    disk.unmount()
-
-
 @pytest.mark.system
 @pytest.mark.parametrize("size_bytes", [16 * 1024, 128 * 1024, 2 * MIB, 5 * MIB])
 def test_with_a_full_staging_disk_nothing_is_published_and_the_disk_is_named(
     folder: Path, database: ClusterConnection, small_disk: SmallDisk, size_bytes: int
 ):
     fill(database)
-    small_disk.enlarge(size_bytes)
+    small_disk.resize(size_bytes)
     protection = protect(folder, database)
     protection.dump = replace(protection.dump, staging=small_disk.path / "staging")
 
@@ -251,7 +216,7 @@ def test_with_a_full_repository_disk_the_other_repository_gets_the_backup_whole(
 ):
     # Room for the one big table, not for both: something has arrived when the disk is full.
     fill(database, f"{SAMPLE}; CREATE TABLE scans AS TABLE certificates")
-    small_disk.enlarge(6 * MIB)
+    small_disk.resize(6 * MIB)
     local = PosixStorage(small_disk.path / "repository")
     protection = Protection(folder=folder, source=database, storages={"local": local, "s3": storage})
 
@@ -266,6 +231,6 @@ def test_with_a_full_repository_disk_the_other_repository_gets_the_backup_whole(
     assert protection.prove(report.label, "s3").matched
     assert rows(database)["certificates"] == 3500
 
-    small_disk.enlarge(64 * MIB)
+    small_disk.resize(64 * MIB)
     assert protection.back_up().complete
     assert_nothing_left(protection)

@@ -24,6 +24,7 @@ _LINE_CHARACTERS = 1000
 _POLL_SECONDS = 0.02
 # Enough for pg_dump to send its cancel requests; the server's side is ended by the watchdog, not by this.
 _TERM_SECONDS = 0.3
+_KILLED_HINT = "look in the kernel's log whether memory ran out, then run again"
 # What PostgreSQL's tools quote when a statement fails: role verifiers, and passwords in ALTER ROLE.
 _SECRETS = (
     (re.compile(r"SCRAM-SHA-256\$[^'\s]*"), "SCRAM-SHA-256$********"),
@@ -95,11 +96,15 @@ class _Run:
 
     def wait(self, *, stop: threading.Event | None, timeout: float | None) -> str:
         reason = ""
+        watcher = None
         try:
+            watcher = _watch_over_group(self.process.pid)
             reason = self._wait_for_exit(stop, timeout)
         finally:
             # Before the leader is reaped: until then its group's number cannot belong to anybody else.
             self._kill_group(gently=bool(reason))
+            if watcher is not None:
+                _dismiss(watcher)
             code = self.process.wait()
             for reader in self.readers:
                 reader.join(timeout=5)
@@ -111,9 +116,8 @@ class _Run:
         if reason:
             raise ToolError(f"{self.program} {reason}", hint="see the failure reported with it")
         if code:
-            raise ToolError(
-                f"{self.program} {_ending(code)}{self._words()}", hint=_hint(self.program, self.tail)
-            )
+            hint = _hint(self.program, self.tail) if code > 0 else _KILLED_HINT
+            raise ToolError(f"{self.program} {_ending(code)}{self._words()}", hint=hint)
         return b"".join(self.stdout).decode("utf-8", errors="surrogateescape")
 
     def _wait_for_exit(self, stop: threading.Event | None, timeout: float | None) -> str:
@@ -174,6 +178,31 @@ def _bound_to_us(argv: Sequence[str]) -> list[str]:
     # Should this process be killed, the tool must not go on writing where nobody looks.
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "KILL", "--", *argv] if setpriv and Path(argv[0]).exists() else list(argv)
+
+
+def _watch_over_group(group: int) -> subprocess.Popen[bytes]:
+    """A shell that kills the program's children, too, should we be killed.
+
+    The parent-death signal is the program's alone: what it forks goes on, and a worker of pg_dump would keep
+    its locks on the source with nobody left to make it yield.
+    """
+    # Our end of its standard input is closed by the kernel when we die, however that happens.
+    script = 'read -r _; kill -s KILL -- "-$1"'
+    return subprocess.Popen(
+        ["/bin/sh", "-c", script, "sh", str(group)],
+        env={},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def _dismiss(watcher: subprocess.Popen[bytes]) -> None:
+    watcher.kill()
+    watcher.wait()
+    if watcher.stdin is not None:
+        watcher.stdin.close()
 
 
 def _ending(code: int) -> str:
