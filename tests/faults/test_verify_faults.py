@@ -22,9 +22,10 @@ from psycopg import sql
 from backstop.commands import load, verify
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, create_signing_keys
-from backstop.errors import BackstopError, IntegrityError, KeyUnavailableError, StorageFullError
+from backstop.errors import BackstopError, IntegrityError, KeyUnavailableError, ScratchError, StorageFullError
 from backstop.model.backup import BackupLabel
 from backstop.model.canonical import canonical_json, sha256_hex
+from backstop.postgres import databases
 from backstop.storage.posix import PosixStorage
 from tests.faults.planting import (
     Forked,
@@ -382,6 +383,24 @@ def test_a_disk_that_fills_up_while_restoring_says_nothing_about_the_backup(
     assert "free" in caught.value.hint
     assert backup.proofs() == []
     assert list(scratch.iterdir()) == []
+
+
+def test_a_locale_that_this_machine_lacks_says_nothing_about_the_backup(
+    backup: Backup, monkeypatch: pytest.MonkeyPatch
+):
+    real = databases.create_like
+
+    def elsewhere(session: Any, name: str, properties: dict[str, Any], owner: str) -> None:
+        real(session, name, {**properties, "collate": "tlh_QO.UTF-8"}, owner)
+
+    monkeypatch.setattr(databases, "create_like", elsewhere)
+
+    with pytest.raises(ScratchError, match="tlh_QO") as caught:
+        backup.prove()
+
+    assert "install the locale" in caught.value.hint
+    assert backup.proofs() == []
+    assert_nothing_left(backup.protection)
 
 
 def test_a_verification_killed_half_way_is_cleaned_up_by_the_next(backup: Backup, gate: Gate):
