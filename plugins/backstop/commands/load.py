@@ -23,6 +23,9 @@ _CUT_OFF = re.compile(
     r"was killed by SIG|server closed the connection|terminating connection|connection to server .* failed"
     r"|out of memory|out of shared memory|the database system is "
 )
+# For the loading sessions alone. Index builds want memory. Commits need not wait for the disk one by one:
+# the swap's own commit, which is synchronous, makes everything before it durable.
+_LOADING = "-c maintenance_work_mem=256MB -c synchronous_commit=off"
 _LEFT_OUT = ("--no-tablespaces", "--no-subscriptions")
 
 
@@ -63,7 +66,8 @@ def _pg_restore(
     argv = pg_restore_argv(tools, directory=dump, dbname=database.dbname, jobs=jobs, options=options)
     with database.child_environment(dump.parent) as environment:
         try:
-            run_tool(argv, env=environment)
+            options = f"{environment.get('PGOPTIONS', '')} {_LOADING}".strip()
+            run_tool(argv, env={**environment, "PGOPTIONS": options})
         except ToolError as error:
             raise _explained(error, database, tools) from error
 
