@@ -176,12 +176,12 @@ def test_a_table_cannot_be_emptied_or_dropped_behind_the_snapshot(tables, statem
     assert application.wait() < LONGEST_WAIT_SECONDS
 
 
-def test_a_table_truncated_while_we_lock_is_seen_empty_never_half(tables, monkeypatch):
-    """Its rows before and after are both right; an older snapshot on a newer file would not be."""
+def test_rows_that_move_to_another_table_while_we_lock_are_in_one_of_them(tables, monkeypatch):
+    """A snapshot older than the locks would find them in neither: TRUNCATE ignores snapshots."""
     lock_tables = snapshot_module._lock_tables
 
     def lock_late(*arguments: Any) -> None:
-        execute(tables, "TRUNCATE public.t")
+        execute(tables, "BEGIN; INSERT INTO public.part SELECT 1 FROM public.t; TRUNCATE public.t; COMMIT")
         lock_tables(*arguments)
 
     monkeypatch.setattr(snapshot_module, "_lock_tables", lock_late)
@@ -189,7 +189,7 @@ def test_a_table_truncated_while_we_lock_is_seen_empty_never_half(tables, monkey
     with hold_snapshot(tables, attempt="d", max_age=HOUR) as held:
         contents, _ = take_content(tables, tables=held.tables, snapshot_id=held.snapshot_id, attempt="d")
 
-    assert {table.name: table.rows for table in contents}["public.t"] == 0
+    assert {table.name: table.rows for table in contents} == {"public.t": 0, "public.part": 1000}
 
 
 @pytest.mark.parametrize(
@@ -291,6 +291,17 @@ def test_whoever_waits_for_the_backup_makes_it_give_way_within_a_second(any_tabl
     assert "hunter2" not in str(caught.value)
     assert caught.value.retryable
     assert sessions_of(any_tables, "i") == 0
+
+
+def test_nobody_waits_for_a_backup_that_is_slow_to_notice_that_it_must_stop(tables):
+    with pytest.raises(SourceBusyError), hold_snapshot(tables, attempt="r", max_age=HOUR) as held:
+        reader = tables.connect(application_name=held.application_name, autocommit=False)
+        reader.execute("SELECT count(*) FROM public.t")
+        application = Application(tables, "ALTER TABLE public.t ADD j integer")
+        time.sleep(3)
+
+    assert application.wait() < LONGEST_WAIT_SECONDS
+    reader.close()
 
 
 def test_pg_dump_behind_a_queued_alter_table_is_no_endless_cycle_and_no_query_waits(any_tables, tmp_path):
