@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import tempfile
 import uuid
@@ -11,8 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 from psycopg import sql
 
+from embedded.home import Home
 from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
 from embedded.seaweedfs import EmbeddedSeaweedFS
+from embedded.stack import Stack
+from embedded.steps import Steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,6 +54,19 @@ def seaweedfs(servers_directory: Path) -> Iterator[EmbeddedSeaweedFS]:
         servers_directory / "seaweedfs", buckets=["backstop-tests"], die_with_parent=True
     ) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def running_stack() -> Iterator[Stack]:
+    """The whole embedded stack, Airflow included, for every test of the xdist group ``airflow``."""
+    root = Path(tempfile.mkdtemp(prefix="backstop-stack-"))
+    stack = Stack(Home(root))
+    try:
+        stack.up(Steps(io.StringIO()))
+        yield stack
+    finally:
+        stack.down(Steps(io.StringIO()))
+        shutil.rmtree(root, ignore_errors=True)
 
 
 @pytest.fixture

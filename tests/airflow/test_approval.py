@@ -1,0 +1,108 @@
+"""Who may let a restore go on. In every other case the run is red and the live database untouched."""
+
+from __future__ import annotations
+
+import urllib.error
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from embedded.demo import RESTORE, TARGET
+
+if TYPE_CHECKING:
+    from embedded.airflow_api import AirflowApi, Run
+    from tests.airflow.conftest import Scene
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600), pytest.mark.xdist_group("airflow")]
+
+
+@dataclass
+class Asked:
+    """Restores that ``admin`` asked for all at once: most of each one's time is waiting."""
+
+    scene: Scene
+    runs: dict[str, Run]
+    before: tuple[int, set[str]]
+
+    def refusal(self, run: Run) -> str:
+        """The run fails and nothing was touched; what its one failed task says."""
+        assert self.scene.admin.wait(run) == "failed"
+        assert (self.scene.live_oid(), self.scene.databases()) == self.before
+        (sentence,) = self.scene.admin.failures(run)
+        return sentence
+
+    def answer(self, case: str, user: AirflowApi, task_id: str, option: str, **params: str) -> Run:
+        run = self.runs[case]
+        user.question(run, task_id)
+        user.answer(run, task_id, option, params)
+        return run
+
+
+@pytest.fixture(scope="module")
+def asked(scene: Scene) -> Asked:
+    before = (scene.live_oid(), scene.databases())
+    to_be_approved = ("rejected", "by the requester", "marked")
+    with_a_form = ("by the chooser", "forged", "cancelled")
+    runs = {case: scene.ask_for_restore() for case in to_be_approved}
+    runs |= {case: scene.admin.trigger(RESTORE, {"target": TARGET}) for case in with_a_form}
+    return Asked(scene, runs, before)
+
+
+def test_a_rejected_restore_is_a_failed_run_that_names_who_rejected_it(asked: Asked) -> None:
+    run = asked.answer("rejected", asked.scene.approver, "approve", "Reject")
+
+    said = asked.refusal(run)
+    assert "approver rejected the restore; the live database of calibrify was not touched" in said
+
+
+def test_whoever_asked_cannot_approve(asked: Asked) -> None:
+    run = asked.answer("by the requester", asked.scene.admin, "approve", "Approve")
+
+    said = asked.refusal(run)
+    assert "admin asked for this restore and cannot approve it too" in said
+    assert "somebody else" in said
+
+
+def test_whoever_chose_the_backup_cannot_approve_either(asked: Asked) -> None:
+    approver, label = asked.scene.approver, asked.scene.story.label
+    chosen = {"backup": label, "mode": "swap", "repository": "any"}
+    asked.answer("by the chooser", approver, "choose_backup", "Plan this restore", **chosen)
+    run = asked.answer("by the chooser", approver, "approve", "Approve")
+
+    assert "approver asked for this restore and cannot approve it too" in asked.refusal(run)
+
+
+def test_an_approval_that_somebody_marks_as_done_is_none(asked: Asked) -> None:
+    run = asked.runs["marked"]
+    asked.scene.admin.question(run, "approve")
+    asked.scene.admin.send("PATCH", f"{run.path}/taskInstances/approve", {"new_state": "success"})
+
+    assert "nobody approved this plan for calibrify; nothing was touched" in asked.refusal(run)
+
+
+def test_a_form_answered_with_something_it_did_not_offer_is_refused(asked: Asked) -> None:
+    forged = {"backup": "'; DROP DATABASE calibrify", "mode": "swap", "repository": "any"}
+    run = asked.answer("forged", asked.scene.admin, "choose_backup", "Plan this restore", **forged)
+
+    said = asked.refusal(run)
+    assert "is not possible" in said
+    assert asked.scene.story.label in said
+
+
+def test_a_cancelled_form_is_a_failed_run(asked: Asked) -> None:
+    run = asked.answer("cancelled", asked.scene.admin, "choose_backup", "Cancel")
+
+    assert "admin cancelled the restore; nothing was touched" in asked.refusal(run)
+
+
+def test_an_unanswered_restore_fails_in_time(asked: Asked) -> None:
+    with asked.scene.rules(restore={"approval_timeout": "5s"}):
+        run = asked.scene.ask_for_restore()
+
+        assert "nobody answered within 0:00:05" in asked.refusal(run)
+
+
+def test_a_target_that_does_not_exist_never_runs(asked: Asked) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="400"):
+        asked.scene.ask_for_restore(target="no such target")
