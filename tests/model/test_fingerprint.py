@@ -66,6 +66,15 @@ def test_every_difference_is_one_sentence_that_names_its_object(found: Fingerpri
     assert sentence in only
 
 
+def test_a_settings_value_is_not_repeated_where_it_would_be_published():
+    before = replace(ACCOUNT, database={"settings": [{"role": None, "settings": ["app.key=hunter2"]}]})
+
+    (sentence,) = differences(before, replace(ACCOUNT, database={"settings": []}))
+
+    assert "settings" in sentence
+    assert "hunter2" not in sentence
+
+
 def test_counted_rows_are_compared_by_number_alone():
     counted = with_table(TableContent("public.equipment", 3, None))
 
