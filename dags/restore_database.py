@@ -110,8 +110,9 @@ def define_restore(queue: str | None, targets: Sequence[Target]) -> DAG:
         beside_only = StopBesideOperator(
             task_id="stop_if_beside", target=TARGET, choice=result_of("choose_backup")
         )
-        check = CheckSwapOperator(task_id="check_swap", **planned).as_setup()
-        swapped = SwapDatabaseOperator(task_id="swap", **planned)
+        checked = {**planned, "validated": result_of("validate")}
+        check = CheckSwapOperator(task_id="check_swap", **checked).as_setup()
+        swapped = SwapDatabaseOperator(task_id="swap", **checked)
         reopened = ReopenDatabaseOperator(
             task_id="reopen",
             target=TARGET,

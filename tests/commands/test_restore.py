@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from psycopg import sql
 
 from backstop.commands.swap import ApplicationCommands, swap_back, swap_in
 from backstop.errors import RestoreError, VerificationError
+from backstop.postgres import swap as rename
 from tests.commands.test_dump import ROWS
 from tests.protection import protect
 
@@ -130,6 +132,68 @@ def test_what_an_earlier_try_left_beside_is_replaced(
     restore.restore_beside(plan)
 
     assert restore.validate(plan)["rows"] == 51000
+
+
+@pytest.mark.parametrize("live", ["there", "gone"])
+def test_a_copy_that_another_restore_made_anew_after_the_validation_is_not_swapped_in(
+    folder: Path, database: ClusterConnection, restorer: ClusterConnection, live: str
+):
+    protection = protect(folder, database)
+    label = protection.back_up().label
+    first, second = (protection.restore(label, server=restorer) for _ in range(2))
+    plan = first.plan()
+    first.restore_beside(plan)
+    validated = first.validate(plan)["database_oid"]
+    second.restore_beside(plan)
+    if live == "gone":
+        with database.connect(dbname="postgres") as session:
+            session.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(database.dbname)))
+
+    for swap in (
+        partial(
+            swap_in, plan, server=restorer, application=ApplicationCommands(), accept_logical_slots=False
+        ),
+        # What the check at the start cannot see: it is made anew between that and the rename.
+        partial(
+            rename.swap if live == "there" else _put_in_place,
+            restorer.with_database("postgres"),
+            live=plan.database,
+            beside=plan.beside,
+            old=plan.old,
+        ),
+    ):
+        with pytest.raises(RestoreError, match="not the database that was validated"):
+            swap(beside_oid=validated)
+
+    with database.connect(dbname="postgres") as session:
+        rows = session.execute(
+            "SELECT datname FROM pg_database WHERE datname = ANY(%s) AND datallowconn",
+            [[plan.database, plan.beside, plan.old]],
+        ).fetchall()
+    assert {name for (name,) in rows} == {plan.beside, *([plan.database] if live == "there" else [])}
+
+
+def _put_in_place(admin: ClusterConnection, *, live: str, beside: str, old: str, beside_oid: int) -> None:
+    rename.put_in_place(admin, live=live, beside=beside, beside_oid=beside_oid)
+
+
+def test_a_reader_that_leads_to_another_server_is_noticed_before_anything_is_compared(
+    folder: Path, database: ClusterConnection, restorer: ClusterConnection, postgres16: EmbeddedPostgres
+):
+    protection = protect(folder, database)
+    restore = protection.restore(protection.back_up().label, server=restorer)
+    plan = restore.plan()
+    restore.restore_beside(plan)
+    elsewhere = postgres16.connection()
+    with elsewhere.connect() as session:
+        session.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(plan.beside)))
+    restore.settings = replace(restore.settings, reader=elsewhere)
+
+    with pytest.raises(RestoreError, match="is not what was restored on"):
+        restore.validate(plan)
+
+    with elsewhere.connect() as session:
+        session.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(plan.beside)))
 
 
 def test_sql_of_the_target_runs_before_anyone_connects(

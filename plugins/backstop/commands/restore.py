@@ -164,7 +164,7 @@ class DatabaseRestore:
     def validate(self, plan: RestorePlan) -> dict[str, Any]:
         """Compare the copy with the backup's fingerprint, ask the target's questions, prepare it for use.
 
-        :returns: seconds by phase and what was compared.
+        :returns: seconds by phase, what was compared, and ``database_oid`` for the swap.
         :raises VerificationError: it differs; the live database is as it was, the copy is left to look at.
         """
         manifest = self.repository.catalog.backup(self.label).manifest
@@ -172,6 +172,7 @@ class DatabaseRestore:
         with self._fetched(manifest, only=(FINGERPRINT, TOC)) as dump, self._session() as session:
             expected = expected_fingerprint(dump)
             tools = self._tools(manifest, session)
+            validated = self._same_database(session, plan.beside)
             self.progress.phase("compare")
             with self.watch.phase("compare"):
                 sentences = compare_restored(
@@ -193,7 +194,27 @@ class DatabaseRestore:
             )
         with self.watch.phase("prepare"):
             self._prepare(plan.beside)
-        return {"tables": len(expected.tables), "rows": expected.rows, "seconds": self.watch.seconds()}
+        return {
+            "tables": len(expected.tables),
+            "rows": expected.rows,
+            "seconds": self.watch.seconds(),
+            "database_oid": validated,
+        }
+
+    def _same_database(self, session: psycopg.Connection[Any], name: str) -> int:
+        """Its oid, which must be the same for both roles: their connections may lead to different servers."""
+        ours = databases.database_oid(session, name)
+        if ours is None:
+            raise RestoreError(f"there is no database {name}", hint="restore beside first, then validate")
+        with self.settings.reader.with_database(name).connect(application_name="backstop:restore") as reader:
+            theirs = databases.database_oid(reader, name)
+        if ours != theirs:
+            raise RestoreError(
+                f"{name} on {self.settings.reader.location} is not what was restored on "
+                f"{self.server.location}",
+                hint="conn_id and restore_conn_id must lead to the same server; correct one of them",
+            )
+        return ours
 
     def _prepare(self, name: str) -> None:
         """The target's own SQL (masking, re-applied erasures) as one transaction, then statistics."""

@@ -39,11 +39,15 @@ class Exchange(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """An exchange without a backup: the way back to a former database."""
+    """An exchange without a backup: the way back to a former database.
+
+    :param beside_oid: which database bore the name ``beside`` when this was planned.
+    """
 
     database: str
     beside: str
     old: str
+    beside_oid: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +84,24 @@ class SwapOutcome:
         return asdict(self)
 
 
-def check_swap_in(plan: Exchange, *, server: ClusterConnection, accept_logical_slots: bool) -> None:
+def check_swap_in(
+    plan: Exchange, *, server: ClusterConnection, accept_logical_slots: bool, beside_oid: int | None = None
+) -> None:
     """Refuse what would stop the swap half-way. Changes nothing.
 
-    :raises RestoreError: there is nothing to swap in.
+    :param beside_oid: as for :func:`swap_in`.
+    :raises RestoreError: there is nothing to swap in, or not what was validated.
     :raises SwapBlockedError: something in the live database forbids it; each reason is named.
     """
     with server.connect(dbname=_MAINTENANCE_DATABASE) as session:
-        if not databases.exists(session, plan.beside):
+        found = databases.database_oid(session, plan.beside)
+        if found is None:
             raise RestoreError(f"there is no database {plan.beside}", hint="restore beside first, then swap")
+        if beside_oid is not None and found != beside_oid:
+            raise RestoreError(
+                f"{plan.beside} is not the database that was validated: another restore has made it anew",
+                hint="see who restores the same backup; validate the copy again, then swap",
+            )
         if not databases.exists(session, plan.database):
             return
         blockers = swap.check_swap(
@@ -107,24 +120,29 @@ def swap_in(
     server: ClusterConnection,
     application: ApplicationCommands,
     accept_logical_slots: bool,
+    beside_oid: int | None = None,
 ) -> SwapOutcome:
     """Put the validated copy in the live database's place.
 
     Whatever fails, the application is started again and the live name accepts connections: on the old data
     if the renames did not happen, on the new if they did.
 
+    :param beside_oid: what :meth:`~backstop.commands.restore.DatabaseRestore.validate` looked at. A name is
+        not enough: a second restore of the same backup drops the copy and begins anew under the same name.
     :raises SwapBlockedError: something in the live database forbids it; nothing was stopped.
     :raises CommandError: a command failed; the message says which data is live.
     """
-    check_swap_in(plan, server=server, accept_logical_slots=accept_logical_slots)
+    check_swap_in(plan, server=server, accept_logical_slots=accept_logical_slots, beside_oid=beside_oid)
     administrator = server.with_database(_MAINTENANCE_DATABASE)
     with administrator.connect() as session:
         live_exists = databases.exists(session, plan.database)
 
     def rename() -> swap.SwapReport:
         if live_exists:
-            return swap.swap(administrator, live=plan.database, beside=plan.beside, old=plan.old)
-        swap.put_in_place(administrator, live=plan.database, beside=plan.beside)
+            return swap.swap(
+                administrator, live=plan.database, beside=plan.beside, old=plan.old, beside_oid=beside_oid
+            )
+        swap.put_in_place(administrator, live=plan.database, beside=plan.beside, beside_oid=beside_oid)
         return swap.SwapReport(disconnected=0, seconds_closed=0.0, old="")
 
     return _swapped(rename, live=plan.database, application=application)
@@ -149,10 +167,12 @@ def plan_swap_back(
             )
         if former and former not in kept:
             raise RestoreError(f"{former} is no former {database}", hint=f"choose one of: {', '.join(kept)}")
+        beside = former or kept[-1]
         names = Names(
             database=database,
-            beside=former or kept[-1],
+            beside=beside,
             old=databases.beside_name(database, BackupLabel.at(now, BackupKind.DUMP)),
+            beside_oid=databases.database_oid(session, beside),
         )
         blockers = (
             swap.check_swap(

@@ -31,16 +31,22 @@ def approval_needed(rules: Restore, *, mode: str) -> bool:
     return rules.approval and mode != "beside"
 
 
-def require_approval(plan: Mapping[str, Any], approval: Any) -> None:
+def require_approval(plan: Mapping[str, Any], approval: Any, *, swapping: bool = False) -> None:
     """Refuse to go on unless exactly this plan was approved, or policy asked for no approval.
 
     A task can be marked as successful by hand, and the run goes on behind it: then there is nothing in its
     result, and this is where that ends.
 
+    :param swapping: the live database is about to be replaced; leave to make a copy beside is not enough.
     :raises RestoreError: there is no approval, or it belongs to another plan.
     """
-    approved = approval.get("plan_sha256") if isinstance(approval, Mapping) else None
-    if approved != plan_digest(plan):
+    given = approval if isinstance(approval, Mapping) else {}
+    if swapping and given.get("mode") == "beside":
+        raise RestoreError(
+            f"only a copy beside the live database was asked for; {plan['database']} was not touched",
+            hint="trigger a restore that swaps, and have it approved",
+        )
+    if given.get("plan_sha256") != plan_digest(plan):
         raise RestoreError(
             f"nobody approved this plan for {plan['target']}; nothing was touched",
             hint="clear the approval task and have a second person answer it",
@@ -73,7 +79,7 @@ class ApproveRestoreOperator(TakesResults, ApprovalOperator):  # type: ignore[mi
             rules = self._rules()
             if not approval_needed(rules, mode=self.choice["mode"]):
                 self.log.info("The policy of %s asks for no approval here", self.plan["target"])
-                return {"approved_by": NOT_REQUIRED, "plan_sha256": plan_digest(self.plan)}
+                return self._approval(NOT_REQUIRED)
             asked_by = require_requester(context) if rules.four_eyes else requester(context)
         self.subject = subject(self.plan, self.choice["mode"])
         self.body = "\n".join(
@@ -119,7 +125,10 @@ class ApproveRestoreOperator(TakesResults, ApprovalOperator):  # type: ignore[mi
                         hint="trigger it again and have somebody else answer",
                     )
         self.log.info("%s approved", answered_by)
-        return {"approved_by": answered_by, "plan_sha256": plan_digest(self.plan)}
+        return self._approval(answered_by)
+
+    def _approval(self, by: str) -> dict[str, str]:
+        return {"approved_by": by, "mode": self.choice["mode"], "plan_sha256": plan_digest(self.plan)}
 
     def _rules(self) -> Restore:
         from backstop.hooks.target import TargetHook

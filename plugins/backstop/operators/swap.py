@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from backstop.errors import RestoreError
 from backstop.operators.approval import require_approval
 from backstop.operators.base import BackstopOperator
 from backstop.operators.people import requester
@@ -55,6 +56,7 @@ class PlanSwapBackOperator(BackstopOperator):
             "database": names.database,
             "beside": names.beside,
             "old": names.old,
+            "database_oid": names.beside_oid,
             "blockers": blockers,
         }
 
@@ -64,15 +66,35 @@ class _SwapOperator(BackstopOperator):
 
     :param plan: the result of ``PlanRestoreOperator`` or of :class:`PlanSwapBackOperator`.
     :param approval: the result of :class:`~backstop.operators.approval.ApproveRestoreOperator`.
+    :param validated: the result of ``ValidateRestoredOperator``; nothing on the way back, where the plan
+        itself says which database it is about.
     """
 
-    template_fields = ("target", "plan", "approval")
-    results = ("plan", "approval")
+    template_fields = ("target", "plan", "approval", "validated")
+    results = ("plan", "approval", "validated")
 
-    def __init__(self, *, target: str, plan: Any, approval: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, *, target: str, plan: Any, approval: Any, validated: Any = "null", **kwargs: Any
+    ) -> None:
         super().__init__(target=target, **kwargs)
         self.plan = plan
         self.approval = approval
+        self.validated = validated
+
+    def require_consent(self) -> int:
+        """The database that may take the live name, by its oid.
+
+        :raises RestoreError: the swap was not approved, or what it would swap in was never validated: that
+            task can be marked as successful by hand, too.
+        """
+        require_approval(self.plan, self.approval, swapping=True)
+        oid = (self.validated or self.plan).get("database_oid")
+        if not isinstance(oid, int):
+            raise RestoreError(
+                f"{self.plan['beside']} was never found equal to its backup; nothing was touched",
+                hint="clear the task `validate`",
+            )
+        return oid
 
 
 class CheckSwapOperator(_SwapOperator):
@@ -85,12 +107,13 @@ class CheckSwapOperator(_SwapOperator):
         from backstop.commands.swap import check_swap_in
         from backstop.hooks.target import TargetHook
 
-        require_approval(self.plan, self.approval)
+        oid = self.require_consent()
         hook = TargetHook(self.target)
         check_swap_in(
             _names(self.plan),
             server=hook.cluster_for_restore(),
             accept_logical_slots=hook.target.database.restore.accept_logical_slots,
+            beside_oid=oid,
         )
 
 
@@ -102,13 +125,14 @@ class SwapDatabaseOperator(_SwapOperator):
         from backstop.hooks.target import TargetHook
         from backstop.settings import application_commands
 
-        require_approval(self.plan, self.approval)
+        oid = self.require_consent()
         hook = TargetHook(self.target)
         outcome = swap_in(
             _names(self.plan),
             server=hook.cluster_for_restore(),
             application=application_commands(hook.configuration, self.target),
             accept_logical_slots=hook.target.database.restore.accept_logical_slots,
+            beside_oid=oid,
         ).to_dict()
         self.log.info(
             "%s is the other database now; its former data is kept in %s; nobody could connect for %.1f s",

@@ -102,6 +102,12 @@ def exists(connection: Connection[Any], name: str) -> bool:
     return connection.execute(query, [name]).fetchone() is not None
 
 
+def database_oid(connection: Connection[Any], name: str) -> int | None:
+    """What tells a database from a later one of the same name; None when there is none."""
+    row = connection.execute("SELECT oid FROM pg_catalog.pg_database WHERE datname = %s", [name]).fetchone()
+    return int(row[0]) if row else None
+
+
 def drop_database(connection: Connection[Any], name: str, *, what: str = "restored") -> None:
     """Drop a copy that Backstop made (its sessions are ended); absent is success.
 

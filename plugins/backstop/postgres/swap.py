@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from psycopg import Connection, Error, errors, sql
 
 from backstop.errors import BackstopError, SwapBlockedError
+from backstop.postgres.databases import database_oid
 from backstop.sql import load_sql
 
 if TYPE_CHECKING:
@@ -77,11 +78,18 @@ def check_swap(
 
 
 def swap(
-    admin: ClusterConnection, *, live: str, beside: str, old: str, timeout: timedelta = _DEFAULT_TIMEOUT
+    admin: ClusterConnection,
+    *,
+    live: str,
+    beside: str,
+    old: str,
+    beside_oid: int | None = None,
+    timeout: timedelta = _DEFAULT_TIMEOUT,
 ) -> SwapReport:
     """Rename ``live`` to ``old`` and ``beside`` to ``live``, ending all their sessions.
 
     :param admin: to a third database of the cluster; its role owns both (by membership) and has CREATEDB.
+    :param beside_oid: the database that was validated; another one of the same name is refused.
     :param timeout: how long sessions may resist.
     :raises SwapBlockedError: it did not happen; ``live`` is the database it was and open.
     """
@@ -93,7 +101,7 @@ def swap(
                 _allow_connections(session, live, allowed=False)
                 _allow_connections(session, beside, allowed=False)
             disconnected = _rename_when_alone(
-                session, live, beside, old, deadline=closed_at + timeout.total_seconds()
+                session, live, beside, old, beside_oid, deadline=closed_at + timeout.total_seconds()
             )
         except Error as error:
             raise SwapBlockedError(
@@ -115,7 +123,7 @@ def swap_back(
     return swap(admin, live=live, beside=old, old=beside, timeout=timeout)
 
 
-def put_in_place(admin: ClusterConnection, *, live: str, beside: str) -> None:
+def put_in_place(admin: ClusterConnection, *, live: str, beside: str, beside_oid: int | None = None) -> None:
     """Where there is no live database any more: the restored one takes its name.
 
     :raises SwapBlockedError: it could not be renamed, and keeps its name.
@@ -123,7 +131,9 @@ def put_in_place(admin: ClusterConnection, *, live: str, beside: str) -> None:
     with admin.connect(application_name="backstop swap") as session:
         try:
             _end_sessions(session, beside, deadline=time.monotonic() + _DEFAULT_TIMEOUT.total_seconds())
-            _rename(session, beside, live)
+            with session.transaction():
+                _rename(session, beside, live)
+                _refuse_another(session, live, beside, beside_oid)
         except Error as error:
             raise SwapBlockedError(
                 f"{beside} was not renamed to {live}: {error.diag.message_primary or error}",
@@ -145,7 +155,9 @@ def reopen(connection: Connection[Any], *databases: str) -> list[str]:
     return [name for (name,) in closed]
 
 
-def _rename_when_alone(session: Connection[Any], live: str, beside: str, old: str, *, deadline: float) -> int:
+def _rename_when_alone(
+    session: Connection[Any], live: str, beside: str, old: str, beside_oid: int | None, *, deadline: float
+) -> int:
     ended: set[int] = set()
     while True:
         ended |= _end_sessions(session, live, beside, deadline=deadline)
@@ -156,6 +168,7 @@ def _rename_when_alone(session: Connection[Any], live: str, beside: str, old: st
                 # One transaction: no moment without a live database, and no half of it after a crash.
                 _rename(session, live, old)
                 _rename(session, beside, live)
+                _refuse_another(session, live, beside, beside_oid)
                 _allow_connections(session, live, allowed=True)
         except errors.ObjectInUse:
             # A session that had passed the door before it was closed. PostgreSQL has waited 5 s for it.
@@ -163,6 +176,15 @@ def _rename_when_alone(session: Connection[Any], live: str, beside: str, old: st
                 raise
             continue
         return len(ended)
+
+
+def _refuse_another(session: Connection[Any], renamed: str, beside: str, wanted: int | None) -> None:
+    """Asked after the rename, whose lock nobody gets past: another restore may have made it anew."""
+    if wanted is not None and database_oid(session, renamed) != wanted:
+        raise SwapBlockedError(
+            f"{beside} is not the database that was validated: another restore has made it anew since",
+            hint="see who restores the same backup; validate the copy again, then swap",
+        )
 
 
 def _end_sessions(session: Connection[Any], *databases: str, deadline: float) -> set[int]:

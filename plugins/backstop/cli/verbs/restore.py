@@ -68,7 +68,7 @@ def _carry_out(
         restore.progress = progress
         restore.restore_beside(plan)
         verdict = restore.validate(plan)
-    outcome = _swap_in(session, plan) if arguments.swap else None
+    outcome = _swap_in(session, plan, verdict["database_oid"]) if arguments.swap else None
     if arguments.json:
         swapped = outcome.to_dict() if outcome else None
         print_json({"plan": plan.to_dict(), "validated": verdict, "swap": swapped})
@@ -81,7 +81,7 @@ def _carry_out(
     return 0
 
 
-def _swap_in(session: Session, plan: RestorePlan) -> SwapOutcome:
+def _swap_in(session: Session, plan: RestorePlan, beside_oid: int) -> SwapOutcome:
     from backstop.commands.swap import swap_in
 
     return swap_in(
@@ -89,6 +89,7 @@ def _swap_in(session: Session, plan: RestorePlan) -> SwapOutcome:
         server=_server(session),
         application=application_commands(session.configuration, session.target_name),
         accept_logical_slots=_database(session).restore.accept_logical_slots,
+        beside_oid=beside_oid,
     )
 
 
