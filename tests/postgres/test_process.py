@@ -108,6 +108,14 @@ def test_a_child_that_outlives_the_program_does_not_outlive_the_call(tmp_path):
         "CREATE ROLE a PASSWORD 'SCRAM-SHA-256$4096:geheim$geheim:geheim=';",
         "could not connect to postgresql://me:geheim@host/db",
         "SCRAM-SHA-256$4096:geheim",
+        "Command was: CREATE SUBSCRIPTION s CONNECTION 'host=db password=geheim dbname=x' PUBLICATION p;",
+        'error: COPY failed for table "t": ERROR:  invalid input syntax for type integer: "geheim"',
+        'ERROR:  value "geheim" is out of range for type integer',
+        "DETAIL:  Failing row contains (1, geheim).",
+        "DETAIL:  Failing row contains (1, two\nlines: geheim).",
+        "DETAIL:  Key (name)=(geheim) is duplicated.",
+        'CONTEXT:  COPY t, line 7, column name: "geheim"',
+        "CONTEXT:  SQL statement \"INSERT INTO t VALUES ('geheim')\"",
     ],
 )
 def test_secrets_that_tools_quote_are_not_repeated(words):
@@ -115,3 +123,20 @@ def test_secrets_that_tools_quote_are_not_repeated(words):
         run_tool(["/bin/sh", "-c", 'echo "$0" >&2; exit 1', words], env=ENVIRONMENT)
 
     assert "geheim" not in str(caught.value)
+
+
+def test_what_helps_to_find_the_cause_is_kept():
+    words = [
+        'pg_restore: error: could not execute query: ERROR:  could not create unique index "t_key"',
+        "DETAIL:  Key (name)=(geheim) is duplicated.",
+        "Command was: ALTER TABLE ONLY public.t",
+        "    ADD CONSTRAINT t_key UNIQUE (name);",
+        'ERROR:  could not extend file "base/5/16400": No space left on device',
+        'CONTEXT:  COPY t, line 7: "geheim"',
+    ]
+    with pytest.raises(ToolError) as caught:
+        run_tool(["/bin/sh", "-c", 'echo "$0" >&2; exit 1', "\n".join(words)], env=ENVIRONMENT)
+
+    told = str(caught.value)
+    for kept in (words[0], "Key (name)", words[2], words[3], words[4], "COPY t, line 7"):
+        assert kept in told

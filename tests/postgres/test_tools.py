@@ -3,10 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from backstop.errors import ToolError
 from backstop.postgres import tools as tools_module
-from backstop.postgres.tools import PostgresTools, pg_dump_argv, pg_dumpall_argv
+from backstop.postgres.tools import PostgresTools, pg_dump_argv, pg_dumpall_argv, pg_restore_argv
 
 
 def install(
@@ -89,3 +90,18 @@ def test_command_lines_hold_no_password_and_never_ask_for_one(tmp_path):
     assert roles[1:] == [
         "--globals-only", "--no-password", "--database=dbname='it\\'s = \\\\ odd'", "--no-role-passwords",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["a=b", "host=elsewhere dbname=x", "postgresql://elsewhere/x", "it's"])
+def test_a_database_is_restored_under_its_own_name_even_when_that_reads_like_a_connection_string(
+    tmp_path, name: str
+):
+    (option,) = [
+        argument
+        for argument in pg_restore_argv(
+            PostgresTools(Path("/pg/bin"), "18.4"), directory=tmp_path, dbname=name
+        )
+        if argument.startswith("--dbname=")
+    ]
+
+    assert conninfo_to_dict(option.removeprefix("--dbname=")) == {"dbname": name}

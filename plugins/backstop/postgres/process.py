@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from backstop.errors import ToolError
+from backstop.postgres.stderr import Redactor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,13 +25,6 @@ _POLL_SECONDS = 0.02
 # Enough for pg_dump to send its cancel requests; the server's side is ended by the watchdog, not by this.
 _TERM_SECONDS = 0.3
 _KILLED_HINT = "look in the kernel's log whether memory ran out, then run again"
-# What PostgreSQL's tools quote when a statement fails: role verifiers, and passwords in ALTER ROLE.
-_SECRETS = (
-    (re.compile(r"SCRAM-SHA-256\$[^'\s]*"), "SCRAM-SHA-256$********"),
-    (re.compile(r"\bmd5[0-9a-f]{32}\b"), "md5********"),
-    (re.compile(r"(?i)(password\s*=?\s*)('(?:[^']|'')*'?|[^\s';]{4,}(?=\s*$))"), r"\1'********'"),
-    (re.compile(r"(?i)(postgres(?:ql)?://[^:/@\s]+:)[^@\s]+@"), r"\1********@"),
-)
 
 
 def run_tool(
@@ -149,8 +142,9 @@ class _Run:
         stream = self.process.stderr
         if stream is None:
             return
+        redactor = Redactor()
         while line := stream.readline(64 * 1024):
-            text = redact(line.decode("utf-8", errors="replace").rstrip()[:_LINE_CHARACTERS])
+            text = redactor.line(line.decode("utf-8", errors="replace").rstrip())[:_LINE_CHARACTERS]
             if text:
                 self.tail.append(text)
             if self.on_line is not None and self.listener_failure is None:
@@ -165,13 +159,6 @@ class _Run:
 
     def _words(self) -> str:
         return f": {' | '.join(self.tail)}" if self.tail else ""
-
-
-def redact(text: str) -> str:
-    """The text without password verifiers and passwords, as PostgreSQL's tools would print them."""
-    for pattern, replacement in _SECRETS:
-        text = pattern.sub(replacement, text)
-    return text
 
 
 def _bound_to_us(argv: Sequence[str]) -> list[str]:

@@ -120,7 +120,12 @@ def pg_restore_argv(
     return [
         tools.path("pg_restore"),
         "--format=directory",
-        *([f"--dbname={dbname}", f"--jobs={jobs}", "--exit-on-error"] if dbname else ["--file=-"]),
+        # A name alone could be a connection string: `a=b`, or one that leads to another server.
+        *(
+            [f"--dbname={_conninfo_value(dbname)}", f"--jobs={jobs}", "--exit-on-error"]
+            if dbname
+            else ["--file=-"]
+        ),
         *([f"--use-list={entries}"] if entries else []),
         "--no-password",
         *options,
