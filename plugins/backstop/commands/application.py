@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
-from typing import TYPE_CHECKING
+import tempfile
+from typing import IO, TYPE_CHECKING
 
 from backstop.errors import CommandError
 
@@ -12,38 +16,63 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
 _TAIL_LINES = 20
+_TAIL_BYTES = 16 * 1024
+# Connections, keys and passwords of this worker are nothing to the application.
+_OURS = ("AIRFLOW", "_AIRFLOW", "BACKSTOP_")
 
 
 def run_commands(commands: Sequence[Sequence[str]], *, purpose: str, timeout: timedelta) -> None:
     """Run each command to its end, in order, without a shell.
+
+    What it leaves running (a daemon that a start script puts in the background) lives on, and is not waited
+    for; a command that runs out of time is killed with all that it started.
 
     :param purpose: ``stop``, ``start`` or ``probe``, for the error.
     :param timeout: for each command.
     :raises CommandError: one failed or ran out of time; its last lines of output are in the message.
     """
     for argv in commands:
-        try:
-            done = subprocess.run(
-                list(argv),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                timeout=timeout.total_seconds(),
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
-            raise CommandError(
-                f"application.{purpose} command {argv[0]!r} did not end within {timeout}",
-                hint="raise application.timeout in targets.yaml, or run it by hand",
-            ) from error
-        except OSError as error:
-            raise CommandError(
-                f"application.{purpose} command {argv[0]!r} cannot be run: {error.strerror}",
-                hint="correct application in targets.yaml; it runs on the worker",
-            ) from error
-        if done.returncode != 0:
-            tail = "\n".join(done.stdout.decode(errors="replace").splitlines()[-_TAIL_LINES:])
-            raise CommandError(
-                f"application.{purpose} command {argv[0]!r} exited with {done.returncode}: {tail}",
-                hint="run it by hand on the worker to see why",
-            )
+        # A file, because a daemon would keep the end of a pipe open for ever.
+        with tempfile.TemporaryFile() as output:
+            try:
+                code = _run(argv, output, timeout)
+            except subprocess.TimeoutExpired as error:
+                raise CommandError(
+                    f"application.{purpose} command {argv[0]!r} did not end within {timeout}",
+                    hint="raise application.timeout in targets.yaml, or run it by hand",
+                ) from error
+            except OSError as error:
+                raise CommandError(
+                    f"application.{purpose} command {argv[0]!r} cannot be run: {error.strerror}",
+                    hint="correct application in targets.yaml; it runs on the worker",
+                ) from error
+            if code != 0:
+                raise CommandError(
+                    f"application.{purpose} command {argv[0]!r} exited with {code}: {_tail(output)}",
+                    hint="run it by hand on the worker to see why",
+                )
+
+
+def _run(argv: Sequence[str], output: IO[bytes], timeout: timedelta) -> int:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
+    process = subprocess.Popen(
+        list(argv),
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    try:
+        return process.wait(timeout=timeout.total_seconds())
+    except BaseException:
+        # Before it is reaped: until then its group's number cannot belong to anybody else.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
+
+
+def _tail(output: IO[bytes]) -> str:
+    output.seek(max(0, output.seek(0, os.SEEK_END) - _TAIL_BYTES))
+    return "\n".join(output.read().decode(errors="replace").splitlines()[-_TAIL_LINES:])

@@ -229,13 +229,15 @@ def _swapped(
     try:
         application.run("stop")
         report = rename()
-    except BackstopError as error:
-        # The application comes back on the data it had; why the swap failed is what must be read.
+    except BaseException as error:
+        # The application comes back on the data it had, also when somebody presses Ctrl-C; why the swap
+        # failed is what must be read.
         try:
             application.run("start")
         except CommandError as start_error:
+            why = error.message if isinstance(error, BackstopError) else f"the swap ended: {error!r}"
             raise CommandError(
-                f"{error.message}; and then {start_error.message}",
+                f"{why}; and then {start_error.message}",
                 hint=f"{live} holds its old data and accepts connections; start the application by hand",
             ) from error
         raise
