@@ -48,9 +48,11 @@ class Protection:
 
     def __post_init__(self) -> None:
         self.keys = self.folder / "keys"
-        self.keys.mkdir(mode=0o700)
-        self.keyring = LocalKeyring.create(self.keys / "keyring.json", utc_now())
-        create_signing_keys(self.keys / "signing")
+        if not self.keys.exists():
+            self.keys.mkdir(mode=0o700)
+            LocalKeyring.create(self.keys / "keyring.json", utc_now())
+            create_signing_keys(self.keys / "signing")
+        self.keyring = LocalKeyring.load(self.keys / "keyring.json")
         self.trust = TrustedSigners.load(self.keys / "signing" / "trusted.json")
         self.manifest_signer = Signer.load(self.keys / "signing" / "manifest.pem")
         self.proof_signer = Signer.load(self.keys / "signing" / "proof.pem")
