@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from backstop.cli.output import say
 from backstop.credentials import CredentialSource, default_credentials
 from backstop.errors import BackstopError, ConfigurationError, NotFoundError
-from backstop.repository.catalog import is_proven
 from backstop.settings import parse_label
 from backstop.targets import Configuration, load_targets
 from backstop.wiring import cheapest_first, find_target, open_keyring, open_repository
@@ -105,7 +104,7 @@ def newest(repository: Repository, *, proven: bool) -> BackupLabel:
     """The newest backup by the time it finished. :raises NotFoundError: there is none."""
     published: Published
     for published in reversed(repository.catalog.backups().backups):
-        if not proven or is_proven(repository.catalog.proofs(published)):
+        if not proven or repository.catalog.verifications(published).proven:
             return published.manifest.label
     raise NotFoundError(
         f"{repository.catalog.target} has no {'proven ' if proven else ''}backup in {repository.name}",

@@ -28,7 +28,7 @@ def enter_backup(
     for repository in repositories:
         try:
             published = repository.catalog.backup(label)
-            inventory.record(repository, published, repository.catalog.proofs(published))
+            inventory.record(repository, published, repository.catalog.verifications(published).counting)
         except BackstopError as error:
             delayed.append(
                 f"the inventory does not know yet of {label} in {repository.name}: {error.message}"

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from backstop.crypto.key_encryption import Keyring
     from backstop.model.backup import BackupLabel, Manifest
     from backstop.postgres.connection import ClusterConnection
-    from backstop.repository.catalog import Repository
+    from backstop.repository.catalog import Repository, Verifications
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,8 @@ class DatabaseRestore:
         """
         published = self.repository.catalog.backup(self.label)
         manifest = published.manifest
-        proofs = self.repository.catalog.proofs(published)
+        verifications = self.repository.catalog.verifications(published)
+        proofs = verifications.proofs
         with self._fetched(manifest, only=(FINGERPRINT,)) as dump:
             expected = expected_fingerprint(dump)
         database = self.settings.database
@@ -126,14 +127,14 @@ class DatabaseRestore:
             owner=owner,
             live_exists=live_exists,
             backup_finished_at=format_time(manifest.finished_at),
-            proven_at=format_time(proofs[-1].finished_at) if proofs and proofs[-1].matched else None,
+            proven_at=format_time(proofs[-1].finished_at) if verifications.proven else None,
             server_version=manifest.server_version,
             plain_bytes=manifest.plain_bytes,
             stored_bytes=manifest.stored_bytes,
             tables=len(expected.tables),
             rows=expected.rows,
             blockers=tuple(blockers),
-            warnings=(*facts.warnings(manifest.plain_bytes), *_unproven(proofs)),
+            warnings=(*facts.warnings(manifest.plain_bytes), *_unproven(verifications)),
         )
 
     def restore_beside(self, plan: RestorePlan) -> dict[str, Any]:
@@ -274,9 +275,12 @@ class DatabaseRestore:
         return PostgresTools.find(max(manifest.server_major, session.info.server_version // 10000))
 
 
-def _unproven(proofs: Sequence[Any]) -> list[str]:
+def _unproven(verifications: Verifications) -> list[str]:
+    proofs = verifications.proofs
+    # A restore must not depend on what was found out about the backup: it will be compared anyway.
+    sentences = [f"a proof cannot be believed: {error.message}" for error in verifications.unreadable]
     if not proofs:
-        return ["this backup has never been proven by a restore"]
-    if not proofs[-1].matched:
-        return [f"the last verification of this backup failed: {proofs[-1].differences[0]}"]
-    return []
+        sentences.append("this backup has never been proven by a restore")
+    elif not proofs[-1].matched:
+        sentences.append(f"the last verification of this backup failed: {proofs[-1].differences[0]}")
+    return sentences

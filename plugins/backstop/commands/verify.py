@@ -73,7 +73,7 @@ def unverified(repositories: Sequence[Repository], *, policy: str) -> list[Candi
                     label=manifest.label,
                     repository=repository.name,
                     finished_at=manifest.finished_at,
-                    verified=bool(repository.catalog.proofs(published)),
+                    verified=bool(repository.catalog.verifications(published).proofs),
                 )
             )
     return work_list(candidates, policy=policy)

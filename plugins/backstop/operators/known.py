@@ -38,18 +38,33 @@ class KnownBackup:
         )
 
 
-def known_backups(repositories: Sequence[Repository]) -> list[KnownBackup]:
-    """Every backup that can be restored, newest first.
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What can be restored, newest first, and what could not be read on the way."""
+
+    backups: tuple[KnownBackup, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def labels(self) -> list[str]:
+        return [backup.label for backup in self.backups]
+
+
+def known_backups(repositories: Sequence[Repository]) -> Known:
+    """Every backup in every repository that answers.
 
     :raises BackstopError: no repository could be read; one that could is enough.
+    :raises NotFoundError: there is no backup.
     """
     from backstop.repository.catalog import is_proven
 
     found: dict[str, KnownBackup] = {}
     failures: list[BackstopError] = []
+    problems: list[str] = []
     for repository in repositories:
         try:
-            for published in repository.catalog.backups().backups:
+            listing = repository.catalog.backups()
+            for published in listing.backups:
                 manifest = published.manifest
                 proofs = repository.catalog.proofs(published)
                 state = PROVEN if is_proven(proofs) else FAILED if proofs else UNPROVEN
@@ -60,14 +75,17 @@ def known_backups(repositories: Sequence[Repository]) -> list[KnownBackup]:
                 known.proofs[repository.name] = state
         except BackstopError as error:
             failures.append(error)
+            problems.append(f"repository {repository.name}: {error.message}")
+            continue
+        problems += [f"repository {repository.name}: {error.message}" for error in listing.unreadable]
+    if not found and failures:
+        raise failures[0]
     if not found:
-        if failures:
-            raise failures[0]
         raise NotFoundError(
             "there is no backup to restore in " + ", ".join(name.location for name in repositories),
             hint="take one, or look at the repositories that targets.yaml names",
         )
-    return newest_first(found.values())
+    return Known(tuple(newest_first(found.values())), tuple(problems))
 
 
 def newest_first(backups: Iterable[KnownBackup]) -> list[KnownBackup]:
@@ -89,7 +107,7 @@ def first_holder(repositories: Sequence[Repository], label: str) -> str:
 
     :raises NotFoundError: no repository that can be read has it.
     """
-    for backup in known_backups(repositories):
+    for backup in known_backups(repositories).backups:
         if backup.label == label:
             return min(backup.proofs, key=lambda name: _TRUST.index(backup.proofs[name]))
     raise NotFoundError(f"no repository holds backup {label}", hint="choose one of those that are listed")

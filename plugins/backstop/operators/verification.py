@@ -46,7 +46,7 @@ class ListUnprovenOperator(BackstopOperator):
 
 
 class CheckRepositoriesOperator(BackstopOperator):
-    """Fail, by name, for every repository that cannot be read and every manifest that nobody can trust."""
+    """Fail, by name, for every repository that cannot be read, every manifest and proof nobody can trust."""
 
     def carry_out(self, context: Context) -> dict[str, int]:
         from backstop.hooks.target import TargetHook
@@ -56,11 +56,13 @@ class CheckRepositoriesOperator(BackstopOperator):
         for repository in TargetHook(self.target).repositories():
             try:
                 listing = repository.catalog.backups()
+                judged = [repository.catalog.verifications(published) for published in listing.backups]
             except BackstopError as error:
                 wrong.append(f"repository {repository.name}: {error}")
                 continue
             counts[repository.name] = len(listing.backups)
-            wrong += [f"repository {repository.name}: {error}" for error in listing.unreadable]
+            unreadable = [*listing.unreadable, *(error for one in judged for error in one.unreadable)]
+            wrong += [f"repository {repository.name}: {error}" for error in unreadable]
         if wrong:
             raise IntegrityError(
                 "; ".join(wrong), hint="mend what is named; the other backups are being proven meanwhile"

@@ -43,6 +43,30 @@ class Listing:
     unreadable: tuple[IntegrityError, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Verifications:
+    """What was found out about one backup in one repository.
+
+    :param proofs: oldest first.
+    :param unreadable: one error per proof that is damaged or signed by nobody we trust; it must be shown.
+        It takes the word "proven" away, because it may have said otherwise, but nothing else: whoever can
+        put objects there must not be able to keep us from restoring.
+    """
+
+    proofs: tuple[Proof, ...]
+    unreadable: tuple[IntegrityError, ...]
+
+    @property
+    def counting(self) -> tuple[Proof, ...]:
+        """What the backup's state follows from: nothing while one of them cannot be read."""
+        return () if self.unreadable else self.proofs
+
+    @property
+    def proven(self) -> bool:
+        """Whether the newest verification matched: a later failed one takes an earlier proof away."""
+        return is_proven(self.counting)
+
+
 class Catalog:
     """Manifests and proofs of one target in one storage."""
 
@@ -75,6 +99,7 @@ class Catalog:
                     f"{self._storage.location} is not a Backstop repository: no {REPOSITORY_KEY}",
                     hint="check its path, bucket and prefix in targets.yaml; the first backup creates it",
                 ) from None
+            self._refuse_to_orphan()
             document = {"format": FORMAT_VERSION, "id": secrets.token_hex(8)}
             # Another first backup may have been quicker; its id is read below.
             with contextlib.suppress(ObjectConflictError):
@@ -88,6 +113,15 @@ class Catalog:
                 hint="use the Backstop release that wrote it, or a newer one",
             )
         return str(document["id"])
+
+    def _refuse_to_orphan(self) -> None:
+        """Every manifest names its repository's id: under a new one none of them would be believed."""
+        for info in self._storage.list(f"{self._target}/meta/manifests/"):
+            known = json.loads(self._storage.read(info.key)).get("repository_id")
+            raise IntegrityError(
+                f"{self._storage.location} holds backups of {self._target}, but its {REPOSITORY_KEY} is gone",
+                hint=f'put it back: {{"format": {FORMAT_VERSION}, "id": "{known}"}}',
+            )
 
     def _manifest_key(self, label: BackupLabel) -> str:
         return f"{self._target}/meta/manifests/{label}.json"
@@ -162,11 +196,23 @@ class Catalog:
 
         :raises IntegrityError: a proof is damaged, or signed by nobody we trust.
         """
+        found = self.verifications(published)
+        if found.unreadable:
+            raise found.unreadable[0]
+        return found.proofs
+
+    def verifications(self, published: Published) -> Verifications:
+        """Trusted proofs of exactly this manifest in this repository; damaged ones apart."""
         prefix = f"{self._target}/meta/proofs/{published.manifest.label}/"
-        proofs = []
+        proofs: list[Proof] = []
+        unreadable: list[IntegrityError] = []
         for info in self._storage.list(prefix):
-            proof = Proof.from_dict(_json(self._storage.read(info.key), info.key))
-            self._trust.verify(proof, role="proof")
+            try:
+                proof = Proof.from_dict(_json(self._storage.read(info.key), info.key))
+                self._trust.verify(proof, role="proof")
+            except IntegrityError as error:
+                unreadable.append(IntegrityError(f"proof {info.key}: {error.message}", hint=error.hint))
+                continue
             if (
                 proof.label == published.manifest.label
                 and proof.target == self._target
@@ -174,7 +220,8 @@ class Catalog:
                 and proof.manifest_sha256 == published.sha256
             ):
                 proofs.append(proof)
-        return tuple(sorted(proofs, key=lambda proof: proof.finished_at))
+        proofs.sort(key=lambda proof: proof.finished_at)
+        return Verifications(tuple(proofs), tuple(unreadable))
 
 
 @dataclass(frozen=True, slots=True)

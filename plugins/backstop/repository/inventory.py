@@ -45,7 +45,8 @@ class IndexReport:
 
     :param missing: labels that the inventory knew, and the repository has no longer.
     :param expired: the same, where it was on purpose.
-    :param unreadable: manifests that cannot be trusted; they are no backups, and must be shown.
+    :param unreadable: manifests that cannot be trusted, which are no backups, and such proofs; all must be
+        shown.
     """
 
     repository: str
@@ -101,7 +102,8 @@ class Inventory:
         :raises SourceUnavailableError: the inventory does not answer.
         """
         listing = repository.catalog.backups()
-        found = [(published, repository.catalog.proofs(published)) for published in listing.backups]
+        judged = [(published, repository.catalog.verifications(published)) for published in listing.backups]
+        found = [(published, verifications.counting) for published, verifications in judged]
         with self._transaction() as session:
             for published, proofs in found:
                 _record(session, repository, published, proofs)
@@ -119,7 +121,7 @@ class Inventory:
             proofs=sum(len(proofs) for _, proofs in found),
             missing=tuple(sorted(label for label, status in gone if status == "missing")),
             expired=tuple(sorted(label for label, status in gone if status == "expired")),
-            unreadable=listing.unreadable,
+            unreadable=(*listing.unreadable, *(error for _, one in judged for error in one.unreadable)),
         )
 
     @contextmanager
