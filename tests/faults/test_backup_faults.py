@@ -344,6 +344,19 @@ def test_an_empty_database_is_backed_up_and_proven(folder: Path, database: Clust
     assert protection.prove(report.label).matched
 
 
+def test_backups_of_two_clusters_under_one_target_can_be_told_apart(
+    protection: Protection, postgres16: EmbeddedPostgres, new_database: Any
+):
+    protection.back_up()
+    other = new_database(postgres16)
+    fill(other)
+    protection.back_up(source=other)
+
+    found = protection.repository("local").catalog.backups().backups
+    assert len({published.manifest.system_id for published in found}) == 2
+    assert [published.manifest.server_major for published in found] == [18, 16]
+
+
 def test_two_targets_of_the_same_names_in_one_repository_do_not_mix(
     folder: Path, postgres18: EmbeddedPostgres, new_database: Any
 ):

@@ -191,7 +191,7 @@ def test_what_was_uploaded_before_the_backup_failed_is_taken_back(
 
 
 @pytest.mark.system
-@pytest.mark.parametrize("size_bytes", [16 * 1024, 128 * 1024, 2 * MIB, 5 * MIB])
+@pytest.mark.parametrize("size_bytes", [16 * 1024, 128 * 1024, 2 * MIB, 10 * MIB + 160 * 1024])
 def test_with_a_full_staging_disk_nothing_is_published_and_the_disk_is_named(
     folder: Path, database: ClusterConnection, small_disk: SmallDisk, size_bytes: int
 ):

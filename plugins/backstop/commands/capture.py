@@ -160,7 +160,10 @@ class SnapshotCapture:
             self.tools, database=self.source.dbname, role_passwords=self.facts.role_passwords
         )
         with self.source.child_environment(self.folder) as environment:
-            run_tool(argv, env=environment, stop=self._stop, stdout_to=path)
+            try:
+                run_tool(argv, env=environment, stop=self._stop, stdout_to=path)
+            except ToolError as error:
+                raise _explained(error, self.folder) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +180,10 @@ class _Read:
 
 
 def _explained(error: ToolError, folder: Path) -> BackstopError:
-    """pg_dump's complaint as the error that says whether to try again."""
+    """A program's complaint as the error that says whether to try again."""
     if "lock timeout" in error.message or "could not obtain lock" in error.message:
         return SourceBusyError(
-            f"pg_dump could not lock a table: {error.message}", hint="a schema change is under way"
+            f"a table could not be locked: {error.message}", hint="a schema change is under way"
         )
     if "No space left on device" in error.message:
         return StorageFullError(f"no space left in {folder}", hint="free space there, then run again")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 # Not the name that scratch servers' folders use: those are swept by their own rules.
 _LOCK = "staging.lock"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _OUR_NAME = re.compile(r".+-[0-9a-f]{8,16}")
 
 
@@ -28,7 +29,8 @@ def staging_directory(parent: Path, name: str) -> Iterator[Path]:
     A ``kill -9`` leaves it behind; :func:`sweep_staging` of the next run takes it away. Ownership is a file
     lock, which the kernel drops with its process, so a reused process id cannot keep rubbish alive.
 
-    :raises StorageFullError: no space; :raises StorageError: the folder cannot be made.
+    :raises StorageFullError: no space, or none later while it is written to.
+    :raises StorageError: the folder cannot be made.
     """
     folder = parent / name
     try:
@@ -42,6 +44,11 @@ def staging_directory(parent: Path, name: str) -> Iterator[Path]:
         raise _explained(error, folder) from error
     try:
         yield folder
+    except OSError as error:
+        # Whatever was being written in there; programs say it in their own words.
+        if error.errno in _FULL:
+            raise _explained(error, folder) from error
+        raise
     finally:
         _remove(folder)
         os.close(descriptor)
@@ -101,7 +108,7 @@ def _owner_is_dead(lock: Path) -> bool:
 
 
 def _explained(error: OSError, folder: Path) -> StorageError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in _FULL:
         return StorageFullError(f"no space left for staging at {folder}", hint="free space, then run again")
     return StorageError(
         f"staging folder {folder} cannot be made: {error.strerror}",

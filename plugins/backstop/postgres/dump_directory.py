@@ -27,7 +27,7 @@ SMALL_FILE_BYTES = 1024 * 1024
 _PUNCH_EVERY_BYTES = 16 * 1024 * 1024
 _FALLOC_FL_KEEP_SIZE = 1
 _FALLOC_FL_PUNCH_HOLE = 2
-_STOP = ".backstop-stop"
+_POLL_MS = 50
 TOC = "toc.dat"
 
 
@@ -62,6 +62,7 @@ class DumpFollower:
         self._finished = False
         self._aborted = False
         self._close_write = int(flags.CLOSE_WRITE)
+        self._stop = threading.Event()
         self._inotify = INotify()
         self._inotify.add_watch(str(directory), flags.CREATE | flags.MODIFY | flags.CLOSE_WRITE)
         self._thread = threading.Thread(target=self._watch, name="dump-follower", daemon=True)
@@ -131,18 +132,15 @@ class DumpFollower:
             raise SourceError("the dump was given up", hint="the first error says why")
 
     def _stop_watching(self) -> None:
+        self._stop.set()
         if self._thread.is_alive():
-            # An event of our own, queued behind all of pg_dump's, ends the blocking read.
-            marker = self._directory / _STOP
-            marker.touch()
             self._thread.join()
-            marker.unlink()
 
     def _watch(self) -> None:
-        while True:
-            for event in self._inotify.read():
-                if event.name == _STOP:
-                    return
+        # What is still in the queue when we stop does not matter: either pg_dump has ended and the directory
+        # itself is read, or nobody wants its files any more. (A marker file would need room on the disk.)
+        while not self._stop.is_set():
+            for event in self._inotify.read(timeout=_POLL_MS):
                 if event.name and event.name != TOC:
                     self._note(event.name, closed=bool(event.mask & self._close_write))
 
