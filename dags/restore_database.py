@@ -72,18 +72,16 @@ def define_restore(queue: str | None, targets: Sequence[Target]) -> DAG:
             "target": Param(names[0], "What to restore.", title="Target", type="string", enum=names),
             "backup_label": Param(
                 "",
-                f"A label such as `20261123T010000Z-dump`, `{NEWEST_PROVEN}`, or nothing: then a form asks, "
-                "with all known backups in it.",
+                f"A label such as 20261123T010000Z-dump, or: {NEWEST_PROVEN}. Leave it empty to be shown "
+                "every known backup in a form.",
                 title="Backup",
                 type=["string", "null"],
             ),
-            "mode": Param(
-                "swap", "What to do.", title="Mode", type="string", enum=list(MODES), values_display=MODES
-            ),
+            "mode": Param("swap", title="What to do", type="string", enum=list(MODES), values_display=MODES),
             "repository": Param(
                 ANY_REPOSITORY,
-                "Where to read the backup: a name of `repositories` in targets.yaml, or `any`.",
-                title="Repository",
+                "Name of a repository; any: the first that holds the backup, proven ones first.",
+                title="Read it from",
                 type="string",
             ),
         },

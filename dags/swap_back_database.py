@@ -60,7 +60,7 @@ def define_swap_back(queue: str | None, targets: Sequence[Target]) -> DAG:
             "target": Param(names[0], "What to swap back.", title="Target", type="string", enum=names),
             "former": Param(
                 "",
-                "Its name, `calibrify_replaced_20261123t113000z`, or nothing: what the last swap put aside.",
+                "Such as calibrify_replaced_20261123t113000z. Empty: what the last swap put aside.",
                 title="Former database",
                 type=["string", "null"],
             ),

@@ -16,7 +16,7 @@ from backstop.operators.wording import statements, subject
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from backstop.targets.models import Restore
+    from backstop.targets.models import Database, Restore
 
 NOT_REQUIRED = "not required by policy"
 
@@ -76,7 +76,8 @@ class ApproveRestoreOperator(TakesResults, ApprovalOperator):  # type: ignore[mi
         from backstop.settings import utc_now
 
         with explained():
-            rules = self._rules()
+            database = self._database()
+            rules = database.restore
             if not approval_needed(rules, mode=self.choice["mode"]):
                 self.log.info("The policy of %s asks for no approval here", self.plan["target"])
                 return self._approval(NOT_REQUIRED)
@@ -86,7 +87,12 @@ class ApproveRestoreOperator(TakesResults, ApprovalOperator):  # type: ignore[mi
             [
                 f"**{asked_by or 'Somebody'}** asks for this.",
                 "",
-                *statements(self.plan, self.choice["mode"], utc_now()),
+                *statements(
+                    self.plan,
+                    self.choice["mode"],
+                    utc_now(),
+                    stops_application=bool(database.application.stop),
+                ),
                 "",
                 "Rejected or unanswered, nothing is touched."
                 + (f" **{asked_by}** cannot approve it." if rules.four_eyes else ""),
@@ -100,7 +106,7 @@ class ApproveRestoreOperator(TakesResults, ApprovalOperator):  # type: ignore[mi
         untouched = f"the live database of {self.plan['target']} was not touched"
         with explained():
             # Read again: policy may have been tightened while we waited.
-            rules = self._rules()
+            rules = self._database().restore
             if "error" in event:
                 raise RestoreError(
                     f"nobody answered within {rules.approval_timeout}; {untouched}",
@@ -130,7 +136,7 @@ class ApproveRestoreOperator(TakesResults, ApprovalOperator):  # type: ignore[mi
     def _approval(self, by: str) -> dict[str, str]:
         return {"approved_by": by, "mode": self.choice["mode"], "plan_sha256": plan_digest(self.plan)}
 
-    def _rules(self) -> Restore:
+    def _database(self) -> Database:
         from backstop.hooks.target import TargetHook
 
-        return TargetHook(self.plan["target"]).target.database.restore
+        return TargetHook(self.plan["target"]).target.database

@@ -11,13 +11,15 @@ from airflow.sdk.exceptions import TaskAwaitingInput
 
 from backstop.errors import ConfigurationError, NotFoundError, RestoreError
 from backstop.operators.base import explained
-from backstop.operators.known import MAX_OFFERED, PROVEN, KnownBackup, known_backups
+from backstop.operators.known import MAX_OFFERED, PROVEN, Known, known_backups
 from backstop.operators.people import requester, responder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from airflow.sdk import Context
+
+    from backstop.repository.catalog import Repository
 
 NEWEST_PROVEN = "newest proven"
 MODES = {
@@ -62,27 +64,46 @@ class ChooseBackupOperator(HITLOperator):  # type: ignore[misc]
 
     def execute(self, context: Context) -> dict[str, str]:
         from backstop.hooks.target import TargetHook
-        from backstop.settings import utc_now
 
         with explained():
             hook = TargetHook(self.target)
             repositories = hook.repositories()
             known = known_backups(repositories)
+            for problem in known.problems:
+                self.log.warning("%s", problem)
+            names = [repository.name for repository in repositories]
             wanted = (self.backup_label or "").strip()
             if wanted:
                 label = newest_proven(known) if wanted == NEWEST_PROVEN else wanted
                 return self._settle(
                     {"backup": label, "mode": self.mode, "repository": self.repository},
-                    labels={backup.label for backup in known},
-                    names={repository.name for repository in repositories},
+                    labels=known.labels,
+                    names=names,
                     chosen_by=requester(context),
                 )
             timeout = hook.target.database.restore.approval_timeout
-        offered = known[:MAX_OFFERED]
-        now = utc_now()
         self.subject = f"Which backup of {self.target}?"
-        self.body = _BODY.format(target=self.target)
-        self.params = ParamsDict(
+        self.body = "\n".join([_BODY.format(target=self.target), *(f"- {line}" for line in known.problems)])
+        self.params = self._form(known, repositories)
+        self.response_timeout = timeout
+        try:
+            super().execute(context)
+        except TaskAwaitingInput as waiting:
+            # Airflow resumes with a fresh operator: what was offered travels with the task.
+            raise TaskAwaitingInput(
+                method_name=waiting.method_name,
+                timeout=waiting.timeout,
+                kwargs={"labels": known.labels[:MAX_OFFERED], "repositories": names},
+            ) from None
+        raise AssertionError("a form was shown and nobody waits for it")
+
+    def _form(self, known: Known, repositories: Sequence[Repository]) -> ParamsDict:
+        from backstop.settings import utc_now
+
+        now = utc_now()
+        offered = known.backups[:MAX_OFFERED]
+        names = [repository.name for repository in repositories]
+        return ParamsDict(
             {
                 "backup": Param(
                     offered[0].label,
@@ -100,31 +121,17 @@ class ChooseBackupOperator(HITLOperator):  # type: ignore[misc]
                     values_display=MODES,
                 ),
                 "repository": Param(
-                    ANY_REPOSITORY,
+                    self.repository if self.repository in names else ANY_REPOSITORY,
                     title="Read it from",
                     type="string",
-                    enum=[ANY_REPOSITORY, *(repository.name for repository in repositories)],
+                    enum=[ANY_REPOSITORY, *names],
                     values_display={
-                        ANY_REPOSITORY: "the first repository that has it",
+                        ANY_REPOSITORY: "the first repository that has it, proven ones first",
                         **{one.name: f"{one.name} ({one.location})" for one in repositories},
                     },
                 ),
             }
         )
-        self.response_timeout = timeout
-        try:
-            super().execute(context)
-        except TaskAwaitingInput as waiting:
-            # Airflow resumes with a fresh operator: what was offered travels with the task.
-            raise TaskAwaitingInput(
-                method_name=waiting.method_name,
-                timeout=waiting.timeout,
-                kwargs={
-                    "labels": [backup.label for backup in offered],
-                    "repositories": [repository.name for repository in repositories],
-                },
-            ) from None
-        raise AssertionError("a form was shown and nobody waits for it")
 
     def execute_complete(
         self,
@@ -146,17 +153,17 @@ class ChooseBackupOperator(HITLOperator):  # type: ignore[misc]
                 )
             return self._settle(
                 event.get("params_input") or {},
-                labels=set(labels or ()),
-                names=set(repositories or ()),
+                labels=labels or [],
+                names=repositories or [],
                 chosen_by=chosen_by,
             )
 
     def _settle(
-        self, answer: Mapping[str, Any], *, labels: set[str], names: set[str], chosen_by: str
+        self, answer: Mapping[str, Any], *, labels: list[str], names: list[str], chosen_by: str
     ) -> dict[str, str]:
         _require("backup", answer.get("backup"), labels)
-        _require("mode", answer.get("mode"), set(MODES))
-        _require("repository", answer.get("repository", ANY_REPOSITORY), {ANY_REPOSITORY, *names})
+        _require("mode", answer.get("mode"), list(MODES))
+        _require("repository", answer.get("repository", ANY_REPOSITORY), [ANY_REPOSITORY, *names])
         self.log.info("%s chose %s, %s", chosen_by or "somebody", answer["backup"], MODES[answer["mode"]])
         return {
             "target": self.target,
@@ -167,20 +174,20 @@ class ChooseBackupOperator(HITLOperator):  # type: ignore[misc]
         }
 
 
-def newest_proven(known: list[KnownBackup]) -> str:
+def newest_proven(known: Known) -> str:
     """:raises NotFoundError: no backup has been proven."""
-    for backup in known:
+    for backup in known.backups:
         if PROVEN in backup.proofs.values():
             return backup.label
     raise NotFoundError(
-        f"none of the {len(known)} known backups is proven",
+        f"none of the {len(known.backups)} known backups is proven",
         hint="run verify_backups, or name a label and take the risk",
     )
 
 
-def _require(name: str, value: Any, allowed: set[str]) -> None:
+def _require(name: str, value: Any, allowed: list[str]) -> None:
     if not isinstance(value, str) or value not in allowed:
-        shown = ", ".join(sorted(allowed, reverse=True)[:10])
+        shown = ", ".join(allowed[:10])
         raise ConfigurationError(f"{name} {value!r} is not possible", hint=f"choose one of: {shown}")
 
 

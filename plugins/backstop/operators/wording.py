@@ -21,9 +21,15 @@ def subject(plan: Mapping[str, Any], mode: str) -> str:
     return f"Restore backup {plan['label']} of {plan['target']} beside the live database?"
 
 
-def statements(plan: Mapping[str, Any], mode: str, now: datetime) -> list[str]:
-    """Markdown lines: what will happen, what will be lost, how sure we are."""
+def statements(plan: Mapping[str, Any], mode: str, now: datetime, *, stops_application: bool) -> list[str]:
+    """Markdown lines: what will happen, what will be lost, how sure we are.
+
+    :param stops_application: whether targets.yaml says how to stop the application.
+    """
     rows = _swap_back_rows(plan) if mode == "swap_back" else _restore_rows(plan, mode, now)
+    if mode == "swap_back" or (mode == "swap" and plan["live_exists"]):
+        how = "stopped for the swap, then started and probed" if stops_application else "not stopped by us"
+        rows.append(("Application", f"{how}; every connection to the database is ended"))
     lines = ["| | |", "|---|---|", *(f"| {what} | {sentence} |" for what, sentence in rows)]
     for title, key in (("Would stop the swap now", "blockers"), ("Know this", "warnings")):
         if plan.get(key):
@@ -50,7 +56,6 @@ def _consequences(plan: Mapping[str, Any], mode: str, *, age: str) -> list[tuple
     if not plan["live_exists"]:
         return [("Live database", f"there is no `{live}`; the restored one takes its name")]
     return [
-        ("Application", "stopped for the swap, started and probed after it"),
         ("Live database", f"`{live}` is kept as `{plan['old']}`; the restored one takes its name"),
         ("Given up", f"what was committed in the last {age}; it stays in the database that is kept"),
     ]
@@ -59,7 +64,6 @@ def _consequences(plan: Mapping[str, Any], mode: str, *, age: str) -> list[tuple
 def _swap_back_rows(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
         ("Goes back to", f"`{plan['beside']}`, as it was when it was put aside"),
-        ("Application", "stopped for the swap, started and probed after it"),
         ("Live database", f"`{plan['database']}` is kept as `{plan['old']}`"),
         ("Given up", "what was committed since the swap; it stays in the database that is kept"),
     ]

@@ -1,0 +1,111 @@
+"""What people see: the list of DAGs, the restore form, the approval, a finished graph.
+
+The pictures go to BACKSTOP_SCREENS, when it names a folder, for somebody to look at.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from embedded.demo import RESTORE, TARGET
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
+
+    from tests.airflow.conftest import Scene
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+pytestmark = [
+    pytest.mark.airflow,
+    pytest.mark.browser,
+    pytest.mark.timeout(600),
+    pytest.mark.xdist_group("airflow"),
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: `make test-deps` installs it"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
+        )
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def signed_in(browser: Browser, scene: Scene, user: str) -> Iterator[Page]:
+    """A page of somebody who has signed in as people do."""
+    server = scene.stack.airflow()
+    context = browser.new_context(viewport={"width": 1400, "height": 1000}, base_url=server.url)
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.goto("/auth/login")
+    page.fill("input[name=username]", user)
+    page.fill("input[name=password]", server.passwords()[user])
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile(r"/($|\?|dags|home)"))
+    yield page
+    context.close()
+
+
+def picture(page: Page, name: str) -> None:
+    page.wait_for_load_state("networkidle")
+    if folder := os.environ.get("BACKSTOP_SCREENS"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=Path(folder) / f"{name}.png")
+
+
+def test_the_list_of_dags_reads_as_what_can_be_done(scene: Scene, browser: Browser) -> None:
+    with signed_in(browser, scene, "admin") as page:
+        page.goto("/dags")
+        for name in ("Back up calibrify", "Verify backups of calibrify", "Restore a database"):
+            page.get_by_text(name, exact=True).first.wait_for()
+        page.get_by_text("Swap a database back", exact=True).first.wait_for()
+        assert page.get_by_text("Import Error").count() == 0
+        picture(page, "dags")
+
+
+def test_a_restore_is_chosen_approved_and_followed_in_the_browser(scene: Scene, browser: Browser) -> None:
+    run = scene.admin.trigger(RESTORE, {"target": TARGET})
+    address = f"/dags/{RESTORE}/runs/{run.run_id}"
+    with signed_in(browser, scene, "admin") as page:
+        scene.admin.question(run, "choose_backup")
+        page.goto(f"{address}/tasks/choose_backup/required_actions")
+        page.get_by_text(f"Which backup of {TARGET}?").wait_for()
+        page.get_by_text("local: proven; s3: proven").first.wait_for()
+        picture(page, "restore-form")
+        page.get_by_role("button", name="Plan this restore").click()
+    with signed_in(browser, scene, "approver") as page:
+        scene.approver.question(run, "approve")
+        page.goto(f"{address}/tasks/approve/required_actions")
+        page.get_by_text(f"Replace the database of {TARGET} by backup {scene.story.label}?").wait_for()
+        page.get_by_text("admin cannot approve it").wait_for()
+        picture(page, "approval")
+        page.get_by_role("button", name="Approve", exact=True).click()
+        scene.approver.require_success(run)
+        page.goto(address)
+        page.get_by_label("Graph").first.click()
+        page.locator(".react-flow").get_by_text("restore_beside").first.wait_for()
+        picture(page, "finished-graph")
+
+
+def test_the_runbook_page_is_one_click_away(scene: Scene, browser: Browser) -> None:
+    with signed_in(browser, scene, "admin") as page:
+        page.goto(f"/dags/{RESTORE}")
+        page.get_by_label("Dag Docs").first.click()
+        page.get_by_text("When a task is red").wait_for()
+        picture(page, "runbook")

@@ -1,0 +1,35 @@
+"""Repositories with backups, and an Airflow configuration of our own."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backstop.crypto.keyring import LocalKeyring
+from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys
+from backstop.storage.memory import MemoryStorage
+from tests.making import STARTED, Maker
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+if "AIRFLOW_HOME" not in os.environ:
+    os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="backstop-airflow-")
+os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
+
+
+@pytest.fixture
+def makers(tmp_path: Path) -> tuple[Maker, Maker, Signer]:
+    """Two empty repositories, ``local`` and ``s3``, and the key that signs proofs."""
+    create_signing_keys(tmp_path / "signing")
+    keyring = LocalKeyring.create(tmp_path / "keyring.json", STARTED)
+    trust = TrustedSigners.load(tmp_path / "signing" / "trusted.json")
+    signer = Signer.load(tmp_path / "signing" / "manifest.pem")
+    local, s3 = (
+        Maker(MemoryStorage(), keyring, signer, trust, name=name, target="calibrify")
+        for name in ("local", "s3")
+    )
+    return local, s3, Signer.load(tmp_path / "signing" / "proof.pem")
