@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from backstop.errors import BackstopError, RestoreError, ScratchError, StorageFullError, ToolError
 from backstop.postgres.process import run_tool
 from backstop.postgres.restore_failures import explain_restore_failure
-from backstop.postgres.toc import forces_row_security, schemas_apart
+from backstop.postgres.toc import forces_row_security, refers_from_partitions, schemas_apart
 from backstop.postgres.tools import pg_restore_argv
 from backstop.sql import load_sql
 
@@ -49,7 +49,8 @@ def load_dump(
         jobs = 1
     options = [*_LEFT_OUT, *(["--schema-only"] if schema_only else [])]
     if is_superuser:
-        _pg_restore(database, dump, tools=tools, jobs=jobs, options=options)
+        for sections in _passes(dump, tools, jobs=jobs, schema_only=schema_only):
+            _pg_restore(database, dump, tools=tools, jobs=jobs, options=[*options, *sections])
         return
     # PostgreSQL lets no one give an object away to a role that may not create in its schema, and pg_restore
     # grants last. Schemas with their grants come first, then.
@@ -57,7 +58,21 @@ def load_dump(
     for number, entries in enumerate((schemas, others)):
         chosen = dump.parent / f"{dump.name}-{number}.list"
         chosen.write_text(entries, encoding="ascii")
-        _pg_restore(database, dump, tools=tools, jobs=jobs, options=[*options, f"--use-list={chosen}"])
+        for sections in _passes(dump, tools, jobs=jobs, schema_only=schema_only or entries == schemas):
+            chosen_part = [*options, f"--use-list={chosen}", *sections]
+            _pg_restore(database, dump, tools=tools, jobs=jobs, options=chosen_part)
+
+
+def _passes(dump: Path, tools: PostgresTools, *, jobs: int, schema_only: bool) -> list[list[str]]:
+    """Options for each run of pg_restore: one run as a rule.
+
+    With several jobs it adds a partitioned table's foreign key as soon as the table referred to is loaded,
+    because the partitioned table itself has no rows to wait for. Every row of the partitions is then checked
+    on its own as it is loaded, instead of all by one query: measured, twice the server's CPU time.
+    """
+    if jobs == 1 or schema_only or not refers_from_partitions(dump, tools):
+        return [[]]
+    return [["--section=pre-data", "--section=data"], ["--section=post-data"]]
 
 
 def _pg_restore(
@@ -66,8 +81,8 @@ def _pg_restore(
     argv = pg_restore_argv(tools, directory=dump, dbname=database.dbname, jobs=jobs, options=options)
     with database.child_environment(dump.parent) as environment:
         try:
-            options = f"{environment.get('PGOPTIONS', '')} {_LOADING}".strip()
-            run_tool(argv, env={**environment, "PGOPTIONS": options})
+            settings = f"{environment.get('PGOPTIONS', '')} {_LOADING}".strip()
+            run_tool(argv, env={**environment, "PGOPTIONS": settings})
         except ToolError as error:
             raise _explained(error, database, tools) from error
 

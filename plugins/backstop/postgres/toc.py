@@ -100,6 +100,13 @@ def forces_row_security(dump_directory: Path, tools: PostgresTools) -> bool:
     return "FORCE ROW LEVEL SECURITY" in run_tool(argv, env=_ENVIRONMENT)
 
 
+def refers_from_partitions(dump_directory: Path, tools: PostgresTools) -> bool:
+    """Whether a partitioned table may have a foreign key; errs towards yes."""
+    listed = parse_list(run_tool(pg_restore_list_argv(tools, directory=dump_directory), env=_ENVIRONMENT))
+    kinds = ("TABLE ATTACH ", "FK CONSTRAINT ")
+    return all(any(entry.description.startswith(kind) for entry in listed) for kind in kinds)
+
+
 def schema_of(
     connection: ClusterConnection,
     tools: PostgresTools,

@@ -44,3 +44,19 @@ INSERT INTO by_expression VALUES ('1969-12-31 23:59+00', 1), ('1970-01-01 00:00+
 CREATE TABLE without_partitions (a integer) PARTITION BY RANGE (a);
 CREATE TABLE referring (id integer, day date, note text, FOREIGN KEY (id, day, note) REFERENCES by_range);
 INSERT INTO referring SELECT id, day, note FROM by_range WHERE id < 50;
+
+-- Triggers of the whole: restored before the rows of the partitions, they would change them once more.
+CREATE TABLE stamped (id integer NOT NULL, edits integer NOT NULL DEFAULT 0) PARTITION BY RANGE (id);
+DO $$
+BEGIN
+    FOR n IN 0..19 LOOP
+        EXECUTE format('CREATE TABLE stamped_%s PARTITION OF stamped FOR VALUES FROM (%s) TO (%s)', n, n * 100, n * 100 + 100);
+    END LOOP;
+END
+$$;
+INSERT INTO stamped (id) SELECT generate_series(0, 1999);
+CREATE TABLE stamped_log (id integer);
+CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.edits := NEW.edits + 1; RETURN NEW; END $$;
+CREATE TRIGGER stamp BEFORE INSERT OR UPDATE ON stamped FOR EACH ROW EXECUTE FUNCTION stamp();
+CREATE FUNCTION log_stamp() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO partitions.stamped_log VALUES (NEW.id); RETURN NULL; END $$;
+CREATE TRIGGER log_stamp AFTER INSERT ON stamped FOR EACH ROW EXECUTE FUNCTION log_stamp();
