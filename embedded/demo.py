@@ -2,7 +2,7 @@
 
 Everything goes through the DAGs and Airflow's REST API. ``admin`` asks for the restore and ``approver``
 approves it, because the target's policy wants four eyes. Can be run again and again; SCALE sets the size of
-the sample (1 is about 100 MB).
+the sample (1 is about 100 MB), CLIENTS how many clients are connected at the swap.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
 TARGET = "calibrify"
 VICTIM = "certificates"
-CLIENTS = 20
 BACK_UP, VERIFY, RESTORE = f"back_up_database__{TARGET}", f"verify_backups__{TARGET}", "restore_database"
 
 _TABLES = """
@@ -66,10 +65,11 @@ class Story:
 class Demo:
     """The steps, in order; each raises when anything is not as it should be."""
 
-    def __init__(self, stack: Stack, steps: Steps, *, scale: float) -> None:
+    def __init__(self, stack: Stack, steps: Steps, *, scale: float, clients: int = 20) -> None:
         self.stack = stack
         self.steps = steps
         self.scale = scale
+        self.clients = clients
         self.story = Story()
 
     def run(self) -> Story:
@@ -157,7 +157,7 @@ class Demo:
         with ApplicationClients(
             self.stack.protected.connection(TARGET, "calibrify_app"),
             question="SELECT count(*) FROM public.equipment",
-            count=CLIENTS,
+            count=self.clients,
         ) as clients:
             run = admin.trigger(RESTORE, {"target": TARGET})
             with self.steps.step("admin chooses the backup in the form") as step:
@@ -217,6 +217,17 @@ def _user(server: EmbeddedAirflow, name: str, steps: Steps) -> AirflowApi:
     return AirflowApi(server.url, sign_in=lambda: server.token(name), note=steps.note)
 
 
+def _number(variable: str, default: float) -> float:
+    text = os.environ.get(variable) or str(default)
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0
+    if not 0 < number < 1_000_000:
+        raise StackError(f"{variable}={text} is no positive number", hint=f"{variable}={default} make demo")
+    return number
+
+
 def _size(count_bytes: int) -> str:
     return f"{count_bytes / 1e6:,.1f} MB"
 
@@ -234,7 +245,7 @@ def show(story: Story, console: Console) -> None:
     facts.add_row("Time to restore", f"{story.restore_seconds:.1f} s after the approval")
     facts.add_row(
         "Downtime of the swap",
-        f"{story.downtime_seconds:.2f} s, longest wait of {CLIENTS} reconnecting clients "
+        f"{story.downtime_seconds:.2f} s, longest wait of {story.interrupted} reconnecting clients "
         f"(database closed for {story.closed_seconds:.2f} s)",
     )
     rows = Table(title="Rows per table")
@@ -255,20 +266,21 @@ def show(story: Story, console: Console) -> None:
 
 
 def main() -> int:
-    """0 done; 1 something was not as it should be, said on stderr."""
+    """0 done; 1 something was not as it should be, said on stderr; 130 interrupted."""
     console, steps = Console(), Steps()
     try:
-        scale = float(os.environ.get("SCALE") or 1)
+        scale, clients = _number("SCALE", 1), int(_number("CLIENTS", 20))
         stack = Stack(Home.from_environment())
         print(f"The demo runs in {stack.home.root}")
-        show(Demo(stack, steps, scale=scale).run(), console)
-    except ValueError:
-        print(f"error: SCALE={os.environ['SCALE']} is no number\n  next: SCALE=1 make demo", file=sys.stderr)
-        return 1
+        show(Demo(stack, steps, scale=scale, clients=clients).run(), console)
     except BackstopError as error:
         print(f"error: {error.message}", file=sys.stderr)
         if error.hint:
             print(f"  next: {error.hint}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        print("  next: see `make status`, then run this again", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\ninterrupted\n  next: run this again, or `make down` to stop", file=sys.stderr)
