@@ -10,6 +10,7 @@ import pytest
 from backstop.commands.questions import Query
 from backstop.commands.verify import unverified
 from backstop.errors import ScratchError
+from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
 from tests.commands.test_dump import ROWS
 from tests.protection import protect
 
@@ -63,6 +64,33 @@ def test_a_verification_server_that_is_the_source_itself_is_refused(
         protection.prove(label, settings=replace(protection.verify, server=database))
 
     assert protection.repository("local").catalog.proofs(_published(protection, label)) == ()
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII", "UTF8"])
+def test_roles_whose_names_are_not_ascii_are_restored_whatever_the_databases_encoding(
+    folder: Path, servers_directory: Path, encoding: str
+):
+    # A server of its own: such a name is not valid in databases of other encodings.
+    directory = servers_directory / f"encoding-{encoding}"
+    with EmbeddedPostgres(
+        directory, bin_dir=pip_postgres_bin(18), durable=False, die_with_parent=True
+    ) as server:
+        with server.connect() as session:
+            session.execute(
+                f"CREATE DATABASE old TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
+            )
+        protection = protect(folder, server.connection("old"))
+        with protection.source.connect() as session:
+            session.execute("""
+                CREATE ROLE "Jürgen"; COMMENT ON ROLE "Jürgen" IS 'Grüße';
+                CREATE TABLE public."Prüfung" AS SELECT 'é'::text AS "größe";
+                ALTER TABLE public."Prüfung" OWNER TO "Jürgen";
+                ALTER DATABASE old OWNER TO "Jürgen";
+            """)
+
+        proof = protection.prove(protection.back_up().label)
+
+    assert proof.differences == ()
 
 
 def _published(protection, label):

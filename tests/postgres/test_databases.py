@@ -105,7 +105,7 @@ class Playground:
         with self.server.connect(database) as session:
             row = session.execute(PROPERTIES_SQL.read_text()).fetchone()  # type: ignore[arg-type]
         assert row
-        return dict(row[0])
+        return dict(json.loads(row[0]))
 
 
 @pytest.fixture

@@ -36,6 +36,6 @@ SELECT jsonb_build_object(
         FROM pg_catalog.pg_db_role_setting AS s
         WHERE s.setdatabase = d.oid
     )
-) AS properties
+)::text AS properties
 FROM pg_catalog.pg_database AS d
 WHERE d.datname = pg_catalog.current_database();

@@ -182,7 +182,12 @@ class DatabaseRestore:
                     tools=tools,
                     jobs=self.settings.jobs,
                     reference=lambda: definitions_alone(
-                        self.server, dump, expected, tools=tools, label=manifest.label
+                        self.server,
+                        dump,
+                        expected,
+                        tools=tools,
+                        label=manifest.label,
+                        database=plan.database,
                     ),
                     folder=dump.parent,
                 )

@@ -43,7 +43,12 @@ class RestoredCopy:
     def reference(self) -> Iterator[ClusterConnection]:
         """The dump's definitions alone, in a database of their own beside the copy."""
         with definitions_alone(
-            self.administrator, self.dump, self.expected, tools=self.tools, label=self.label
+            self.administrator,
+            self.dump,
+            self.expected,
+            tools=self.tools,
+            label=self.label,
+            database=self.database.dbname,
         ) as reference:
             yield reference
 
@@ -56,11 +61,15 @@ def definitions_alone(
     *,
     tools: PostgresTools,
     label: BackupLabel,
+    database: str,
 ) -> Iterator[ClusterConnection]:
-    """A temporary database with the dump's definitions and no rows."""
+    """A temporary database with the dump's definitions and no rows.
+
+    :param database: names it, with the label: targets that are backed up at the same time share their labels.
+    """
     from backstop.postgres.databases import beside_name, create_like, drop_database
 
-    name = beside_name("backstop_reference", label)
+    name = beside_name(f"{database}_reference", label)
     with server.connect() as session:
         with _not_the_backups_fault():
             drop_database(session, name)
@@ -89,6 +98,7 @@ def restored_in_scratch(
     :raises RestoreError: the dump does not restore; :raises ScratchError: no scratch server can be had.
     """
     from backstop.postgres.databases import apply_properties, create_like
+    from backstop.postgres.encodings import decode_script
     from backstop.postgres.globals import apply_to_scratch
     from backstop.postgres.scratch import ScratchCluster
     from backstop.postgres.tools import PostgresTools
@@ -102,12 +112,13 @@ def restored_in_scratch(
         isolation=isolation,
         superuser=superuser,
         hide=hide,
+        encoding=str(expected.database["encoding"]),
     ) as cluster:
         administrator = cluster.connection("template1")
         database = administrator.with_database(manifest.database)
         with administrator.connect() as session:
             # Roles first, so that owners and grants find them.
-            apply_to_scratch(session, (dump / GLOBALS).read_text(encoding="utf-8"), superuser)
+            apply_to_scratch(session, decode_script((dump / GLOBALS).read_bytes()), superuser)
             if manifest.database == "postgres":
                 session.execute("DROP DATABASE postgres")
             with _not_the_backups_fault():

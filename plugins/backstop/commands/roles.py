@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.commands.dump_objects import GLOBALS
 from backstop.errors import RestoreError
+from backstop.postgres.encodings import decode_script
 from backstop.postgres.globals import StatementKind, apply_to_server, parse_globals
 from backstop.postgres.names import quote_identifier
 from backstop.postgres.toc import read_toc
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from backstop.model.fingerprint import Fingerprint
     from backstop.postgres.tools import PostgresTools
 
+# How `large_object_owners` in postgres/toc.py calls them.
+_LARGE_OBJECTS_OF = "LARGE OBJECTS of "
+
 
 def ensure_roles(
     session: psycopg.Connection[Any], dump: Path, expected: Fingerprint, tools: PostgresTools
@@ -27,7 +31,7 @@ def ensure_roles(
     :returns: those that were created; existing ones are never altered.
     :raises RestoreError: some are missing and this role may not create them.
     """
-    globals_text = (dump / GLOBALS).read_text(encoding="utf-8")
+    globals_text = decode_script((dump / GLOBALS).read_bytes())
     report = apply_to_server(session, _roles_named(dump, expected, tools, globals_text), globals_text)
     if report.create_first:
         raise RestoreError(
@@ -42,9 +46,17 @@ def _roles_named(dump: Path, expected: Fingerprint, tools: PostgresTools, global
     text = "\n".join(read_toc(dump, tools).texts.values())
     acl = "\n".join(str(line) for line in expected.database["acl"])
     owner = str(expected.database["owner"])
+    # Named nowhere in the dump's text: who has settings of their own here, and who owns large objects.
+    others = {str(entry["role"]) for entry in expected.database["settings"] if entry["role"]}
+    others |= {
+        entry.identity.removeprefix(_LARGE_OBJECTS_OF)
+        for entry in expected.schema
+        if entry.identity.startswith(_LARGE_OBJECTS_OF)
+    }
     known = {
         statement.role
         for statement in parse_globals(globals_text)
         if statement.kind is StatementKind.CREATE_ROLE and statement.role
     }
-    return {role for role in known if quote_identifier(role) in text or f"{role}=" in acl} | {owner}
+    named = {role for role in known if quote_identifier(role) in text or f"{role}=" in acl}
+    return named | (known & others) | {owner}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -128,5 +129,6 @@ def read_database_properties(session: psycopg.Connection[Any]) -> Mapping[str, A
     row = session.execute(load_sql("catalog/database_properties")).fetchone()
     if row is None:  # pragma: no cover - one is always connected to a database
         raise AssertionError("current_database() is not in pg_database")
-    properties: dict[str, Any] = row[0]
+    # As text, which psycopg decodes by the session's encoding; it takes all JSON for UTF-8.
+    properties: dict[str, Any] = json.loads(row[0])
     return properties

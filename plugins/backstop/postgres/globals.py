@@ -167,7 +167,8 @@ def _apply(connection: Connection[Any], statement: RoleStatement) -> list[str]:
     """Run it in a savepoint; returns notes."""
     try:
         with connection.transaction():
-            connection.execute(statement.text.encode())
+            # As a string psycopg would look for placeholders in it.
+            connection.execute(statement.text.encode(connection.info.encoding))
     except Error as error:
         # Neither the statement nor the excerpt that psycopg would print: it may hold a verifier.
         problem = f"{statement.kind.value} of role {statement.role}: {error.diag.message_primary}"

@@ -71,6 +71,8 @@ class ScratchCluster:
     :param parent: existing directory for everything it writes; needs room for the whole restored database.
     :param superuser: name of its bootstrap superuser: the source's, so that what it owns restores.
     :param hide: secrets-bearing places that must stay invisible even where system directories hold them.
+    :param encoding: of the source's database. Names of roles belong to no database and have no encoding of
+        their own: what they are in one database, they are only in others of the same encoding.
     :param settings: server settings that override the built-in ones.
     """
 
@@ -83,6 +85,7 @@ class ScratchCluster:
         isolation: Isolation,
         superuser: str = "postgres",
         hide: Sequence[Path] = (),
+        encoding: str = "UTF8",
         settings: Mapping[str, str] | None = None,
     ) -> None:
         self.major = major
@@ -92,6 +95,7 @@ class ScratchCluster:
         self._bin_dir = bin_dir.resolve()
         self._parent = parent.resolve()
         self._hide = tuple(hide)
+        self._encoding = encoding
         self._exit = ExitStack()
         self._server: subprocess.Popen[bytes] | None = None
 
@@ -151,8 +155,8 @@ class ScratchCluster:
             f"--username={self.superuser}",
             "--auth-local=trust",
             "--auth-host=reject",
-            # The restored database brings its own encoding and locale; for the rest, what every build has.
-            "--encoding=UTF8",
+            # The restored database brings its own locale; for the rest, what every build has.
+            f"--encoding={self._encoding}",
             "--no-locale",
             "--no-sync",
             *(["--no-instructions"] if self.major >= 14 else []),
