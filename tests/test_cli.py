@@ -658,3 +658,21 @@ def test_on_a_terminal_a_bar_shows_how_far_it_is(installation, maker):
 )
 def test_sizes_are_short(count, text):
     assert human_bytes(count) == text
+
+
+@pytest.mark.parametrize(
+    "change", [('"kind":"dump"', '"kind":"full"'), ('"epoch":1,', '"epoch":1, '), ("{", '{"more":1,')]
+)
+def test_a_manifest_that_says_anything_besides_what_was_signed_is_not_trusted(
+    run, maker, installation, change
+):
+    manifest = maker().publish().manifest
+    path = installation / "near" / "calibrify" / "meta" / "manifests" / f"{manifest.label}.json"
+    path.chmod(0o600)
+    path.write_text(path.read_text().replace(*change, 1))
+
+    code, out, err = run("list")
+
+    assert code == 4
+    assert FIRST not in out
+    assert "not to be trusted, in near: " in err

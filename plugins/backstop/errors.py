@@ -11,16 +11,17 @@ class BackstopError(Exception):
     """Base of all expected failures.
 
     :param message: what happened, naming the object it happened to.
-    :param hint: the next step for whoever reads it.
+    :param hint: the next step for whoever reads it; by default the one that its kind always has.
     """
 
+    next_step = ""
     retryable = False
     exit_code = 1
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
+        self.hint = hint or self.next_step
 
     def __str__(self) -> str:
         return f"{self.message} — {self.hint}" if self.hint else self.message
@@ -57,6 +58,7 @@ class StorageError(BackstopError):
 class StorageUnavailableError(StorageError):
     """A repository did not answer, or answered that it is busy, until patience ran out."""
 
+    next_step = "run again later"
     retryable = True
     exit_code = 5
 
@@ -64,6 +66,7 @@ class StorageUnavailableError(StorageError):
 class ObjectMissingError(StorageError, NotFoundError):
     """No object under that key."""
 
+    next_step = "read it from another repository, or choose another backup"
     exit_code = 3
 
 

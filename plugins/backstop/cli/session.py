@@ -69,7 +69,11 @@ class Session:
             except BackstopError as error:
                 failures.append(error)
                 say(f"backstop: repository {name} is passed over: {error.message}")
-        raise failures[0] if failures else absent or NotFoundError(f"no backup {text}")
+        raise (
+            failures[0]
+            if failures
+            else absent or NotFoundError(f"no backup {text}", hint="see `python -m backstop list`")
+        )
 
     def keyring_for_reading(self, escrow_key: Path | None) -> Keyring:
         """The keys that open backups; the password of an offline key is asked for when it has one."""

@@ -212,7 +212,9 @@ class _Watched:
 
     def read(self, size_bytes: int = -1) -> bytes:
         if self._stop.is_set():
-            raise RestoreError("stopped, because another object of the backup failed")
+            raise RestoreError(
+                "stopped, because another object of the backup failed", hint="see what is said of that one"
+            )
         block = self._source.read(size_bytes)
         self._progress.advance(len(block))
         return block

@@ -177,7 +177,9 @@ class Replication:
             except Exception as error:
                 # A repository's own fault must not end the others, nor be lost.
                 what = f"upload of {staged.key} to {lane.repository.name}"
-                lane.error = lane.error or BackstopError(f"{what} failed: {type(error).__name__}: {error}")
+                lane.error = lane.error or BackstopError(
+                    f"{what} failed: {type(error).__name__}: {error}", hint="this is a defect: report it"
+                )
             finally:
                 self._arrived(staged, lane.repository.name)
 

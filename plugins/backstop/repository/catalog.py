@@ -167,6 +167,12 @@ class Catalog:
                 hint="objects were copied by hand; restore from the repository that it names",
             )
         self._trust.verify(manifest, role="manifest")
+        if canonical_json(manifest.to_dict()) != body:
+            # The signature covers what we read; a reader of other fields, or by hand, might be misled.
+            raise IntegrityError(
+                f"{self._storage.location}/{key} says more or other things than what was signed",
+                hint="it was changed; use the copy in the other repository",
+            )
         return Published(manifest, sha256_hex(body))
 
     def backups(self) -> Listing:

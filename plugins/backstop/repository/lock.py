@@ -108,7 +108,7 @@ class Lease:
     @property
     def _claim(self) -> HeldClaim:
         if self._held is None:
-            raise LeaseLostError(f"{self._what} was never taken")
+            raise LeaseLostError(f"{self._what} was never taken", hint="this is a defect: report it")
         return self._held
 
     def renew(self) -> None:

@@ -8,6 +8,7 @@ from backstop.errors import StorageError
 
 _MAX_KEY_BYTES = 1024  # S3's limit
 _MAX_PART_BYTES = 255  # NAME_MAX of Linux file systems
+_PARTS = "keys are parts joined by '/', none empty or beginning with '.', at most 1024 bytes in all"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -22,7 +23,7 @@ def check_key(key: str) -> str:
     if any(not part or part.startswith(".") for part in parts) or not _is_storable(key, parts):
         raise StorageError(
             f"{key!r} is not an object key",
-            hint="keys are parts joined by '/', none empty or beginning with '.', at most 1024 bytes in all",
+            hint=_PARTS,
         )
     return key
 
@@ -31,9 +32,9 @@ def check_prefix(prefix: str) -> str:
     """The prefix itself, when keys can begin with it; it may end within a part, after ``/``, or be empty."""
     parts = prefix.split("/")
     if any(not part for part in parts[:-1]) or any(part.startswith(".") for part in parts):
-        raise StorageError(f"{prefix!r} is not the beginning of an object key")
+        raise StorageError(f"{prefix!r} is not the beginning of an object key", hint=_PARTS)
     if not _is_storable(prefix, parts):
-        raise StorageError(f"{prefix!r} is not the beginning of an object key")
+        raise StorageError(f"{prefix!r} is not the beginning of an object key", hint=_PARTS)
     return prefix
 
 

@@ -69,7 +69,10 @@ class MemoryStorage:
                 raise ObjectMissingError(f"{self.location}/{key} does not exist")
             data, _ = self._objects[key]
         if len(data) > max_bytes:
-            raise StorageError(f"{self.location}/{key} has {len(data)} bytes, more than {max_bytes}")
+            raise StorageError(
+                f"{self.location}/{key} has {len(data)} bytes, more than {max_bytes}",
+                hint="nothing Backstop wrote is that large",
+            )
         return data
 
     def open(self, key: str, *, version_id: str | None = None) -> AbstractContextManager[BinaryIO]:

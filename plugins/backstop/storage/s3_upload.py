@@ -129,7 +129,10 @@ class Upload:
         try:
             descriptor = os.open(self._source, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            raise StorageError(f"{self._source} cannot be uploaded: {error.strerror}") from error
+            raise StorageError(
+                f"{self._source} cannot be uploaded: {error.strerror}",
+                hint="check the disk of the staging directory",
+            ) from error
         try:
             size_bytes = os.fstat(descriptor).st_size
             return size_bytes, self._send(descriptor, size_bytes)
