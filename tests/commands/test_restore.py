@@ -227,3 +227,24 @@ def test_when_the_targets_sql_fails_none_of_it_is_kept(
         restore.validate(plan)
 
     assert count(database, plan.beside, "measurements") == 50000
+
+
+def test_sql_of_the_target_runs_in_a_database_that_is_set_read_only(
+    folder: Path, database: ClusterConnection, restorer: ClusterConnection
+):
+    with database.connect(dbname="postgres") as session:
+        session.execute(
+            sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(
+                sql.Identifier(database.dbname)
+            )
+        )
+    protection = protect(folder, database)
+    restore = protection.restore(
+        protection.back_up().label, server=restorer, after_restore=["DELETE FROM public.measurements"]
+    )
+    plan = restore.plan()
+    restore.restore_beside(plan)
+
+    restore.validate(plan)
+
+    assert count(database, plan.beside, "measurements") == 0

@@ -226,6 +226,8 @@ class DatabaseRestore:
         """The target's own SQL (masking, re-applied erasures) as one transaction, then statistics."""
         with self.server.with_database(name).connect(application_name="backstop:restore") as session:
             session.execute("RESET search_path")
+            # The database may have been set read-only, for everybody but us.
+            session.execute("SET default_transaction_read_only = off")
             with session.transaction():
                 for number, statement in enumerate(self.settings.after_restore, start=1):
                     try:
