@@ -148,7 +148,7 @@ class SnapshotCapture:
             lock_wait_timeout_ms=LOCK_TIMEOUT_MS,
         )
         with self.source.child_environment(
-            self.folder, application_name=held.application_name
+            self.folder, application_name=held.application_name, encoding=self.facts.encoding
         ) as environment:
             try:
                 run_tool(argv, env=environment, stop=held.stop)
@@ -159,7 +159,7 @@ class SnapshotCapture:
         argv = pg_dumpall_argv(
             self.tools, database=self.source.dbname, role_passwords=self.facts.role_passwords
         )
-        with self.source.child_environment(self.folder) as environment:
+        with self.source.child_environment(self.folder, encoding=self.facts.encoding) as environment:
             try:
                 run_tool(argv, env=environment, stop=self._stop, stdout_to=path)
             except ToolError as error:

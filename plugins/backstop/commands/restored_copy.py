@@ -67,7 +67,7 @@ def definitions_alone(
 
     :param database: names it, with the label: targets that are backed up at the same time share their labels.
     """
-    from backstop.postgres.databases import beside_name, create_like, drop_database
+    from backstop.postgres.databases import apply_properties, beside_name, create_like, drop_database
 
     name = beside_name(f"{database}_reference", label)
     with server.connect() as session:
@@ -77,6 +77,8 @@ def definitions_alone(
         try:
             reference = server.with_database(name)
             load_dump(reference, dump, tools=tools, jobs=1, schema_only=True)
+            # Some settings show in how definitions are spelt, such as quote_all_identifiers.
+            apply_properties(session, name, expected.database)
             yield reference
         finally:
             drop_database(session, name)

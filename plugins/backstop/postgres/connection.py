@@ -115,10 +115,11 @@ class ClusterConnection:
             session = psycopg.connect("", autocommit=True, **given)
             try:
                 session.execute(_SESSION_SETTINGS)
-                if session.info.parameter_status("server_encoding") == "SQL_ASCII":
-                    # Names are bytes of any encoding there, and psycopg would return them as such, equal to
-                    # no text. LATIN1 passes every byte on unchanged, both ways, as one character.
-                    session.execute("SET client_encoding = 'LATIN1'")
+                # A database may bring another, which lacks letters. The names in an SQL_ASCII database are
+                # bytes, and psycopg would return them as such, equal to no text: LATIN1 passes every byte on
+                # unchanged, both ways, as one character.
+                untyped = server_encoding(session) == "SQL_ASCII"
+                session.execute(f"SET client_encoding = '{'LATIN1' if untyped else 'UTF8'}'")
                 session.autocommit = autocommit
             except BaseException:
                 session.close()
@@ -127,11 +128,13 @@ class ClusterConnection:
 
     @contextmanager
     def child_environment(
-        self, directory: Path, *, application_name: str = APPLICATION_NAME
+        self, directory: Path, *, application_name: str = APPLICATION_NAME, encoding: str | None = None
     ) -> Iterator[dict[str, str]]:
         """The whole environment of a client tool, with a 0600 password file in ``directory`` while it lasts.
 
         Nothing of our own environment is in it but what is written here.
+
+        :param encoding: of what the tool reads and writes; None leaves it to the tool and the database.
         """
         passfile = directory / f"pgpass-{os.urandom(6).hex()}"
         descriptor = os.open(passfile, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -152,6 +155,7 @@ class ClusterConnection:
                 # to, and 03.02. of DMY is read back as the 2nd of March.
                 "PGDATESTYLE": "ISO, MDY",
                 **({"PGSSLMODE": self.sslmode} if self.sslmode else {}),
+                **({"PGCLIENTENCODING": encoding} if encoding else {}),
                 # libpq: target_session_attrs is PGTARGETSESSIONATTRS.
                 **{f"PG{name.upper().replace('_', '')}": value for name, value in self.options.items()},
             }
@@ -166,6 +170,11 @@ class ClusterConnection:
         fields = (str(self.port), "*", self.user, self.password)
         rest = ":".join("*" if text == "*" else _escape(text) for text in fields)
         return "".join(f"{_escape(host)}:{rest}\n" for host in hosts)
+
+
+def server_encoding(session: psycopg.Connection[Any]) -> str:
+    """Of the session's database, in PostgreSQL's spelling: ``UTF8``, ``SQL_ASCII``, ``LATIN1``."""
+    return str(session.info.parameter_status("server_encoding"))
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.errors import SourceError
 from backstop.postgres.catalog import TableRef, list_tables
-from backstop.postgres.connection import source_errors
+from backstop.postgres.connection import server_encoding, source_errors
 from backstop.postgres.names import qualified_name
 from backstop.sql import load_sql
 
@@ -30,6 +30,7 @@ class SourceFacts:
 
     :param server_version: as ``SHOW server_version_num``: 180004 is 18.4.
     :param system_id: of the cluster, or ``unknown``.
+    :param encoding: of the database, in PostgreSQL's spelling.
     :param bootstrap_superuser: the role with OID 10, which every cluster has under some name.
     :param lock_capacity: how many locks the server's lock table is made for.
     :param role_passwords: whether the roles' password verifiers can be read.
@@ -40,6 +41,7 @@ class SourceFacts:
     system_id: str
     timeline: int | None
     database: str
+    encoding: str
     is_superuser: bool
     in_recovery: bool
     bootstrap_superuser: str
@@ -97,6 +99,7 @@ def check_source(connection: ClusterConnection) -> SourceFacts:
             system_id=system_id or UNKNOWN,
             timeline=_scalar(session, "preflight/timeline") if may_see_timeline else None,
             database=database,
+            encoding=server_encoding(session),
             is_superuser=is_superuser,
             in_recovery=in_recovery,
             bootstrap_superuser=bootstrap_superuser,

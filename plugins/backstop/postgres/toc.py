@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.model.canonical import sha256_hex
 from backstop.model.fingerprint import SchemaEntry, SequenceValue
+from backstop.postgres.connection import server_encoding
 from backstop.postgres.process import run_tool
 from backstop.postgres.toc_entries import (
     EntryText,
@@ -122,14 +123,17 @@ def schema_of(
     :param folder: for a moment it holds the definitions and a password file; one that is swept when we are
         killed.
     """
+    with connection.connect(application_name=application_name) as session:
+        owners = large_object_owners(session)
+        encoding = server_encoding(session)
     with tempfile.TemporaryDirectory(prefix="backstop-schema-", dir=folder) as scratch:
         directory = Path(scratch) / "dump"
-        with connection.child_environment(Path(scratch), application_name=application_name) as environment:
+        with connection.child_environment(
+            Path(scratch), application_name=application_name, encoding=encoding
+        ) as environment:
             argv = pg_dump_argv(tools, directory=directory, schema_only=True)
             run_tool(argv, env=environment, stop=stop)
-        toc = read_toc(directory, tools)
-    with connection.connect(application_name=application_name) as session:
-        return toc.with_texts(large_object_owners(session))
+        return read_toc(directory, tools).with_texts(owners)
 
 
 def large_object_owners(session: psycopg.Connection[Any]) -> dict[str, str]:
