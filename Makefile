@@ -47,8 +47,8 @@ test-unit: $(STAMP) ## Run the tests that need no server
 test-deps: ## Install, as root on Debian or Ubuntu, the packages some tests want
 	@sh scripts/test-deps.sh
 
-test-long: $(STAMP) ## Run the long tests: trials, fuzzing, drills
-	$(PYTEST) -m long -rs $(ARGS)
+test-long: $(STAMP) ## Run the long tests, some 15 minutes; an interrupted run goes on where it was
+	$(PYTEST) -m long -n $(JOBS) --dist loadgroup -rs $(ARGS)
 
 lint: $(STAMP) ## Check style, types and layers
 	$(BIN)/ruff check .
