@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backstop.commands.staging import staging_directory, sweep_staging
+from backstop.errors import StorageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,3 +64,19 @@ def test_a_folder_of_a_run_killed_before_it_had_its_lock_is_swept_and_others_fol
 
     assert {folder.name for folder in sweep_staging(tmp_path)} == set(names[:2])
     assert {folder.name for folder in tmp_path.iterdir()} == set(names[2:])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
+def test_a_folder_that_another_user_made_first_is_not_used(tmp_path):
+    parent = tmp_path / "backstop-staging"
+    parent.mkdir()
+    os.chown(parent, 12345, 12345)
+    tmp_path.chmod(0o1777)
+
+    with (
+        pytest.raises(StorageError, match="belongs to another user"),
+        staging_directory(parent, "run-12345678"),
+    ):
+        pass
+
+    assert list(parent.iterdir()) == []

@@ -7,6 +7,7 @@ import fcntl
 import os
 import re
 import shutil
+import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -35,6 +36,7 @@ def staging_directory(parent: Path, name: str) -> Iterator[Path]:
     folder = parent / name
     try:
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _refuse_strangers(parent)
         # For a sweep, creating and locking are one step.
         with _locked(parent):
             folder.mkdir(mode=0o700)
@@ -105,6 +107,19 @@ def _owner_is_dead(lock: Path) -> bool:
     finally:
         os.close(descriptor)
     return True
+
+
+def _refuse_strangers(parent: Path) -> None:
+    """In a folder open to all, such as /tmp, anybody may have made ours first.
+
+    Its owner could exchange what is in it: dumps in plain text, and files with passwords.
+    """
+    owner = parent.stat().st_uid
+    if owner not in (0, os.geteuid()) and parent.parent.stat().st_mode & stat.S_IWOTH:
+        raise StorageError(
+            f"staging folder {parent} belongs to another user (uid {owner})",
+            hint="set database.spool in targets.yaml to a folder of this user's own",
+        )
 
 
 def _explained(error: OSError, folder: Path) -> StorageError:

@@ -10,7 +10,7 @@ from backstop.cli.terminal import confirm, progress_bar
 from backstop.commands.restore import DatabaseRestore
 from backstop.errors import ConfigurationError, RestoreError, SwapBlockedError
 from backstop.model.backup import BackupKind, BackupLabel
-from backstop.settings import application_commands, parse_label, restore_settings, utc_now
+from backstop.settings import application_commands, restore_settings, utc_now
 from backstop.wiring import cluster_connection
 
 if TYPE_CHECKING:
@@ -100,8 +100,8 @@ def _swap_back(session: Session, arguments: argparse.Namespace) -> int:
 
     server, live = _server(session), _database(session).dbname
     old = _kept(server, live, arguments.swap_back)
-    named = parse_label(arguments.label) if arguments.label else BackupLabel.at(utc_now(), BackupKind.DUMP)
-    beside = beside_name(live, named)
+    # Never under a backup's label: restoring that backup again would drop it, and what was committed since.
+    beside = beside_name(live, BackupLabel.at(utc_now(), BackupKind.DUMP))
     if not confirm(f"Put {old} back as {live} on {server.location}?", yes=arguments.yes):
         say("backstop: not confirmed; nothing has been changed")
         return DECLINED
