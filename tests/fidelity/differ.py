@@ -195,6 +195,7 @@ def _schema_script(connection: ClusterConnection, pg_dump: Path) -> bytes:
     with tempfile.TemporaryDirectory() as directory, connection.child_environment(Path(directory)) as env:
         argv = [os.fspath(pg_dump), "--schema-only", "--no-password"]
         # Read as bytes, in the database's own encoding.
+        env |= {"PGCLIENTENCODING": "SQL_ASCII", "PGOPTIONS": "-c quote_all_identifiers=off"}
         return subprocess.run(argv, env=env, check=True, capture_output=True).stdout
 
 

@@ -79,6 +79,7 @@ class CorpusDatabase:
             if known and any(case.name == "publications" for case in self.cases):
                 # A database with a subscription cannot be dropped.
                 with cluster.connect(dbname=self.name) as inside:
+                    inside.execute("SET default_transaction_read_only = off")
                     inside.execute("DROP SUBSCRIPTION IF EXISTS corpus_subscription")
             session.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
 
@@ -119,7 +120,14 @@ _PROPERTIES = (
     "ALTER DATABASE {} SET extra_float_digits = 0",
     "ALTER DATABASE {} SET bytea_output = 'escape'",
     'ALTER DATABASE {} SET search_path = "$user", \'odd "schema"\', public',
-    "ALTER DATABASE {} SET default_transaction_read_only = off",
+    "ALTER DATABASE {} SET default_transaction_read_only = on",
+    "ALTER DATABASE {} SET default_transaction_isolation = 'serializable'",
+    "ALTER DATABASE {} SET client_encoding = 'LATIN1'",
+    "ALTER DATABASE {} SET quote_all_identifiers = on",
+    "ALTER DATABASE {} SET array_nulls = off",
+    "ALTER DATABASE {} SET transform_null_equals = on",
+    "ALTER DATABASE {} SET xmloption = document",
+    "ALTER DATABASE {} SET row_security = off",
     "ALTER DATABASE {} SET corpus.custom_setting = 'quo''te \\ back'",
     "ALTER DATABASE {} SET statement_timeout = '45s'",
     "ALTER ROLE corpus_reader IN DATABASE {} SET work_mem = '9MB'",
