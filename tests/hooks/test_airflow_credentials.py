@@ -1,14 +1,10 @@
 from __future__ import annotations
 
 import json
-import os
-import tempfile
 
 import pytest
 
-if "AIRFLOW_HOME" not in os.environ:
-    os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="backstop-airflow-")
-
+import tests.airflow_home  # noqa: F401
 from backstop.errors import ConfigurationError, NotFoundError
 from backstop.hooks.credentials import AirflowCredentials
 from backstop.hooks.target import TargetHook

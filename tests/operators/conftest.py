@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
 
+import tests.airflow_home  # noqa: F401
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys
 from backstop.storage.memory import MemoryStorage
@@ -15,10 +14,6 @@ from tests.making import STARTED, Maker
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-if "AIRFLOW_HOME" not in os.environ:
-    os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="backstop-airflow-")
-os.environ["AIRFLOW__CORE__LOAD_EXAMPLES"] = "False"
 
 
 @pytest.fixture
