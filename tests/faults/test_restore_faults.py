@@ -60,12 +60,17 @@ def restorer(postgres18: EmbeddedPostgres, database: ClusterConnection) -> Clust
 
 
 @pytest.fixture
-def protection(folder: Path, database: ClusterConnection, restorer: ClusterConnection) -> Protection:
+def protection(
+    folder: Path, database: ClusterConnection, restorer: ClusterConnection
+) -> Iterator[Protection]:
     """A backup taken, and a live database that was harmed since."""
     protection = protect(folder, database)
     protection.back_up()
     fill(database, "DROP TABLE certificates; DELETE FROM measurements WHERE ctid > '(0,7)'")
-    return protection
+    yield protection
+    with database.with_database("postgres").connect() as session:
+        for name in databases_beside(protection):
+            session.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 @pytest.fixture

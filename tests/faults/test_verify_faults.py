@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
-from psycopg import sql
 
 from backstop.commands import load, verify
 from backstop.crypto.keyring import LocalKeyring
@@ -505,6 +504,6 @@ def test_a_live_database_is_not_touched_by_any_of_this(taken: tuple[Protection, 
     assert rows(protection.source) == {"equipment": 300, "measurements": 2000, "certificates": 3500}
     with protection.source.connect() as session:
         names = session.execute(
-            sql.SQL("SELECT datname FROM pg_database WHERE datname ~ '_(restored|replaced)_'")
+            "SELECT datname FROM pg_database WHERE datname LIKE %s", [f"{protection.source.dbname}_%"]
         ).fetchall()
     assert names == []
