@@ -7,7 +7,6 @@ entries are asked for in halves until each is beyond doubt, so the result is exa
 
 from __future__ import annotations
 
-import re
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.model.canonical import sha256_hex
 from backstop.model.fingerprint import SchemaEntry, SequenceValue
 from backstop.postgres.connection import server_encoding
+from backstop.postgres.encodings import decode_script
 from backstop.postgres.process import run_tool
 from backstop.postgres.toc_entries import (
     EntryText,
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from backstop.postgres.tools import PostgresTools
 
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
-_ENCODING = re.compile(r"^SET client_encoding = '(\w+)';$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,29 +169,4 @@ class _Printer:
         argv = pg_restore_argv(
             self._tools, directory=self._directory, entries=self._list_file, options=["--no-tablespaces"]
         )
-        return _decoded(run_tool(argv, env=_ENVIRONMENT))
-
-
-def _decoded(script: str) -> str:
-    """The script as text: pg_restore prints it in the dump's encoding, whatever ours is."""
-    encoding = _ENCODING.search(script)
-    if encoding is None or encoding[1] == "UTF8":
-        return script
-    codec = _python_codec(encoding[1])
-    return script.encode("utf-8", errors="surrogateescape").decode(codec, errors="surrogateescape")
-
-
-def _python_codec(encoding: str) -> str:
-    """Python's name for a server encoding (PostgreSQL docs, 23.3.1)."""
-    fixed = {"LATIN6": "iso8859_10", "LATIN7": "iso8859_13", "LATIN8": "iso8859_14", "LATIN9": "iso8859_15"}
-    fixed |= {"LATIN10": "iso8859_16", "LATIN5": "iso8859_9", "KOI8R": "koi8_r", "KOI8U": "koi8_u"}
-    # Bytes of any encoding; our sessions read them the same way (see ClusterConnection.connect).
-    fixed |= {"SQL_ASCII": "iso8859_1"}
-    fixed |= {"EUC_CN": "gb2312", "EUC_JP": "euc_jp", "EUC_JIS_2004": "euc_jis_2004", "EUC_KR": "euc_kr"}
-    if encoding in fixed:
-        return fixed[encoding]
-    for prefix, codec in (("LATIN", "iso8859_"), ("ISO_8859_", "iso8859_"), ("WIN", "cp")):
-        if encoding.startswith(prefix):
-            return codec + encoding.removeprefix(prefix)
-    # Bytes pass through unread; names of sequences in them will not compare, and verification will say so.
-    return "ascii"
+        return decode_script(run_tool(argv, env=_ENVIRONMENT).encode("utf-8", errors="surrogateescape"))
