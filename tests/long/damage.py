@@ -118,8 +118,11 @@ def edit_json(dice: random.Random, path: Path, others: Sequence[Path]) -> None:
         else:
             holder[key] = dice.choice(_ODD_VALUES)
         break
-    body = json.dumps(dice.choice([document] * 9 + [[document]]), sort_keys=True).encode()
-    _rewrite(path, body)
+    # As it would have been written, so that nothing but what it says gives it away.
+    body = json.dumps(
+        dice.choice([document] * 9 + [[document]]), sort_keys=True, separators=(",", ":"), ensure_ascii=False
+    )
+    _rewrite(path, body.encode("utf-8", "surrogatepass"))
 
 
 _ODD_VALUES: tuple[Any, ...] = (

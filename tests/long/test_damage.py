@@ -103,7 +103,8 @@ def do_harm(dice: random.Random, place: Path, essential: set[str]) -> str:
     wanted = [place / key for key in sorted(essential)]
     done = []
     for _ in range(dice.choice([1, 1, 1, 2, 3])):
-        victim = dice.choice(wanted if dice.random() < 0.9 else files)
+        documents = [path for path in wanted if path.suffix == ".json"]
+        victim = dice.choice(dice.choices([wanted, documents, files], weights=[7, 2, 1])[0])
         way = dice.choice(WAYS)
         there = [path for path in files if path.is_file() and not path.is_symlink()]
         if victim in there:
