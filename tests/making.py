@@ -108,6 +108,7 @@ class Maker:
             attempt="0123456789abcdef",
             epoch=1,
             started_at=started_at,
+            snapshot_at=started_at,
             finished_at=started_at + timedelta(minutes=1),
             system_id="7000000000000000001",
             timeline=1,

@@ -28,6 +28,7 @@ def manifest() -> Manifest:
         attempt="a1",
         epoch=1,
         started_at=NOW,
+        snapshot_at=NOW,
         finished_at=NOW,
         system_id="7",
         timeline=1,

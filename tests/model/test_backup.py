@@ -23,6 +23,7 @@ MANIFEST = Manifest(
     attempt="aabb",
     epoch=3,
     started_at=MOMENT,
+    snapshot_at=MOMENT + timedelta(seconds=1),
     finished_at=MOMENT + timedelta(minutes=2),
     system_id="7300000000000000000",
     timeline=1,

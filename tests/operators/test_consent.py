@@ -19,7 +19,7 @@ PLAN = {
     "old": "calibrify_replaced_20261123t113000z",
     "owner": "calibrify_owner",
     "live_exists": True,
-    "backup_finished_at": "2026-11-22T01:00:00.000000Z",
+    "snapshot_at": "2026-11-22T01:00:00.000000Z",
     "proven_at": None,
     "server_version": 180004,
     "plain_bytes": 74_600_000,

@@ -37,8 +37,8 @@ def test_a_tool_sees_nothing_of_our_environment(tmp_path, monkeypatch):
 
     with CLUSTER.child_environment(tmp_path) as environment:
         assert set(environment) == {
-            "PATH", "LANG", "PGPASSFILE", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGAPPNAME", "PGDATESTYLE",
-            "PGCONNECT_TIMEOUT",
+            "PATH", "LANG", "PGPASSFILE", "PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGAPPNAME",
+            "PGCONNECT_TIMEOUT", "PGDATESTYLE",
         }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+
 from backstop.errors import SourceError
 from backstop.postgres.dump_directory import DumpFollower
 

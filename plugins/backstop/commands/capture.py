@@ -26,7 +26,7 @@ from backstop.postgres.tools import pg_dump_argv, pg_dumpall_argv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import timedelta
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from backstop.postgres.connection import ClusterConnection
@@ -40,11 +40,13 @@ _ENCODERS = 2
 class Captured:
     """What one attempt read.
 
+    :param taken_at: by the database's clock; everything committed until then is in it.
     :param lsn: a WAL position at or shortly after the snapshot.
     :param snapshot_seconds: for how long the snapshot was held.
     """
 
     fingerprint: Fingerprint
+    taken_at: datetime
     lsn: str
     snapshot_seconds: float
 
@@ -107,7 +109,7 @@ class SnapshotCapture:
         dump_objects.write_globals(globals_path, writer)
         dump_objects.write_fingerprint(fingerprint, writer)
         dump_objects.write_toc(dump, writer)
-        return Captured(fingerprint, read.lsn, read.seconds)
+        return Captured(fingerprint, read.taken_at, read.lsn, read.seconds)
 
     def _read_snapshot(self, dump: Path, follower: DumpFollower) -> _Read:
         with hold_snapshot(self.source, attempt=self.attempt, max_age=self.snapshot_max) as held:
@@ -136,7 +138,14 @@ class SnapshotCapture:
         follower.finish()
         tables, large_objects = together["fingerprint"]
         return _Read(
-            tuple(tables), large_objects, owners, properties, held.materialized_views, held.lsn, seconds
+            tuple(tables),
+            large_objects,
+            owners,
+            properties,
+            held.materialized_views,
+            held.taken_at,
+            held.lsn,
+            seconds,
         )
 
     def _pg_dump(self, dump: Path, held: HeldSnapshot) -> None:
@@ -175,6 +184,7 @@ class _Read:
     large_object_owners: Mapping[str, str]
     properties: Mapping[str, Any]
     materialized_views: tuple[str, ...]
+    taken_at: datetime
     lsn: str
     seconds: float
 

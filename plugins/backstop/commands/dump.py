@@ -227,6 +227,7 @@ class Attempt:
                     attempt=attempt,
                     epoch=0,
                     started_at=started_at,
+                    snapshot_at=captured.taken_at,
                     finished_at=self.clock(),
                     system_id=self.facts.system_id,
                     timeline=self.facts.timeline,

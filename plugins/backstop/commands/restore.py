@@ -126,7 +126,7 @@ class DatabaseRestore:
             old=old,
             owner=owner,
             live_exists=live_exists,
-            backup_finished_at=format_time(manifest.finished_at),
+            snapshot_at=format_time(manifest.snapshot_at),
             proven_at=format_time(proofs[-1].finished_at) if verifications.proven else None,
             server_version=manifest.server_version,
             plain_bytes=manifest.plain_bytes,

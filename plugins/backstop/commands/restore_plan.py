@@ -27,7 +27,7 @@ class RestorePlan:
     old: str
     owner: str
     live_exists: bool
-    backup_finished_at: str
+    snapshot_at: str
     proven_at: str | None
     server_version: int
     plain_bytes: int

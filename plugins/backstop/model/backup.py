@@ -119,6 +119,8 @@ class Manifest:
     attempt: str
     epoch: int
     started_at: datetime
+    snapshot_at: datetime
+    """The moment whose data this is, by the database's clock: loss is counted from here."""
     finished_at: datetime
     system_id: str
     timeline: int | None
@@ -185,6 +187,7 @@ class Manifest:
             "refers_to": [label.text for label in self.refers_to],
             "repository_id": self.repository_id,
             "server_version": self.server_version,
+            "snapshot_at": format_time(self.snapshot_at),
             "start_lsn": self.start_lsn,
             "started_at": format_time(self.started_at),
             "summary": dict(self.summary),
@@ -222,6 +225,7 @@ class Manifest:
                 attempt=raw["attempt"],
                 epoch=raw["epoch"],
                 started_at=parse_time(raw["started_at"]),
+                snapshot_at=parse_time(raw["snapshot_at"]),
                 finished_at=parse_time(raw["finished_at"]),
                 system_id=raw["system_id"],
                 timeline=raw["timeline"],

@@ -25,7 +25,7 @@ class KnownBackup:
     """
 
     label: str
-    finished_at: datetime
+    snapshot_at: datetime
     plain_bytes: int
     proofs: dict[str, str]
 
@@ -33,7 +33,7 @@ class KnownBackup:
         """One line for a drop-down: when, how long ago, how big, how sure."""
         where = "; ".join(f"{name}: {state}" for name, state in self.proofs.items())
         return (
-            f"{self.finished_at:%Y-%m-%d %H:%M} UTC, {ago(now - self.finished_at)} ago, "
+            f"{self.snapshot_at:%Y-%m-%d %H:%M} UTC, {ago(now - self.snapshot_at)} ago, "
             f"{self.plain_bytes / 1e6:,.1f} MB — {where}"
         )
 
@@ -70,7 +70,7 @@ def known_backups(repositories: Sequence[Repository]) -> Known:
                 state = PROVEN if is_proven(proofs) else FAILED if proofs else UNPROVEN
                 known = found.setdefault(
                     manifest.label.text,
-                    KnownBackup(manifest.label.text, manifest.finished_at, manifest.plain_bytes, {}),
+                    KnownBackup(manifest.label.text, manifest.snapshot_at, manifest.plain_bytes, {}),
                 )
                 known.proofs[repository.name] = state
         except BackstopError as error:
@@ -89,7 +89,7 @@ def known_backups(repositories: Sequence[Repository]) -> Known:
 
 
 def newest_first(backups: Iterable[KnownBackup]) -> list[KnownBackup]:
-    return sorted(backups, key=lambda backup: backup.finished_at, reverse=True)
+    return sorted(backups, key=lambda backup: backup.snapshot_at, reverse=True)
 
 
 def ago(age: timedelta) -> str:

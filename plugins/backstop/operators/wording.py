@@ -38,7 +38,7 @@ def statements(plan: Mapping[str, Any], mode: str, now: datetime, *, stops_appli
 
 
 def _restore_rows(plan: Mapping[str, Any], mode: str, now: datetime) -> list[tuple[str, str]]:
-    taken = parse_time(plan["backup_finished_at"])
+    taken = parse_time(plan["snapshot_at"])
     proof = f"proven by a restore at {_minute(plan['proven_at'])}" if plan["proven_at"] else "**not proven**"
     return [
         ("Backup", f"`{plan['label']}` in repository `{plan['repository']}`, {proof}"),

@@ -92,6 +92,7 @@ def _reading_document(reading: Reading) -> dict[str, Any]:
                 "label": str(copies[0].manifest.label),
                 "kind": copies[0].manifest.kind.value,
                 "started_at": copies[0].manifest.started_at,
+                "snapshot_at": copies[0].manifest.snapshot_at,
                 "finished_at": copies[0].manifest.finished_at,
                 "plain_bytes": copies[0].manifest.plain_bytes,
                 "stored_bytes": copies[0].manifest.stored_bytes,
@@ -148,6 +149,7 @@ def _print_copies(copies: Sequence[Copy], *, objects: bool) -> None:
     fields = [
         ("label", str(manifest.label)),
         ("target", f"{manifest.target}, database {manifest.database}"),
+        ("state of", human_time(manifest.snapshot_at)),
         ("finished", f"{human_time(manifest.finished_at)}, after {took:.1f} s"),
         ("server", f"PostgreSQL {human_server(manifest.server_version)}, system {manifest.system_id}"),
         ("tools", ", ".join(f"{name} {version}" for name, version in manifest.tools.items())),

@@ -157,7 +157,7 @@ def _print_plan(plan: RestorePlan) -> None:
     proven = f"proven {plan.proven_at}" if plan.proven_at else "NOT PROVEN"
     fields = [
         ("backup", f"{plan.label} from {plan.repository}, {proven}"),
-        ("finished", plan.backup_finished_at),
+        ("state of", plan.snapshot_at),
         (
             "content",
             f"{plan.tables} tables, {plan.rows} rows, PostgreSQL {human_server(plan.server_version)}",
