@@ -42,7 +42,7 @@ def test_backups_amid_schema_changes_are_proven_and_nobody_waits_for_them(
         session.execute("RESET search_path")
         session.execute(SCHEMA.encode())
     protection = protect(folder, database)
-    trials = campaign("concurrency", 20)
+    trials = campaign("concurrency", 35)
     for trial in trials:
         protection.clock = lambda ahead=timedelta(minutes=trial.number): utc_now() + ahead
         rate = RATES[trial.number % len(RATES)]

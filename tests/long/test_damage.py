@@ -124,7 +124,7 @@ def test_whatever_happens_to_a_repository_no_damaged_backup_is_ever_called_match
     monkeypatch.setattr(isolation, "choose_isolation", lambda _policy: found)
     repository = Repository(folder, database)
     protection = repository.protection
-    trials = campaign("damage", 400)
+    trials = campaign("damage", 700)
     for trial in trials:
         place = repository.lay_out()
         label = trial.random.choice(repository.labels)

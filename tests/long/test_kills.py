@@ -189,7 +189,7 @@ def test_whatever_is_killed_at_whatever_moment_nothing_is_half_done(
     database: ClusterConnection,
     campaign: Callable[[str, int], Campaign],
 ):
-    trials = campaign("kills", 60)
+    trials = campaign("kills", 90)
     scene = Scene(folder, database)
     for trial in trials:
         verb = VERBS[trial.number % len(VERBS)]
@@ -199,7 +199,7 @@ def test_whatever_is_killed_at_whatever_moment_nothing_is_half_done(
         status, _, _ = scene.gallows.execute(victim, strike)
 
         where = f"{verb}, {strike}, {trials.repeat(trial.number)}"
-        assert status in (0, -signal.SIGKILL, 143, 1), where
+        assert status in (0, 1, 143, -signal.SIGKILL, -signal.SIGTERM), where
         new = scene.labels() - before
         assert len(new) <= (verb == "back-up"), where
         assert live is None or scene.live() == live, where

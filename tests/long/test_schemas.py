@@ -50,7 +50,7 @@ def test_a_random_database_comes_back_equal(
     found = isolation.choose_isolation("required")
     monkeypatch.setattr(isolation, "choose_isolation", lambda _policy: found)
     server: EmbeddedPostgres = request.getfixturevalue(version)
-    trials = campaign(f"schemas-{version}", 25)
+    trials = campaign(f"schemas-{version}", 45)
     for trial in trials:
         database = new_database(server)
         wanted = SchemaMaker(trial.random).statements()
