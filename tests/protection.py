@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from backstop.commands.dump import BackupReport, DumpSettings, back_up_database
@@ -57,7 +57,8 @@ class Protection:
         self.manifest_signer = Signer.load(self.keys / "signing" / "manifest.pem")
         self.proof_signer = Signer.load(self.keys / "signing" / "proof.pem")
         # Short, because a scratch server's socket lies in it, and reachable for its user.
-        self.dump = DumpSettings(staging=self.folder / "staging")
+        # Tests let time pass by moving the clock.
+        self.dump = DumpSettings(staging=self.folder / "staging", clock_tolerance=timedelta(days=9))
         self.verify = VerifySettings(scratch=self.folder / "staging", hide=[self.keys])
 
     @property

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.protection import protect, s3_corner
+from backstop.errors import IntegrityError, SourceError
+from tests.protection import protect, s3_corner, utc_now
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,3 +47,43 @@ def test_a_backup_lies_in_both_repositories_and_is_proven_from_each(
         assert proof.differences == ()
         assert proof.matched
     assert list((folder / "staging").iterdir()) == []
+
+
+@pytest.mark.parametrize(("hours", "word"), [(1, "ahead of"), (-24 * 365, "behind")])
+def test_a_machine_with_a_wrong_clock_takes_no_backup(
+    folder: Path, database: ClusterConnection, hours: int, word: str
+):
+    protection = protect(folder, database)
+    protection.clock = lambda: utc_now() + timedelta(hours=hours)
+    strict = replace(protection.dump, clock_tolerance=timedelta(minutes=5))
+
+    with pytest.raises(SourceError, match=word):
+        protection.back_up(settings=strict)
+
+    assert not (folder / "repository").exists()
+
+
+def test_two_backups_within_one_second_get_a_label_each(folder: Path, database: ClusterConnection):
+    protection = protect(folder, database)
+    started = utc_now()
+    paused: list[float] = []
+    protection.clock = lambda: started + timedelta(seconds=sum(paused))
+
+    first = protection.back_up(pause=paused.append).label
+    second = protection.back_up(pause=paused.append).label
+
+    assert first != second
+    assert protection.published() == {"local": [first, second]}
+
+
+def test_a_repository_that_is_none_of_ours_is_named_before_anything_is_dumped(
+    folder: Path, database: ClusterConnection
+):
+    protection = protect(folder, database)
+    (folder / "repository").mkdir(mode=0o700)
+    (folder / "repository" / "repository.json").write_text("{}")
+
+    with pytest.raises(IntegrityError, match="repository format"):
+        protection.back_up()
+
+    assert not list((folder / "repository").rglob("data"))

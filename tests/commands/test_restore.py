@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from psycopg import sql
 
-from backstop.commands.swap import ApplicationCommands, swap_back, swap_in
+from backstop.commands.swap import ApplicationCommands, plan_swap_back, swap_in
 from backstop.errors import RestoreError, VerificationError
 from backstop.postgres import swap as rename
 from tests.commands.test_dump import ROWS
-from tests.protection import protect
+from tests.protection import protect, utc_now
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from backstop.commands.swap import Names
     from backstop.postgres.connection import ClusterConnection
     from embedded.postgres import EmbeddedPostgres
 
@@ -84,14 +85,51 @@ def test_a_dropped_table_comes_back_through_a_swap_and_the_old_database_can_come
     assert count(database, database.dbname, "measurements") == 50000
     assert outcome.kept == plan.old
 
-    swap_back(
-        database=database.dbname,
-        old=plan.old,
-        beside=plan.beside,
+    with database.connect() as session:
+        session.execute("DELETE FROM public.equipment WHERE id > 999")
+    back, blockers = plan_back(database, restorer)
+    assert (back.beside, blockers) == (plan.old, [])
+    outcome = swap_in(
+        back,
         server=restorer,
         application=ApplicationCommands(),
+        accept_logical_slots=False,
+        beside_oid=back.beside_oid,
     )
     assert count(database, database.dbname) == 10
+
+    # What was committed since the swap survives another restore of the same backup.
+    assert outcome.kept == back.old
+    restore.restore_beside(plan)
+    assert count(database, back.old) == 999
+
+
+def plan_back(
+    database: ClusterConnection, restorer: ClusterConnection, former: str = ""
+) -> tuple[Names, list[str]]:
+    return plan_swap_back(
+        database.dbname, former=former, server=restorer, accept_logical_slots=False, now=utc_now()
+    )
+
+
+def test_with_several_former_databases_somebody_has_to_choose(
+    database: ClusterConnection, restorer: ClusterConnection, owner: str
+):
+    first, second = (f"{database.dbname}_replaced_2026112{day}t113000z" for day in (1, 2))
+    with database.connect(dbname="postgres") as session:
+        for name in (first, second):
+            session.execute(
+                sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(owner))
+            )
+    try:
+        with pytest.raises(RestoreError, match=f"{first}, {second}") as refused:
+            plan_back(database, restorer)
+        assert "name the one to go back to" in str(refused.value)
+        assert plan_back(database, restorer, first)[0].beside == first
+    finally:
+        with database.connect(dbname="postgres") as session:
+            for name in (first, second):
+                session.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
 
 
 def test_a_superuser_may_not_restore_unless_that_is_allowed(folder: Path, database: ClusterConnection):

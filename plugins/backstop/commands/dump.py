@@ -46,6 +46,8 @@ class DumpSettings:
 
     :param fingerprint: ``full`` hashes every row, ``counts`` counts them.
     :param snapshot_max: a snapshot held for longer is given up, so that vacuum can work.
+    :param clock_tolerance: by how much this machine's clock and the server's may differ: backups are ordered,
+        kept and leased by time.
     :param staging: folder for ciphertext on its way out, best on the file system of a posix repository.
     """
 
@@ -54,6 +56,7 @@ class DumpSettings:
     fingerprint: str = "full"
     snapshot_max: timedelta = timedelta(hours=4)
     max_staged_bytes: int = MAX_STAGED_BYTES
+    clock_tolerance: timedelta = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,7 @@ def back_up_database(
     :raises SourceBusyError: the application kept waiting for us; nothing was published.
     :raises BackstopError: no repository has a complete backup; nothing was published.
     """
-    from backstop.postgres.preflight import check_source
+    from backstop.postgres.preflight import check_clock, check_source
     from backstop.postgres.tools import PostgresTools
 
     if not repositories:
@@ -145,6 +148,7 @@ def back_up_database(
     keyring.check(opening=False)
     # Everything that can be refused is refused before anything is written.
     facts = check_source(source)
+    check_clock(source, now=clock, tolerance=settings.clock_tolerance)
     tools = PostgresTools.find(facts.major)
     kind = BackupKind.DUMP
     with acquire_in(
@@ -154,7 +158,10 @@ def back_up_database(
         holder=holder,
         clock=clock,
     ) as lease:
-        reachable = [repository for repository in repositories if repository.name not in lease.failed]
+        unusable = {**lease.failed, **_unusable(repositories, without=lease.failed)}
+        reachable = [repository for repository in repositories if repository.name not in unusable]
+        if not reachable:
+            raise next(iter(unusable.values()))
         yielded = 0
         while True:
             attempt = Attempt(
@@ -169,6 +176,8 @@ def back_up_database(
                 clock=clock,
                 progress=progress,
                 lease=lease,
+                unusable=unusable,
+                pause=pause,
             )
             try:
                 return attempt.run(yielded=yielded)
@@ -177,6 +186,20 @@ def back_up_database(
                 if yielded == ATTEMPTS:
                     raise
                 pause(PAUSE_AFTER_YIELD_SECONDS * 2 ** (yielded - 1))
+
+
+def _unusable(
+    repositories: Sequence[Repository], *, without: Mapping[str, BackstopError]
+) -> dict[str, BackstopError]:
+    """Repositories that answer but are none of ours: said before the dump, not after it."""
+    failed: dict[str, BackstopError] = {}
+    for repository in repositories:
+        if repository.name not in without:
+            try:
+                repository.catalog.repository_id(create=True)
+            except BackstopError as error:
+                failed[repository.name] = error
+    return failed
 
 
 @dataclass(slots=True)
@@ -194,13 +217,15 @@ class Attempt:
     clock: Callable[[], datetime]
     progress: Progress
     lease: RepositoriesLease
+    unusable: Mapping[str, BackstopError]
+    """Repositories that go without this backup, and why."""
+    pause: Callable[[float], None]
     publishing: set[str] = field(default_factory=set)
     """Repositories to which a manifest was sent."""
 
     def run(self, *, yielded: int) -> BackupReport:
         """Dump, upload, publish. :raises BackstopError: nothing was published."""
-        started_at = self.clock()
-        label = BackupLabel.at(started_at, BackupKind.DUMP)
+        label, started_at = self._free_label()
         attempt = secrets.token_hex(8)
         prefix = f"{self.target}/data/database/{label}/{attempt}"
         with (
@@ -267,6 +292,15 @@ class Attempt:
             not_included=manifest.not_included,
         )
 
+    def _free_label(self) -> tuple[BackupLabel, datetime]:
+        """A label has one second; a backup that was done within it has taken it."""
+        while True:
+            started_at = self.clock()
+            label = BackupLabel.at(started_at, BackupKind.DUMP)
+            if not any(repository.catalog.has(label) for repository in self.repositories):
+                return label, started_at
+            self.pause(1.0)
+
     def _capture(self, folder: Path, attempt: str, writer: ObjectWriter) -> Captured:
         """Everything PostgreSQL has to give, as objects on their way out."""
         self.progress.phase("dump")
@@ -287,7 +321,7 @@ class Attempt:
         :returns: the repositories that do not have the backup, and why.
         :raises BackstopError: when that is all of them.
         """
-        failures: dict[str, BackstopError] = {**self.lease.failed, **replication.failures()}
+        failures: dict[str, BackstopError] = {**self.unusable, **replication.failures()}
         for repository in self.repositories:
             if repository.name in failures:
                 continue
@@ -304,7 +338,7 @@ class Attempt:
                 )
             except BackstopError as error:
                 failures[repository.name] = error
-        if len(failures) >= len(self.repositories) + len(self.lease.failed):
+        if len(failures) >= len(self.repositories) + len(self.unusable):
             raise next(iter(failures.values()))
         return failures
 
@@ -314,5 +348,5 @@ class Attempt:
         self.publishing.add(name)
 
     def _states(self, failures: Mapping[str, BackstopError]) -> dict[str, str]:
-        names = [*(repository.name for repository in self.repositories), *self.lease.failed]
+        names = [*(repository.name for repository in self.repositories), *self.unusable]
         return {name: str(failures[name]) if name in failures else "completed" for name in names}

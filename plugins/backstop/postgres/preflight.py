@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import SourceError
@@ -12,7 +13,8 @@ from backstop.postgres.names import qualified_name
 from backstop.sql import load_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
 
     import psycopg
 
@@ -107,6 +109,23 @@ def check_source(connection: ClusterConnection) -> SourceFacts:
             table_count=len(tables),
             role_passwords=role_passwords,
             missing=missing,
+        )
+
+
+def check_clock(connection: ClusterConnection, *, now: Callable[[], datetime], tolerance: timedelta) -> None:
+    """Compare this machine's clock with the server's.
+
+    :raises SourceError: they differ by more than ``tolerance``; one of the two is wrong, and a backup with a
+        wrong time would be sorted, kept and restored wrongly.
+    """
+    with connection.connect() as session, source_errors(connection.location):
+        theirs = _scalar(session, "preflight/clock")
+    ahead = now() - theirs
+    if abs(ahead) > tolerance:
+        word = "ahead of" if ahead > timedelta(0) else "behind"
+        raise SourceError(
+            f"this machine's clock is {abs(ahead)} {word} that of {connection.location}",
+            hint="set both clocks (NTP), then back up again",
         )
 
 

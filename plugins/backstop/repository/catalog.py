@@ -140,6 +140,10 @@ class Catalog:
         self._storage.put_once(self._manifest_key(manifest.label), body)
         return Published(signed, sha256_hex(body))
 
+    def has(self, label: BackupLabel) -> bool:
+        """Whether the label is taken here, by a readable manifest or a damaged one."""
+        return self._storage.stat(self._manifest_key(label)) is not None
+
     def backup(self, label: BackupLabel) -> Published:
         """One backup, its signature checked.
 
