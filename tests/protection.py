@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from backstop.commands.dump import BackupReport, DumpSettings, back_up_database
+from backstop.commands.dump import back_up_database
+from backstop.commands.dump_attempt import DumpSettings
 from backstop.commands.progress import Silent
 from backstop.commands.restore import DatabaseRestore, RestoreSettings
 from backstop.commands.verify import VerifySettings, verify_backup
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from backstop.commands.backup_report import BackupReport
     from backstop.model.proof import Proof
     from backstop.postgres.connection import ClusterConnection
     from backstop.storage.base import Storage

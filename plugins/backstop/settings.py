@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from backstop.commands.dump import DumpSettings
+    from backstop.commands.dump_attempt import DumpSettings
     from backstop.commands.questions import Query
     from backstop.commands.restore import RestoreSettings
     from backstop.commands.swap import ApplicationCommands
@@ -50,7 +50,7 @@ def dump_settings(
     configuration: Configuration, target: str, repositories: Sequence[Repository]
 ) -> DumpSettings:
     """How to back this target's database up."""
-    from backstop.commands.dump import DumpSettings
+    from backstop.commands.dump_attempt import DumpSettings
 
     database = configuration.targets[target].database
     return DumpSettings(

@@ -16,7 +16,7 @@ from backstop.wiring import cluster_connection, open_inventory, open_keyring, op
 if TYPE_CHECKING:
     import argparse
 
-    from backstop.commands.dump import BackupReport
+    from backstop.commands.backup_report import BackupReport
 
 INCOMPLETE = 6
 

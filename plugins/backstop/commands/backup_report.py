@@ -1,0 +1,56 @@
+"""What became of one backup, for whoever asked for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from backstop.model.canonical import format_time
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class BackupReport:
+    """What became of one backup.
+
+    :param repositories: by name, ``completed`` or the sentence that says why not.
+    :param yielded: how often the backup gave way to the application and started again.
+    """
+
+    label: str
+    target: str
+    started_at: datetime
+    finished_at: datetime
+    repositories: Mapping[str, str]
+    plain_bytes: int
+    stored_bytes: int
+    tables: int
+    rows: int
+    snapshot_seconds: float
+    yielded: int
+    not_included: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every repository has it."""
+        return all(state == "completed" for state in self.repositories.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "label": self.label,
+            "target": self.target,
+            "started_at": format_time(self.started_at),
+            "finished_at": format_time(self.finished_at),
+            "seconds": round((self.finished_at - self.started_at).total_seconds(), 3),
+            "repositories": dict(self.repositories),
+            "plain_bytes": self.plain_bytes,
+            "stored_bytes": self.stored_bytes,
+            "tables": self.tables,
+            "rows": self.rows,
+            "snapshot_seconds": self.snapshot_seconds,
+            "yielded": self.yielded,
+            "not_included": list(self.not_included),
+        }
