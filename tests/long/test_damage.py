@@ -16,7 +16,7 @@ from backstop.model.backup import BackupLabel
 from backstop.postgres import isolation
 from backstop.repository.pins import readers
 from tests.commands.test_dump import ROWS
-from tests.long.damage import WAYS, copy_tree
+from tests.long.damage import WAYS, copy_tree, edit_json
 from tests.protection import protect, utc_now
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def do_harm(dice: random.Random, place: Path, essential: set[str]) -> str:
     for _ in range(dice.choice([1, 1, 1, 2, 3])):
         documents = [path for path in wanted if path.suffix == ".json"]
         victim = dice.choice(dice.choices([wanted, documents, files], weights=[7, 2, 1])[0])
-        way = dice.choice(WAYS)
+        way = edit_json if victim.suffix == ".json" and dice.random() < 0.5 else dice.choice(WAYS)
         there = [path for path in files if path.is_file() and not path.is_symlink()]
         if victim in there:
             way(dice, victim, there)

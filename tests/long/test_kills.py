@@ -14,7 +14,7 @@ import pytest
 
 from backstop.commands.fetch import fetch_backup
 from backstop.commands.progress import Silent
-from backstop.commands.swap import ApplicationCommands, reopen, swap_back
+from backstop.commands.swap import ApplicationCommands, Names, reopen, swap_in
 from backstop.model.backup import BackupLabel
 from backstop.postgres import databases
 from tests.commands.test_dump import ROWS
@@ -129,13 +129,8 @@ class Scene:
             found = session.execute("SELECT to_regclass('public.since_then') IS NULL").fetchone()
         assert found == (swapped,)
         if swapped:
-            swap_back(
-                database=self.plan.database,
-                old=self.plan.old,
-                beside=self.plan.beside,
-                server=self.source,
-                application=application,
-            )
+            back = Names(database=self.plan.database, beside=self.plan.old, old=self.plan.beside)
+            swap_in(back, server=self.source, application=application, accept_logical_slots=False)
         self.drop(self.plan.beside)
 
     def drop(self, name: str) -> None:
