@@ -124,10 +124,12 @@ def test_a_copy_beside_needs_no_approval_and_touches_nothing(scene: Scene) -> No
 def test_swapping_back_returns_to_the_former_database(scene: Scene) -> None:
     former = scene.live_oid()
     with scene.rules(restore={"approval": False}):
-        scene.admin.require_success(scene.ask_for_restore())
+        restored = scene.ask_for_restore()
+        scene.admin.require_success(restored)
     assert scene.live_oid() != former
+    kept = scene.admin.result(restored, "swap")["kept"]
 
-    run = scene.admin.trigger("swap_back_database", {"target": TARGET})
+    run = scene.admin.trigger("swap_back_database", {"target": TARGET, "former": kept})
     assert "Goes back to" in scene.approver.question(run, "approve")["body"]
     scene.approver.answer(run, "approve", "Approve")
     scene.admin.require_success(run)

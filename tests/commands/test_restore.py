@@ -86,6 +86,7 @@ def test_a_dropped_table_comes_back_through_a_swap_and_the_old_database_can_come
     assert outcome.kept == plan.old
 
     with database.connect() as session:
+        session.execute("TRUNCATE public.measurements")
         session.execute("DELETE FROM public.equipment WHERE id > 999")
     back, blockers = plan_back(database, restorer)
     assert (back.beside, blockers) == (plan.old, [])
@@ -101,6 +102,8 @@ def test_a_dropped_table_comes_back_through_a_swap_and_the_old_database_can_come
     # What was committed since the swap survives another restore of the same backup.
     assert outcome.kept == back.old
     restore.restore_beside(plan)
+    with database.connect(dbname="postgres") as session:
+        session.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(back.old)))
     assert count(database, back.old) == 999
 
 

@@ -17,7 +17,7 @@ import pytest
 from psycopg import sql
 
 from backstop.errors import SwapBlockedError
-from backstop.postgres.swap import check_swap, reopen, swap, swap_back
+from backstop.postgres.swap import check_swap, reopen, swap
 from embedded.postgres import pip_postgres_bin
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def test_the_restored_database_takes_the_live_name_and_can_be_swapped_back(stage
     assert (stage.content(), stage.names()) == ("new", {"live", "old closed"})
     assert report.old == stage.old
 
-    swap_back(stage.admin, live=stage.live, old=stage.old, beside=stage.beside)
+    swap(stage.admin, live=stage.live, beside=stage.old, old=stage.beside)
 
     assert (stage.content(), stage.names()) == ("old", {"live", "beside closed"})
 

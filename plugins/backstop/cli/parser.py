@@ -135,7 +135,7 @@ def _restore_database(verbs: argparse._SubParsersAction[argparse.ArgumentParser]
         nargs="?",
         const="",
         metavar="DATABASE",
-        help="put the former database back in its place (default: the one that the last swap put aside)",
+        help="put the former database back in its place (needed where several are kept)",
     )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     _escrow_key(parser)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from backstop.commands.application import run_commands
 from backstop.errors import BackstopError, CommandError, RestoreError, SwapBlockedError
-from backstop.model.backup import BackupKind, BackupLabel
 from backstop.postgres import databases, swap
 
 if TYPE_CHECKING:
@@ -155,8 +154,12 @@ def plan_swap_back(
 
     Carry it out with :func:`swap_in`: going back is a swap like any other.
 
-    :param former: its name; empty for what the last swap put aside.
-    :raises RestoreError: there is none, or not of that name.
+    What is live now is kept as former data, never as a restored copy, which the next restore of that label
+    would drop: it holds what was committed since the swap.
+
+    :param former: its name; may be empty where only one is kept. The name says when its swap was planned, not
+        when it was put aside, so with several of them somebody has to choose.
+    :raises RestoreError: there is none, not of that name, or several and none was named.
     """
     with server.connect(dbname=_MAINTENANCE_DATABASE) as session:
         kept = databases.kept_databases(session, database)
@@ -167,11 +170,16 @@ def plan_swap_back(
             )
         if former and former not in kept:
             raise RestoreError(f"{former} is no former {database}", hint=f"choose one of: {', '.join(kept)}")
-        beside = former or kept[-1]
+        if not former and len(kept) > 1:
+            raise RestoreError(
+                f"{server.location} keeps {len(kept)} former {database}: {', '.join(kept)}",
+                hint="name the one to go back to: in the form, or behind --swap-back",
+            )
+        beside = former or kept[0]
         names = Names(
             database=database,
             beside=beside,
-            old=databases.beside_name(database, BackupLabel.at(now, BackupKind.DUMP)),
+            old=databases.old_name(database, now),
             beside_oid=databases.database_oid(session, beside),
         )
         blockers = (
@@ -182,31 +190,6 @@ def plan_swap_back(
             else []
         )
     return names, blockers
-
-
-def swap_back(
-    *, database: str, old: str, beside: str, server: ClusterConnection, application: ApplicationCommands
-) -> SwapOutcome:
-    """Put the kept old database back; the restored one takes the name ``beside``.
-
-    :raises RestoreError: there is no such old database.
-    """
-    administrator = server.with_database(_MAINTENANCE_DATABASE)
-    with administrator.connect() as session:
-        if not databases.exists(session, old):
-            raise RestoreError(
-                f"there is no {old} to swap back", hint="it was never swapped, or has been dropped"
-            )
-        if databases.exists(session, beside):
-            raise RestoreError(
-                f"the name {beside}, which the restored database is to get, is taken",
-                hint="drop or rename that database, then swap back",
-            )
-
-    def rename() -> swap.SwapReport:
-        return swap.swap_back(administrator, live=database, old=old, beside=beside)
-
-    return _swapped(rename, live=database, application=application)
 
 
 def reopen(plan: Exchange, *, server: ClusterConnection, application: ApplicationCommands) -> list[str]:

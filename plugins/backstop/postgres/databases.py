@@ -44,7 +44,7 @@ def old_name(database: str, swapped_at: datetime) -> str:
 
 
 def kept_databases(connection: Connection[Any], database: str) -> list[str]:
-    """What swaps have put aside of ``database``, the last one last."""
+    """What swaps have put aside of ``database``, in the order in which those swaps were planned."""
     prefix = _derived(database, "_replaced_20261123t113000z")[: -len("20261123t113000z")]
     query = "SELECT datname FROM pg_catalog.pg_database WHERE pg_catalog.starts_with(datname, %s)"
     names = [str(name) for (name,) in connection.execute(query, [prefix])]

@@ -116,13 +116,6 @@ def swap(
         return SwapReport(disconnected, time.monotonic() - closed_at, old)
 
 
-def swap_back(
-    admin: ClusterConnection, *, live: str, old: str, beside: str, timeout: timedelta = _DEFAULT_TIMEOUT
-) -> SwapReport:
-    """Undo a swap: ``old`` becomes ``live`` again, what was restored gets its name ``beside`` back."""
-    return swap(admin, live=live, beside=old, old=beside, timeout=timeout)
-
-
 def put_in_place(admin: ClusterConnection, *, live: str, beside: str, beside_oid: int | None = None) -> None:
     """Where there is no live database any more: the restored one takes its name.
 

@@ -8,8 +8,7 @@ from backstop.cli.output import human_bytes, human_server, print_fields, print_j
 from backstop.cli.session import Session
 from backstop.cli.terminal import confirm, progress_bar
 from backstop.commands.restore import DatabaseRestore
-from backstop.errors import ConfigurationError, RestoreError, SwapBlockedError
-from backstop.model.backup import BackupKind, BackupLabel
+from backstop.errors import ConfigurationError, SwapBlockedError
 from backstop.settings import application_commands, restore_settings, utc_now
 from backstop.wiring import cluster_connection
 
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     import argparse
 
     from backstop.commands.restore_plan import RestorePlan
-    from backstop.commands.swap import SwapOutcome
+    from backstop.commands.swap import Exchange, SwapOutcome
     from backstop.postgres.connection import ClusterConnection
 
 DECLINED = 1
@@ -81,7 +80,7 @@ def _carry_out(
     return 0
 
 
-def _swap_in(session: Session, plan: RestorePlan, beside_oid: int) -> SwapOutcome:
+def _swap_in(session: Session, plan: Exchange, beside_oid: int | None) -> SwapOutcome:
     from backstop.commands.swap import swap_in
 
     return swap_in(
@@ -95,46 +94,31 @@ def _swap_in(session: Session, plan: RestorePlan, beside_oid: int) -> SwapOutcom
 
 def _swap_back(session: Session, arguments: argparse.Namespace) -> int:
     """Needs the server alone: no repository, no keys."""
-    from backstop.commands.swap import swap_back
-    from backstop.postgres.databases import beside_name
+    from backstop.commands.swap import plan_swap_back
 
-    server, live = _server(session), _database(session).dbname
-    old = _kept(server, live, arguments.swap_back)
-    # Never under a backup's label: restoring that backup again would drop it, and what was committed since.
-    beside = beside_name(live, BackupLabel.at(utc_now(), BackupKind.DUMP))
-    if not confirm(f"Put {old} back as {live} on {server.location}?", yes=arguments.yes):
+    server, rules = _server(session), _database(session).restore
+    names, blockers = plan_swap_back(
+        _database(session).dbname,
+        former=arguments.swap_back,
+        server=server,
+        accept_logical_slots=rules.accept_logical_slots,
+        now=utc_now(),
+    )
+    if blockers:
+        raise SwapBlockedError(
+            f"{names.database} cannot be swapped: " + "; ".join(blockers),
+            hint="clear what is named, then swap back; nothing has been changed",
+        )
+    question = f"Put {names.beside} back as {names.database} on {server.location}?"
+    if not confirm(question, yes=arguments.yes):
         say("backstop: not confirmed; nothing has been changed")
         return DECLINED
-    outcome = swap_back(
-        database=live,
-        old=old,
-        beside=beside,
-        server=server,
-        application=application_commands(session.configuration, session.target_name),
-    )
+    outcome = _swap_in(session, names, names.beside_oid)
     if arguments.json:
         print_json({"swap": outcome.to_dict()})
     else:
         print_fields(_outcome_fields(outcome))
     return 0
-
-
-def _kept(server: ClusterConnection, live: str, name: str) -> str:
-    """The database to go back to: the named one, or what the last swap put aside.
-
-    :raises RestoreError: it is none that a swap of this database has put aside.
-    """
-    from backstop.postgres.databases import kept_databases
-
-    with server.connect(dbname="postgres") as connection:
-        kept = kept_databases(connection, live)
-    if not kept:
-        raise RestoreError(
-            f"{server.location} keeps no former {live}", hint="it was never swapped, or has been dropped"
-        )
-    if name and name not in kept:
-        raise RestoreError(f"{name} is no former {live}", hint=f"choose one of: {', '.join(kept)}")
-    return name or kept[-1]
 
 
 def _server(session: Session) -> ClusterConnection:
