@@ -10,7 +10,9 @@ started. The former database is kept; `swap_back_database` goes back to it.
 2. `choose_backup` waits under *Required Actions*: choose the backup, and whether to swap or only to keep
    the copy beside.
 3. `approve` waits there too, as the target's policy asks: it shows the plan and what will be given up.
-   Whoever asked cannot approve. Rejected or unanswered, the run fails and nothing has been touched.
+   Whoever asked cannot approve. Rejected or unanswered, the run fails and nothing has been touched. The
+   approval holds for `restore.approval_timeout`: by then the restore must have begun. It has a day more to
+   reach the swap, and one swap uses the approval up; clearing tasks later than that needs a new run.
 4. `restore_beside` and `validate` take their time; the application does not notice.
 5. `swap` is the downtime: its log and result say how long it was.
 
@@ -100,7 +102,12 @@ def define_restore(queue: str | None, targets: Sequence[Target]) -> DAG:
         approval = ApproveRestoreOperator(
             task_id="approve", plan=result_of("plan_restore"), choice=result_of("choose_backup")
         )
-        planned = {"target": TARGET, "plan": result_of("plan_restore"), "approval": result_of("approve")}
+        planned = {
+            "target": TARGET,
+            "plan": result_of("plan_restore"),
+            "approval": result_of("approve"),
+            "swapped": result_of("swap"),
+        }
         restored = RestoreBesideOperator(
             task_id="restore_beside", **planned, retries=2, retry_delay=timedelta(minutes=1)
         )

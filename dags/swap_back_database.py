@@ -3,24 +3,27 @@
 
 Goes back to the database that a restore has put aside (`calibrify_replaced_…`). Nothing is fetched or
 restored: both databases exist, and change names. What was committed since the swap is not in the one that
-comes back; it stays in the other, which is kept as `calibrify_restored_…`.
+comes back; it stays in the other, which is kept in its turn, under a new `calibrify_replaced_…`.
 
 ### How
-1. Press *Trigger*, choose the target. Leave **Former database** empty for what the last swap put aside.
+1. Press *Trigger*, choose the target. Name the **Former database** where several are kept; leave it
+   empty where there is only one. (A name tells when its swap was planned.)
 2. `approve` waits under *Required Actions*, as the target's policy asks; whoever asked cannot approve.
+   The approval holds for `restore.approval_timeout` and for one swap.
 3. `swap` is the downtime: its log and result say how long it was.
 
 ### When a task is red
 The live database is as it was unless `swap` itself is red.
 
-- **`plan_swap_back`:** no former database is kept, or none of that name; the log lists those there are.
+- **`plan_swap_back`:** no former database is kept, none of that name, or several and none was named; the log
+  lists those there are.
 - **`approve`:** rejected, unanswered, or answered by whoever asked. Trigger again.
 - **`check_swap`:** subscriptions, prepared transactions or logical slots forbid renaming. Clear what is
   named, then clear this task.
 - **`swap`:** the log says whether the databases were renamed. Either way `reopen` has opened the live name
   and started the application again.
 
-**If Airflow is what died:** `python -m backstop restore-database --target <target> --swap-back`.
+**If Airflow is what died:** `python -m backstop restore-database --target <target> --swap-back [DATABASE]`.
 """
 
 from __future__ import annotations
@@ -60,7 +63,7 @@ def define_swap_back(queue: str | None, targets: Sequence[Target]) -> DAG:
             "target": Param(names[0], "What to swap back.", title="Target", type="string", enum=names),
             "former": Param(
                 "",
-                "Such as calibrify_replaced_20261123t113000z. Empty: what the last swap put aside.",
+                "Such as calibrify_replaced_20261123t113000z. Needed where several are kept.",
                 title="Former database",
                 type=["string", "null"],
             ),
@@ -74,7 +77,12 @@ def define_swap_back(queue: str | None, targets: Sequence[Target]) -> DAG:
         approval = ApproveRestoreOperator(
             task_id="approve", plan=result_of("plan_swap_back"), choice=result_of("plan_swap_back")
         )
-        planned = {"target": TARGET, "plan": result_of("plan_swap_back"), "approval": result_of("approve")}
+        planned = {
+            "target": TARGET,
+            "plan": result_of("plan_swap_back"),
+            "approval": result_of("approve"),
+            "swapped": result_of("swap"),
+        }
         check = CheckSwapOperator(task_id="check_swap", **planned).as_setup()
         swapped = SwapDatabaseOperator(task_id="swap", **planned)
         reopened = ReopenDatabaseOperator(

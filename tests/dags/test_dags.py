@@ -233,3 +233,15 @@ print(*(heavy & set(sys.modules) - already))
         check=True,
     )
     assert done.stdout.splitlines()[-1] == ""
+
+
+@pytest.mark.parametrize("dag_id", ["restore_database", "swap_back_database"])
+def test_every_step_behind_an_approval_is_told_of_this_runs_swap(read_dags, dag_id):
+    from backstop.operators.approved import ApprovedOperator
+    from backstop.operators.base import result_of
+
+    dag = read_dags().dags[dag_id]
+
+    approved = [task for task in dag.tasks if isinstance(task, ApprovedOperator)]
+    assert len(approved) >= 2
+    assert {task.swapped for task in approved} == {result_of("swap")}

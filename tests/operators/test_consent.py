@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
 
 import pytest
 
 from backstop.errors import ConfigurationError, RestoreError
-from backstop.operators.approval import approval_needed, plan_digest, require_approval
+from backstop.operators.approval import RESTORE_TAKES, approval_needed, plan_digest, require_approval
 from backstop.operators.people import require_requester, responder, same_person
 from backstop.operators.wording import statements, subject
+from backstop.targets.models import Restore
 from tests.making import STARTED
 
 PLAN = {
@@ -52,18 +54,55 @@ def test_an_answer_without_a_person_has_no_responder():
     assert responder({"responded_by_user": {"id": "7", "name": "ann"}}) == "ann"
 
 
+APPROVED_AT = datetime(2026, 11, 23, 12, 0, tzinfo=timezone.utc)
+RULES = Restore(approval_timeout=timedelta(hours=1))
+APPROVAL = {
+    "plan_sha256": plan_digest(PLAN),
+    "approved_by": "ann",
+    "approved_at": "2026-11-23T12:00:00.000000Z",
+    "mode": "swap",
+}
+
+
+def require(plan, approval, *, after=timedelta(0), **step):
+    require_approval(plan, approval, rules=RULES, now=APPROVED_AT + after, **step)
+
+
 def test_an_approval_counts_for_exactly_the_plan_that_was_shown():
-    require_approval(PLAN, {"plan_sha256": plan_digest(PLAN), "approved_by": "ann"})
+    require(PLAN, APPROVAL)
 
     other = {**PLAN, "label": "20261122T010000Z-dump"}
     with pytest.raises(RestoreError, match="nobody approved this plan"):
-        require_approval(other, {"plan_sha256": plan_digest(PLAN), "approved_by": "ann"})
+        require(other, APPROVAL)
 
 
-@pytest.mark.parametrize("approval", [None, {}, "yes", True, {"plan_sha256": None}])
+@pytest.mark.parametrize(
+    "approval",
+    [None, {}, "yes", True, {"plan_sha256": None}, {"plan_sha256": plan_digest(PLAN), "approved_by": "ann"}],
+)
 def test_without_an_approval_nothing_goes_on(approval):
     with pytest.raises(RestoreError, match="nothing was touched"):
-        require_approval(PLAN, approval)
+        require(PLAN, approval)
+
+
+@pytest.mark.parametrize(
+    ("mode", "step", "holds"),
+    [
+        ("swap", {"begins": True}, RULES.approval_timeout),
+        ("beside", {"begins": True}, RULES.approval_timeout),
+        ("swap", {}, RULES.approval_timeout + RESTORE_TAKES),
+        ("swap", {"swapping": True}, RULES.approval_timeout + RESTORE_TAKES),
+        ("swap_back", {"swapping": True}, RULES.approval_timeout),
+    ],
+)
+def test_an_approval_that_has_grown_old_is_none(mode, step, holds):
+    approval = {**APPROVAL, "mode": mode}
+    require(PLAN, approval, after=holds, **step)
+
+    with pytest.raises(
+        RestoreError, match=r"of 2026-11-23T12:00:00\.000000Z and held for .*nothing was touched"
+    ):
+        require(PLAN, approval, after=holds + timedelta(seconds=1), **step)
 
 
 def test_a_copy_beside_needs_no_consent_and_a_swap_does_where_policy_says_so():

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 from backstop.errors import RestoreError
-from backstop.model.canonical import canonical_json, sha256_hex
+from backstop.model.canonical import canonical_json, format_time, parse_time, sha256_hex
 from backstop.operators.base import TakesResults, explained
 from backstop.operators.people import requester, require_requester, responder, same_person
 from backstop.operators.wording import statements, subject
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from airflow.sdk import Context
 
     from backstop.targets.models import Database, Restore
 
 NOT_REQUIRED = "not required by policy"
+RESTORE_TAKES = timedelta(hours=24)
+"""How long a restore may take from its beginning to its swap before somebody must be asked again."""
 
 
 def plan_digest(plan: Mapping[str, Any]) -> str:
@@ -31,14 +36,27 @@ def approval_needed(rules: Restore, *, mode: str) -> bool:
     return rules.approval and mode != "beside"
 
 
-def require_approval(plan: Mapping[str, Any], approval: Any, *, swapping: bool = False) -> None:
-    """Refuse to go on unless exactly this plan was approved, or policy asked for no approval.
+def require_approval(
+    plan: Mapping[str, Any],
+    approval: Any,
+    *,
+    rules: Restore,
+    now: datetime,
+    begins: bool = False,
+    swapping: bool = False,
+) -> None:
+    """Refuse to go on unless exactly this plan was approved of late, or policy asked for no approval.
 
     A task can be marked as successful by hand, and the run goes on behind it: then there is nothing in its
     result, and this is where that ends.
 
+    An approval holds for ``restore.approval_timeout``: within it the restore must begin, and a swap back be
+    done. What follows the beginning of a restore has :data:`RESTORE_TAKES` more. Without an end, whoever may
+    clear a task could replace the live database by an old state weeks later.
+
+    :param begins: nothing has been done on this approval yet.
     :param swapping: the live database is about to be replaced; leave to make a copy beside is not enough.
-    :raises RestoreError: there is no approval, or it belongs to another plan.
+    :raises RestoreError: there is no approval, it belongs to another plan, or it is too old.
     """
     given = approval if isinstance(approval, Mapping) else {}
     if swapping and given.get("mode") == "beside":
@@ -46,10 +64,19 @@ def require_approval(plan: Mapping[str, Any], approval: Any, *, swapping: bool =
             f"only a copy beside the live database was asked for; {plan['database']} was not touched",
             hint="trigger a restore that swaps, and have it approved",
         )
-    if given.get("plan_sha256") != plan_digest(plan):
+    approved_at = given.get("approved_at")
+    if given.get("plan_sha256") != plan_digest(plan) or not isinstance(approved_at, str):
         raise RestoreError(
             f"nobody approved this plan for {plan['target']}; nothing was touched",
             hint="clear the approval task and have a second person answer it",
+        )
+    at_once = begins or given.get("mode") == "swap_back"
+    holds = rules.approval_timeout + (timedelta(0) if at_once else RESTORE_TAKES)
+    if now - parse_time(approved_at) > holds:
+        raise RestoreError(
+            f"the approval of this plan for {plan['target']} is of {approved_at} and held for {holds}; "
+            "nothing was touched",
+            hint="trigger a new run and have that one approved",
         )
 
 
@@ -134,7 +161,14 @@ class ApproveRestoreOperator(TakesResults, ApprovalOperator):  # type: ignore[mi
         return self._approval(answered_by)
 
     def _approval(self, by: str) -> dict[str, str]:
-        return {"approved_by": by, "mode": self.choice["mode"], "plan_sha256": plan_digest(self.plan)}
+        from backstop.settings import utc_now
+
+        return {
+            "approved_by": by,
+            "approved_at": format_time(utc_now()),
+            "mode": self.choice["mode"],
+            "plan_sha256": plan_digest(self.plan),
+        }
 
     def _database(self) -> Database:
         from backstop.hooks.target import TargetHook

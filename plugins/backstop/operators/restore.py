@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from backstop.operators.approval import require_approval
+from backstop.operators.approved import ApprovedOperator
 from backstop.operators.base import BackstopOperator
 
 if TYPE_CHECKING:
@@ -45,28 +45,17 @@ class PlanRestoreOperator(BackstopOperator):
         return plan
 
 
-class _PlannedOperator(BackstopOperator):
-    """A step of a restore that somebody planned and, where policy asks for it, approved.
-
-    :param plan: the result of :class:`~PlanRestoreOperator`.
-    :param approval: the result of :class:`~backstop.operators.approval.ApproveRestoreOperator`.
-    """
-
-    template_fields = ("target", "plan", "approval")
-    results = ("plan", "approval")
-
-    def __init__(self, *, target: str, plan: Any, approval: Any, **kwargs: Any) -> None:
-        super().__init__(target=target, **kwargs)
-        self.plan = plan
-        self.approval = approval
+class _RestoreStepOperator(ApprovedOperator):
+    """A step that works on the copy beside the live database."""
 
     def carry_out(self, context: Context) -> Any:
         from backstop.hooks.target import TargetHook
         from backstop.operators.progress import LoggedProgress
+        from backstop.settings import utc_now
 
-        require_approval(self.plan, self.approval)
-        progress = LoggedProgress(self.log)
         hook = TargetHook(self.target)
+        self.require_consent(hook.target.database.restore, utc_now())
+        progress = LoggedProgress(self.log)
         restore = hook.restore(self.plan["label"], self.plan["repository"], progress)
         result = self.step(hook, restore)
         progress.finish()
@@ -76,8 +65,10 @@ class _PlannedOperator(BackstopOperator):
         raise NotImplementedError
 
 
-class RestoreBesideOperator(_PlannedOperator):
+class RestoreBesideOperator(_RestoreStepOperator):
     """Restore the backup into a database of its own; seconds by phase come back."""
+
+    begins = True
 
     def step(self, hook: TargetHook, restore: DatabaseRestore) -> dict[str, Any]:
         from backstop.commands.restore_plan import RestorePlan
@@ -86,7 +77,7 @@ class RestoreBesideOperator(_PlannedOperator):
         return {"database": plan.beside, "seconds": restore.restore_beside(plan)}
 
 
-class ValidateRestoredOperator(_PlannedOperator):
+class ValidateRestoredOperator(_RestoreStepOperator):
     """Compare the restored copy with the backup's fingerprint and ask the target's own questions."""
 
     def step(self, hook: TargetHook, restore: DatabaseRestore) -> dict[str, Any]:

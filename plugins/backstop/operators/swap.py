@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import RestoreError
-from backstop.operators.approval import require_approval
+from backstop.operators.approved import ApprovedOperator
 from backstop.operators.base import BackstopOperator
 from backstop.operators.people import requester
 
@@ -26,7 +26,7 @@ def _names(plan: Mapping[str, Any]) -> Names:
 class PlanSwapBackOperator(BackstopOperator):
     """Find the former database that a swap has kept, and what would stop going back to it. Changes nothing.
 
-    :param former: its name; empty for what the last swap put aside.
+    :param former: its name; may be empty where only one is kept.
     """
 
     template_fields = ("target", "former")
@@ -61,33 +61,27 @@ class PlanSwapBackOperator(BackstopOperator):
         }
 
 
-class _SwapOperator(BackstopOperator):
-    """A step of a swap that somebody planned and, where policy asks for it, approved.
+class _SwapOperator(ApprovedOperator):
+    """A step of a swap.
 
-    :param plan: the result of ``PlanRestoreOperator`` or of :class:`PlanSwapBackOperator`.
-    :param approval: the result of :class:`~backstop.operators.approval.ApproveRestoreOperator`.
     :param validated: the result of ``ValidateRestoredOperator``; nothing on the way back, where the plan
         itself says which database it is about.
     """
 
-    template_fields = ("target", "plan", "approval", "validated")
-    results = ("plan", "approval", "validated")
+    template_fields = (*ApprovedOperator.template_fields, "validated")
+    results = (*ApprovedOperator.results, "validated")
+    swapping = True
 
-    def __init__(
-        self, *, target: str, plan: Any, approval: Any, validated: Any = "null", **kwargs: Any
-    ) -> None:
+    def __init__(self, *, target: str, validated: Any = "null", **kwargs: Any) -> None:
         super().__init__(target=target, **kwargs)
-        self.plan = plan
-        self.approval = approval
         self.validated = validated
 
-    def require_consent(self) -> int:
+    def require_validated(self) -> int:
         """The database that may take the live name, by its oid.
 
-        :raises RestoreError: the swap was not approved, or what it would swap in was never validated: that
-            task can be marked as successful by hand, too.
+        :raises RestoreError: it was never found equal to its backup: that task can be marked as successful by
+            hand, too.
         """
-        require_approval(self.plan, self.approval, swapping=True)
         oid = (self.validated or self.plan).get("database_oid")
         if not isinstance(oid, int):
             raise RestoreError(
@@ -106,9 +100,11 @@ class CheckSwapOperator(_SwapOperator):
     def carry_out(self, context: Context) -> None:
         from backstop.commands.swap import check_swap_in
         from backstop.hooks.target import TargetHook
+        from backstop.settings import utc_now
 
-        oid = self.require_consent()
         hook = TargetHook(self.target)
+        self.require_consent(hook.target.database.restore, utc_now())
+        oid = self.require_validated()
         check_swap_in(
             _names(self.plan),
             server=hook.cluster_for_restore(),
@@ -123,10 +119,11 @@ class SwapDatabaseOperator(_SwapOperator):
     def carry_out(self, context: Context) -> dict[str, Any]:
         from backstop.commands.swap import swap_in
         from backstop.hooks.target import TargetHook
-        from backstop.settings import application_commands
+        from backstop.settings import application_commands, utc_now
 
-        oid = self.require_consent()
         hook = TargetHook(self.target)
+        self.require_consent(hook.target.database.restore, utc_now())
+        oid = self.require_validated()
         outcome = swap_in(
             _names(self.plan),
             server=hook.cluster_for_restore(),
