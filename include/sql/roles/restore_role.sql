@@ -25,6 +25,10 @@ GRANT pg_read_all_data TO :"role";
 -- Without it they are listed, to be created by hand.
 -- ALTER ROLE :"role" CREATEROLE;
 
--- Optional: where ALTER DATABASE … SET uses parameters of superusers or of the application's own making
+-- Optional: settings of roles in the database (ALTER ROLE … IN DATABASE … SET) are restored for roles that
+-- this one is a member of: GRANT thatrole TO :"role";
+-- What may not be set is left out of the copy, and named.
+
+-- Optional: where either kind of SET uses parameters of superusers or of the application's own making
 -- (myapp.tenant), one by one (PostgreSQL 15 and later):
 -- GRANT SET ON PARAMETER myapp.tenant TO :"role";

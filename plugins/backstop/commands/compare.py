@@ -19,7 +19,7 @@ from backstop.postgres.fingerprint import take_content
 from backstop.postgres.toc import schema_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -40,16 +40,20 @@ def compare_restored(
     jobs: int,
     reference: Callable[[], AbstractContextManager[ClusterConnection]],
     folder: Path | None = None,
+    refused_settings: Collection[tuple[str | None, str]] = (),
 ) -> list[str]:
     """One sentence for every difference; empty when the copy is equal.
 
     :param reference: makes an empty database, restores the dump's definitions alone into it, and removes it
         again; asked only when a definition's text differs.
     :param folder: for temporary files, see :func:`~backstop.postgres.toc.schema_of`.
+    :param refused_settings: role (None: of the database) and name of settings that may be missing from the
+        copy, because whoever restored it may not make them; with another value they are still a difference.
     """
     found = read_fingerprint(
         restored, tools=tools, jobs=jobs, counts_only=expected.counts_only, folder=folder
     )
+    expected = _without_missing(expected, found, refused_settings)
     sentences = differences(expected, found)
     if sentences and _same_identities(expected, found) and expected.schema != found.schema:
         # PostgreSQL rewrites some expressions when it reads them back: ``(ARRAY['a'::varchar])::text[]``
@@ -85,6 +89,30 @@ def read_fingerprint(
             database=read_database_properties(session),
             materialized_views=list_materialized_views(session),
         )
+
+
+def _without_missing(
+    expected: Fingerprint, found: Fingerprint, refused: Collection[tuple[str | None, str]]
+) -> Fingerprint:
+    made = {
+        (entry["role"], line.partition("=")[0])
+        for entry in found.database["settings"]
+        for line in entry["settings"]
+    }
+    missing = set(refused) - made
+    if not missing:
+        return expected
+    kept = [
+        {
+            **entry,
+            "settings": [
+                line for line in entry["settings"] if (entry["role"], line.partition("=")[0]) not in missing
+            ],
+        }
+        for entry in expected.database["settings"]
+    ]
+    settings = [entry for entry in kept if entry["settings"]]
+    return replace(expected, database={**expected.database, "settings": settings})
 
 
 def _same_identities(expected: Fingerprint, found: Fingerprint) -> bool:

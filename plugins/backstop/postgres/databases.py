@@ -92,8 +92,28 @@ def apply_properties(connection: Connection[Any], name: str, properties: Mapping
                 with connection.transaction():
                     _execute_as(connection, role, statement)
             except Error as error:
-                notes.append(f"database {name}: {what} was not set: {error.diag.message_primary}")
+                notes.append(f"database {name}: {what} was not set: {_reason(error)}")
     return notes
+
+
+def refused_settings(
+    connection: Connection[Any], name: str, properties: Mapping[str, Any]
+) -> dict[tuple[str | None, str], str]:
+    """Which of the source's settings this role may not make there, and why; nothing is changed.
+
+    :param connection: autocommit, to any database of the cluster.
+    :returns: a sentence by role (None: of the database) and setting, for each that
+        :func:`apply_properties` has noted.
+    """
+    refused = {}
+    with connection.transaction(force_rollback=True):
+        for role, setting, statement in _setting_statements(name, properties):
+            try:
+                with connection.transaction():
+                    _execute_as(connection, role, statement)
+            except Error as error:
+                refused[role, setting] = f"{_setting_of(role, setting)} was not set: {_reason(error)}"
+    return refused
 
 
 def exists(connection: Connection[Any], name: str) -> bool:
@@ -122,6 +142,13 @@ def drop_database(connection: Connection[Any], name: str, *, what: str = "restor
         )
     with _explained(f"database {name}", {}):
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def _reason(error: Error) -> str:
+    """The server's words, unless they may quote a value: settings may be secrets of the application."""
+    if isinstance(error, errors.InvalidParameterValue):
+        return "the server does not accept its value"
+    return error.diag.message_primary or str(error)
 
 
 def _derived(database: str, suffix: str) -> str:
@@ -182,12 +209,22 @@ def _property_statements(
     yield "privileges", None, sql.SQL("REVOKE ALL ON DATABASE {} FROM {}").format(database, owner)
     for line in properties.get("acl", ()):
         yield f"privilege {line}", None, _grant(database, line)
+    for role, setting, statement in _setting_statements(name, properties):
+        yield _setting_of(role, setting), role, statement
+
+
+def _setting_of(role: str | None, setting: str) -> str:
+    return f"setting {setting} of role {role}" if role else f"setting {setting}"
+
+
+def _setting_statements(
+    name: str, properties: Mapping[str, Any]
+) -> Iterator[tuple[str | None, str, sql.Composed]]:
+    """Role (None: the database itself), setting, and what sets it."""
     for entry in properties.get("settings", ()):
-        role = entry["role"]
         for line in entry["settings"]:
             setting, _, value = line.partition("=")
-            whose = f" of role {role}" if role else ""
-            yield f"setting {setting}{whose}", role, _set(database, role, setting, value)
+            yield entry["role"], setting, _set(sql.Identifier(name), entry["role"], setting, value)
 
 
 def _grant(database: sql.Identifier, line: str) -> sql.Composed:
