@@ -228,13 +228,11 @@ def test_a_second_owner_is_named_until_the_restore_role_is_its_member_too(cluste
     cluster.grant("GRANT USAGE, CREATE ON SCHEMA lab TO {}", cluster.second)
     cluster.grant("ALTER VIEW lab.due OWNER TO {}", cluster.second)
     restore = protection.restore(protection.back_up().label, server=restorer)
-    plan = restore.plan()
 
-    with pytest.raises(RestoreError, match=cluster.second):
-        restore.restore_beside(plan)
-    with cluster.server.connect() as session:
-        left = session.execute("SELECT FROM pg_database WHERE datname = %s", [plan.beside]).fetchone()
-    assert left is None
+    with pytest.raises(RestoreError, match=f"VIEW lab.due: given to {cluster.second}, .* GRANT"):
+        restore.plan()
+
     cluster.grant("GRANT {} TO {}", cluster.second, cluster.restore_role)
+    plan = restore.plan()
     restore.restore_beside(plan)
     restore.validate(plan)

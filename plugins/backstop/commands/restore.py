@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from backstop.commands.compare import compare_restored, expected_fingerprint
-from backstop.commands.dump_objects import FINGERPRINT
+from backstop.commands.dump_objects import FINGERPRINT, GLOBALS
 from backstop.commands.fetch import fetch_backup, fetch_object
 from backstop.commands.load import load_dump
+from backstop.commands.obstacles import refuse_obstacles
 from backstop.commands.questions import ask
 from backstop.commands.restore_plan import RestorePlan
 from backstop.commands.restored_copy import definitions_alone
@@ -83,18 +84,20 @@ class DatabaseRestore:
     def plan(self) -> RestorePlan:
         """Look at everything that could stop the restore, change nothing.
 
-        :raises RestoreError: it cannot work, and why.
+        :raises RestoreError: it cannot work, and why; all that this role or server lacks is named at once.
         :raises BackstopError: the backup cannot be read or opened.
         """
         published = self.repository.catalog.backup(self.label)
         manifest = published.manifest
         verifications = self.repository.catalog.verifications(published)
         proofs = verifications.proofs
-        with self._fetched(manifest, only=(FINGERPRINT,)) as dump:
-            expected = expected_fingerprint(dump)
         database = self.settings.database
-        owner = str(expected.database["owner"])
-        with self._session() as session:
+        with (
+            self._fetched(manifest, only=(FINGERPRINT, TOC, GLOBALS)) as dump,
+            self._session() as session,
+        ):
+            expected = expected_fingerprint(dump)
+            owner = str(expected.database["owner"])
             facts = check_restore_role(session, owner=owner, allow_superuser=self.settings.allow_superuser)
             if facts.server_major < manifest.server_major:
                 raise RestoreError(
@@ -102,6 +105,8 @@ class DatabaseRestore:
                     f"{self.server.location} runs {facts.server_major}",
                     hint="restore to a server of the same or a newer major version",
                 )
+            tools = self._tools(manifest, session)
+            refuse_obstacles(session, dump, expected, facts=facts, tools=tools)
             live_exists = databases.exists(session, database)
             beside = databases.beside_name(database, manifest.label)
             old = databases.old_name(database, self.clock())
@@ -165,7 +170,8 @@ class DatabaseRestore:
     def validate(self, plan: RestorePlan) -> dict[str, Any]:
         """Compare the copy with the backup's fingerprint, ask the target's questions, prepare it for use.
 
-        :returns: seconds by phase, what was compared, and ``database_oid`` for the swap.
+        :returns: seconds by phase, what was compared, ``database_oid`` for the swap, and ``not_set``: what
+            this role may not set on the database, one sentence each; the copy lacks it.
         :raises VerificationError: it differs; the live database is as it was, the copy is left to look at.
         """
         manifest = self.repository.catalog.backup(self.label).manifest
@@ -174,6 +180,7 @@ class DatabaseRestore:
             expected = expected_fingerprint(dump)
             tools = self._tools(manifest, session)
             validated = self._same_database(session, plan.beside)
+            refused = databases.refused_settings(session, plan.beside, expected.database)
             self.progress.phase("compare")
             with self.watch.phase("compare"):
                 sentences = compare_restored(
@@ -190,6 +197,7 @@ class DatabaseRestore:
                         database=plan.database,
                     ),
                     folder=dump.parent,
+                    refused_settings=refused,
                 )
         with self.watch.phase("probe"):
             sentences += ask(copy, self.settings.queries)
@@ -205,6 +213,7 @@ class DatabaseRestore:
             "rows": expected.rows,
             "seconds": self.watch.seconds(),
             "database_oid": validated,
+            "not_set": list(refused.values()),
         }
 
     def _same_database(self, session: psycopg.Connection[Any], name: str) -> int:

@@ -9,7 +9,7 @@ from backstop.errors import RestoreError
 from backstop.postgres.encodings import decode_script
 from backstop.postgres.globals import StatementKind, apply_to_server, parse_globals
 from backstop.postgres.names import quote_identifier
-from backstop.postgres.toc import read_toc
+from backstop.postgres.toc import large_object_grants, read_toc
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +32,7 @@ def ensure_roles(
     :raises RestoreError: some are missing and this role may not create them.
     """
     globals_text = decode_script((dump / GLOBALS).read_bytes())
-    report = apply_to_server(session, _roles_named(dump, expected, tools, globals_text), globals_text)
+    report = apply_to_server(session, roles_named(dump, expected, tools, globals_text), globals_text)
     if report.create_first:
         raise RestoreError(
             f"the server lacks roles that the backup needs: {', '.join(report.create_first)}",
@@ -41,18 +41,14 @@ def ensure_roles(
     return report.created
 
 
-def _roles_named(dump: Path, expected: Fingerprint, tools: PostgresTools, globals_text: str) -> set[str]:
+def roles_named(dump: Path, expected: Fingerprint, tools: PostgresTools, globals_text: str) -> set[str]:
     """Roles of the source that the dump mentions; one too many does no harm, it could not log in."""
-    text = "\n".join(read_toc(dump, tools).texts.values())
+    text = "\n".join([*read_toc(dump, tools).texts.values(), large_object_grants(dump, tools)])
     acl = "\n".join(str(line) for line in expected.database["acl"])
     owner = str(expected.database["owner"])
     # Named nowhere in the dump's text: who has settings of their own here, and who owns large objects.
     others = {str(entry["role"]) for entry in expected.database["settings"] if entry["role"]}
-    others |= {
-        entry.identity.removeprefix(_LARGE_OBJECTS_OF)
-        for entry in expected.schema
-        if entry.identity.startswith(_LARGE_OBJECTS_OF)
-    }
+    others |= large_object_owners(expected)
     known = {
         statement.role
         for statement in parse_globals(globals_text)
@@ -60,3 +56,12 @@ def _roles_named(dump: Path, expected: Fingerprint, tools: PostgresTools, global
     }
     named = {role for role in known if quote_identifier(role) in text or f"{role}=" in acl}
     return named | (known & others) | {owner}
+
+
+def large_object_owners(expected: Fingerprint) -> set[str]:
+    """Roles that own large objects in the backup."""
+    return {
+        entry.identity.removeprefix(_LARGE_OBJECTS_OF)
+        for entry in expected.schema
+        if entry.identity.startswith(_LARGE_OBJECTS_OF)
+    }

@@ -74,7 +74,10 @@ class RestoreBesideOperator(_RestoreStepOperator):
         from backstop.commands.restore_plan import RestorePlan
 
         plan = RestorePlan.from_dict(self.plan)
-        return {"database": plan.beside, "seconds": restore.restore_beside(plan)}
+        outcome = restore.restore_beside(plan)
+        for note in outcome["notes"]:
+            self.log.warning("%s", note)
+        return {"database": plan.beside, "seconds": outcome["seconds"], "notes": outcome["notes"]}
 
 
 class ValidateRestoredOperator(_RestoreStepOperator):
@@ -83,7 +86,10 @@ class ValidateRestoredOperator(_RestoreStepOperator):
     def step(self, hook: TargetHook, restore: DatabaseRestore) -> dict[str, Any]:
         from backstop.commands.restore_plan import RestorePlan
 
-        return restore.validate(RestorePlan.from_dict(self.plan))
+        verdict = restore.validate(RestorePlan.from_dict(self.plan))
+        for sentence in verdict["not_set"]:
+            self.log.warning("Missing from the copy, to be set by a superuser: %s", sentence)
+        return verdict
 
 
 class StopBesideOperator(BackstopOperator):

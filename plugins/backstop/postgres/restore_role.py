@@ -18,9 +18,13 @@ _HINT = "grant this role what include/sql/roles/restore_role.sql lists"
 class RestoreFacts:
     """The server as the restore role sees it.
 
+    :param role: the restore role's name.
     :param slots: replication slots by name, with the WAL bytes that may still be written before each is lost.
     """
 
+    role: str
+    is_superuser: bool
+    may_create_roles: bool
     server_major: int
     slots: tuple[tuple[str, int], ...]
 
@@ -45,7 +49,7 @@ def check_restore_role(
     row = session.execute(load_sql("restore/role"), {"owner": owner}).fetchone()
     if row is None:  # pragma: no cover - a SELECT without FROM returns a row
         raise AssertionError("the role question returned nothing")
-    role, is_superuser, may_create_databases, owner_exists, is_member = row
+    role, is_superuser, may_create_databases, may_create_roles, owner_exists, is_member = row
     if is_superuser and not allow_superuser:
         raise RestoreError(
             f"role {role} is a superuser, and what a dump contains is code",
@@ -57,6 +61,9 @@ def check_restore_role(
     if owner_exists and not is_member:
         raise RestoreError(f"role {role} is no member of {owner}, the database's owner", hint=_HINT)
     return RestoreFacts(
+        role=role,
+        is_superuser=is_superuser,
+        may_create_roles=may_create_roles,
         server_major=session.info.server_version // 10000,
         slots=tuple(session.execute(load_sql("restore/slots")).fetchall()),
     )

@@ -84,6 +84,24 @@ def read_toc(dump_directory: Path, tools: PostgresTools) -> Toc:
     )
 
 
+def read_definitions(dump_directory: Path, tools: PostgresTools) -> list[EntryText]:
+    """Each definition with its kind and owner, in the dump's order; errors as :func:`read_toc`."""
+    listed = parse_list(run_tool(pg_restore_list_argv(tools, directory=dump_directory), env=_ENVIRONMENT))
+    with tempfile.TemporaryDirectory(prefix="toc-", dir=dump_directory.parent) as scratch:
+        printer = _Printer(dump_directory, tools, Path(scratch) / "list")
+        return printer.entries([entry for entry in listed if entry.is_schema])
+
+
+def large_object_grants(dump_directory: Path, tools: PostgresTools) -> str:
+    """The SQL that grants something on large objects; no definition, so :func:`read_toc` lacks it."""
+    listed = parse_list(run_tool(pg_restore_list_argv(tools, directory=dump_directory), env=_ENVIRONMENT))
+    chosen = [entry for entry in listed if entry.is_large_object_grant]
+    if not chosen:
+        return ""
+    with tempfile.TemporaryDirectory(prefix="toc-", dir=dump_directory.parent) as scratch:
+        return _Printer(dump_directory, tools, Path(scratch) / "list").script(chosen)
+
+
 def schemas_apart(dump_directory: Path, tools: PostgresTools) -> tuple[str, str]:
     """Two lists for ``pg_restore --use-list``: the schemas with their grants, and everything else."""
     listed = parse_list(run_tool(pg_restore_list_argv(tools, directory=dump_directory), env=_ENVIRONMENT))

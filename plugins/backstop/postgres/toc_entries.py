@@ -71,6 +71,11 @@ class ListedEntry:
         return self.description.startswith("ACL - SCHEMA ")
 
     @property
+    def is_large_object_grant(self) -> bool:
+        """PostgreSQL 17 and later list several large objects as one entry (LARGE OBJECTS)."""
+        return not self.catalog_oid and self.description.startswith("ACL - LARGE OBJECT")
+
+    @property
     def is_schema(self) -> bool:
         """Whether it defines something that a restored copy must have.
 

@@ -76,6 +76,7 @@ def _carry_out(
         fields = [
             ("validated", f"{verdict['tables']} tables, {verdict['rows']} rows, {seconds:.1f} s in all")
         ]
+        fields += [("not set", sentence) for sentence in verdict["not_set"]]
         print_fields(fields + (_outcome_fields(outcome) if outcome else [("restored", plan.beside)]))
     return 0
 
