@@ -101,6 +101,7 @@ def test_a_dropped_table_comes_back_through_a_swap_and_the_old_database_can_come
 
     # What was committed since the swap survives another restore of the same backup.
     assert outcome.kept == back.old
+    assert back.old.startswith(f"{database.dbname}_replaced_")
     restore.restore_beside(plan)
     with database.connect(dbname="postgres") as session:
         session.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(back.old)))
