@@ -14,7 +14,7 @@ from backstop.commands.capture import Captured, SnapshotCapture
 from backstop.commands.dump_objects import ObjectWriter
 from backstop.commands.replicate import Replication
 from backstop.commands.staging import staging_directory
-from backstop.errors import BackstopError
+from backstop.errors import BackstopError, StorageError
 from backstop.model.backup import BackupKind, BackupLabel, Manifest
 from backstop.repository.catalog import in_repository
 
@@ -150,7 +150,7 @@ class Attempt:
         while True:
             started_at = self.clock()
             label = BackupLabel.at(started_at, BackupKind.DUMP)
-            if not any(repository.catalog.has(label) for repository in self.repositories):
+            if not any(_has(repository, label) for repository in self.repositories):
                 return label, started_at
             self.pause(1.0)
 
@@ -203,3 +203,12 @@ class Attempt:
     def _states(self, failures: Mapping[str, BackstopError]) -> dict[str, str]:
         names = [*(repository.name for repository in self.repositories), *self.unusable]
         return {name: str(failures[name]) if name in failures else "completed" for name in names}
+
+
+def _has(repository: Repository, label: BackupLabel) -> bool:
+    try:
+        return repository.catalog.has(label)
+    except StorageError:
+        # One repository that does not answer must not stop the others; publishing there will say so, and
+        # refuses a label that is taken.
+        return False

@@ -109,7 +109,7 @@ class DatabaseRestore:
             refuse_obstacles(session, dump, expected, facts=facts, tools=tools)
             live_exists = databases.exists(session, database)
             beside = databases.beside_name(database, manifest.label)
-            old = databases.old_name(database, self.clock())
+            old = databases.free_old_name(session, database, self.clock())
             blockers = (
                 swap.check_swap(
                     session,

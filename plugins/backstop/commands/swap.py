@@ -179,7 +179,7 @@ def plan_swap_back(
         names = Names(
             database=database,
             beside=beside,
-            old=databases.old_name(database, now),
+            old=databases.free_old_name(session, database, now),
             beside_oid=databases.database_oid(session, beside),
         )
         blockers = (

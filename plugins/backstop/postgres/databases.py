@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import re
 from contextlib import contextmanager
-from datetime import timezone
+from datetime import timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from psycopg import Connection, Error, errors, sql
@@ -41,6 +41,13 @@ def beside_name(database: str, label: BackupLabel) -> str:
 def old_name(database: str, swapped_at: datetime) -> str:
     """The name that ``database`` keeps after a swap: ``calibrify_replaced_20261123t113000z``."""
     return _derived(database, f"_replaced_{swapped_at.astimezone(timezone.utc):%Y%m%dt%H%M%Sz}")
+
+
+def free_old_name(connection: Connection[Any], database: str, now: datetime) -> str:
+    """:func:`old_name` of this second, or of the next one that no earlier swap has taken."""
+    while exists(connection, name := old_name(database, now)):
+        now += timedelta(seconds=1)
+    return name
 
 
 def kept_databases(connection: Connection[Any], database: str) -> list[str]:
