@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
 import threading
 import time
@@ -23,6 +25,16 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
     except FileNotFoundError:
         return False
+
+
+def running(program: Path) -> list[str]:
+    """The processes that run this very file."""
+    found = []
+    for process in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if process.name.isdigit() and (process / "exe").readlink() == program:
+                found.append(process.name)
+    return found
 
 
 def test_output_comes_back_and_lines_of_stderr_are_handed_on():
@@ -88,6 +100,27 @@ def test_however_it_is_stopped_nothing_of_the_program_is_left(tmp_path, how):
     # Killed, but the kernel may take a moment to have them gone.
     while any(alive(int(pid)) for pid in pids.read_text().split()):
         assert time.monotonic() - started < 50
+        time.sleep(0.02)
+
+
+def test_interrupted_at_any_moment_of_the_start_nothing_of_the_program_is_left(tmp_path):
+    # Its own copy of a program, so that what is left of it can be told from everybody else's.
+    sleeper = tmp_path / "sleeper"
+    shutil.copy("/bin/sleep", sleeper)
+
+    for trial in range(60):
+        interruption = threading.Timer(trial * 0.0002, os.kill, (os.getpid(), signal.SIGINT))
+        try:
+            interruption.start()
+            run_tool([str(sleeper), "100"], env=ENVIRONMENT)
+        except KeyboardInterrupt:
+            interruption.join()
+        else:
+            pytest.fail("the interrupt was lost")
+
+    give_up = time.monotonic() + 50
+    while left := running(sleeper):
+        assert time.monotonic() < give_up, left
         time.sleep(0.02)
 
 

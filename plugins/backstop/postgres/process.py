@@ -10,6 +10,7 @@ import subprocess
 import threading
 import time
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 TAIL_LINES = 30
 _LINE_CHARACTERS = 1000
 _POLL_SECONDS = 0.02
+_NOTICE_INTERRUPTS_SECONDS = 0.5
 # Enough for pg_dump to send its cancel requests; the server's side is ended by the watchdog, not by this.
 _TERM_SECONDS = 0.3
 _KILLED_HINT = "look in the kernel's log whether memory ran out, then run again"
@@ -47,7 +49,29 @@ def run_tool(
     :raises ToolError: it is missing, exited non-zero, was killed or stopped; the end of its standard error
         is in the message.
     """
-    program = Path(argv[0]).name
+    abandoned = threading.Event()
+    # An interrupt reaches the main thread only, and at any of its instructions: were the program started
+    # there, one that came between the start and the first `try` would leave it running.
+    with ThreadPoolExecutor(max_workers=1) as supervisor:
+        try:
+            run = supervisor.submit(_supervise, argv, env, on_line, stop, abandoned, stdout_to, timeout)
+            # Not one endless wait: an interrupt just before a lock is waited for goes unnoticed until then.
+            while not run.done():
+                wait([run], timeout=_NOTICE_INTERRUPTS_SECONDS)
+            return run.result()
+        finally:
+            abandoned.set()
+
+
+def _supervise(
+    argv: Sequence[str],
+    env: Mapping[str, str],
+    on_line: Callable[[str], None] | None,
+    stop: threading.Event | None,
+    abandoned: threading.Event,
+    stdout_to: Path | None,
+    timeout: float | None,
+) -> str:
     with contextlib.ExitStack() as files:
         output: IO[bytes] | int = subprocess.PIPE
         if stdout_to is not None:
@@ -66,7 +90,7 @@ def run_tool(
             raise ToolError(
                 f"{argv[0]} cannot be run: {error.strerror}", hint="install PostgreSQL's client programs"
             ) from error
-    return _Run(program, process, on_line).wait(stop=stop, timeout=timeout)
+    return _Run(Path(argv[0]).name, process, on_line).wait(stop=stop, abandoned=abandoned, timeout=timeout)
 
 
 class _Run:
@@ -87,12 +111,12 @@ class _Run:
         for reader in self.readers:
             reader.start()
 
-    def wait(self, *, stop: threading.Event | None, timeout: float | None) -> str:
+    def wait(self, *, stop: threading.Event | None, abandoned: threading.Event, timeout: float | None) -> str:
         reason = ""
         watcher = None
         try:
             watcher = _watch_over_group(self.process.pid)
-            reason = self._wait_for_exit(stop, timeout)
+            reason = self._wait_for_exit(stop, abandoned, timeout)
         finally:
             # Before the leader is reaped: until then its group's number cannot belong to anybody else.
             self._kill_group(gently=bool(reason))
@@ -113,7 +137,9 @@ class _Run:
             raise ToolError(f"{self.program} {_ending(code)}{self._words()}", hint=hint)
         return b"".join(self.stdout).decode("utf-8", errors="surrogateescape")
 
-    def _wait_for_exit(self, stop: threading.Event | None, timeout: float | None) -> str:
+    def _wait_for_exit(
+        self, stop: threading.Event | None, abandoned: threading.Event, timeout: float | None
+    ) -> str:
         """Why the program must be killed; empty when it ended by itself. Does not reap it."""
         deadline = None if timeout is None else time.monotonic() + timeout
         while os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
@@ -121,10 +147,10 @@ class _Run:
                 return "was stopped because its output could not be handled"
             if deadline is not None and time.monotonic() > deadline:
                 return f"was stopped after {timeout:.0f} s"
-            if stop is None:
-                time.sleep(_POLL_SECONDS)
-            elif stop.wait(_POLL_SECONDS):
+            if stop is not None and stop.is_set():
                 return "was stopped because another part of the run ended"
+            if abandoned.wait(_POLL_SECONDS):
+                return "was stopped because the run was interrupted"
         return ""
 
     def _kill_group(self, *, gently: bool) -> None:
