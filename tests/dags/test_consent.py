@@ -12,7 +12,7 @@ from backstop.operators.approval import NOT_REQUIRED, ApproveRestoreOperator, pl
 from backstop.operators.restore import RestoreBesideOperator, ValidateRestoredOperator
 from backstop.operators.swap import CheckSwapOperator, SwapDatabaseOperator
 from backstop.settings import utc_now
-from backstop.targets.models import Restore
+from backstop.targets.database import Restore
 
 PLAN = {
     "target": "calibrify",

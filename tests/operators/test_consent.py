@@ -9,7 +9,7 @@ from backstop.errors import ConfigurationError, RestoreError
 from backstop.operators.approval import RESTORE_TAKES, approval_needed, plan_digest, require_approval
 from backstop.operators.people import require_requester, responder, same_person
 from backstop.operators.wording import statements, subject
-from backstop.targets.models import Restore
+from backstop.targets.database import Restore
 from tests.making import STARTED
 
 PLAN = {

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from backstop.targets.models import Database, Restore
+    from backstop.targets.database import Database, Restore
 
 NOT_REQUIRED = "not required by policy"
 RESTORE_TAKES = timedelta(hours=24)

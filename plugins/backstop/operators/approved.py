@@ -11,7 +11,7 @@ from backstop.operators.base import BackstopOperator
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from backstop.targets.models import Restore
+    from backstop.targets.database import Restore
 
 
 class ApprovedOperator(BackstopOperator):

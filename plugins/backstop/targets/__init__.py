@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from backstop.targets.cluster import Cluster
+from backstop.targets.database import Application, Database, VerifyQuery
 from backstop.targets.load import find_mistakes, load_targets, targets_path
 from backstop.targets.models import (
-    Application,
     Configuration,
-    Database,
     KeysConfig,
     KmsKeys,
     LocalKeys,
@@ -14,11 +14,11 @@ from backstop.targets.models import (
     RepositoryConfig,
     S3Repository,
     Target,
-    VerifyQuery,
 )
 
 __all__ = [
     "Application",
+    "Cluster",
     "Configuration",
     "Database",
     "KeysConfig",

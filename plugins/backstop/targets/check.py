@@ -9,11 +9,13 @@ from pydantic import ValidationError
 
 from backstop.targets.document import Document, read_document
 from backstop.targets.mistakes import Mistake, Path, Position, did_you_mean, dotted
-from backstop.targets.models import Configuration, Section
+from backstop.targets.models import Configuration
 from backstop.targets.references import reference_mistakes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from backstop.targets.section import Section
 
 _SECRET_KEY = re.compile(
     r"(?i)pas*(wor?d|wd|phrase)?|pwd|.*(^|_)(secret|token|password|passwd|passphrase)(_.*)?|"

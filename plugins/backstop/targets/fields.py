@@ -80,6 +80,13 @@ def _schedule(text: str) -> str:
     return text
 
 
+def _slot_name(text: str) -> str:
+    # PostgreSQL docs, 26.2.6.1. Replication Slots
+    if not re.fullmatch(r"[a-z0-9_]{1,63}", text):
+        raise ValueError("expected the name of a replication slot: at most 63 of a-z, 0-9, '_'")
+    return text
+
+
 def _conn_id(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,200}", text):
         raise ValueError("expected the id of a connection: letters, digits, '_', '.', '-'")
@@ -110,6 +117,7 @@ Schedule = Annotated[str, AfterValidator(_schedule)]
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 RepositoryPath = Annotated[AbsolutePath, AfterValidator(_below_root)]
 Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": NAME_PATTERN})]
+SlotName = Annotated[str, AfterValidator(_slot_name)]
 ConnId = Annotated[str, AfterValidator(_conn_id)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Text = Annotated[str, Field(min_length=1)]

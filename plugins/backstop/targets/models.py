@@ -3,53 +3,29 @@
 The text under an attribute is what docs/targets.schema.json shows in editors (targets/schema.py reads it).
 """
 
-# ruff: noqa: TC001 pydantic evaluates the annotations
+# ruff: noqa: TC001, TC003 pydantic evaluates the annotations
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, timedelta
+from datetime import date
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Discriminator,
-    Field,
-    PrivateAttr,
-    Tag,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import Discriminator, Field, PrivateAttr, Tag
 
+from backstop.targets.cluster import Cluster
+from backstop.targets.database import Database
 from backstop.targets.fields import (
     AbsolutePath,
-    Answer,
-    Argv,
     Bucket,
     ConnId,
-    Duration,
     Endpoint,
     KeyArn,
     Name,
     Prefix,
     RepositoryPath,
-    Schedule,
     Text,
 )
-
-
-class Section(BaseModel):
-    """A mapping of targets.yaml: unknown keys are mistakes, values do not change after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _remember_section(cls, raw: Any, info: ValidationInfo) -> Any:
-        # An "unknown key" is reported with the known ones, which only the section knows.
-        if info.context is not None and isinstance(raw, dict):
-            info.context[id(raw)] = cls
-        return raw
+from backstop.targets.section import Section
 
 
 class EscrowCopied(Section):
@@ -158,95 +134,6 @@ class S3Repository(_Named):
 RepositoryConfig = Annotated[PosixRepository | S3Repository, Discriminator("type")]
 
 
-class Objectives(Section):
-    """What was asked for; what was achieved is measured."""
-
-    rto: Duration | None = None
-    """How long a restore may take."""
-    rpo: Duration | None = None
-    """How much work may be lost."""
-
-
-class VerifyQuery(Section):
-    """A question to the restored copy and its answer."""
-
-    sql: Text
-    expect: Answer
-    """One value, or a list of rows."""
-    name: Text | None = None
-    """For reports; default the query itself."""
-
-
-class Verify(Section):
-    """How backups are proven: by a restore that is compared with the fingerprint."""
-
-    policy: Literal["each", "daily", "weekly"] = "each"
-    """Which backups: each one, or the newest of each day or week."""
-    queries: list[VerifyQuery] = Field(default_factory=list)
-    """Asked of the restored copy after the comparison."""
-    isolation: Literal["required", "preferred", "none"] = "required"
-    """What a dump contains is code. `required`: refuse to verify where it cannot be kept apart from the
-    machine; `preferred`: keep it apart where that works, and say in the proof where it did not."""
-    server_conn_id: ConnId | None = None
-    """Restore into a fresh database of this server instead of a scratch server on the worker."""
-
-
-class Restore(Section):
-    """The rules for restoring in place."""
-
-    approval: bool = True
-    """Someone must approve before anything live is swapped."""
-    four_eyes: bool = True
-    """The approver must not be the requester."""
-    approval_timeout: Duration = timedelta(hours=1)
-    """Unanswered for so long counts as rejected."""
-    allow_superuser: bool = False
-    """Restore although restore_conn_id is a superuser (what a dump contains is code)."""
-    after_restore: list[Text] = Field(default_factory=list)
-    """SQL run in the restored copy before anyone connects: masking, re-applied erasures."""
-    accept_logical_slots: bool = False
-    """Swap although logical replication slots stay with the old database."""
-
-
-class Application(Section):
-    """Commands around a swap, each a list of arguments (no shell). The database must stay up."""
-
-    stop: list[Argv] = Field(default_factory=list)
-    start: list[Argv] = Field(default_factory=list)
-    probe: list[Argv] = Field(default_factory=list)
-    """Must exit 0 once the application works again."""
-    timeout: Duration = timedelta(seconds=60)
-    """For each command."""
-
-
-class Database(Section):
-    """One PostgreSQL database and how it is backed up, proven and restored."""
-
-    conn_id: ConnId
-    """Airflow connection of the least-privilege backup role (include/sql/ has its grants)."""
-    restore_conn_id: ConnId | None = None
-    """Connection of a role with CREATEDB that is a member of the owner; needed to restore in place."""
-    dbname: Annotated[str, Field(min_length=1, max_length=63)]
-    schedule: Schedule | None = None
-    """When to back up, cron fields in UTC; null: only by hand."""
-    jobs: Annotated[int, Field(ge=1, le=32)] = 2
-    """Connections that read tables at the same time."""
-    fingerprint: Literal["full", "counts"] = "full"
-    """`full` hashes every row in the backup's snapshot; `counts` only counts them."""
-    snapshot_max: Duration = timedelta(hours=4)
-    """A backup that holds its snapshot longer gives up, so that vacuum can work."""
-    repositories: Annotated[list[str], Field(min_length=1)]
-    """Where backups go, all from one read."""
-    retention: dict[str, Duration] = Field(default_factory=dict)
-    """How long each repository keeps backups; a repository not named here keeps them for good."""
-    objectives: Objectives = Field(default_factory=Objectives)
-    spool: AbsolutePath | None = None
-    """Directory for staging; default: beside the first posix repository, else the system's temporary one."""
-    verify: Verify = Field(default_factory=Verify)
-    restore: Restore = Field(default_factory=Restore)
-    application: Application = Field(default_factory=Application)
-
-
 class Target(_Named):
     """A protected system."""
 
@@ -259,6 +146,8 @@ class Target(_Named):
     queue: Text | None = None
     """Airflow queue of the workers that can reach the target."""
     database: Database
+    cluster: Cluster | None = None
+    """Base backups and WAL of the whole server; without it, only dumps are taken."""
 
 
 class InventorySection(Section):

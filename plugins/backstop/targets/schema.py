@@ -9,13 +9,17 @@ from typing import Any
 
 from backstop.targets.models import Configuration
 
-_MODELS = Path(__file__).with_name("models.py")
+_MODELS = [Path(__file__).with_name(f"{name}.py") for name in ("models", "database", "cluster")]
 
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema 2020-12 of targets.yaml, with a description of every key."""
     schema = Configuration.model_json_schema(mode="validation")
-    texts = attribute_texts(_MODELS.read_text(encoding="utf-8"))
+    texts = {
+        place: text
+        for file in _MODELS
+        for place, text in attribute_texts(file.read_text(encoding="utf-8")).items()
+    }
     for name, section in {"Configuration": schema, **schema["$defs"]}.items():
         for key, value in section.get("properties", {}).items():
             if (name, key) in texts:

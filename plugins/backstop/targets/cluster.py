@@ -1,0 +1,84 @@
+"""The ``cluster`` section of a target: base backups, WAL and recovery of the whole server."""
+
+# ruff: noqa: TC001 pydantic evaluates the annotations
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from backstop.targets.database import VerifyQuery
+from backstop.targets.fields import AbsolutePath, Argv, ConnId, Duration, Schedule, SlotName, Text
+from backstop.targets.section import Section
+
+
+class WalArchiving(Section):
+    """How the write-ahead log gets into the repositories."""
+
+    runner: Literal["service", "airflow"] = "service"
+    """`service`: `python -m backstop archive-wal` runs by itself and the DAG watches it; `airflow`: the DAG
+    runs it, in a task that never ends."""
+    slot: SlotName | None = None
+    """Name of the physical replication slot; default backstop_<target>."""
+    synchronous: bool = False
+    """Commits wait until a repository has them; the slot's name must stand in synchronous_standby_names."""
+    archive_directory: AbsolutePath | None = None
+    """A directory that an archive_command copies to: shipped too, and pruned of what is stored."""
+
+
+class Cutover(Section):
+    """How a recovered cluster takes the live one's place, on the database's own host."""
+
+    data_directory: AbsolutePath
+    """The live data directory: renamed and kept, never overwritten."""
+    stop: Annotated[list[Argv], Field(min_length=1)]
+    """Commands that stop the live server, each a list of arguments (no shell)."""
+    start: Annotated[list[Argv], Field(min_length=1)]
+    """Commands that start the server on that directory again."""
+    probe: list[Argv] = Field(default_factory=list)
+    """Must exit 0 once the server and its application work again."""
+    timeout: Duration = timedelta(minutes=5)
+    """For each command."""
+
+
+class Recovery(Section):
+    """Where and how clusters are recovered to a point in time."""
+
+    directory: AbsolutePath
+    """Recovered clusters are made below it; needs room for the whole cluster."""
+    run_as: Text | None = None
+    """Operating system user of servers started here; default: whoever runs the task (PostgreSQL refuses
+    root)."""
+    queries: list[VerifyQuery] = Field(default_factory=list)
+    """Asked of the recovered cluster's database before anyone may use it."""
+    approval: bool = True
+    """Someone must approve before the live cluster is replaced."""
+    four_eyes: bool = True
+    """The approver must not be the requester."""
+    approval_timeout: Duration = timedelta(hours=1)
+    """Unanswered for so long counts as rejected."""
+    cutover: Cutover | None = None
+    """How the live cluster is replaced; without it, recovered clusters are only left beside."""
+
+
+class Cluster(Section):
+    """The whole PostgreSQL server: base backups and continuous WAL, for recovery to any moment.
+
+    Goes to the repositories of `database`, under the same keys.
+    """
+
+    conn_id: ConnId
+    """Airflow connection of a role with REPLICATION (include/sql/roles/replication_role.sql)."""
+    full: Schedule | None = None
+    """When to take a full base backup, cron fields in UTC; null: only by hand."""
+    incremental: Schedule | None = None
+    """When to take an incremental one; needs PostgreSQL 17 and summarize_wal."""
+    spool: AbsolutePath | None = None
+    """Directory for WAL and base backups on their way; default: as for the database."""
+    wal: WalArchiving = Field(default_factory=WalArchiving)
+    """How the write-ahead log gets into the repositories."""
+    verify: Literal["each", "daily", "weekly"] = "each"
+    """Which base backups are proven by a recovery: each one, or the newest of each day or week."""
+    recovery: Recovery | None = None
+    """Where clusters are recovered; without it they can only be verified."""
