@@ -48,12 +48,13 @@ def load_dump(
         # too. One job adds foreign keys before it enables that; several do both at the same time.
         jobs = 1
     options = [*_LEFT_OUT, *(["--schema-only"] if schema_only else [])]
-    if is_superuser:
+    if is_superuser and jobs == 1:
         for sections in _passes(dump, tools, jobs=jobs, schema_only=schema_only):
             _pg_restore(database, dump, tools=tools, jobs=jobs, options=[*options, *sections])
         return
     # PostgreSQL lets no one give an object away to a role that may not create in its schema, and pg_restore
-    # grants last. Schemas with their grants come first, then.
+    # grants last; several jobs grant in any order, and a grant in another role's name fails before that role
+    # may use the schema. Schemas with their grants come first, then.
     schemas, others = schemas_apart(dump, tools)
     for number, entries in enumerate((schemas, others)):
         chosen = dump.parent / f"{dump.name}-{number}.list"
