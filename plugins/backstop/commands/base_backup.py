@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from backstop.repository.catalog import Repository
 
     WalHolds: TypeAlias = Callable[[Repository, int, Lsn, Lsn], bool]
-    """Whether a repository holds all WAL of a timeline from one position to another; asked again and again."""
+    """Whether a repository holds all WAL of a timeline between two positions; asked again and again."""
 
 LEASE_KIND = "base"
 _APPLICATION_NAME = "backstop:base"

@@ -38,6 +38,23 @@ _CLOCK_TRIES = 5
 _CONFIGURATION = ("config_file", "hba_file", "ident_file")
 
 
+@dataclass(frozen=True, slots=True)
+class _Server:
+    """What is asked before the copy: hours later the connection may be gone."""
+
+    version: int
+    page_checksums: str
+    not_included: tuple[str, ...]
+
+    @classmethod
+    def look(cls, connection: ReplicationConnection) -> _Server:
+        return cls(
+            version=connection.server_version,
+            page_checksums=connection.setting("data_checksums"),
+            not_included=_configuration_elsewhere(connection),
+        )
+
+
 @dataclass(slots=True)
 class BaseBackupAttempt:
     """One try at a base backup; its objects share a name that no other attempt has.
@@ -70,7 +87,7 @@ class BaseBackupAttempt:
         ):
             try:
                 writer = self._writer(label, attempt, folder, replication)
-                not_included = self._not_included()
+                server = _Server.look(self.connection)
                 copied = self._copy(label, writer)
                 snapshot_at = self._server_time()
                 self.progress.phase("upload")
@@ -78,9 +95,7 @@ class BaseBackupAttempt:
                 # An archive that has everything up to the end makes the copy recoverable; a copy that is not
                 # must never look like a backup.
                 without = self._without_wal(copied, leave_out=replication.failures())
-                manifest = self._manifest(
-                    label, attempt, started_at, snapshot_at, copied, writer, not_included
-                )
+                manifest = self._manifest(label, attempt, started_at, snapshot_at, copied, writer, server)
                 failures = self.publication.publish(manifest, replication, without=without)
             except BaseException:
                 self.publication.discard(replication)
@@ -167,17 +182,6 @@ class BaseBackupAttempt:
             hint="see that archive-wal runs and keeps up, then take the base backup again",
         )
 
-    def _not_included(self) -> tuple[str, ...]:
-        """Configuration may lie elsewhere, as Debian has it; not every role may ask."""
-        try:
-            folder = self.connection.setting("data_directory").rstrip("/") + "/"
-            files = [self.connection.setting(name) for name in _CONFIGURATION]
-        except SourceError:
-            return ()
-        return tuple(
-            f"{file} (outside of the data directory)" for file in files if not file.startswith(folder)
-        )
-
     def _manifest(
         self,
         label: BackupLabel,
@@ -186,7 +190,7 @@ class BaseBackupAttempt:
         snapshot_at: datetime,
         copied: CopiedCluster,
         writer: ObjectWriter,
-        not_included: tuple[str, ...],
+        server: _Server,
     ) -> Manifest:
         return Manifest(
             label=label,
@@ -199,7 +203,7 @@ class BaseBackupAttempt:
             finished_at=self.publication.clock(),
             system_id=self.identity.system_id,
             timeline=copied.timeline,
-            server_version=self.connection.server_version,
+            server_version=server.version,
             database="",
             tools={"backstop": __version__},
             keys=writer.common_keys(),
@@ -211,12 +215,12 @@ class BaseBackupAttempt:
             summary={
                 "copy_seconds": copied.seconds,
                 "files": copied.files,
-                "page_checksums": self.connection.setting("data_checksums"),
+                "page_checksums": server.page_checksums,
                 "tablespaces": len(copied.tablespaces),
                 "wal_segment_bytes": self.identity.segment_bytes,
                 **{f"tablespace_{one.oid}": one.location or "" for one in copied.tablespaces},
             },
-            not_included=not_included,
+            not_included=server.not_included,
         )
 
     def _report(
@@ -241,3 +245,13 @@ class BaseBackupAttempt:
             copy_seconds=copied.seconds,
             not_included=manifest.not_included,
         )
+
+
+def _configuration_elsewhere(connection: ReplicationConnection) -> tuple[str, ...]:
+    """Configuration may lie outside of the data directory, as Debian has it; not every role may ask."""
+    try:
+        folder = connection.setting("data_directory").rstrip("/") + "/"
+        files = [connection.setting(name) for name in _CONFIGURATION]
+    except SourceError:
+        return ()
+    return tuple(f"{file} (outside of the data directory)" for file in files if not file.startswith(folder))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -21,7 +20,8 @@ from backstop.postgres.base_backup_stream import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    import threading
+    from collections.abc import Callable, Iterable
 
     from backstop.commands.dump_objects import ObjectWriter
     from backstop.commands.progress import Progress
@@ -91,7 +91,7 @@ class BaseCopy:
     def _receive(self, messages: Iterable[BackupMessage], cutter: PartCutter) -> None:
         began = time.monotonic()
         done_bytes = 0
-        take = cutter.add
+        take: Callable[[memoryview], None] = cutter.add
         for message in messages:
             if isinstance(message, BackupData):
                 take(message.data)
