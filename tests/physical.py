@@ -27,6 +27,8 @@ PART_BYTES = 4 * 1024 * 1024
 def server_of(folder: Path, major: int, **settings: str) -> EmbeddedPostgres:
     """A server of one's own."""
     bin_dir = DISTRIBUTION if major == 15 else pip_postgres_bin(major)
+    # Copies recover with WAL from its own pg_wal: nothing may be recycled.
+    settings = {"wal_keep_size": "8GB", **settings}
     return EmbeddedPostgres(folder, bin_dir=bin_dir, settings=settings, durable=False, die_with_parent=True)
 
 
