@@ -6,12 +6,13 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from backstop.errors import ConfigurationError, NotFoundError
-from backstop.model.backup import BackupLabel
+from backstop.model.backup import BackupKind, BackupLabel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from backstop.commands.base_backup import BaseBackupSettings
     from backstop.commands.dump_attempt import DumpSettings
     from backstop.commands.questions import Query
     from backstop.commands.restore import RestoreSettings
@@ -119,6 +120,42 @@ def application_commands(configuration: Configuration, target: str) -> Applicati
         probe=application.probe,
         timeout=application.timeout,
     )
+
+
+def base_backup_settings(
+    configuration: Configuration, target: str, repositories: Sequence[Repository]
+) -> BaseBackupSettings:
+    """How to copy this target's cluster."""
+    from backstop.commands.base_backup import BaseBackupSettings
+
+    return BaseBackupSettings(staging=cluster_spool(configuration, target, repositories))
+
+
+def kind_of_base_backup(
+    configuration: Configuration, target: str, repositories: Sequence[Repository], *, now: datetime
+) -> tuple[BackupKind, str]:
+    """Full or incremental, as the target's schedules ask at this moment, and why.
+
+    :raises BackstopError: no repository answers.
+    """
+    from croniter import croniter
+
+    from backstop.commands.base_lineage import known_manifests
+    from backstop.model.base_schedule import kind_due
+    from backstop.wiring import find_cluster
+
+    cluster = find_cluster(configuration, target)
+    due = croniter(cluster.full, now).get_prev(datetime) if cluster.full else None
+    return kind_due(
+        known_manifests(repositories), full_due_at=due, incremental=cluster.incremental is not None
+    )
+
+
+def cluster_spool(configuration: Configuration, target: str, repositories: Sequence[Repository]) -> Path:
+    """Where base backups and WAL of this target are kept on their way."""
+    from backstop.wiring import find_cluster
+
+    return find_cluster(configuration, target).spool or staging(configuration, target, repositories)
 
 
 def staging(configuration: Configuration, target: str, repositories: Sequence[Repository]) -> Path:

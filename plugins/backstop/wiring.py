@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from backstop.repository.catalog import Repository
     from backstop.repository.inventory import Inventory
     from backstop.storage.base import Storage
-    from backstop.targets import Configuration, KeysConfig, KmsKeys, RepositoryConfig, S3Repository, Target
+    from backstop.targets import Cluster, Configuration, KeysConfig, KmsKeys, RepositoryConfig, S3Repository, Target
 
 
 def find_target(configuration: Configuration, name: str) -> Target:
@@ -157,6 +157,31 @@ def cluster_connection(
             hint="add the connection of a role with CREATEDB that is a member of the database's owner",
         )
     return postgres_connection(credentials.get(conn_id), database.dbname)
+
+
+def replication_connection(
+    configuration: Configuration, target_name: str, credentials: CredentialSource
+) -> ClusterConnection:
+    """The whole server, as the role that copies it and receives its WAL.
+
+    :raises ConfigurationError: the target has no ``cluster`` section, or its connection is missing.
+    """
+    from backstop.credentials import postgres_connection
+
+    cluster = find_cluster(configuration, target_name)
+    dbname = configuration.targets[target_name].database.dbname
+    return postgres_connection(credentials.get(cluster.conn_id), dbname)
+
+
+def find_cluster(configuration: Configuration, target_name: str) -> Cluster:
+    """:raises ConfigurationError: the target has no ``cluster`` section."""
+    cluster = find_target(configuration, target_name).cluster
+    if cluster is None:
+        raise ConfigurationError(
+            f"target {target_name} has no `cluster` section: only dumps of its database are taken",
+            hint="describe its replication role there (docs/targets.md)",
+        )
+    return cluster
 
 
 def open_inventory(configuration: Configuration, credentials: CredentialSource) -> Inventory | None:

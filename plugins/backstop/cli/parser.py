@@ -32,10 +32,14 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"backstop {__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="<verb>", required=True)
     _back_up_database(verbs)
+    _take_base_backup(verbs)
+    _archive_wal(verbs)
     _list(verbs)
     _show(verbs)
+    _recovery_windows(verbs)
     _verify(verbs)
     _restore_database(verbs)
+    _restore_to_point_in_time(verbs)
     _decrypt(verbs)
     _check_targets(verbs)
     _init_keys(verbs)
@@ -78,6 +82,48 @@ def _escrow_key(parser: argparse.ArgumentParser) -> None:
 def _back_up_database(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = "Back a database up to every repository, from one read."
     _target(_verb(verbs, "back-up-database", "backup:back_up_database", text))
+
+
+def _take_base_backup(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "Copy the whole PostgreSQL server into every repository, for recovery to any later moment."
+    parser = _verb(verbs, "take-base-backup", "base_backup:take_base_backup", text)
+    _target(parser)
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument(
+        "--full", dest="kind", action="store_const", const="full", help="full (default: what is due)"
+    )
+    kind.add_argument(
+        "--incremental",
+        dest="kind",
+        action="store_const",
+        const="incr",
+        help="what has changed since the newest one (PostgreSQL 17 and later)",
+    )
+    parser.add_argument(
+        "--new-cluster",
+        metavar="SYSTEM_ID",
+        help="accept that this cluster takes the place of the one whose backups are there",
+    )
+
+
+def _archive_wal(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "Receive WAL and store it in every repository, until terminated; what `systemd` runs."
+    parser = _verb(verbs, "archive-wal", "wal:archive_wal", text)
+    _target(parser)
+    parser.add_argument(
+        "--recreate-slot",
+        action="store_true",
+        help="go on although the slot was lost; take a new base backup afterwards",
+    )
+
+
+def _recovery_windows(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "Show from when to when the cluster can be recovered, and what ends each window."
+    parser = _verb(verbs, "recovery-windows", "recovery:recovery_windows", text)
+    _target(parser)
+    _repository(
+        parser, "--from", "repository to look into (default: the first that answers, directories first)"
+    )
 
 
 def _list(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -136,6 +182,43 @@ def _restore_database(verbs: argparse._SubParsersAction[argparse.ArgumentParser]
         const="",
         metavar="DATABASE",
         help="put the former database back in its place (needed where several are kept)",
+    )
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    _escrow_key(parser)
+
+
+def _restore_to_point_in_time(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = (
+        "Recover the whole cluster to a point in time, in a new data directory, and validate it; "
+        "then leave it beside or put it in the live one's place."
+    )
+    parser = _verb(verbs, "restore-to-point-in-time", "recovery:restore_to_point_in_time", text)
+    _target(parser)
+    parser.add_argument(
+        "--to",
+        required=True,
+        metavar="POINT",
+        help="latest, immediate, a time with its zone (2026-11-23T12:00:00Z), lsn:0/3000060, "
+        "name:<restore point>, xid:<transaction id>",
+    )
+    parser.add_argument(
+        "--timeline", default="latest", help="a number, latest, or current: that of the base backup"
+    )
+    parser.add_argument("--base", metavar="LABEL", help="base backup to start from (default: the best one)")
+    parser.add_argument(
+        "--exclusive", action="store_true", help="stop just before the point instead of just after it"
+    )
+    _repository(
+        parser, "--from", "repository to read (default: the first that answers, directories first)"
+    )
+    parser.add_argument(
+        "--into", type=Path, metavar="DIRECTORY", help="new data directory (default: below recovery.directory)"
+    )
+    mode = parser.add_mutually_exclusive_group(required=True)
+    mode.add_argument("--dry-run", action="store_true", help="print the plan, fetch nothing")
+    mode.add_argument("--beside-only", action="store_true", help="leave the recovered cluster beside")
+    mode.add_argument(
+        "--cut-over", action="store_true", help="put it in the live cluster's place; that one is kept"
     )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     _escrow_key(parser)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backstop.commands.fetch import read_object
-from backstop.errors import NotFoundError, SourceError
+from backstop.errors import BackstopError, NotFoundError, SourceError
 from backstop.postgres.backup_manifest import NAME as BACKUP_MANIFEST
 from backstop.postgres.preflight import UNKNOWN
 
@@ -69,6 +69,25 @@ def refuse_other_cluster(
                     f"system identifier {system_id} for this target once, and take a full base backup",
                 )
             break
+
+
+def known_manifests(repositories: Sequence[Repository]) -> list[Manifest]:
+    """Of every backup that some repository holds, once each; a repository that fails is passed over.
+
+    :raises BackstopError: none answers; the first one's error.
+    """
+    found: dict[BackupLabel, Manifest] = {}
+    failures: list[BackstopError] = []
+    for repository in repositories:
+        try:
+            listing = repository.catalog.backups()
+        except BackstopError as error:
+            failures.append(error)
+            continue
+        found.update((published.manifest.label, published.manifest) for published in listing.backups)
+    if len(failures) == len(repositories) and failures:
+        raise failures[0]
+    return list(found.values())
 
 
 def choose_parent(

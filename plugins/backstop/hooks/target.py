@@ -75,6 +75,12 @@ class TargetHook:
 
         return cluster_connection(self.configuration, self.name, self._credentials, for_restore=True)
 
+    def cluster_for_replication(self) -> ClusterConnection:
+        """The whole server, as the role that copies it and receives its WAL."""
+        from backstop.wiring import replication_connection
+
+        return replication_connection(self.configuration, self.name, self._credentials)
+
     def verification_server(self) -> ClusterConnection | None:
         """The server that ``verify.server_conn_id`` names; None verifies on the worker itself."""
         from backstop.wiring import verification_server

@@ -11,3 +11,8 @@ def database_backups(target: str) -> Asset:
     The scheme starts with ``x-`` because Airflow leaves such URIs alone.
     """
     return Asset(name=f"Backups of {target}", uri=f"x-backstop://{target}/database", group="backups")
+
+
+def cluster_backups(target: str) -> Asset:
+    """Base backups of this target's cluster; each event's extra holds the ``label``."""
+    return Asset(name=f"Base backups of {target}", uri=f"x-backstop://{target}/cluster", group="backups")
