@@ -38,7 +38,6 @@ class Observations:
         self._clock = clock
         self._written_at = WrittenAt()
         self._ahead = timedelta(0)
-        self._heard_at: datetime | None = None
         self._unheard_since: datetime | None = None
         self._lock = threading.Lock()
 
@@ -47,7 +46,6 @@ class Observations:
         with self._lock:
             since, self._unheard_since = self._unheard_since, None
             self._ahead = server_time - self._clock()
-            self._heard_at = server_time
             self.server_position = max(self.server_position or end_of_wal, end_of_wal)
             self._written_at.note(end_of_wal, min(since, server_time) if since else server_time)
 
@@ -55,7 +53,7 @@ class Observations:
         """From now on we do not listen: the connection is gone, or the spool is full."""
         with self._lock:
             if self._unheard_since is None:
-                self._unheard_since = self._heard_at
+                self._unheard_since = self.now()
 
     def now(self) -> datetime:
         """By the server's clock."""
