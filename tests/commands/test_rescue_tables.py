@@ -62,7 +62,7 @@ CREATE INDEX readings_value ON lab.readings (value);
 CREATE TABLE lab.readings_2025 PARTITION OF lab.readings FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
 CREATE TABLE lab.readings_2026 PARTITION OF lab.readings FOR VALUES FROM ('2026-01-01') TO ('2027-01-01');
 INSERT INTO lab.readings (at, equipment, value)
-SELECT date '2025-01-01' + n % 700, 1 + n % 300, n / 7.0 FROM generate_series(1, 40000) n;
+SELECT date '2025-01-01' + n % 700, 1 + n % 300, n / 7.0 FROM generate_series(1, 60000) n;
 CREATE TABLE public."Prüf ""G"" 7" ("Größe" text PRIMARY KEY, "select" int, "Großes.Feld" serial);
 COMMENT ON COLUMN public."Prüf ""G"" 7"."Größe" IS 'mit Umlaut';
 INSERT INTO public."Prüf ""G"" 7" SELECT 'größe ' || n, n FROM generate_series(1, 20) n;
@@ -214,8 +214,8 @@ def test_types_and_functions_that_are_the_same_in_the_live_database_are_used_and
 def test_a_partitioned_table_comes_with_its_partitions_and_their_indexes(site: Site):
     report = site.rescue("lab.readings", "lab.equipment", "lab.sites").run()
 
-    assert report["rows"]["rescued.readings_2025"] + report["rows"]["rescued.readings_2026"] == 40000
-    assert site.one("SELECT count(*) FROM rescued.readings") == 40000
+    assert report["rows"]["rescued.readings_2025"] + report["rows"]["rescued.readings_2026"] == 60000
+    assert site.one("SELECT count(*) FROM rescued.readings") == 60000
     attached = (
         "SELECT count(*) FROM pg_inherits JOIN pg_class c ON c.oid = inhparent "
         "WHERE c.relnamespace = 'rescued'::regnamespace"
@@ -264,7 +264,7 @@ def test_a_new_database_has_the_tables_under_their_own_names(site: Site):
 
     assert report["rows"]["lab.equipment"] == 300
     assert site.databases() == [site.source.dbname, name]
-    assert site.one("SELECT count(*) FROM lab.readings", name) == 40000
+    assert site.one("SELECT count(*) FROM lab.readings", name) == 60000
     assert "equipment_site_fkey" in constraints(site, "lab.equipment", name)
     inserted = "INSERT INTO lab.equipment (name) VALUES ('new') RETURNING id, ticket"
     assert site.ask(inserted, name) == [(301, 800)]
@@ -354,12 +354,10 @@ def test_only_the_objects_that_hold_the_tables_are_read(site: Site):
 
     manifest = stored(site)
     layouts = {one.key: one for one in manifest.objects}
-    data = [layouts[key] for key in storage.read if key in layouts and layouts[key].name.endswith(".dat")]
-    assert len(data) == 1
-    assert [layouts[key].name for key in storage.read if key in layouts and not layouts[key].name] == []
-    assert {layouts[key].name for key in storage.read if key in layouts} == {
-        "toc.dat", "fingerprint.json", data[0].name,
-    }  # fmt: skip
+    data, *others = sorted(layouts[key].name for key in storage.read if key in layouts)
+    assert others == ["fingerprint.json", "toc.dat"]
+    assert data.endswith(".dat")
+    assert len(layouts) > 5
 
 
 def test_small_tables_come_out_of_their_pack_and_no_large_object_is_read(site: Site):
@@ -373,7 +371,7 @@ def test_small_tables_come_out_of_their_pack_and_no_large_object_is_read(site: S
 
 
 def test_a_damaged_object_is_named_and_leaves_nothing(site: Site):
-    damaged = next(one for one in stored(site).objects if one.name.endswith(".dat"))
+    damaged = next(one for one in stored(site).objects if one.name.endswith(".dat") and one.name != "toc.dat")
     path = site.folder / "repository" / damaged.key
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
@@ -418,6 +416,6 @@ def test_tables_come_out_of_a_running_server_too(site: Site):
     report = site.rescue("lab.equipment", "lab.readings", source=running, label=None).run()
 
     assert report["rows"]["rescued.equipment"] == 300
-    assert site.one("SELECT count(*) FROM rescued.readings") == 40000
+    assert site.one("SELECT count(*) FROM rescued.readings") == 60000
     inserted = "INSERT INTO rescued.equipment (name) VALUES ('new') RETURNING id, ticket"
     assert site.ask(inserted) == [(301, 800)]

@@ -80,17 +80,19 @@ def copy_in(
     """Copy every table's rows to where ``place`` puts it; inside a transaction of the caller's."""
     session.execute(sql.SQL("SET LOCAL client_encoding = {}").format(sql.Literal(encoding)))
     for table in rows:
-        columns = sql.SQL("")
-        if table.columns:
-            columns = sql.SQL("({}) ").format(  # type: ignore[assignment]
-                sql.SQL(", ").join(map(sql.Identifier, table.columns))
-            )
-        statement = sql.SQL("COPY {} {}FROM STDIN").format(sql.Identifier(*place(table.into)), columns)
+        statement = copy_statement(place(table.into), table.columns, "FROM STDIN")
         with table.blocks() as blocks, session.cursor() as cursor, cursor.copy(statement) as copy:
             for block in blocks:
                 copy.write(block)
                 progress.advance(len(block))
     session.execute("SET LOCAL client_encoding = 'UTF8'")
+
+
+def copy_statement(table: TableName, columns: Sequence[str], direction: str) -> sql.Composed:
+    """:param direction: ``FROM STDIN`` or ``TO STDOUT``."""
+    # A table without columns has rows all the same, and takes no list.
+    listed = sql.SQL("({}) " if columns else "{}").format(sql.SQL(", ").join(map(sql.Identifier, columns)))
+    return sql.SQL("COPY {} {}{}").format(sql.Identifier(*table), listed, sql.SQL(direction))
 
 
 def contents_of(

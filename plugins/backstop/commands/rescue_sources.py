@@ -7,8 +7,7 @@ that the rescued rows must equal.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -18,11 +17,11 @@ from backstop.commands.compare import expected_fingerprint
 from backstop.commands.dump_objects import FINGERPRINT
 from backstop.commands.fetch import fetch_object
 from backstop.commands.fetch_files import fetch_files
-from backstop.commands.rescue_rows import BLOCK_BYTES, read_copy_targets
+from backstop.commands.rescue_rows import BLOCK_BYTES, copy_statement, read_copy_targets
 from backstop.commands.staging import staging_directory, sweep_staging
 from backstop.errors import ConfigurationError
 from backstop.model.backup import BackupKind
-from backstop.postgres.catalog import list_tables, read_database_properties, with_sizes
+from backstop.postgres.catalog import list_tables, read_database_properties, read_sequences, with_sizes
 from backstop.postgres.connection import source_errors
 from backstop.postgres.dump_directory import TOC
 from backstop.postgres.fingerprint import take_content
@@ -33,6 +32,8 @@ from backstop.repository.pins import pin
 from backstop.sql import load_sql
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
 
@@ -61,7 +62,7 @@ class TableRows:
     table: TableName
     into: TableName
     columns: tuple[str, ...]
-    blocks: Callable[[], AbstractContextManager[Iterator[bytes | memoryview]]] = field(repr=False)
+    blocks: Callable[[], AbstractContextManager[Iterator[bytes | bytearray | memoryview]]] = field(repr=False)
 
 
 class OpenSource(Protocol):
@@ -231,8 +232,6 @@ class _OpenServer:
         return rows
 
     def sequence_values(self) -> Mapping[str, SequenceValue]:
-        from backstop.postgres.catalog import read_sequences
-
         with source_errors(self.described):
             return {value.name: value for value in read_sequences(self._session)}
 
@@ -251,29 +250,28 @@ class _OpenServer:
 
     def _copy_out(
         self, name: TableName, columns: tuple[str, ...]
-    ) -> Callable[[], AbstractContextManager[Iterator[bytes | memoryview]]]:
-        listed = (
-            sql.SQL("({})").format(sql.SQL(", ").join(map(sql.Identifier, columns)))
-            if columns
-            else sql.SQL("")
-        )
-        statement = sql.SQL("COPY {} {} TO STDOUT").format(sql.Identifier(*name), listed)
+    ) -> Callable[[], AbstractContextManager[Iterator[bytes | bytearray | memoryview]]]:
+        statement = copy_statement(name, columns, "TO STDOUT")
 
         @contextmanager
-        def opened() -> Iterator[Iterator[bytes | memoryview]]:
-            # As the rows are stored, like a dump: the reader sets the same encoding.
-            encoding = sql.Literal(self.properties["encoding"])
+        def opened() -> Iterator[Iterator[bytes | bytearray | memoryview]]:
             with source_errors(self.described):
+                # As the rows are stored, like a dump: whoever copies them in states the same encoding.
+                encoding = sql.Literal(self.properties["encoding"])
                 self._session.execute(sql.SQL("SET LOCAL client_encoding = {}").format(encoding))
-                with self._session.cursor() as cursor, cursor.copy(statement) as copy:
-                    yield iter(copy)
+            with self._session.cursor() as cursor, cursor.copy(statement) as copy:
+                yield self._blocks(copy)
 
         return opened
 
+    def _blocks(self, copy: psycopg.Copy) -> Iterator[bytes | bytearray | memoryview]:
+        with source_errors(self.described):
+            yield from copy
 
-def _reader(path: Path) -> Callable[[], AbstractContextManager[Iterator[bytes | memoryview]]]:
+
+def _reader(path: Path) -> Callable[[], AbstractContextManager[Iterator[bytes | bytearray | memoryview]]]:
     @contextmanager
-    def opened() -> Iterator[Iterator[bytes | memoryview]]:
+    def opened() -> Iterator[Iterator[bytes | bytearray | memoryview]]:
         with path.open("rb") as stream:
             yield iter(lambda: stream.read(BLOCK_BYTES), b"")
 

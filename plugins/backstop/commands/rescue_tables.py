@@ -2,7 +2,7 @@
 
 Into a new schema of the live database: the tables are put together without rows in a temporary database,
 moved to the new schema there, and made in the live database in one transaction that also loads the rows and
-compares them; it commits only when they are equal. Into a new database: the temporary one, renamed at the end.
+compares them; it commits only when they are equal. Into a new database: the temporary one, renamed at last.
 Either way what was asked for appears whole or not at all.
 """
 
@@ -40,6 +40,14 @@ if TYPE_CHECKING:
     from backstop.postgres.table_entries import TableChoice
 
 _NAME_BYTES = 63
+# As pg_restore has them: the names in a dump are qualified, and its functions may come before what they use.
+_LOADING = (
+    ("search_path", ""),
+    ("check_function_bodies", "off"),
+    ("xmloption", "content"),
+    ("row_security", "off"),
+    ("maintenance_work_mem", "256MB"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +149,7 @@ class TableRescue:
             workshop.define(choice)
             workshop.complete(choice)
             values = self._sequence_values(opened, choice, workshop)
-            comment = (
-                f"tables of {opened.described}, rescued by Backstop at {self.clock():%Y-%m-%d %H:%M:%SZ}"
-            )
-            workshop.move(choice.tables, self.into.name, comment=comment, live=live)
+            workshop.move(choice.tables, self.into.name, comment=self._comment(opened), live=live)
             before, after = workshop.script(self.into.name)
         with self._loading(live, workshop.owner) as session:
             _execute(session, before)
@@ -168,12 +173,8 @@ class TableRescue:
         self._analyze(workshop.database, choice)
         ours, final = workshop.database.dbname, self.into.name
         with _refusals(f"database {final}"):
-            comment = (
-                f"tables of {opened.described}, rescued by Backstop at {self.clock():%Y-%m-%d %H:%M:%SZ}"
-            )
-            session.execute(
-                sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(ours), sql.Literal(comment))
-            )
+            comment = sql.Literal(self._comment(opened))
+            session.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(ours), comment))
             # Last: under its final name it is whole.
             session.execute(
                 sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(ours), sql.Identifier(final))
@@ -332,22 +333,17 @@ class TableRescue:
     @contextmanager
     def _loading(self, database: ClusterConnection, owner: str) -> Iterator[psycopg.Connection[Any]]:
         """One transaction as the owner; on any failure there has never been anything."""
-        with closing(database.connect(autocommit=False, application_name="backstop:rescue")) as session:
-            with _refusals(database.dbname):
-                for name, value in (
-                    ("role", owner),
-                    # As pg_restore has it: the dump's names are qualified.
-                    ("search_path", ""),
-                    ("check_function_bodies", "off"),
-                    ("xmloption", "content"),
-                    ("row_security", "off"),
-                    ("default_transaction_read_only", "off"),
-                    ("transaction_read_only", "off"),
-                    ("maintenance_work_mem", "256MB"),
-                ):
-                    session.execute("SELECT pg_catalog.set_config(%s, %s, true)", [name, value])
-                yield session
-                session.commit()
+        with (
+            closing(database.connect(autocommit=False, application_name="backstop:rescue")) as session,
+            _refusals(database.dbname),
+        ):
+            for name, value in (("transaction_read_only", "off"), ("role", owner), *_LOADING):
+                session.execute("SELECT pg_catalog.set_config(%s, %s, true)", [name, value])
+            yield session
+            session.commit()
+
+    def _comment(self, opened: OpenSource) -> str:
+        return f"tables of {opened.described}, rescued by Backstop at {self.clock():%Y-%m-%d %H:%M:%SZ}"
 
     def _analyze(self, database: ClusterConnection, choice: TableChoice) -> None:
         with database.connect(application_name="backstop:rescue") as session, _refusals(database.dbname):

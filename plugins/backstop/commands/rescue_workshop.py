@@ -13,14 +13,14 @@ from psycopg import sql
 
 from backstop.commands.load import explain_load_failure
 from backstop.errors import RestoreError, ToolError
-from backstop.postgres.names import qualified_name
+from backstop.postgres.names import qualified_name, quote_identifier
 from backstop.postgres.process import run_tool
-from backstop.postgres.toc import read_entries
+from backstop.postgres.toc import list_section, read_entries
 from backstop.postgres.tools import pg_dump_argv, pg_restore_argv
 from backstop.sql import load_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from backstop.model.table_patterns import TableName
@@ -28,11 +28,14 @@ if TYPE_CHECKING:
     from backstop.postgres.table_entries import TableChoice
     from backstop.postgres.tools import PostgresTools
 
+    _Definitions = Mapping[tuple[str, str], str]
+
 # Not grants, owners or policies: a rescued copy belongs to the database's owner alone.
 _LEFT_OUT = (
     "--no-owner", "--no-privileges", "--no-tablespaces", "--no-security-labels", "--no-publications",
     "--no-subscriptions",
 )  # fmt: skip
+_NAME = "backstop:rescue"
 _TRIED_ALL = "errors ignored on restore"
 _SHOWN_FAILURES = 5
 
@@ -82,26 +85,24 @@ class Workshop:
         with self._session() as session:
             oids = self._oids(session, tables)
             identities = self._lacking(session, oids, live)
-            moves = [sql.SQL(f"ALTER {kind} {identity} SET SCHEMA {{}}") for kind, identity in identities]
-            moves += [
-                sql.SQL(f"ALTER TABLE {sql.Identifier(*table).as_string(session)} SET SCHEMA {{}}")
-                for table in tables
-            ]
+            moves = [_set_schema(kind, identity, schema) for kind, identity in identities]
+            moves += [_set_schema("TABLE", qualified_name(*table), schema) for table in tables]
+            # Indexes, constraints and owned sequences go with their table; statistics do not.
+            found = session.execute(load_sql("rescue/statistics"), {"tables": oids}).fetchall()
+            moves += [_set_schema("STATISTICS", qualified_name(*name), schema) for name in found]
             target = sql.Identifier(schema)
             with _explained(f"schema {schema}"), session.transaction():
                 session.execute(sql.SQL("CREATE SCHEMA {}").format(target))
                 session.execute(sql.SQL("COMMENT ON SCHEMA {} IS {}").format(target, sql.Literal(comment)))
                 for move in moves:
-                    session.execute(move.format(target))
+                    session.execute(move)
 
     def sequences(self, tables: Sequence[TableName]) -> list[TableName]:
         """Those that come with the tables, where they are now."""
         with self._session() as session:
             oids = self._oids(session, tables)
-            return [
-                (schema, name)
-                for schema, name in session.execute(load_sql("rescue/sequences"), {"tables": oids})
-            ]
+            rows = session.execute(load_sql("rescue/sequences"), {"tables": oids})
+            return [(schema, name) for schema, name in rows]
 
     def script(self, schema: str) -> tuple[list[str], list[str]]:
         """What makes everything in that schema, elsewhere: before rows are there, and after."""
@@ -109,15 +110,14 @@ class Workshop:
         moved = folder / "moved"
         pattern = '"' + schema.replace('"', '""') + '"'
         options = [f"--schema={pattern}", "--strict-names", f"--role={self.owner}", "--no-privileges"]
-        with self.database.child_environment(folder, application_name="backstop:rescue") as environment:
+        with self.database.child_environment(folder, application_name=_NAME) as environment:
             run_tool(
                 pg_dump_argv(self.tools, directory=moved, schema_only=True, options=options), env=environment
             )
-        listed, entries = read_entries(moved, self.tools)
-        first = _first_after_data(moved, self.tools)
+        late = {entry.dump_id for entry in list_section(moved, self.tools, "post-data")}
         texts: tuple[list[str], list[str]] = ([], [])
-        for entry, text in entries:
-            texts[entry.dump_id in first].append(text.sql)
+        for entry, text in read_entries(moved, self.tools)[1]:
+            texts[entry.dump_id in late].append(text.sql)
         return texts
 
     def _restore(self, entries: Sequence[int], name: str, section: str, *, tolerant: bool = False) -> None:
@@ -132,9 +132,7 @@ class Workshop:
             exit_on_error=not tolerant,
         )
         lines: list[str] = []
-        with self.database.child_environment(
-            self.dump.parent, application_name="backstop:rescue"
-        ) as environment:
+        with self.database.child_environment(self.dump.parent, application_name=_NAME) as environment:
             try:
                 run_tool(argv, env=environment, on_line=lines.append)
             except ToolError as error:
@@ -159,14 +157,8 @@ class Workshop:
         for kind, identity, follows, _ in needed.values():
             if not follows and kind in _COMPARED:
                 asked[_COMPARED[kind]].append(identity)
-        with live.connect(application_name="backstop:rescue") as there:
-            ours, theirs = (
-                {
-                    (kind, name): text
-                    for kind, name, text in one.execute(load_sql("rescue/definitions"), asked)
-                }
-                for one in (session, there)
-            )
+        with live.connect(application_name=_NAME) as there:
+            ours, theirs = _definitions(session, asked), _definitions(there, asked)
         same = {
             key
             for key, (kind, identity, follows, _) in needed.items()
@@ -189,22 +181,23 @@ class Workshop:
         return [oid for (oid,) in rows]
 
     def _session(self) -> psycopg.Connection[Any]:
-        session = self.database.connect(application_name="backstop:rescue")
+        session = self.database.connect(application_name=_NAME)
         session.execute("SELECT pg_catalog.set_config('role', %s, false)", [self.owner])
         return session
 
 
-def _equal(
-    ours: dict[tuple[str, str], str], theirs: dict[tuple[str, str], str], kind: str, name: str
-) -> bool:
+def _set_schema(kind: str, identity: str, schema: str) -> bytes:
+    """:param identity: as PostgreSQL writes it, quoted, with a function's arguments."""
+    return f"ALTER {kind} {identity} SET SCHEMA {quote_identifier(schema)}".encode()
+
+
+def _definitions(session: psycopg.Connection[Any], asked: Mapping[str, list[str]]) -> _Definitions:
+    rows = session.execute(load_sql("rescue/definitions"), asked)
+    return {(kind, name): text for kind, name, text in rows}
+
+
+def _equal(ours: _Definitions, theirs: _Definitions, kind: str, name: str) -> bool:
     return (kind, name) in ours and ours[kind, name] == theirs.get((kind, name))
-
-
-def _first_after_data(dump: Path, tools: PostgresTools) -> set[int]:
-    """Dump ids of what belongs behind the rows: indexes, constraints, triggers."""
-    from backstop.postgres.toc import list_section
-
-    return {entry.dump_id for entry in list_section(dump, tools, "post-data")}
 
 
 class _explained:

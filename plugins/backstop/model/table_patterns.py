@@ -1,4 +1,4 @@
-"""Which tables somebody means by ``lab.readings_*``: the rules are psql's (PostgreSQL docs, psql, Patterns). Pure."""
+"""Which tables somebody means by ``lab.readings_*``: by psql's rules (docs, psql, Patterns). Pure."""
 
 from __future__ import annotations
 

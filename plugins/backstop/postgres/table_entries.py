@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from backstop.errors import IntegrityError
-from backstop.model.table_patterns import TableName
 from backstop.postgres.names import qualified_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
+    from backstop.model.table_patterns import TableName
     from backstop.postgres.toc_entries import EntryText, ListedEntry
 
 _ID = r"""(?:"(?:[^"]|"")+"|[^\s".'(),;]+)"""
@@ -29,7 +29,8 @@ _FORMS = {
     "DEFAULT": rf"{_ALTER}ALTER COLUMN ",
     "CONSTRAINT": rf"{_ALTER}\s*ADD CONSTRAINT (?P<index>{_ID})\s",
     "CHECK CONSTRAINT": rf"ALTER (?:TABLE (?:ONLY )?(?P<table>{_NAME})|DOMAIN {_NAME})\s",
-    "FK CONSTRAINT": rf"{_ALTER}\s*ADD CONSTRAINT (?P<name>{_ID}) FOREIGN KEY {_OTHERS} REFERENCES (?P<other>{_NAME})\(",
+    "FK CONSTRAINT": rf"{_ALTER}\s*ADD CONSTRAINT (?P<name>{_ID}) FOREIGN KEY {_OTHERS}"
+    rf" REFERENCES (?P<other>{_NAME})\(",
     "INDEX": rf"CREATE (?:UNIQUE )?INDEX (?P<index>{_ID}) ON (?:ONLY )?(?P<table>{_NAME}) ",
     "INDEX ATTACH": rf"ALTER INDEX (?P<other>{_NAME}) ATTACH PARTITION (?P<table>{_NAME});",
     "TABLE ATTACH": rf"ALTER TABLE ONLY (?P<other>{_NAME}) ATTACH PARTITION (?P<table>{_NAME}) ",
