@@ -80,8 +80,8 @@ def test_a_setting_that_differs_is_one_sentence(server: EmbeddedPostgres):
 
     assert found.keys() == {"max_slot_wal_keep_size", "max_wal_senders"}
     assert found["max_slot_wal_keep_size"].sentence == (
-        "max_slot_wal_keep_size is -1, wanted 16GB: it decides whether a receiver that stays away costs its slot "
-        "or the server's disk (takes a reload)"
+        "max_slot_wal_keep_size is -1, wanted 16GB: it decides whether an absent receiver costs its slot or the "
+        "server's disk (takes a reload)"
     )
     assert found["max_wal_senders"].takes == "restart"
     assert found["max_wal_senders"].found == "10"
@@ -114,9 +114,9 @@ def test_the_same_size_in_another_unit_is_no_drift(server: EmbeddedPostgres):
 
 @pytest.mark.integration
 def test_what_is_as_good_or_more_is_no_drift(server: EmbeddedPostgres):
-    assert drift(server, wal_level="replica", max_wal_senders="2", full_page_writes="true") == {}
+    assert drift(server, wal_level="replica", max_wal_senders="2", autovacuum="true") == {}
     assert drift(server, wal_level="minimal").keys() == {"wal_level"}
-    assert drift(server, full_page_writes="off").keys() == {"full_page_writes"}
+    assert drift(server, autovacuum="off").keys() == {"autovacuum"}
 
 
 @pytest.mark.integration

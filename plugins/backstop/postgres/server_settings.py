@@ -33,7 +33,7 @@ _MEANS = {
     "wal_level": "neither base backups nor recovery are possible without replica or logical",
     "max_wal_senders": "a base backup or the WAL receiver may be refused while others are connected",
     "max_replication_slots": "the WAL receiver may find no slot to start with",
-    "max_slot_wal_keep_size": "it decides whether a receiver that stays away costs its slot or the server's disk",
+    "max_slot_wal_keep_size": "it decides whether an absent receiver costs its slot or the server's disk",
     "wal_keep_size": "WAL may be gone before a receiver whose slot was dropped comes back",
     "summarize_wal": "every base backup is a full one",
     "full_page_writes": "pages that were half written cannot be repaired",
