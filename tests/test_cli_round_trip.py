@@ -186,3 +186,37 @@ def test_an_inventory_that_is_gone_delays_bookkeeping_and_nothing_else(run, fold
     assert "the inventory does not know yet of" in report["delayed"][0]
     run("list")
     run("rebuild-inventory", code=5)
+
+
+def test_a_lost_table_comes_back_into_a_schema_of_its_own(run, source):
+    label = run("back-up-database")["label"]
+    with source.connect() as session:
+        session.execute("DROP TABLE public.equipment")
+
+    planned = run("rescue-tables", "--label", label, "equipment", "--into-schema", "before", "--dry-run")
+    assert planned["plan"]["tables"] == {"public.equipment": "before.equipment"}
+    rescued = run("rescue-tables", "--label", "latest", "equipment", "--into-schema", "before", "--yes")
+
+    assert rescued["rows"] == {"before.equipment": 1000}
+    assert rows(source) is None
+    run("rescue-tables", "--label", label, "equipment", "--into-schema", "before", "--yes", code=1)
+    missing = run("rescue-tables", "--label", label, "equipmnt", "--yes", code=3)
+    assert missing["error"]["hint"] == "did you mean public.equipment?"
+    # From a running server: here the live one itself, whose schema "before" has it now.
+    again = run(
+        "rescue-tables", "--clone", "source", "before.*", "--into-database", f"{source.dbname}_re", "--yes"
+    )
+    assert again["rows"] == {"before.equipment": 1000}
+
+
+def test_a_server_that_is_set_otherwise_is_told_in_which_settings(run, folder):
+    found = run("check-server", code=1)
+
+    drift = {one["name"]: one for one in found["drift"]}
+    assert drift["max_slot_wal_keep_size"]["found"] == "-1"
+    assert "wal_level" not in drift
+    own = folder / "own.conf"
+    own.write_text("wal_level = replica\nmax_wal_senders = 2\n")
+    assert run("check-server", "--conf", str(own)) == {
+        "target": "calibrify", "conf": str(own), "in_step": True, "drift": [],
+    }  # fmt: skip

@@ -40,8 +40,10 @@ def build_parser() -> argparse.ArgumentParser:
     _verify(verbs)
     _restore_database(verbs)
     _restore_to_point_in_time(verbs)
+    _rescue_tables(verbs)
     _decrypt(verbs)
     _check_targets(verbs)
+    _check_server(verbs)
     _init_keys(verbs)
     _inventory(verbs)
     return parser
@@ -224,6 +226,32 @@ def _restore_to_point_in_time(verbs: argparse._SubParsersAction[argparse.Argumen
     _escrow_key(parser)
 
 
+def _rescue_tables(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "Bring one or more tables out of a backup into a new schema or database. Nothing is overwritten."
+    parser = _verb(verbs, "rescue-tables", "rescue:rescue_tables", text)
+    _target(parser)
+    parser.add_argument(
+        "tables", nargs="+", metavar="TABLE", help="lab.equipment, 'lab.readings_*', 'public.\"Table A\"'"
+    )
+    whence = parser.add_mutually_exclusive_group(required=True)
+    whence.add_argument("--label", help=_LABEL_HELP)
+    whence.add_argument(
+        "--clone", metavar="CONN_ID", help="connection to a running PostgreSQL to read instead"
+    )
+    _repository(
+        parser, "--from", "repository to read (default: the first that has it, directories before S3)"
+    )
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--into-schema", metavar="NAME", help="new schema of the live database (default: rescued_<time>)"
+    )
+    where.add_argument("--into-database", metavar="NAME", help="new database on the same server")
+    parser.add_argument("--with-triggers", action="store_true", help="triggers and rules too; they are code")
+    parser.add_argument("--dry-run", action="store_true", help="print what would be rescued, change nothing")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    _escrow_key(parser)
+
+
 def _decrypt(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = "Decrypt a backup into a directory that pg_restore reads, or one object into a file."
     parser = _verb(verbs, "decrypt", "decrypt:decrypt", text)
@@ -243,6 +271,15 @@ def _decrypt(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def _check_targets(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = _verb(verbs, "check-targets", "setup:check_targets", "Find every mistake in targets.yaml.")
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema for editors instead")
+
+
+def _check_server(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "Compare the server's settings with include/postgres/backup.conf; exit code 1 when they differ."
+    parser = _verb(verbs, "check-server", "server:check_server", text)
+    _target(parser)
+    parser.add_argument(
+        "--conf", type=Path, metavar="FILE", help="compare with this file instead, of the same form"
+    )
 
 
 def _init_keys(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

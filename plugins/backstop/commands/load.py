@@ -85,10 +85,12 @@ def _pg_restore(
             settings = f"{environment.get('PGOPTIONS', '')} {_LOADING}".strip()
             run_tool(argv, env={**environment, "PGOPTIONS": settings})
         except ToolError as error:
-            raise _explained(error, database, tools) from error
+            raise explain_load_failure(error, database, tools) from error
 
 
-def _explained(error: ToolError, database: ClusterConnection, tools: PostgresTools) -> BackstopError:
+def explain_load_failure(
+    error: ToolError, database: ClusterConnection, tools: PostgresTools
+) -> BackstopError:
     """Whether it is the dump that does not restore, or this machine that could not try."""
     missing = explain_restore_failure(error.message, tools.major)
     if missing is not None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backstop.errors import IntegrityError
 from backstop.model.canonical import sha256_hex
 from backstop.model.fingerprint import SchemaEntry, SequenceValue
 from backstop.postgres.connection import server_encoding
@@ -90,6 +91,44 @@ def read_definitions(dump_directory: Path, tools: PostgresTools) -> list[EntryTe
     with tempfile.TemporaryDirectory(prefix="toc-", dir=dump_directory.parent) as scratch:
         printer = _Printer(dump_directory, tools, Path(scratch) / "list")
         return printer.entries([entry for entry in listed if entry.is_schema])
+
+
+def read_entries(
+    dump_directory: Path, tools: PostgresTools
+) -> tuple[list[ListedEntry], list[tuple[ListedEntry, EntryText]]]:
+    """Every entry of the list, and each definition but grants with its SQL, in the dump's order.
+
+    :raises ToolError: pg_restore cannot read it; :raises IntegrityError: it is not whole.
+    """
+    listed = parse_list(run_tool(pg_restore_list_argv(tools, directory=dump_directory), env=_ENVIRONMENT))
+    # pg_restore prints grants and event triggers after everything else, whatever the list says.
+    wanted = [entry for entry in listed if entry.is_schema and not entry.is_printed_late]
+    with tempfile.TemporaryDirectory(prefix="toc-", dir=dump_directory.parent) as scratch:
+        texts = _Printer(dump_directory, tools, Path(scratch) / "list").entries(wanted)
+    for entry, text in zip(wanted, texts, strict=True):
+        if not entry.description.startswith(f"{text.kind} "):
+            raise IntegrityError(
+                f"pg_restore prints {text.kind} {text.tag} for entry {entry.dump_id}",
+                hint="report this with the versions of server and pg_restore",
+            )
+    return listed, list(zip(wanted, texts, strict=True))
+
+
+def list_section(dump_directory: Path, tools: PostgresTools, section: str) -> list[ListedEntry]:
+    """The entries of ``pre-data``, ``data`` or ``post-data``; errors as :func:`read_toc`."""
+    argv = [*pg_restore_list_argv(tools, directory=dump_directory), f"--section={section}"]
+    return parse_list(run_tool(argv, env=_ENVIRONMENT))
+
+
+def read_sequence_values(dump_directory: Path, tools: PostgresTools) -> tuple[SequenceValue, ...]:
+    """The values that a restore sets; errors as :func:`read_toc`."""
+    listed = parse_list(run_tool(pg_restore_list_argv(tools, directory=dump_directory), env=_ENVIRONMENT))
+    sequences = [entry for entry in listed if entry.is_sequence_set]
+    if not sequences:
+        return ()
+    with tempfile.TemporaryDirectory(prefix="toc-", dir=dump_directory.parent) as scratch:
+        printer = _Printer(dump_directory, tools, Path(scratch) / "list")
+        return parse_sequence_values(printer.script(sequences), sequences)
 
 
 def large_object_grants(dump_directory: Path, tools: PostgresTools) -> str:

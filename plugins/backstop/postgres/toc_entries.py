@@ -76,6 +76,13 @@ class ListedEntry:
         return not self.catalog_oid and self.description.startswith("ACL - LARGE OBJECT")
 
     @property
+    def is_printed_late(self) -> bool:
+        """Whether pg_restore prints it after all others: grants and event triggers."""
+        return self.description.startswith(("ACL ", "DEFAULT ACL ", "EVENT TRIGGER ")) or (
+            " - EVENT TRIGGER " in self.description
+        )
+
+    @property
     def is_schema(self) -> bool:
         """Whether it defines something that a restored copy must have.
 

@@ -71,6 +71,7 @@ def pg_dump_argv(
     snapshot_id: str | None = None,
     lock_wait_timeout_ms: int | None = None,
     schema_only: bool = False,
+    options: Sequence[str] = (),
 ) -> list[str]:
     """Directory format, uncompressed (the codec does that), not synced (it is staging)."""
     return [
@@ -84,6 +85,7 @@ def pg_dump_argv(
         *([f"--snapshot={snapshot_id}"] if snapshot_id else []),
         *([f"--lock-wait-timeout={lock_wait_timeout_ms}"] if lock_wait_timeout_ms is not None else []),
         *(["--schema-only"] if schema_only else []),
+        *options,
     ]
 
 
@@ -111,10 +113,12 @@ def pg_restore_argv(
     jobs: int = 1,
     entries: Path | None = None,
     options: Sequence[str] = (),
+    exit_on_error: bool = True,
 ) -> list[str]:
     """Restore into ``dbname``, or print the SQL when that is None.
 
     :param entries: a file for ``--use-list``.
+    :param exit_on_error: False goes on, and exits with 1 at the end.
     :param options: further long options, such as ``--no-tablespaces``.
     """
     return [
@@ -122,7 +126,11 @@ def pg_restore_argv(
         "--format=directory",
         # A name alone could be a connection string: `a=b`, or one that leads to another server.
         *(
-            [f"--dbname={_conninfo_value(dbname)}", f"--jobs={jobs}", "--exit-on-error"]
+            [
+                f"--dbname={_conninfo_value(dbname)}",
+                f"--jobs={jobs}",
+                *(["--exit-on-error"] if exit_on_error else []),
+            ]
             if dbname
             else ["--file=-"]
         ),

@@ -1,0 +1,217 @@
+"""A temporary database in which rescued tables are put together, and given their new schema.
+
+PostgreSQL itself moves them (ALTER … SET SCHEMA): no SQL of the dump is ever edited.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import sql
+
+from backstop.commands.load import explain_load_failure
+from backstop.errors import RestoreError, ToolError
+from backstop.postgres.names import qualified_name, quote_identifier
+from backstop.postgres.process import run_tool
+from backstop.postgres.toc import list_section, read_entries
+from backstop.postgres.tools import pg_dump_argv, pg_restore_argv
+from backstop.sql import load_sql
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from backstop.model.table_patterns import TableName
+    from backstop.postgres.connection import ClusterConnection
+    from backstop.postgres.table_entries import TableChoice
+    from backstop.postgres.tools import PostgresTools
+
+    _Definitions = Mapping[tuple[str, str], str]
+
+# Not grants, owners or policies: a rescued copy belongs to the database's owner alone.
+_LEFT_OUT = (
+    "--no-owner", "--no-privileges", "--no-tablespaces", "--no-security-labels", "--no-publications",
+    "--no-subscriptions",
+)  # fmt: skip
+_NAME = "backstop:rescue"
+_TRIED_ALL = "errors ignored on restore"
+_SHOWN_FAILURES = 5
+
+# What pg_identify_object calls it, and what ALTER … SET SCHEMA calls it (PostgreSQL docs, SQL commands).
+_MOVABLE = {
+    "aggregate": "ROUTINE", "collation": "COLLATION", "function": "ROUTINE", "operator": "OPERATOR",
+    "operator class": "OPERATOR CLASS", "operator family": "OPERATOR FAMILY", "procedure": "ROUTINE",
+    "sequence": "SEQUENCE", "text search configuration": "TEXT SEARCH CONFIGURATION",
+    "text search dictionary": "TEXT SEARCH DICTIONARY", "type": "TYPE",
+}  # fmt: skip
+_COMPARED = {"type": "types", "function": "functions", "procedure": "functions", "collation": "collations"}
+
+
+@dataclass(slots=True)
+class Workshop:
+    """An empty database of our own, and the dump whose tables are put together in it.
+
+    :param database: as the restore role; :param owner: whom everything in it belongs to.
+    """
+
+    database: ClusterConnection
+    owner: str
+    tools: PostgresTools
+    dump: Path
+    _failures: list[str] = field(default_factory=list)
+
+    def define(self, choice: TableChoice) -> None:
+        """The tables, their defaults and sequences; types and functions before them.
+
+        :raises RestoreError: a table does not restore, and what it may have lacked.
+        """
+        if choice.surroundings:
+            self._restore(choice.surroundings, "surroundings", "pre-data", tolerant=True)
+        self._restore(choice.own, "tables", "pre-data")
+
+    def complete(self, choice: TableChoice) -> None:
+        """Indexes and constraints."""
+        self._restore(choice.own, "constraints", "post-data")
+
+    def move(
+        self, tables: Sequence[TableName], schema: str, *, comment: str, live: ClusterConnection
+    ) -> None:
+        """Into a new schema, with everything they need that ``live`` does not have exactly so.
+
+        :raises RestoreError: two things of one name meet, or one cannot be moved.
+        """
+        with self._session() as session:
+            oids = self._oids(session, tables)
+            identities = self._lacking(session, oids, live)
+            moves = [_set_schema(kind, identity, schema) for kind, identity in identities]
+            moves += [_set_schema("TABLE", qualified_name(*table), schema) for table in tables]
+            # Indexes, constraints and owned sequences go with their table; statistics do not.
+            found = session.execute(load_sql("rescue/statistics"), {"tables": oids}).fetchall()
+            moves += [_set_schema("STATISTICS", qualified_name(*name), schema) for name in found]
+            target = sql.Identifier(schema)
+            with _explained(f"schema {schema}"), session.transaction():
+                session.execute(sql.SQL("CREATE SCHEMA {}").format(target))
+                session.execute(sql.SQL("COMMENT ON SCHEMA {} IS {}").format(target, sql.Literal(comment)))
+                for move in moves:
+                    session.execute(move)
+
+    def sequences(self, tables: Sequence[TableName]) -> list[TableName]:
+        """Those that come with the tables, where they are now."""
+        with self._session() as session:
+            oids = self._oids(session, tables)
+            rows = session.execute(load_sql("rescue/sequences"), {"tables": oids})
+            return [(schema, name) for schema, name in rows]
+
+    def script(self, schema: str) -> tuple[list[str], list[str]]:
+        """What makes everything in that schema, elsewhere: before rows are there, and after."""
+        folder = self.dump.parent
+        moved = folder / "moved"
+        pattern = '"' + schema.replace('"', '""') + '"'
+        options = [f"--schema={pattern}", "--strict-names", f"--role={self.owner}", "--no-privileges"]
+        with self.database.child_environment(folder, application_name=_NAME) as environment:
+            run_tool(
+                pg_dump_argv(self.tools, directory=moved, schema_only=True, options=options), env=environment
+            )
+        late = {entry.dump_id for entry in list_section(moved, self.tools, "post-data")}
+        texts: tuple[list[str], list[str]] = ([], [])
+        for entry, text in read_entries(moved, self.tools)[1]:
+            texts[entry.dump_id in late].append(text.sql)
+        return texts
+
+    def _restore(self, entries: Sequence[int], name: str, section: str, *, tolerant: bool = False) -> None:
+        chosen = self.dump.parent / f"{name}.list"
+        chosen.write_text("".join(f"{dump_id};\n" for dump_id in entries), encoding="ascii")
+        argv = pg_restore_argv(
+            self.tools,
+            directory=self.dump,
+            dbname=self.database.dbname,
+            entries=chosen,
+            options=[*_LEFT_OUT, f"--section={section}", f"--role={self.owner}"],
+            exit_on_error=not tolerant,
+        )
+        lines: list[str] = []
+        with self.database.child_environment(self.dump.parent, application_name=_NAME) as environment:
+            try:
+                run_tool(argv, env=environment, on_line=lines.append)
+            except ToolError as error:
+                if tolerant and _TRIED_ALL in error.message:
+                    self._failures += [line for line in lines if "ERROR:" in line]
+                    return
+                explained = explain_load_failure(error, self.database, self.tools)
+                if self._failures:
+                    explained.message += "; before that: " + " | ".join(self._failures[:_SHOWN_FAILURES])
+                raise explained from error
+
+    def _lacking(
+        self, session: psycopg.Connection[Any], oids: list[int], live: ClusterConnection
+    ) -> list[tuple[str, str]]:
+        """What the tables need and the live database lacks, or has otherwise: how to move it, and its name.
+
+        Something that is equal there but needs something that is not, is moved too.
+        """
+        rows = session.execute(load_sql("rescue/needed"), {"tables": oids}).fetchall()
+        needed = {key: (kind, identity, follows, needs) for key, kind, identity, follows, needs in rows}
+        asked: dict[str, list[str]] = {"types": [], "functions": [], "collations": []}
+        for kind, identity, follows, _ in needed.values():
+            if not follows and kind in _COMPARED:
+                asked[_COMPARED[kind]].append(identity)
+        with live.connect(application_name=_NAME) as there:
+            ours, theirs = _definitions(session, asked), _definitions(there, asked)
+        same = {
+            key
+            for key, (kind, identity, follows, _) in needed.items()
+            if not follows and _equal(ours, theirs, "function" if kind == "procedure" else kind, identity)
+        }
+        moved = {key for key, one in needed.items() if not one[2] and key not in same}
+        # What follows (an array type) only passes on what it is made for.
+        carriers = {key for key, one in needed.items() if one[2]}
+        while True:
+            more = {key for key in (same | carriers) - moved if any(one in moved for one in needed[key][3])}
+            if not more:
+                break
+            moved |= more
+        chosen = [needed[key] for key in sorted(moved - carriers)]
+        return [(_MOVABLE[kind], identity) for kind, identity, *_ in chosen if kind in _MOVABLE]
+
+    def _oids(self, session: psycopg.Connection[Any], tables: Sequence[TableName]) -> list[int]:
+        names = [qualified_name(*table) for table in tables]
+        rows = session.execute("SELECT unnest(%s::text[])::regclass::oid", [names]).fetchall()
+        return [oid for (oid,) in rows]
+
+    def _session(self) -> psycopg.Connection[Any]:
+        session = self.database.connect(application_name=_NAME)
+        session.execute("SELECT pg_catalog.set_config('role', %s, false)", [self.owner])
+        return session
+
+
+def _set_schema(kind: str, identity: str, schema: str) -> bytes:
+    """:param identity: as PostgreSQL writes it, quoted, with a function's arguments."""
+    return f"ALTER {kind} {identity} SET SCHEMA {quote_identifier(schema)}".encode()
+
+
+def _definitions(session: psycopg.Connection[Any], asked: Mapping[str, list[str]]) -> _Definitions:
+    rows = session.execute(load_sql("rescue/definitions"), asked)
+    return {(kind, name): text for kind, name, text in rows}
+
+
+def _equal(ours: _Definitions, theirs: _Definitions, kind: str, name: str) -> bool:
+    return (kind, name) in ours and ours[kind, name] == theirs.get((kind, name))
+
+
+class _explained:
+    """Turns the server's refusals into errors that name the object."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, psycopg.Error):
+            message = error.diag.message_primary or str(error)
+            raise RestoreError(
+                f"{self._what}: {message}", hint="rescue into a new database instead (--into-database)"
+            ) from None
