@@ -1,22 +1,22 @@
 """
 ## Archive WAL
 
-Everything that is committed lands in the write-ahead log (WAL). It is received as it is written and stored in
-every repository of the target, a couple of seconds behind at most: what a disaster could cost is the part that
-no repository has yet. Together with a base backup it brings the cluster back to any moment.
+Everything that is committed lands in the write-ahead log (WAL). It is received as it is written and stored
+in every repository of the target, a couple of seconds behind at most: what a disaster could cost is the part
+that no repository has yet. Together with a base backup it brings the cluster back to any moment.
 
 **Who receives it:** `cluster.wal.runner` of the target in `targets.yaml`. By default a service that runs by
 itself (`python -m backstop archive-wal`, a systemd unit or a container), so that WAL flows while Airflow is
-upgraded; then this DAG looks every minute whether it does. With `airflow`, the task `archive` is the receiver:
-it ends after some hours, and the next run goes on within seconds. The server keeps WAL until a repository has
-acknowledged it, so nothing is missing in between.
+upgraded; then this DAG looks every five minutes whether it does. With `airflow`, the task `archive` is the
+receiver: it ends after some hours, and the next run goes on within seconds. The server keeps WAL until a
+repository has acknowledged it, so nothing is missing in between.
 
 ### When a task is red
 - **`watch`, saying that a repository is behind:** is the service running
-  (`systemctl status backstop-archive-wal@<target>`)? Its log names what it waits for. The server keeps the WAL
-  meanwhile, up to `max_slot_wal_keep_size`: after that it gives up the slot.
-- **`watch` or `archive`, saying that WAL is missing** (the slot was dropped or given up): no recovery can pass
-  that point. Take a new base backup at once: `python -m backstop archive-wal --recreate-slot`, then
+  (`systemctl status backstop-archive-wal@<target>`)? Its log names what it waits for. The server keeps the
+  WAL meanwhile, up to `max_slot_wal_keep_size`: after that it gives up the slot.
+- **`watch` or `archive`, saying that WAL is missing** (the slot was dropped or given up): no recovery can
+  pass that point. Take a new base backup at once: `python -m backstop archive-wal --recreate-slot`, then
   `take_base_backup__<target>`.
 - **`archive`, saying that somebody else streams from the slot:** two receivers were started. One is enough.
 - **`archive`, saying anything else:** the last line of the log names the next step; the next run tries again.
@@ -39,9 +39,11 @@ def define_archiving(target: Target, cluster: Cluster) -> DAG:
     with DAG(
         dag_id=f"archive_wal__{target.name}",
         dag_display_name=f"Archive WAL of {target.name}",
-        description="Receive WAL and store it everywhere" if receives else "See that WAL reaches every repository",
+        description="Receive WAL and store it everywhere"
+        if receives
+        else "See that WAL reaches every repository",
         doc_md=__doc__,
-        schedule="@continuous" if receives else CronTriggerTimetable("* * * * *", timezone="UTC"),
+        schedule="@continuous" if receives else CronTriggerTimetable("*/5 * * * *", timezone="UTC"),
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=False,

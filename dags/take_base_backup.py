@@ -1,8 +1,9 @@
 """
 ## Take a base backup
 
-Copies the files of the target's whole PostgreSQL server, while it works, into every repository. Together with
-the WAL that `archive_wal__<target>` keeps storing, a base backup can be recovered to any moment after its end.
+Copies the files of the target's whole PostgreSQL server, while it works, into every repository. Together
+with the WAL that `archive_wal__<target>` keeps storing, a base backup can be recovered to any moment after its
+end.
 
 **When:** at `cluster.full` and `cluster.incremental` of the target in `targets.yaml` (UTC). A full one that
 was missed is made up for by the next run. To take one now, press *Trigger* and choose the kind.
@@ -60,9 +61,7 @@ def define_base_backup(target: Target, cluster: Cluster) -> DAG:
         else {"owner": target.owner},
         tags=["backstop", "base backup", target.name, *target.tags],
     ) as dag:
-        take = TakeBaseBackupOperator(
-            task_id="take", target=target.name, kind="{{ params.kind }}", **patient
-        )
+        take = TakeBaseBackupOperator(task_id="take", target=target.name, kind="{{ params.kind }}", **patient)
         everywhere = RequireEveryRepositoryOperator(
             task_id="require_every_repository", target=target.name, report=result_of("take")
         )

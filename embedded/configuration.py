@@ -48,7 +48,7 @@ def write_targets(path: Path, home: Home, endpoint_url: str) -> None:
             },
         },
         "inventory": {"conn_id": "backstop_inventory"},
-        "targets": {"calibrify": _target()},
+        "targets": {"calibrify": _target(home)},
     }
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
     header = (
@@ -58,7 +58,7 @@ def write_targets(path: Path, home: Home, endpoint_url: str) -> None:
     write_private(path, header + text)
 
 
-def _target() -> dict[str, Any]:
+def _target(home: Home) -> dict[str, Any]:
     return {
         "description": "Lab calibration app (sample data)",
         "owner": "lab-platform",
@@ -85,6 +85,14 @@ def _target() -> dict[str, Any]:
                 ],
             },
             "restore": {"approval": True, "four_eyes": True, "approval_timeout": "1h"},
+        },
+        "cluster": {
+            "conn_id": "calibrify_replication",
+            "full": "0 3 * * 0",
+            "incremental": "0 3 * * 1-6",
+            "spool": str(home.spool),
+            "wal": {"runner": "service"},
+            "verify": "each",
         },
     }
 

@@ -36,6 +36,9 @@ def prepare_protected(server: EmbeddedPostgres) -> None:
     if not _has_role(server, "calibrify_restore"):
         _run_script(server, "restore_role.sql", role="calibrify_restore", owner=OWNER)
     server.create_role("calibrify_restore")
+    if not _has_role(server, "calibrify_replication"):
+        _run_script(server, "replication_role.sql", role="calibrify_replication")
+    server.create_role("calibrify_replication", "LOGIN REPLICATION")
     with server.connect() as connection:
         # It has settings of its own in this database, and only a member of a role may set those again.
         connection.execute("GRANT calibrify_app TO calibrify_restore")

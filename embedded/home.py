@@ -54,6 +54,21 @@ class Home:
         return self.root / "repository"
 
     @property
+    def receiver(self) -> Path:
+        """The WAL receiver's log and process record."""
+        return self.root / "receiver"
+
+    @property
+    def spool(self) -> Path:
+        """WAL and base backups on their way."""
+        return self.root / "spool"
+
+    @property
+    def recovered(self) -> Path:
+        """Clusters recovered to a point in time."""
+        return self.root / "recovered"
+
+    @property
     def keyring(self) -> Path:
         return self.root / "keys" / "keyring.json"
 

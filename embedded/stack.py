@@ -18,6 +18,7 @@ from embedded.cluster import ENVIRONMENT
 from embedded.errors import StackError
 from embedded.home import CHECKOUT, Home
 from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
+from embedded.receiver import WalReceiver
 from embedded.seaweedfs import EmbeddedSeaweedFS
 
 if TYPE_CHECKING:
@@ -57,7 +58,10 @@ class Stack:
             home.metadata, bin_dir=bin_dir, port=_port("metadata"), settings={"max_connections": "200"}
         )
         self.protected = EmbeddedPostgres(
-            home.protected, bin_dir=bin_dir, port=_port("protected"), settings={"max_connections": "300"}
+            home.protected,
+            bin_dir=bin_dir,
+            port=_port("protected"),
+            settings={"max_connections": "300", **_for_base_backups(bin_dir)},
         )
         self.seaweedfs = EmbeddedSeaweedFS(home.seaweedfs, port=_port("s3"), buckets=[configuration.BUCKET])
 
@@ -72,6 +76,9 @@ class Stack:
             environment=configuration.variables(self.home),
             port=_port("airflow"),
         )
+
+    def receiver(self) -> WalReceiver:
+        return WalReceiver(self.home.receiver, "calibrify", configuration.variables(self.home))
 
     # -- Up --------------------------------------------------------------------------------------------------
 
@@ -97,6 +104,11 @@ class Stack:
             with steps.step("Keys, connections, targets.yaml") as step:
                 self._write_configuration()
                 step.result = str(self.home.targets)
+            with steps.step("WAL receiver") as step:
+                receiver = self.receiver()
+                receiver.start()
+                receiver.wait_until_archiving(self.home.spool / "archive-wal-calibrify.json")
+                step.result = str(receiver.log)
             self._migrate_inventory(steps)
             with steps.step("Airflow's tables") as step:
                 step.result = "created" if migration.result() else "there already"
@@ -115,6 +127,7 @@ class Stack:
             databases={
                 "calibrify_backup": self.protected.connection("calibrify", "calibrify_backup"),
                 "calibrify_restore": self.protected.connection("calibrify", "calibrify_restore"),
+                "calibrify_replication": self.protected.connection("calibrify", "calibrify_replication"),
                 databases.INVENTORY: self.metadata.connection(databases.INVENTORY, databases.INVENTORY),
             },
         )
@@ -154,6 +167,8 @@ class Stack:
             if self.home.airflow.exists() and (self.home.metadata / "passwords.json").exists():
                 with steps.step("Airflow stopped"):
                     self.airflow().stop(steps.note)
+            with steps.step("WAL receiver stopped"):
+                self.receiver().stop()
             with steps.step("S3 stopped"):
                 self.seaweedfs.stop()
             with steps.step("PostgreSQL to protect stopped"):
@@ -169,6 +184,7 @@ class Stack:
             self._postgres_part("postgres (metadata)", self.metadata),
             self._postgres_part("postgres (protected)", self.protected),
             self._s3_part(),
+            self._receiver_part(),
         ]
         known = self.home.airflow.exists() and self.metadata.pid is not None
         server = self.airflow() if known else None
@@ -191,12 +207,23 @@ class Stack:
             health = f"does not answer: {str(error).splitlines()[0]}"
         return Part(name, f"127.0.0.1:{server.port}", pid, health, _memory_bytes(pid))
 
+    def _receiver_part(self) -> Part:
+        pid = self.receiver().pid
+        return Part("WAL receiver", "", pid, "stopped" if pid is None else "healthy", _memory_bytes(pid))
+
     def _s3_part(self) -> Part:
         pid = self.seaweedfs.pid
         if pid is None:
             return Part("s3 (seaweedfs)", "", None, "stopped")
         health = "healthy" if self.seaweedfs.answers() else "does not answer"
         return Part("s3 (seaweedfs)", self.seaweedfs.endpoint_url, pid, health, _memory_bytes(pid))
+
+
+def _for_base_backups(bin_dir: Path) -> dict[str, str]:
+    """What include/postgres/backup.conf asks for, as far as this version has it and the defaults differ."""
+    settings = {"max_slot_wal_keep_size": "4GB"}
+    # It came with incremental backups, in PostgreSQL 17.
+    return {**settings, "summarize_wal": "on"} if (bin_dir / "pg_combinebackup").exists() else settings
 
 
 def _port(part: str) -> int | None:

@@ -127,6 +127,12 @@ class WalLostError(SourceError):
     next_step = "take a new base backup; recovery cannot pass the gap"
 
 
+class RecoveryPointError(BackstopError):
+    """A disaster now would cost more than the recovery point objective allows, or WAL is missing."""
+
+    next_step = "see that archive-wal runs, and what its log waits for"
+
+
 class ToolError(BackstopError):
     """A PostgreSQL tool is missing, too old, was killed, or exited non-zero."""
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from backstop.commands.restore import RestoreSettings
     from backstop.commands.swap import ApplicationCommands
     from backstop.commands.verify import VerifySettings
+    from backstop.commands.wal_settings import ArchiveSettings
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository
     from backstop.targets import Configuration
@@ -148,6 +149,23 @@ def kind_of_base_backup(
     due = croniter(cluster.full, now).get_prev(datetime) if cluster.full else None
     return kind_due(
         known_manifests(repositories), full_due_at=due, incremental=cluster.incremental is not None
+    )
+
+
+def archive_settings(
+    configuration: Configuration, target: str, repositories: Sequence[Repository]
+) -> ArchiveSettings:
+    """How to receive and ship this target's WAL."""
+    from backstop.commands.wal_settings import ArchiveSettings
+    from backstop.wiring import find_cluster
+
+    wal = find_cluster(configuration, target).wal
+    spool = cluster_spool(configuration, target, repositories)
+    return ArchiveSettings(
+        spool=spool,
+        slot=wal.slot or "",
+        synchronous=wal.synchronous,
+        status_file=spool / f"archive-wal-{target}.json",
     )
 
 

@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from backstop.repository.catalog import Repository
     from backstop.repository.inventory import Inventory
     from backstop.storage.base import Storage
-    from backstop.targets import Cluster, Configuration, KeysConfig, KmsKeys, RepositoryConfig, S3Repository, Target
+    from backstop.targets import (
+        Cluster,
+        Configuration,
+        KeysConfig,
+        KmsKeys,
+        RepositoryConfig,
+        S3Repository,
+        Target,
+    )
 
 
 def find_target(configuration: Configuration, name: str) -> Target:

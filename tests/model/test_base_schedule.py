@@ -43,7 +43,9 @@ def test_a_missed_full_one_is_made_up_for_whatever_was_taken_since():
 
 
 def test_without_a_schedule_for_full_ones_one_that_was_taken_by_hand_is_built_on():
-    assert due(taken(SUNDAY - timedelta(days=70), BackupKind.FULL), full_due_at=None) is BackupKind.INCREMENTAL
+    assert (
+        due(taken(SUNDAY - timedelta(days=70), BackupKind.FULL), full_due_at=None) is BackupKind.INCREMENTAL
+    )
 
 
 def test_without_a_schedule_for_incremental_ones_all_are_full():

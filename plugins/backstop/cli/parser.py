@@ -210,11 +210,12 @@ def _restore_to_point_in_time(verbs: argparse._SubParsersAction[argparse.Argumen
     parser.add_argument(
         "--exclusive", action="store_true", help="stop just before the point instead of just after it"
     )
-    _repository(
-        parser, "--from", "repository to read (default: the first that answers, directories first)"
-    )
+    _repository(parser, "--from", "repository to read (default: the first that answers, directories first)")
     parser.add_argument(
-        "--into", type=Path, metavar="DIRECTORY", help="new data directory (default: below recovery.directory)"
+        "--into",
+        type=Path,
+        metavar="DIRECTORY",
+        help="new data directory (default: below recovery.directory)",
     )
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--dry-run", action="store_true", help="print the plan, fetch nothing")

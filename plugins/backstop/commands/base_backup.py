@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
     from backstop.commands.backup_report import BaseBackupReport
     from backstop.commands.progress import Progress
+    from backstop.commands.wal_holds import WalNeeded
     from backstop.crypto.key_encryption import Keyring
     from backstop.crypto.signing import Signer
     from backstop.model.backup import BackupLabel
-    from backstop.model.lsn import Lsn
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository
 
-    WalHolds: TypeAlias = Callable[[Repository, int, Lsn, Lsn], bool]
-    """Whether a repository holds all WAL of a timeline between two positions; asked again and again."""
+    WalHolds: TypeAlias = Callable[[Repository, WalNeeded], bool]
+    """Whether a repository holds that WAL; asked again and again."""
 
 LEASE_KIND = "base"
 _APPLICATION_NAME = "backstop:base"

@@ -14,6 +14,7 @@ from backstop.commands.base_copy import BaseCopy, CopiedCluster
 from backstop.commands.dump_objects import ObjectWriter
 from backstop.commands.replicate import Replication
 from backstop.commands.staging import staging_directory
+from backstop.commands.wal_holds import WalNeeded
 from backstop.errors import BackstopError, SourceError, SourceUnavailableError, StorageError
 from backstop.model.backup import Manifest
 from backstop.postgres.backup_manifest import NAME as BACKUP_MANIFEST
@@ -157,13 +158,20 @@ class BaseBackupAttempt:
         if self.wal_holds is None:
             return {}
         self.progress.phase("wal")
+        needed = WalNeeded(
+            system_id=self.identity.system_id,
+            timeline=copied.timeline,
+            segment_bytes=self.identity.segment_bytes,
+            start=copied.start,
+            end=copied.end,
+        )
         deadline = time.monotonic() + self.settings.wal_timeout.total_seconds()
         waiting = {one.name: one for one in self.publication.repositories if one.name not in leave_out}
         failed: dict[str, BackstopError] = {}
         while waiting:
             for name, repository in list(waiting.items()):
                 try:
-                    if self.wal_holds(repository, copied.timeline, copied.start, copied.end):
+                    if self.wal_holds(repository, needed):
                         del waiting[name]
                 except BackstopError as error:
                     failed[name] = error

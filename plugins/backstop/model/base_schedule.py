@@ -32,5 +32,8 @@ def kind_due(
         return BackupKind.FULL, "there is no full one yet"
     newest = max(full, key=lambda manifest: manifest.finished_at)
     if full_due_at is not None and newest.started_at < full_due_at:
-        return BackupKind.FULL, f"{newest.label} is older than {full_due_at:%Y-%m-%d %H:%M} UTC, when one was due"
+        return (
+            BackupKind.FULL,
+            f"{newest.label} is older than {full_due_at:%Y-%m-%d %H:%M} UTC, when one was due",
+        )
     return BackupKind.INCREMENTAL, f"{newest.label} is what it builds on"

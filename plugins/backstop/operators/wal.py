@@ -74,7 +74,8 @@ class _Teller:
 
     def __call__(self, state: ArchiverState) -> None:
         self.last = state
-        standing = (state.connected, state.last_error, *(one.standing for one in state.repositories.values()))
+        repositories = tuple(one.standing for one in state.repositories.values())
+        standing = (state.connected, state.last_error, repositories)
         self._quiet += 1
         if standing == self._said and self._quiet < _SAY_EVERY:
             return
@@ -93,7 +94,7 @@ class _Teller:
 class WatchWalArchivingOperator(BackstopOperator):
     """Compare what the repositories have with where the server is.
 
-    Fails when a disaster now would cost more than the recovery point objective allows, or when WAL is missing.
+    Fails when a disaster now would cost more than the recovery point objective allows, or WAL is missing.
     """
 
     def carry_out(self, context: Context) -> dict[str, Any]:

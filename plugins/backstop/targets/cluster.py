@@ -22,7 +22,7 @@ class WalArchiving(Section):
     slot: SlotName | None = None
     """Name of the physical replication slot; default backstop_<target>."""
     synchronous: bool = False
-    """Commits wait until a repository has them; the slot's name must stand in synchronous_standby_names."""
+    """Commits wait until a repository has them; backstop_wal must stand in synchronous_standby_names."""
     archive_directory: AbsolutePath | None = None
     """A directory that an archive_command copies to: shipped too, and pruned of what is stored."""
 

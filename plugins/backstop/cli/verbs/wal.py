@@ -1,0 +1,70 @@
+"""``archive-wal``: runs until it is told to end."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from backstop.cli.output import say
+from backstop.cli.session import Session
+from backstop.commands.archive_wal import archive_wal as run
+from backstop.model.canonical import format_time
+from backstop.settings import archive_settings, utc_now
+from backstop.wiring import open_keyring, open_repositories, replication_connection
+
+if TYPE_CHECKING:
+    import argparse
+
+    from backstop.commands.wal_state import ArchiverState
+
+
+def archive_wal(arguments: argparse.Namespace) -> int:
+    session = Session(arguments)
+    named = session.configuration, session.target_name, session.credentials
+    repositories = open_repositories(*named)
+    settings = archive_settings(session.configuration, session.target_name, repositories)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # What has been received is shipped before it ends; a second signal ends it at once.
+        signal.signal(number, lambda *_: _end(stop))
+    run(
+        target=session.target_name,
+        cluster=replication_connection(*named),
+        repositories=repositories,
+        keyring=open_keyring(*named),
+        settings=replace(settings, recreate_slot=arguments.recreate_slot),
+        clock=utc_now,
+        stop=stop,
+        on_state=_Teller(),
+    )
+    return 0
+
+
+def _end(stop: threading.Event) -> None:
+    if stop.is_set():
+        sys.exit(1)
+    stop.set()
+
+
+class _Teller:
+    """One line on stderr whenever something changes: a service manager's log has the rest of the story."""
+
+    def __init__(self) -> None:
+        self._said = ""
+
+    def __call__(self, state: ArchiverState) -> None:
+        where = ", ".join(
+            f"{name} {one.standing}{f' ({one.error})' if one.error else ''}"
+            for name, one in state.repositories.items()
+        )
+        standing = (
+            f"{'connected' if state.connected else 'not connected'}; {where or 'no repository asked yet'}"
+        )
+        if state.last_error:
+            standing += f"; {state.last_error}"
+        if standing != self._said:
+            self._said = standing
+            say(f"{format_time(state.at)} {state.target}: {standing}; confirmed {state.confirmed}")
