@@ -192,6 +192,21 @@ def test_an_lsn_behind_the_last_wal_is_refused_with_the_latest():
     assert error.nearest == parsed("latest")
 
 
+def test_an_lsn_in_the_padding_behind_the_last_record_is_refused_when_somebody_has_looked():
+    error = refusal(plain_cluster(), position(9.5), last_record=lsn(9.25))
+
+    assert f"the last record that is stored begins at {lsn(9.25)}" in error.message
+    assert error.nearest == parsed("latest")
+    assert plan(plain_cluster(), position(9.25), last_record=lsn(9.25)).stop_lsn == lsn(9.25)
+
+
+def test_what_was_found_at_the_end_of_wal_says_nothing_about_a_gap_before_it():
+    cluster = plain_cluster().without(8)
+
+    assert plan(cluster, position(7.5), last_record=lsn(7.25)).chain == ("base-6",)
+    assert plan(cluster, at(7.5), last_commit_at=minute(7)).chain == ("base-6",)
+
+
 def test_an_lsn_in_a_gap_is_refused_with_what_comes_before_the_gap():
     error = refusal(plain_cluster().without(4), position(4.5))
 
@@ -345,6 +360,21 @@ def test_latest_follows_the_newest_timeline_and_names_the_way():
     ]
     assert f"timeline 2, by way of 1 up to {lsn(8.5)}" in found.why[2]
     assert found.settings["recovery_target_timeline"] == "2"
+
+
+def test_a_segment_of_a_timeline_that_was_left_is_planned_with_its_cut():
+    cluster = promoted_cluster()
+    cluster.segments = [kept for kept in cluster.segments if kept.name < segment(8, 2).name]
+    del cluster.bases[2]
+    found = plan(cluster, "latest")
+
+    assert (found.timeline, found.last_segment, found.end_lsn, found.cut_at) == (
+        2,
+        segment(8),
+        lsn(8.5),
+        lsn(8.5),
+    )
+    assert plan(promoted_cluster(), "latest").cut_at is None
 
 
 def test_the_old_timeline_can_be_asked_for_by_its_number():

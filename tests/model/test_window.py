@@ -69,6 +69,16 @@ def test_a_base_backup_without_its_own_wal_cannot_be_restored_at_all():
     )
 
 
+def test_a_base_backup_needs_its_wal_to_its_end():
+    cluster = plain_cluster().without(5)
+    cluster.bases = [base(2, end=lsn(5.5))]
+
+    assert windows(cluster)["base-2"].end_lsn is None
+    assert f"it needs WAL up to {lsn(5.5)} to be consistent" in windows(cluster)["base-2"].ends_because
+    cluster.bases = [base(2, end=lsn(5))]
+    assert windows(cluster)["base-2"].end_lsn == lsn(5)
+
+
 def test_a_base_backup_whose_wal_is_not_stored_yet_says_so():
     window = windows(Cluster([base(2)], [stored(0)]))["base-2"]
 
@@ -212,6 +222,8 @@ def test_without_the_new_timelines_first_segment_the_old_one_serves_up_to_the_sw
     )
     assert str(window.coverage.runs[-1]) == segment(8).name
     assert window.end_time == minute(9)
+    # Timeline 1 went on after the switch: PostgreSQL would replay that as well.
+    assert window.coverage.cut_at == lsn(8.5)
 
 
 def test_a_tail_of_the_old_timeline_serves_up_to_the_switch_when_nothing_of_the_new_one_is_stored():
@@ -221,7 +233,15 @@ def test_a_tail_of_the_old_timeline_serves_up_to_the_switch_when_nothing_of_the_
 
     assert window.end_lsn == lsn(8.5)
     assert not window.has_gap
-    assert window.coverage.tail_segment == segment(8)
+    assert (window.coverage.tail_segment, window.coverage.cut_at) == (segment(8), lsn(8.5))
+
+
+def test_a_tail_that_ends_before_the_switch_needs_no_cut():
+    cluster = Cluster([base(6)], [stored(6), stored(7)], [piece(8, 0, SIZE // 4)])
+    cluster.histories = [history(2, (1, 8.5))]
+    window = windows(cluster, timeline=2)["base-6"]
+
+    assert (window.end_lsn, window.coverage.cut_at) == (lsn(8.25), None)
 
 
 def test_a_switch_at_the_end_of_a_segment_needs_nothing_twice():
@@ -331,6 +351,11 @@ def test_windows_are_what_looking_at_every_position_finds_in_any_order_of_input(
     for window in recovery_windows(cluster.sources()):
         end = reach(cluster, window.timeline)
         assert window.end_lsn == (end if end >= window.start_lsn else None)
+        # What is handed to the server holds nothing that another timeline wrote behind a switch.
+        if window.end_lsn is not None:
+            last = window.coverage.runs[-1].last_segment
+            left = next(span.end for span in window.path if span.timeline == last.timeline)
+            assert window.coverage.cut_at == (left if left is not None and left < last.end else None)
 
 
 @given(branched_clusters(), st.data())

@@ -38,6 +38,8 @@ class RecoveryPlan:
         stop. For a time that is the earliest possible: names hold no times of commits.
     :param following: whole segments behind them, for when the record to stop at lies further on.
     :param tail: what is stored of the growing segment, behind all of these, when the window ends in it.
+    :param cut_at: behind this position the last segment (of ``tail``, else of the runs) must be zeros: it is
+        of a timeline that had been left there, and the server would go on with what that one wrote then.
     :param histories: timelines whose history files must lie in the spool before the server starts: it looks
         for the next free number there when it leaves recovery.
     :param end_lsn: the first position that is not there.
@@ -45,8 +47,8 @@ class RecoveryPlan:
     :param why: one sentence a decision.
     :param warnings: what is no reason to refuse, and must be read.
 
-    Only what is listed may be handed to the server: it takes a segment of an old timeline that went on after
-    the switch for WAL of its own.
+    Only what is listed may be handed to the server. Where the first segment of a new timeline is missing, it
+    asks for the old timeline's and replays, without a word, what was written there after the switch.
     """
 
     target: RecoveryTarget
@@ -61,6 +63,7 @@ class RecoveryPlan:
     following: tuple[SegmentRun, ...]
     tail: Tail | None
     tail_segment: WalSegment | None
+    cut_at: Lsn | None
     histories: tuple[int, ...]
     end_lsn: Lsn
     stop_lsn: Lsn | None
@@ -96,6 +99,7 @@ def plan_recovery(
     majors: Collection[int] | None = None,
     position: Lsn | None = None,
     last_commit_at: datetime | None = None,
+    last_record: Lsn | None = None,
     clock_error: timedelta = CLOCK_ERROR,
 ) -> RecoveryPlan:
     """Decide, before anything is fetched, how to recover to the target.
@@ -104,6 +108,7 @@ def plan_recovery(
     :param position: where the record of a restore point or transaction was found in WAL.
     :param last_commit_at: time of the last commit in the newest window of the timeline, when somebody has
         looked into WAL: then it decides, and not when the WAL was stored.
+    :param last_record: likewise, where the last record begins; behind it there may be padding.
     :param clock_error: by how much the clocks of server and repository may differ.
     :raises RecoveryImpossibleError: why not, and what the nearest possible target is.
     """
@@ -114,6 +119,7 @@ def plan_recovery(
         majors=frozenset(majors) if majors is not None else None,
         position=position,
         last_commit_at=last_commit_at,
+        last_record=last_record,
         clock_error=clock_error,
     )
     window, why = choose_window(target, facts)
@@ -135,6 +141,7 @@ def plan_recovery(
         following=following,
         tail=coverage.tail,
         tail_segment=coverage.tail_segment,
+        cut_at=coverage.cut_at,
         histories=tuple(sorted(sources.histories.readable)),
         end_lsn=coverage.end,
         stop_lsn=stop,

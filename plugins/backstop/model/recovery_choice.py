@@ -54,6 +54,7 @@ def _other_timelines(target: RecoveryTarget, nearest: RecoveryTarget | None, fac
     """Where the very same time or position can be had, when not on the timeline that was asked for."""
     if target.kind not in (TargetKind.TIME, TargetKind.LSN):
         return ""
+    facts = replace(facts, last_commit_at=None, last_record=None)  # those are of the timeline asked for
     branches = [replace(target, timeline=timeline) for timeline in sorted(facts.sources.timelines)]
     found = [str(branch.timeline) for branch in branches if branch != nearest and _possible(branch, facts)]
     return f"timeline {', '.join(found)} leads there" if found else ""
@@ -92,7 +93,7 @@ def _choose(target: RecoveryTarget, facts: Facts) -> Choice:
     if target.time is not None:
         window, why = by_time(target, target.time, windows, facts)
     elif position is not None and target.kind in (TargetKind.LSN, TargetKind.NAME, TargetKind.XID):
-        window, why = by_position(target, position, windows)
+        window, why = by_position(target, position, windows, facts)
     elif target.kind is TargetKind.IMMEDIATE:
         window, why = windows[-1], "the newest; recovery stops where it is consistent (recovery_target)"
     elif target.kind is TargetKind.LATEST:

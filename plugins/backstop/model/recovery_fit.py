@@ -33,6 +33,7 @@ class Facts:
     majors: frozenset[int] | None
     position: Lsn | None
     last_commit_at: datetime | None
+    last_record: Lsn | None
     clock_error: timedelta
 
     def why_not(self, window: RecoveryWindow) -> str:
@@ -103,11 +104,11 @@ def _ends_before(window: RecoveryWindow, target: RecoveryTarget, moment: datetim
 
 
 def by_position(
-    target: RecoveryTarget, position: Lsn, windows: Sequence[RecoveryWindow]
+    target: RecoveryTarget, position: Lsn, windows: Sequence[RecoveryWindow], facts: Facts
 ) -> tuple[RecoveryWindow, str]:
     latest = replace(target, kind=TargetKind.LATEST, lsn=None, name=None, xid=None)
     started = [window for window in windows if window.start_lsn <= position]
-    fitting = [window for window in started if window.end_lsn is not None and position < window.end_lsn]
+    fitting = [window for window in started if _reaches(window, position, facts)]
     if fitting:
         return fitting[-1], f"the newest that ended at or before {position} ({_AFTER_BASE})"
     if not started:
@@ -125,10 +126,22 @@ def by_position(
     if window.has_gap or following:
         after = [replace(latest, kind=TargetKind.LSN, lsn=other.start_lsn) for other in following[:1]]
         raise Refusal(f"{position} lies in a gap: {window.ends_because}", near=[until, *after])
+    if facts.last_record is not None:
+        raise Refusal(
+            f"the last record that is stored begins at {facts.last_record}, and a recovery that finds none "
+            f"at its target or behind ends in an error (recovery_target_lsn)",
+            near=[latest],
+        )
     raise Refusal(
-        f"{position} lies behind the last WAL that is stored, which ends at {window.end_lsn}",
-        near=[latest],
+        f"{position} lies behind the last WAL that is stored, which ends at {window.end_lsn}", near=[latest]
     )
+
+
+def _reaches(window: RecoveryWindow, position: Lsn, facts: Facts) -> bool:
+    """Whether recovery can find a record to stop at, at the position or behind it."""
+    if facts.last_record is not None and not window.has_gap:
+        return position <= facts.last_record
+    return window.end_lsn is not None and position < window.end_lsn
 
 
 def by_newest(target: RecoveryTarget, windows: Sequence[RecoveryWindow]) -> tuple[RecoveryWindow, str]:

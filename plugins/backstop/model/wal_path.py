@@ -59,6 +59,9 @@ class Coverage:
     :param written_by: when its last byte had been written, by the repository's clock.
     :param gap: in words, what is missing before WAL that is known to exist; None when nothing newer is known.
     :param stops_at: the segment in which it ends.
+    :param cut_at: the last segment, whole or tail, counts only up to here and must be handed on with zeros
+        behind: it is of a timeline that had been left, and the server would replay what that one went on to
+        write.
     """
 
     runs: tuple[SegmentRun, ...]
@@ -68,6 +71,7 @@ class Coverage:
     written_by: datetime | None
     gap: str | None
     stops_at: WalSegment
+    cut_at: Lsn | None
 
     @property
     def ends_because(self) -> str:
@@ -79,7 +83,7 @@ def cover(wal: StoredWal, path: Sequence[TimelineSpan], start: Lsn) -> Coverage:
 
     A segment in which timelines change is taken from the newest of them: it begins with a copy of what the
     older one wrote, and PostgreSQL asks for that file first. The older one's own file serves only as far as
-    the switch, when the newer file is not there.
+    the switch, when the newer file is not there. PostgreSQL itself would not stop in it at the switch.
     """
     number = start.position // wal.segment_bytes
     runs: list[SegmentRun] = []
@@ -118,9 +122,8 @@ def _stop(
     tail: Tail | None = None
     tail_segment: WalSegment | None = None
     partly: SegmentRun | None = None
+    cut_at: Lsn | None = None
     for span in reversed(path[: index + 1]):
-        if span.end is not None and span.end <= missing.start:
-            break  # this one and the older ones had ended before
         candidate = wal.segment(span.timeline, number)
         last = candidate.end if span.end is None else min(candidate.end, span.end)
         pieces = None if wal.conflict(span.timeline, number) else wal.tail(span.timeline, number)
@@ -133,6 +136,7 @@ def _stop(
         if reach <= (end or missing.start):
             continue
         end, tail = reach, pieces
+        cut_at = span.end if reach == span.end else None
         if pieces:
             partly, tail_segment, written_by = None, candidate, pieces.written_by
         else:
@@ -146,6 +150,7 @@ def _stop(
         written_by=written_by,
         gap=gap,
         stops_at=missing,
+        cut_at=cut_at,
     )
 
 
