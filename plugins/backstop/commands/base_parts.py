@@ -101,6 +101,9 @@ class PartCutter:
         """:raises IntegrityError: not what PostgreSQL would send."""
         members = cast("TarMembers", self._members)
         ends = members.feed(chunk)
+        if members.header_bytes > len(chunk):
+            self._undecided += bytes(chunk)
+            return
         if self._undecided and not members.ended:
             self._write(self._undecided)
         self._undecided = b""
