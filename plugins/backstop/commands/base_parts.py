@@ -104,7 +104,8 @@ class PartCutter:
         if members.header_bytes > len(chunk):
             self._undecided += bytes(chunk)
             return
-        if self._undecided and not members.ended:
+        # A header begins with a name; the trailer is zeros.
+        if any(self._undecided):
             self._write(self._undecided)
         self._undecided = b""
         begin = 0
