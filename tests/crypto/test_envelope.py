@@ -68,6 +68,42 @@ def test_content_of_any_size_comes_back_equal(
     assert opened.context == sample.context
 
 
+@pytest.mark.parametrize("size", [0, 1, 4 * MIB, 4 * MIB + 1, 23 * MIB])
+def test_several_compressors_write_what_one_writes(size: int, session_keyring: LocalKeyring) -> None:
+    plain = random.Random(2).randbytes(1000) * (size // 1000) + bytes(size % 1000)
+    context = {"object": "x"}
+    sink = io.BytesIO()
+    sealed = encrypt_stream(io.BytesIO(plain), sink, keyring=session_keyring, context=context, compressors=3)
+    one = encrypt_stream(io.BytesIO(plain), io.BytesIO(), keyring=session_keyring, context=context)
+
+    stored = io.BytesIO(sink.getvalue())
+    assert b"".join(decrypt_stream(stored, keyring=session_keyring, context=context)) == plain
+    assert (sealed.plain_sha256, sealed.plain_bytes) == (one.plain_sha256, one.plain_bytes)
+
+
+@pytest.mark.parametrize("compressors", [1, 3])
+@pytest.mark.parametrize("kind", [OSError, ValueError, StopIteration, RuntimeError])
+def test_a_source_that_fails_never_looks_like_its_end(
+    compressors: int, kind: type[Exception], session_keyring: LocalKeyring
+) -> None:
+    class Failing(io.RawIOBase):
+        left = 5 * MIB
+
+        def read(self, size: int = -1) -> bytes:
+            if self.left <= 0:
+                raise kind("the source broke")
+            self.left -= size
+            return bytes(size)
+
+    sink = io.BytesIO()
+    with pytest.raises((kind, RuntimeError)):
+        encrypt_stream(
+            Failing(), sink, keyring=session_keyring, context={"object": "x"}, compressors=compressors
+        )
+    with pytest.raises(IntegrityError):
+        list(decrypt_stream(io.BytesIO(sink.getvalue()), keyring=session_keyring, context={"object": "x"}))
+
+
 def test_a_message_that_ends_exactly_on_a_frame_comes_back_equal(
     tmp_path: Path, session_keyring: LocalKeyring
 ) -> None:

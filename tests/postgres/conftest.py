@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,3 +45,12 @@ def any_database(
 ) -> ClusterConnection:
     """A fresh, empty database on each version in turn."""
     return new_database(server)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder whose path is short and open to a server's user."""
+    path = Path(tempfile.mkdtemp(prefix="backstop-"))
+    path.chmod(0o711)
+    yield path
+    shutil.rmtree(path)

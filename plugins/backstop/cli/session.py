@@ -45,13 +45,16 @@ class Session:
         """The target's repositories, cheapest first; or just the one that was asked for."""
         return [only] if only else cheapest_first(self.configuration, self.target_name)
 
-    def locate(self, text: str, *, only: str | None = None) -> tuple[Repository, BackupLabel]:
+    def locate(
+        self, text: str, *, only: str | None = None, dumps: bool = False
+    ) -> tuple[Repository, BackupLabel]:
         """The first repository that answers and has the backup, and the backup's label.
 
         A repository that fails is named on stderr and passed over; what ``latest`` means is decided by the
         first that answers.
 
         :param text: a label, ``latest`` or ``latest-proven``.
+        :param dumps: what is the latest is asked among dumps only.
         :raises NotFoundError: no repository that answered has it.
         :raises BackstopError: none answered; the first one's error.
         """
@@ -61,7 +64,7 @@ class Session:
         for name in self.repository_names(only):
             try:
                 repository = self.repository(name)
-                found = label or newest(repository, proven=text == LATEST_PROVEN)
+                found = label or newest(repository, proven=text == LATEST_PROVEN, dumps=dumps)
                 repository.catalog.backup(found)
                 return repository, found
             except NotFoundError as error:
@@ -104,14 +107,16 @@ def chosen_target(configuration: Configuration, name: str | None) -> str:
     )
 
 
-def newest(repository: Repository, *, proven: bool) -> BackupLabel:
+def newest(repository: Repository, *, proven: bool, dumps: bool = False) -> BackupLabel:
     """The newest backup by the time it finished. :raises NotFoundError: there is none."""
     published: Published
-    for published in reversed(repository.catalog.backups().backups):
+    listing = repository.catalog.backups()
+    for published in reversed(listing.dumps if dumps else listing.backups):
         if not proven or repository.catalog.verifications(published).proven:
             return published.manifest.label
+    what = f"{'proven ' if proven else ''}{'dump' if dumps else 'backup'}"
     raise NotFoundError(
-        f"{repository.catalog.target} has no {'proven ' if proven else ''}backup in {repository.name}",
+        f"{repository.catalog.target} has no {what} in {repository.name}",
         hint="see `python -m backstop list --all`",
     )
 

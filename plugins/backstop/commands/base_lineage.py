@@ -101,8 +101,8 @@ def choose_parent(
     manifests = [
         {
             published.manifest.label: published.manifest
-            for published in repository.catalog.backups().backups
-            if published.manifest.kind.physical and published.manifest.system_id == system_id
+            for published in repository.catalog.backups().base_backups
+            if published.manifest.system_id == system_id
         }
         for repository in repositories
     ]

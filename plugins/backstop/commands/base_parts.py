@@ -101,7 +101,11 @@ class PartCutter:
         """:raises IntegrityError: not what PostgreSQL would send."""
         members = cast("TarMembers", self._members)
         ends = members.feed(chunk)
-        if self._undecided and not members.ended:
+        if members.header_bytes > len(chunk):
+            self._undecided += bytes(chunk)
+            return
+        # A header begins with a name; the trailer is zeros.
+        if any(self._undecided):
             self._write(self._undecided)
         self._undecided = b""
         begin = 0

@@ -38,7 +38,8 @@ def fetch_backup(
     """The backup's files as one directory, 0700 with 0600 files, whole or not there at all.
 
     ``toc.dat`` and the data files in it are what ``pg_restore -Fd`` reads; ``globals.sql`` and
-    ``fingerprint.json`` lie beside them. Progress counts stored bytes.
+    ``fingerprint.json`` lie beside them. The parts of a base backup stay tar files, ``base-000001.tar``.
+    Progress counts stored bytes.
 
     :param destination: must not exist, or be an empty directory; its parent must exist.
     :param jobs: objects read at a time.
@@ -150,6 +151,8 @@ class _Fetch:
             os.close(descriptor)
             self.to_file(stored, Path(name))
             self._unpack(stored, Path(name))
+        elif stored.layout == "base":
+            self.to_file(stored, self._new_path(stored, f"{stored.name.replace('/', '-')}.tar"))
         else:
             raise IntegrityError(
                 f"object {stored.key} has the unknown layout {stored.layout!r}",

@@ -89,6 +89,7 @@ class DatabaseRestore:
         """
         published = self.repository.catalog.backup(self.label)
         manifest = published.manifest
+        manifest.require_dump()
         verifications = self.repository.catalog.verifications(published)
         proofs = verifications.proofs
         database = self.settings.database

@@ -63,10 +63,10 @@ def sweep_scratch(folder: Path) -> None:
 
 
 def unverified(repositories: Sequence[Repository], *, policy: str) -> list[Candidate]:
-    """The work list over all repositories (see :func:`~backstop.model.verification.work_list`)."""
+    """The work list of dumps over all repositories (see :func:`~backstop.model.verification.work_list`)."""
     candidates = []
     for repository in repositories:
-        for published in repository.catalog.backups().backups:
+        for published in repository.catalog.backups().dumps:
             manifest = published.manifest
             candidates.append(
                 Candidate(
@@ -95,9 +95,10 @@ def verify_backup(
     sentence a difference): that is a result, not an error. What says nothing about the backup (no key, no
     network, no disk, a missing extension on this worker) is raised, and nothing is recorded.
 
-    :raises BackstopError: the backup could not be judged.
+    :raises ConfigurationError: it is no dump; :raises BackstopError: the backup could not be judged.
     """
     published = repository.catalog.backup(label)
+    published.manifest.require_dump()
     verification = _Verification(repository, published, keyring, settings, progress)
     started_at = clock()
     sweep_scratch(settings.scratch)

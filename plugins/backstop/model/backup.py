@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from backstop.errors import IntegrityError
+from backstop.errors import ConfigurationError, IntegrityError
 from backstop.model.canonical import format_time, parse_time
 
 if TYPE_CHECKING:
@@ -151,6 +151,14 @@ class Manifest:
     @property
     def kind(self) -> BackupKind:
         return self.label.kind
+
+    def require_dump(self) -> None:
+        """:raises ConfigurationError: this is no dump: a restore of one database cannot use it."""
+        if self.kind is not BackupKind.DUMP:
+            raise ConfigurationError(
+                f"{self.label} of {self.target} is no dump, but a copy of the whole cluster's files",
+                hint="choose a dump, or recover the cluster to a point in time",
+            )
 
     @property
     def plain_bytes(self) -> int:

@@ -64,7 +64,7 @@ def known_backups(repositories: Sequence[Repository]) -> Known:
     for repository in repositories:
         try:
             listing = repository.catalog.backups()
-            for published in listing.backups:
+            for published in listing.dumps:
                 manifest = published.manifest
                 proofs = repository.catalog.proofs(published)
                 state = PROVEN if is_proven(proofs) else FAILED if proofs else UNPROVEN

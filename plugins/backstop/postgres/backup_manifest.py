@@ -124,8 +124,8 @@ def _document(content: bytes) -> dict[str, Any]:
     try:
         # Files become small objects as they are read: a large cluster has hundreds of thousands.
         document = json.loads(content, object_hook=_file)
-    except ValueError as error:
-        raise _damaged(f"is not JSON: {error}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise _damaged(f"cannot be read: {type(error).__name__}: {error}") from error
     stated = document.get("Manifest-Checksum") if isinstance(document, dict) else None
     if stated != hashlib.sha256(content[:covered]).hexdigest():
         raise _damaged("does not match its own checksum (SHA-256)")

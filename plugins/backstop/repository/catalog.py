@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import IntegrityError, NotFoundError, ObjectConflictError, ObjectMissingError
-from backstop.model.backup import FORMAT_VERSION, BackupLabel, Manifest
+from backstop.model.backup import FORMAT_VERSION, BackupKind, BackupLabel, Manifest
 from backstop.model.canonical import canonical_json, sha256_hex
 from backstop.model.proof import Proof
 
@@ -41,6 +41,16 @@ class Listing:
 
     backups: tuple[Published, ...]
     unreadable: tuple[IntegrityError, ...]
+
+    @property
+    def dumps(self) -> tuple[Published, ...]:
+        """Those that a restore of one database can use."""
+        return tuple(one for one in self.backups if one.manifest.kind is BackupKind.DUMP)
+
+    @property
+    def base_backups(self) -> tuple[Published, ...]:
+        """Those that a recovery of the cluster can begin with; incremental ones need their parents too."""
+        return tuple(one for one in self.backups if one.manifest.kind.physical)
 
 
 @dataclass(frozen=True, slots=True)

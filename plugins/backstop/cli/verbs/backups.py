@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from backstop.model.backup import Manifest
+
 
 def list_backups(arguments: argparse.Namespace) -> int:
     configuration = load_targets(arguments.targets)
@@ -148,7 +150,10 @@ def _print_copies(copies: Sequence[Copy], *, objects: bool) -> None:
     took = (manifest.finished_at - manifest.started_at).total_seconds()
     fields = [
         ("label", str(manifest.label)),
-        ("target", f"{manifest.target}, database {manifest.database}"),
+        (
+            "target",
+            f"{manifest.target}, {f'database {manifest.database}' if manifest.database else 'cluster'}",
+        ),
         ("state of", human_time(manifest.snapshot_at)),
         ("finished", f"{human_time(manifest.finished_at)}, after {took:.1f} s"),
         ("server", f"PostgreSQL {human_server(manifest.server_version)}, system {manifest.system_id}"),
@@ -161,6 +166,8 @@ def _print_copies(copies: Sequence[Copy], *, objects: bool) -> None:
         ("content", ", ".join(f"{name}: {value}" for name, value in manifest.summary.items())),
         ("keys", "\n".join(manifest.keys)),
     ]
+    if manifest.kind.physical:
+        fields.append(("needs", _needs(manifest)))
     if manifest.not_included:
         fields.append(("without", "\n".join(manifest.not_included)))
     for copy in copies:
@@ -179,3 +186,8 @@ def _print_copies(copies: Sequence[Copy], *, objects: bool) -> None:
             for stored in manifest.objects
         ]
         print_table(["OBJECT", "LAYOUT", "NAME", "BYTES", "STORED"], rows, right=(3, 4))
+
+
+def _needs(manifest: Manifest) -> str:
+    wal = f"WAL of timeline {manifest.timeline} from {manifest.start_lsn} to {manifest.end_lsn}"
+    return "\n".join([*(label.text for label in manifest.refers_to), wal])

@@ -12,12 +12,14 @@ from backstop.commands.decrypt import decrypt_backup, decrypt_object, label_in
 if TYPE_CHECKING:
     import argparse
 
+    from backstop.model.backup import BackupLabel
+
 
 def decrypt(arguments: argparse.Namespace) -> int:
     session = Session(arguments)
     keyring = session.keyring_for_reading(arguments.escrow_key)
     text = arguments.label or label_in(arguments.object).text
-    repository, label = session.locate(text, only=arguments.repository)
+    repository, label = session.locate(text, only=arguments.repository, dumps=True)
     destination = arguments.into.absolute()
     with progress_bar() as progress:
         if arguments.object:
@@ -37,7 +39,13 @@ def decrypt(arguments: argparse.Namespace) -> int:
         ("written", f"{done.destination}: {len(done.files)} files, {human_bytes(done.plain_bytes)}"),
     ]
     if not arguments.object:
-        fields.append(("restore", f"pg_restore -d <empty database> {done.destination}"))
+        fields.append(("restore", _next_step(label, done.destination)))
     fields.append(("careful", "it is not encrypted any more, and holds all data and the roles' passwords"))
     print_fields(fields)
     return 0
+
+
+def _next_step(label: BackupLabel, destination: str) -> str:
+    if label.kind.physical:
+        return f'unpack every tar in {destination}: docs/format.md, "Reading a base backup without Backstop"'
+    return f"pg_restore -d <empty database> {destination}"

@@ -28,7 +28,7 @@ def restore_database(arguments: argparse.Namespace) -> int:
         return _swap_back(session, arguments)
     if arguments.label is None:
         raise ConfigurationError("which backup?", hint="add --label with a label, latest or latest-proven")
-    repository, label = session.locate(arguments.label, only=arguments.repository)
+    repository, label = session.locate(arguments.label, only=arguments.repository, dumps=True)
     reader = cluster_connection(session.configuration, session.target_name, session.credentials)
     with progress_bar() as progress:
         restore = DatabaseRestore(

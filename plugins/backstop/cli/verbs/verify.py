@@ -49,7 +49,7 @@ def _work(
     session: Session, repositories: list[Repository], arguments: argparse.Namespace
 ) -> list[tuple[Repository, BackupLabel]]:
     if arguments.label is not None:
-        _, label = session.locate(arguments.label, only=arguments.repository)
+        _, label = session.locate(arguments.label, only=arguments.repository, dumps=True)
         return [(repository, label) for repository in repositories]
     by_name = {repository.name: repository for repository in repositories}
     policy = session.configuration.targets[session.target_name].database.verify.policy
