@@ -211,6 +211,34 @@ def test_types_and_functions_that_are_the_same_in_the_live_database_are_used_and
     assert site.one("SELECT count(*) FROM pg_proc WHERE pronamespace = 'rescued'::regnamespace") == 0
 
 
+def test_code_that_the_live_database_does_not_have_runs_in_it_only_when_allowed(site: Site):
+    with site.source.connect() as session:
+        session.execute(
+            "CREATE OR REPLACE FUNCTION lab.short(text) RETURNS text LANGUAGE sql IMMUTABLE "
+            "AS $$ SELECT left($1, 4) $$"
+        )
+
+    with pytest.raises(RestoreError, match=r"lab\.short\(text\)"):
+        site.rescue("lab.equipment").run()
+    assert "rescued" not in site.schemas()
+
+    site.rescue("lab.equipment", functions=True).run()
+    assert site.one("SELECT rescued.short('gauge')") == "gau"
+    assert site.one("SELECT lab.short('gauge')") == "gaug"
+    assert "rescued.short(name)" in site.one("SELECT pg_get_indexdef('rescued.equipment_short'::regclass)")
+
+
+def test_a_database_that_is_set_read_only_takes_a_rescue(site: Site):
+    with site.source.connect(dbname="postgres") as session:
+        session.execute(
+            sql.SQL("ALTER DATABASE {} SET default_transaction_read_only = on").format(
+                sql.Identifier(site.source.dbname)
+            )
+        )
+
+    assert site.rescue("lab.sites").run()["rows"] == {"rescued.sites": 5}
+
+
 def test_a_partitioned_table_comes_with_its_partitions_and_their_indexes(site: Site):
     report = site.rescue("lab.readings", "lab.equipment", "lab.sites").run()
 

@@ -248,6 +248,9 @@ def _rescue_tables(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     where.add_argument("--into-database", metavar="NAME", help="new database on the same server")
     parser.add_argument("--with-triggers", action="store_true", help="triggers and rules too; they are code")
+    parser.add_argument(
+        "--with-functions", action="store_true", help="functions the live database lacks may run in it"
+    )
     parser.add_argument("--dry-run", action="store_true", help="print what would be rescued, change nothing")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     _escrow_key(parser)

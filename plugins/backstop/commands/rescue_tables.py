@@ -16,7 +16,7 @@ import psycopg
 from psycopg import sql
 
 from backstop.commands.rescue_rows import contents_of, copy_in
-from backstop.commands.rescue_workshop import Workshop
+from backstop.commands.rescue_workshop import Needed, Workshop
 from backstop.commands.stopwatch import Stopwatch
 from backstop.errors import ConfigurationError, RestoreError, VerificationError
 from backstop.model.backup import BackupKind, BackupLabel
@@ -46,6 +46,7 @@ _LOADING = (
     ("check_function_bodies", "off"),
     ("xmloption", "content"),
     ("row_security", "off"),
+    ("IntervalStyle", "postgres"),
     ("maintenance_work_mem", "256MB"),
 )
 
@@ -82,7 +83,7 @@ class RescuePlan:
     source: str
     into: str
     tables: Mapping[str, str]
-    rows: int
+    rows: int | None
     left_out: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -98,6 +99,9 @@ class TableRescue:
     :param server: the restore role's connection: not a superuser, CREATEDB, member of the owner.
     :param database: the live one's name.
     :param tables: names and patterns, see :mod:`backstop.model.table_patterns`.
+    :param triggers: with triggers and rules; they are code, and run whenever somebody writes.
+    :param functions: functions that the live database lacks, or has otherwise, may come into the new schema:
+        they run there, as the database's owner, while rows and indexes are made.
     """
 
     source: TableSource
@@ -108,6 +112,7 @@ class TableRescue:
     clock: Callable[[], datetime]
     progress: Progress
     triggers: bool = False
+    functions: bool = False
     allow_superuser: bool = False
     label: BackupLabel | None = None
     watch: Stopwatch = field(default_factory=Stopwatch)
@@ -149,7 +154,9 @@ class TableRescue:
             workshop.define(choice)
             workshop.complete(choice)
             values = self._sequence_values(opened, choice, workshop)
-            workshop.move(choice.tables, self.into.name, comment=self._comment(opened), live=live)
+            moved = workshop.lacking(choice.tables, live)
+            self._refuse_code(moved)
+            workshop.move(choice.tables, self.into.name, moved, comment=self._comment(opened))
             before, after = workshop.script(self.into.name)
         with self._loading(live, workshop.owner) as session:
             _execute(session, before)
@@ -180,6 +187,15 @@ class TableRescue:
                 sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(ours), sql.Identifier(final))
             )
         return found
+
+    def _refuse_code(self, moved: Sequence[Needed]) -> None:
+        code = [one.identity for one in moved if one.is_code]
+        if code and not self.functions:
+            raise RestoreError(
+                f"the tables need functions that {self.database} lacks or has otherwise: {', '.join(code)}",
+                hint="rescue into a new database, where they can do no harm; or, when you trust them, "
+                "let them run in the live one (--with-functions)",
+            )
 
     def _load(
         self,
@@ -292,13 +308,12 @@ class TableRescue:
         return owner
 
     def _planned(self, opened: OpenSource, choice: TableChoice) -> RescuePlan:
-        expected = opened.contents(choice)
         names = {qualified_name(*name): qualified_name(*self.into.place(name)) for name in choice.tables}
         return RescuePlan(
             source=opened.described,
             into=f"{self.into.kind} {self.into.name}",
             tables=names,
-            rows=sum(expected[name].rows for name in names if name in expected),
+            rows=opened.row_count(choice),
             left_out=choice.left_out,
             notes=choice.notes,
         )
@@ -337,7 +352,10 @@ class TableRescue:
             closing(database.connect(autocommit=False, application_name="backstop:rescue")) as session,
             _refusals(database.dbname),
         ):
-            for name, value in (("transaction_read_only", "off"), ("role", owner), *_LOADING):
+            # The database may be set read-only, for everybody but us. SET takes no snapshot; a SELECT would,
+            # and after that it is too late.
+            session.execute("SET TRANSACTION READ WRITE")
+            for name, value in (("role", owner), *_LOADING):
                 session.execute("SELECT pg_catalog.set_config(%s, %s, true)", [name, value])
             yield session
             session.commit()
@@ -347,6 +365,7 @@ class TableRescue:
 
     def _analyze(self, database: ClusterConnection, choice: TableChoice) -> None:
         with database.connect(application_name="backstop:rescue") as session, _refusals(database.dbname):
+            session.execute("SET default_transaction_read_only = off")
             names = [sql.Identifier(*self.into.place(table)) for table in choice.tables]
             session.execute(sql.SQL("ANALYZE (SKIP_LOCKED) {}").format(sql.SQL(", ").join(names)))
 

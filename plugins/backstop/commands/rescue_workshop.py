@@ -49,6 +49,25 @@ _MOVABLE = {
 _COMPARED = {"type": "types", "function": "functions", "procedure": "functions", "collation": "collations"}
 
 
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """Something in the workshop that tables need: a type, a function, a sequence.
+
+    :param kind: as pg_identify_object calls it, and :param identity: how.
+    :param follows: it is a part of something else, and goes wherever that goes.
+    :param needs: keys of what it needs in turn.
+    """
+
+    kind: str
+    identity: str
+    follows: bool
+    needs: list[str]
+
+    @property
+    def is_code(self) -> bool:
+        return self.kind in ("aggregate", "function", "procedure")
+
+
 @dataclass(slots=True)
 class Workshop:
     """An empty database of our own, and the dump whose tables are put together in it.
@@ -75,20 +94,40 @@ class Workshop:
         """Indexes and constraints."""
         self._restore(choice.own, "constraints", "post-data")
 
+    def lacking(self, tables: Sequence[TableName], live: ClusterConnection) -> list[Needed]:
+        """What the tables need and the live database lacks, or has otherwise.
+
+        What is equal there, but needs something that is not, counts too; and sequences always do.
+        """
+        with self._session() as session:
+            rows = session.execute(load_sql("rescue/needed"), {"tables": self._oids(session, tables)})
+            needed = {key: Needed(*rest) for key, *rest in rows}
+            asked: dict[str, list[str]] = {"types": [], "functions": [], "collations": []}
+            for one in needed.values():
+                if not one.follows and one.kind in _COMPARED:
+                    asked[_COMPARED[one.kind]].append(one.identity)
+            with live.connect(application_name=_NAME) as there:
+                ours, theirs = _definitions(session, asked), _definitions(there, asked)
+        changed = {key for key, one in needed.items() if not one.follows and not _equal(ours, theirs, one)}
+        # An array type or the like is nothing by itself, but passes on what it is made for.
+        while more := {key for key, one in needed.items() if key not in changed and changed & set(one.needs)}:
+            changed |= more
+        chosen = [needed[key] for key in sorted(changed) if not needed[key].follows]
+        return [one for one in chosen if one.kind in _MOVABLE]
+
     def move(
-        self, tables: Sequence[TableName], schema: str, *, comment: str, live: ClusterConnection
+        self, tables: Sequence[TableName], schema: str, needed: Sequence[Needed], *, comment: str
     ) -> None:
-        """Into a new schema, with everything they need that ``live`` does not have exactly so.
+        """Into a new schema, with what they need.
 
         :raises RestoreError: two things of one name meet, or one cannot be moved.
         """
         with self._session() as session:
-            oids = self._oids(session, tables)
-            identities = self._lacking(session, oids, live)
-            moves = [_set_schema(kind, identity, schema) for kind, identity in identities]
+            moves = [_set_schema(_MOVABLE[one.kind], one.identity, schema) for one in needed]
             moves += [_set_schema("TABLE", qualified_name(*table), schema) for table in tables]
             # Indexes, constraints and owned sequences go with their table; statistics do not.
-            found = session.execute(load_sql("rescue/statistics"), {"tables": oids}).fetchall()
+            oids = {"tables": self._oids(session, tables)}
+            found = session.execute(load_sql("rescue/statistics"), oids).fetchall()
             moves += [_set_schema("STATISTICS", qualified_name(*name), schema) for name in found]
             target = sql.Identifier(schema)
             with _explained(f"schema {schema}"), session.transaction():
@@ -144,37 +183,6 @@ class Workshop:
                     explained.message += "; before that: " + " | ".join(self._failures[:_SHOWN_FAILURES])
                 raise explained from error
 
-    def _lacking(
-        self, session: psycopg.Connection[Any], oids: list[int], live: ClusterConnection
-    ) -> list[tuple[str, str]]:
-        """What the tables need and the live database lacks, or has otherwise: how to move it, and its name.
-
-        Something that is equal there but needs something that is not, is moved too.
-        """
-        rows = session.execute(load_sql("rescue/needed"), {"tables": oids}).fetchall()
-        needed = {key: (kind, identity, follows, needs) for key, kind, identity, follows, needs in rows}
-        asked: dict[str, list[str]] = {"types": [], "functions": [], "collations": []}
-        for kind, identity, follows, _ in needed.values():
-            if not follows and kind in _COMPARED:
-                asked[_COMPARED[kind]].append(identity)
-        with live.connect(application_name=_NAME) as there:
-            ours, theirs = _definitions(session, asked), _definitions(there, asked)
-        same = {
-            key
-            for key, (kind, identity, follows, _) in needed.items()
-            if not follows and _equal(ours, theirs, "function" if kind == "procedure" else kind, identity)
-        }
-        moved = {key for key, one in needed.items() if not one[2] and key not in same}
-        # What follows (an array type) only passes on what it is made for.
-        carriers = {key for key, one in needed.items() if one[2]}
-        while True:
-            more = {key for key in (same | carriers) - moved if any(one in moved for one in needed[key][3])}
-            if not more:
-                break
-            moved |= more
-        chosen = [needed[key] for key in sorted(moved - carriers)]
-        return [(_MOVABLE[kind], identity) for kind, identity, *_ in chosen if kind in _MOVABLE]
-
     def _oids(self, session: psycopg.Connection[Any], tables: Sequence[TableName]) -> list[int]:
         names = [qualified_name(*table) for table in tables]
         rows = session.execute("SELECT unnest(%s::text[])::regclass::oid", [names]).fetchall()
@@ -196,8 +204,9 @@ def _definitions(session: psycopg.Connection[Any], asked: Mapping[str, list[str]
     return {(kind, name): text for kind, name, text in rows}
 
 
-def _equal(ours: _Definitions, theirs: _Definitions, kind: str, name: str) -> bool:
-    return (kind, name) in ours and ours[kind, name] == theirs.get((kind, name))
+def _equal(ours: _Definitions, theirs: _Definitions, one: Needed) -> bool:
+    key = ("function" if one.kind == "procedure" else one.kind, one.identity)
+    return key in ours and ours[key] == theirs.get(key)
 
 
 class _explained:

@@ -39,6 +39,7 @@ def rescue_tables(arguments: argparse.Namespace) -> int:
             clock=utc_now,
             progress=progress,
             triggers=arguments.with_triggers,
+            functions=arguments.with_functions,
             allow_superuser=database.restore.allow_superuser,
             label=label,
         )
@@ -73,7 +74,7 @@ def _source(
             else open_repositories(session.configuration, session.target_name, session.credentials)
         )
         folder = staging(session.configuration, session.target_name, repositories)
-        return RunningSource(connection, folder, jobs=database.jobs), None
+        return RunningSource(connection, folder), None
     repository, label = session.locate(arguments.label, only=arguments.repository)
     return BackupSource(
         repository=repository,
@@ -95,7 +96,7 @@ def _destination(arguments: argparse.Namespace, label: BackupLabel | None) -> De
 def _print_plan(plan: RescuePlan) -> None:
     fields = [("from", plan.source), ("into", plan.into)]
     fields += [("table", f"{old} as {new}") for old, new in plan.tables.items()]
-    fields += [("rows", str(plan.rows))]
+    fields += [("rows", str(plan.rows))] if plan.rows is not None else []
     fields += [("left out", sentence) for sentence in plan.left_out]
     fields += [("note", sentence) for sentence in plan.notes]
     print_fields(fields)
