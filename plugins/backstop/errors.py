@@ -121,6 +121,12 @@ class SourceUnavailableError(SourceError):
     exit_code = 5
 
 
+class WalLostError(SourceError):
+    """The protected server no longer has WAL that the archive still needs; nothing brings it back."""
+
+    next_step = "take a new base backup; recovery cannot pass the gap"
+
+
 class ToolError(BackstopError):
     """A PostgreSQL tool is missing, too old, was killed, or exited non-zero."""
 

@@ -92,27 +92,14 @@ class ClusterConnection:
         """
         import psycopg
 
-        parameters: dict[str, Any] = {
-            "host": self.host,
-            "port": str(self.port),
-            "user": self.user,
-            "dbname": dbname or self.dbname,
-            "password": self.password,
-            "sslmode": self.sslmode,
-            # libpq would otherwise read ~/.pgpass: a password nobody configured here.
-            "passfile": "/nonexistent/pgpass",
-            "application_name": application_name,
-            "connect_timeout": str(connect_timeout_seconds),
-            "keepalives": "1",
-            "keepalives_idle": "10",
-            "keepalives_interval": "5",
-            "keepalives_count": "3",
-            **self.options,
-        }
         location = self.with_database(dbname or self.dbname).location
         with source_errors(location, secret=self.password):
-            given = {name: value for name, value in parameters.items() if value}
-            session = psycopg.connect("", autocommit=True, **given)
+            parameters = self.libpq_parameters(
+                application_name=application_name,
+                dbname=dbname or self.dbname,
+                connect_timeout_seconds=connect_timeout_seconds,
+            )
+            session = psycopg.connect("", autocommit=True, **parameters)
             try:
                 session.execute(_SESSION_SETTINGS)
                 # A database may bring another, which lacks letters. The names in an SQL_ASCII database are
@@ -125,6 +112,29 @@ class ClusterConnection:
                 session.close()
                 raise
         return session
+
+    def libpq_parameters(
+        self, *, application_name: str, dbname: str, connect_timeout_seconds: int
+    ) -> dict[str, Any]:
+        """What libpq is told, the password among it: never log or show this."""
+        parameters = {
+            "host": self.host,
+            "port": str(self.port),
+            "user": self.user,
+            "dbname": dbname,
+            "password": self.password,
+            "sslmode": self.sslmode,
+            # libpq would otherwise read ~/.pgpass: a password nobody configured here.
+            "passfile": "/nonexistent/pgpass",
+            "application_name": application_name,
+            "connect_timeout": str(connect_timeout_seconds),
+            "keepalives": "1",
+            "keepalives_idle": "10",
+            "keepalives_interval": "5",
+            "keepalives_count": "3",
+            **self.options,
+        }
+        return {name: value for name, value in parameters.items() if value}
 
     @contextmanager
     def child_environment(
