@@ -139,6 +139,19 @@ class RestoreError(BackstopError):
     """A restore stopped before anything live was touched."""
 
 
+class RecoveryImpossibleError(RestoreError):
+    """What is stored does not lead to the recovery target; the hint says what the nearest possible is.
+
+    :param nearest: a ``RecoveryTarget`` that can be recovered to; None when there is none.
+    """
+
+    exit_code = 3
+
+    def __init__(self, message: str, *, hint: str = "", nearest: object | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.nearest = nearest
+
+
 class SwapBlockedError(RestoreError):
     """Something in the live database forbids renaming it; each reason is named."""
 
