@@ -256,7 +256,7 @@ def sealed_raw(compressed: bytes, keyring: LocalKeyring, monkeypatch: pytest.Mon
     class AsItIs:
         closed = False
 
-        def __init__(self, source: object) -> None:
+        def __init__(self, source: object, *, compressors: int) -> None:
             self.read = io.BytesIO(compressed).read
 
     sink = io.BytesIO()

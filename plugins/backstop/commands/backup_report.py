@@ -54,3 +54,47 @@ class BackupReport:
             "yielded": self.yielded,
             "not_included": list(self.not_included),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class BaseBackupReport:
+    """What became of one base backup.
+
+    :param parent: label of the backup that an incremental one builds on.
+    :param end_lsn: recovery can end at any position from here on, by the archive's WAL.
+    :param repositories: by name, ``completed`` or the sentence that says why not.
+    """
+
+    label: str
+    target: str
+    kind: str
+    parent: str | None
+    started_at: datetime
+    finished_at: datetime
+    repositories: Mapping[str, str]
+    plain_bytes: int
+    stored_bytes: int
+    files: int
+    tablespaces: int
+    system_id: str
+    timeline: int
+    start_lsn: str
+    end_lsn: str
+    copy_seconds: float
+    not_included: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every repository has it."""
+        return all(state == "completed" for state in self.repositories.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        document = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {
+            **document,
+            "started_at": format_time(self.started_at),
+            "finished_at": format_time(self.finished_at),
+            "seconds": round((self.finished_at - self.started_at).total_seconds(), 3),
+            "repositories": dict(self.repositories),
+            "not_included": list(self.not_included),
+        }

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backstop.commands.dump_attempt import Attempt, DumpSettings
+from backstop.commands.publication import Publication
 from backstop.commands.staging import sweep_staging
-from backstop.errors import BackstopError, ConfigurationError, SourceBusyError
+from backstop.errors import ConfigurationError, SourceBusyError
 from backstop.model.backup import BackupKind
 from backstop.repository.lock import acquire_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from backstop.commands.backup_report import BackupReport
@@ -83,10 +84,9 @@ def back_up_database(
         holder=holder,
         clock=clock,
     ) as lease:
-        unusable = {**lease.failed, **_unusable(repositories, without=lease.failed)}
-        reachable = [repository for repository in repositories if repository.name not in unusable]
-        if not reachable:
-            raise next(iter(unusable.values()))
+        publication = Publication.under(
+            lease, repositories=repositories, signer=signer, clock=clock, pause=pause
+        )
         yielded = 0
         while True:
             attempt = Attempt(
@@ -94,15 +94,11 @@ def back_up_database(
                 source=source,
                 facts=facts,
                 tools=tools,
-                repositories=reachable,
+                publication=publication,
                 keyring=keyring,
-                signer=signer,
                 settings=settings,
                 clock=clock,
                 progress=progress,
-                lease=lease,
-                unusable=unusable,
-                pause=pause,
             )
             try:
                 return attempt.run(yielded=yielded)
@@ -111,17 +107,3 @@ def back_up_database(
                 if yielded == ATTEMPTS:
                     raise
                 pause(PAUSE_AFTER_YIELD_SECONDS * 2 ** (yielded - 1))
-
-
-def _unusable(
-    repositories: Sequence[Repository], *, without: Mapping[str, BackstopError]
-) -> dict[str, BackstopError]:
-    """Repositories that answer but are none of ours: said before the dump, not after it."""
-    failed: dict[str, BackstopError] = {}
-    for repository in repositories:
-        if repository.name not in without:
-            try:
-                repository.catalog.repository_id(create=True)
-            except BackstopError as error:
-                failed[repository.name] = error
-    return failed

@@ -37,6 +37,8 @@ class ObjectWriter:
     keyring: Keyring
     replication: Replication
     progress: Callable[[int], None]
+    compressors: int = 1
+    """Threads that compress each object."""
     objects: list[StoredObject] = field(default_factory=list)
     _keys: list[tuple[str, ...]] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -50,10 +52,14 @@ class ObjectWriter:
         from backstop.crypto.envelope import encrypt_stream, object_context
 
         key = f"{self.prefix}/{object_name or self._next_number()}"
-        staged = self.folder / f"{key.rsplit('/', 1)[1]}.object"
+        staged = self.folder / f"{key.removeprefix(self.prefix).strip('/').replace('/', '-')}.object"
         with staged.open("xb") as sink:
             sealed = encrypt_stream(
-                source, sink, keyring=self.keyring, context=object_context(self.target, self.label, key)
+                source,
+                sink,
+                keyring=self.keyring,
+                context=object_context(self.target, self.label, key),
+                compressors=self.compressors,
             )
         with self._lock:
             self.objects.append(

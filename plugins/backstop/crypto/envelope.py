@@ -53,7 +53,12 @@ def object_context(target: str, label: str, object_key: str) -> dict[str, str]:
 
 
 def encrypt_stream(
-    source: BinaryIO, sink: BinaryIO, *, keyring: Keyring, context: Mapping[str, str]
+    source: BinaryIO,
+    sink: BinaryIO,
+    *,
+    keyring: Keyring,
+    context: Mapping[str, str],
+    compressors: int = 1,
 ) -> Sealed:
     """Compress and encrypt everything the source yields into the sink; memory is bounded.
 
@@ -61,6 +66,7 @@ def encrypt_stream(
     What the source raises passes through: then the sink holds a message without a final frame, which no
     reader accepts.
 
+    :param compressors: threads that compress ahead of the encryption.
     :raises KeyUnavailableError: a required key is out of reach; nothing has been written then.
     :raises StorageFullError: no space where the sink lives.
     """
@@ -74,7 +80,7 @@ def encrypt_stream(
     materials = KeyringMaterials(keyring, name=object_name(context, None))
     encryptor = sdk_client().stream(
         mode="encrypt",
-        source=FrameReader(plain),
+        source=FrameReader(plain, compressors=compressors),
         materials_manager=materials,
         encryption_context=dict(context),
         algorithm=AlgorithmSuite.AES_256_GCM_HKDF_SHA512_COMMIT_KEY,

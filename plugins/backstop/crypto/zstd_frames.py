@@ -7,6 +7,8 @@ and knows how much comes out before it decompresses: a decompression bomb has no
 
 from __future__ import annotations
 
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import zstandard
@@ -32,30 +34,64 @@ class FrameError(ValueError):
 
 
 class FrameReader:
-    """The compressed form of a source, read like a file. Empty input is one empty frame."""
+    """The compressed form of a source, read like a file. Empty input is one empty frame.
+
+    :param compressors: threads that compress, some frames ahead; the outcome is the same for any number.
+    """
 
     closed = False
     """The SDK takes a ValueError from a closed stream for its end; from this one it must not."""
 
-    def __init__(self, source: HashingReader) -> None:
-        self._source = source
-        self._compressor = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True, write_checksum=True)
+    def __init__(self, source: HashingReader, *, compressors: int = 1) -> None:
+        blocks = _blocks(source)
+        self._frames = map(_compress, blocks) if compressors == 1 else _compress_ahead(blocks, compressors)
         self._buffer = bytearray()
-        self._frames = 0
-        self._ended = False
+        self._failure: BaseException | None = None
 
     def read(self, size_bytes: int) -> bytes:
         """Exactly that many compressed bytes, or what is left before the end."""
-        while len(self._buffer) < size_bytes and not self._ended:
-            block = self._source.read(FRAME_BYTES)
-            self._ended = len(block) < FRAME_BYTES
-            if block or not self._frames:
-                self._buffer += self._compressor.compress(block)
-                self._frames += 1
+        while len(self._buffer) < size_bytes and (frame := self._next_frame()) is not None:
+            self._buffer += frame
         with memoryview(self._buffer) as view:
             taken = bytes(view[:size_bytes])
         del self._buffer[: len(taken)]
         return taken
+
+    def _next_frame(self) -> bytes | None:
+        if self._failure is not None:
+            # An iterator that has raised looks exhausted afterwards: a failure must never look like the end.
+            raise self._failure
+        try:
+            return next(self._frames, None)
+        except BaseException as error:
+            self._failure = error
+            raise
+
+
+def _blocks(source: HashingReader) -> Iterator[bytes]:
+    block = source.read(FRAME_BYTES)
+    yield block
+    while len(block) == FRAME_BYTES:
+        block = source.read(FRAME_BYTES)
+        if block:
+            yield block
+
+
+def _compress(block: bytes) -> bytes:
+    compressor = zstandard.ZstdCompressor(level=LEVEL, write_content_size=True, write_checksum=True)
+    return compressor.compress(block)
+
+
+def _compress_ahead(blocks: Iterator[bytes], compressors: int) -> Iterator[bytes]:
+    """Compressed in several threads, in order; memory for twice as many frames."""
+    with ThreadPoolExecutor(max_workers=compressors, thread_name_prefix="compress") as pool:
+        under_way: deque[Future[bytes]] = deque()
+        for block in blocks:
+            under_way.append(pool.submit(_compress, block))
+            if len(under_way) == 2 * compressors:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
 
 
 def unframe(chunks: Iterable[bytes], *, most_bytes: int | None) -> Iterator[bytes]:

@@ -27,6 +27,11 @@ class BackupKind(str, Enum):
     INCREMENTAL = "incr"
     TREE = "tree"
 
+    @property
+    def physical(self) -> bool:
+        """Whether it is a base backup: a copy of the whole cluster's files."""
+        return self in (BackupKind.FULL, BackupKind.INCREMENTAL)
+
 
 @dataclass(frozen=True, order=True, slots=True)
 class BackupLabel:
@@ -60,8 +65,10 @@ class StoredObject:
     """One ciphertext object of a backup.
 
     :param key: full key in the repository, ``<target>/data/database/<label>/<attempt>/t/7``.
-    :param layout: ``file`` (the plaintext is one file called ``name``) or ``tar`` (several small files).
-    :param name: for ``file``, the file name inside the dump directory, such as ``toc.dat``.
+    :param layout: ``file`` (the plaintext is one file called ``name``), ``tar`` (several small files), or
+        ``base`` (a part of a base backup: a tar of whole files below the folder that ``name`` begins with).
+    :param name: for ``file``, the file name inside the dump directory, such as ``toc.dat``; for ``base``,
+        ``base/000001``, or a tablespace's oid and the part's number.
     """
 
     key: str
@@ -127,6 +134,7 @@ class Manifest:
     server_version: int
     """As ``SHOW server_version_num``: 180004 is 18.4."""
     database: str
+    """Empty for a base backup, which holds all of the cluster's."""
     tools: Mapping[str, str]
     keys: tuple[str, ...]
     objects: tuple[StoredObject, ...]

@@ -118,15 +118,20 @@ def check_clock(connection: ClusterConnection, *, now: Callable[[], datetime], t
     :raises SourceError: they differ by more than ``tolerance``; one of the two is wrong, and a backup with a
         wrong time would be sorted, kept and restored wrongly.
     """
-    with connection.connect() as session, source_errors(connection.location):
-        theirs = _scalar(session, "preflight/clock")
-    ahead = now() - theirs
+    ahead = now() - server_time(connection)
     if abs(ahead) > tolerance:
         word = "ahead of" if ahead > timedelta(0) else "behind"
         raise SourceError(
             f"this machine's clock is {abs(ahead)} {word} that of {connection.location}",
             hint="set both clocks (NTP), then back up again",
         )
+
+
+def server_time(connection: ClusterConnection) -> datetime:
+    """What time it is there."""
+    with connection.connect() as session, source_errors(connection.location):
+        theirs: datetime = _scalar(session, "preflight/clock")
+    return theirs
 
 
 def _scalar(session: psycopg.Connection[Any], name: str) -> Any:

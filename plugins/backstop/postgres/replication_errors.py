@@ -20,6 +20,8 @@ _TOO_MANY = "53300"
 _NO_FREE_SLOT = "53400"
 _NO_PRIVILEGE = "42501"
 
+# Before a session exists libpq passes on the server's words but not its SQLSTATE.
+_REFUSED_WORDS = ("to start WAL sender", "to start walsender", "no pg_hba.conf entry for replication")
 _PRIVILEGE_HINT = "the role needs the REPLICATION attribute, and pg_hba.conf a line for `replication`"
 
 
@@ -49,6 +51,6 @@ def replication_error(
         return SourceUnavailableError(message, hint="raise max_wal_senders on the server")
     if code == _NO_FREE_SLOT:
         return SourceError(message, hint="drop a slot nobody uses, or raise max_replication_slots")
-    if code == _NO_PRIVILEGE or "no pg_hba.conf entry for replication" in message or "must be" in message:
+    if code == _NO_PRIVILEGE or any(words in message for words in _REFUSED_WORDS):
         return SourceError(message, hint=_PRIVILEGE_HINT)
     return general

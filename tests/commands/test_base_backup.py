@@ -1,0 +1,363 @@
+"""A base backup starts on every version, and whatever goes wrong on the way publishes nothing."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+
+from backstop.errors import (
+    BackstopError,
+    IntegrityError,
+    LeaseHeldError,
+    SourceError,
+    SourceUnavailableError,
+    StorageError,
+)
+from backstop.model.backup import BackupKind, BackupLabel
+from backstop.postgres.base_backup_stream import BackupData
+from backstop.postgres.replication import ReplicationConnection
+from backstop.repository.lock import Lease
+from backstop.storage.posix import PosixStorage
+from tests.physical import DISTRIBUTION, BaseBackups, combine, server_of
+from tests.protection import protect, utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from backstop.postgres.base_backup_stream import BackupMessage
+    from embedded.postgres import EmbeddedPostgres
+
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("base_backup")]
+
+TABLE = "CREATE TABLE {0} {1} AS SELECT n, md5(n::text) FROM generate_series(1, {2}) n"
+
+
+@pytest.fixture(scope="module")
+def server18(servers_directory: Path) -> Iterator[EmbeddedPostgres]:
+    with server_of(servers_directory / "base18", 18, summarize_wal="on") as server:
+        with server.connect() as session:
+            session.execute(TABLE.format("ledger", "", 50000))
+        yield server
+
+
+@pytest.fixture(scope="module")
+def server16(servers_directory: Path) -> Iterator[EmbeddedPostgres]:
+    with server_of(servers_directory / "base16", 16) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def server15(servers_directory: Path) -> Iterator[EmbeddedPostgres]:
+    if not (DISTRIBUTION / "postgres").exists():
+        pytest.skip("needs Debian's postgresql-15")
+    with server_of(servers_directory / "base15", 15) as server:
+        yield server
+
+
+@pytest.fixture
+def base(folder: Path, server18: EmbeddedPostgres) -> BaseBackups:
+    return BaseBackups(protect(folder, server18.connection()), server18)
+
+
+def nothing_is_left(base: BaseBackups) -> bool:
+    return base.protection.published()["local"] == [] and base.stored_data() == [] and base.leftovers() == []
+
+
+@pytest.mark.parametrize("name", ["server18", "server16", pytest.param("server15", marks=pytest.mark.system)])
+def test_a_base_backup_starts_with_every_row_of_every_tablespace(
+    folder: Path, name: str, request: pytest.FixtureRequest
+):
+    server: EmbeddedPostgres = request.getfixturevalue(name)
+    base = BaseBackups(protect(folder, server.connection()), server)
+    from embedded.accounts import postgres_account
+
+    account = postgres_account(server.directory, server.bin_dir)
+    with server.connect() as session:
+        for number in (1, 2):
+            place = server.directory / f"space{number}"
+            place.mkdir(mode=0o700, exist_ok=True)
+            account.own(place)
+            session.execute(f"CREATE TABLESPACE space{number} LOCATION '{place}'")
+            session.execute(TABLE.format(f"apart{number}", f"TABLESPACE space{number}", 100000))
+        session.execute(TABLE.format("rewritten", "", 100000))
+
+        with rewriting(server):
+            report = base.take()
+
+        rows = session.execute("SELECT count(*), sum(n) FROM rewritten").fetchone()
+        session.execute("DROP TABLE apart1, apart2, rewritten")
+        session.execute("DROP TABLESPACE space1")
+        session.execute("DROP TABLESPACE space2")
+    assert report.complete
+    assert report.tablespaces == 2
+    places = base.lay_out(report.label, folder / "copy" / "data")
+    (folder / "copy").chmod(0o711)
+    assert len(places) == 2
+    manifest = base.protection.repository("local").catalog.backup(BackupLabel(report.label)).manifest
+    # Each part is a tar of its own, and there are several.
+    assert len([stored for stored in manifest.objects if stored.name.startswith("base/")]) > 2
+    assert manifest.system_id == report.system_id
+    assert manifest.summary["wal_segment_bytes"] == 16 * 1024 * 1024
+    copy = base.start(folder / "copy" / "data")
+    copy.settings["recovery_target"] = "immediate"
+    copy.settings["recovery_target_action"] = "promote"
+    with copy, copy.connect() as session:
+        for table in ("apart1", "apart2"):
+            assert session.execute(f"SELECT count(*) FROM {table}").fetchone() == (100000,)
+        assert session.execute("SELECT count(*), sum(n) FROM rewritten").fetchone() == rows
+
+
+class rewriting:
+    """Files change, grow and go while the backup reads them."""
+
+    def __init__(self, server: EmbeddedPostgres) -> None:
+        self._server = server
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._rewrite)
+
+    def _rewrite(self) -> None:
+        with self._server.connect() as session:
+            while not self._done.is_set():
+                session.execute("UPDATE rewritten SET md5 = md5(md5) WHERE n % 7 = 0")
+                session.execute("VACUUM FULL rewritten")
+
+    def __enter__(self) -> None:
+        self._thread.start()
+        time.sleep(0.1)
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+
+def test_incremental_backups_combine_into_a_cluster_that_starts(base: BaseBackups, folder: Path):
+    chain = [base.take().label]
+    for number in (1, 2):
+        with base.server.connect() as session:
+            session.execute(f"UPDATE ledger SET md5 = 'changed {number}' WHERE n % 10 = {number}")
+        chain.append(base.take(BackupKind.INCREMENTAL).label)
+    with base.server.connect() as session:
+        rows = session.execute("SELECT md5, count(*) FROM ledger GROUP BY 1 HAVING count(*) > 1").fetchall()
+
+    catalog = base.protection.repository("local").catalog
+    newest = catalog.backup(BackupLabel(chain[2])).manifest
+    assert newest.parent == BackupLabel(chain[1])
+    assert [label.text for label in newest.refers_to] == chain[:2]
+    assert newest.plain_bytes < catalog.backup(BackupLabel(chain[0])).manifest.plain_bytes / 2
+    for label in chain:
+        base.lay_out(label, folder / "parts" / label)
+    (folder / "copy").mkdir(mode=0o711)
+    combine(base.server, [folder / "parts" / label for label in chain], folder / "copy" / "data")
+    with base.start(folder / "copy" / "data") as copy, copy.connect() as session:
+        found = session.execute("SELECT md5, count(*) FROM ledger GROUP BY 1 HAVING count(*) > 1").fetchall()
+    assert sorted(found) == sorted(rows)
+    assert len(rows) >= 2
+
+
+def test_a_page_that_the_server_finds_damaged_is_named_and_nothing_is_published(base: BaseBackups):
+    with base.server.connect() as session:
+        session.execute(TABLE.format("damaged", "", 1000))
+        session.execute("CHECKPOINT")
+        (path,) = session.execute("SELECT pg_relation_filepath('damaged')").fetchone()
+    file = base.server.data / path
+    whole = file.read_bytes()
+    file.write_bytes(whole[:9000] + bytes([whole[9000] ^ 1]) + whole[9001:])
+    try:
+        with pytest.raises(SourceError, match=f"damaged pages.*{path}"):
+            base.take()
+    finally:
+        file.write_bytes(whole)
+        with base.server.connect() as session:
+            session.execute("DROP TABLE damaged")
+    assert nothing_is_left(base)
+
+
+def tampering(monkeypatch: pytest.MonkeyPatch, change: Callable[[int, BackupData], BackupMessage]) -> None:
+    """Hand each data message, numbered, to ``change`` on its way from the server."""
+    honest = ReplicationConnection.base_backup
+
+    def base_backup(self: ReplicationConnection, **options: Any) -> Iterator[BackupMessage]:
+        number = 0
+        for message in honest(self, **options):
+            if isinstance(message, BackupData):
+                number += 1
+                yield change(number, message)
+            else:
+                yield message
+
+    monkeypatch.setattr(ReplicationConnection, "base_backup", base_backup)
+
+
+def test_a_byte_that_flips_on_the_way_is_noticed_and_nothing_is_published(
+    base: BaseBackups, monkeypatch: pytest.MonkeyPatch
+):
+    flipped = []
+
+    def flip(number: int, message: BackupData) -> BackupData:
+        # A whole buffer is the middle of a file, not a header.
+        if number > 500 and not flipped and len(message.data) == 32768:
+            flipped.append(number)
+            changed = bytearray(message.data)
+            changed[16000] ^= 1
+            return BackupData(memoryview(bytes(changed)))
+        return message
+
+    tampering(monkeypatch, flip)
+    with pytest.raises(IntegrityError, match=r"arrived with other bytes \(CRC-32C\)"):
+        base.take()
+    assert flipped
+    assert nothing_is_left(base)
+
+
+def test_a_connection_killed_half_way_publishes_nothing_and_leaves_nothing(
+    base: BaseBackups, monkeypatch: pytest.MonkeyPatch
+):
+    def kill(number: int, message: BackupData) -> BackupData:
+        if number == 500:
+            with base.server.connect() as session:
+                session.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'walsender'"
+                )
+            time.sleep(0.2)
+        return message
+
+    tampering(monkeypatch, kill)
+    with pytest.raises(SourceUnavailableError):
+        base.take()
+    assert nothing_is_left(base)
+
+
+def test_another_cluster_under_the_same_target_is_refused_until_it_is_allowed(
+    base: BaseBackups, server16: EmbeddedPostgres
+):
+    first = base.take()
+    other = BaseBackups(base.protection, server16)
+
+    with pytest.raises(SourceError, match=f"{first.label} .* is of cluster {first.system_id}") as refused:
+        other.take()
+    with server16.connect() as session:
+        (system_id,) = session.execute("SELECT system_identifier::text FROM pg_control_system()").fetchone()
+    assert f"allow system identifier {system_id}" in refused.value.hint
+
+    assert other.take(settings=replace(other.settings, allow_system_id=system_id)).complete
+    with pytest.raises(SourceError, match=f"is of cluster {system_id}"):
+        base.take()
+
+
+def test_a_copy_whose_wal_the_archive_does_not_get_is_not_published(base: BaseBackups):
+    asked = []
+
+    def never(repository: Any, timeline: int, start: Any, end: Any) -> bool:
+        asked.append((repository.name, timeline, str(start), str(end)))
+        return False
+
+    impatient = replace(base.settings, wal_timeout=timedelta(seconds=1))
+    with pytest.raises(StorageError, match="WAL archiving does not keep up"):
+        base.take(wal_holds=never, settings=impatient)
+    assert len(asked) >= 2
+    assert asked[0][:2] == ("local", 1)
+    assert nothing_is_left(base)
+
+
+def test_only_a_repository_whose_archive_holds_the_wal_gets_the_backup(base: BaseBackups, folder: Path):
+    base.protection.storages["slow"] = PosixStorage(folder / "slow")
+    impatient = replace(base.settings, wal_timeout=timedelta(seconds=1))
+
+    report = base.take(wal_holds=lambda repository, *_: repository.name == "local", settings=impatient)
+
+    assert report.repositories["local"] == "completed"
+    assert "repository slow does not hold the WAL" in report.repositories["slow"]
+    assert base.protection.published() == {"local": [report.label], "slow": []}
+    assert list(base.protection.storages["slow"].list("calibrify/data/")) == []
+
+
+def test_an_incremental_backup_needs_its_parent_in_every_repository(base: BaseBackups, folder: Path):
+    with pytest.raises(SourceError, match="no base backup of cluster") as refused:
+        base.take(BackupKind.INCREMENTAL)
+    assert "take a full base backup" in refused.value.hint
+
+    base.take()
+    base.protection.storages["second"] = PosixStorage(folder / "second")
+    with pytest.raises(SourceError, match="is in all of: local, second"):
+        base.take(BackupKind.INCREMENTAL)
+
+
+def test_an_incremental_backup_of_a_server_that_cannot_is_refused(
+    base: BaseBackups, server16: EmbeddedPostgres
+):
+    with pytest.raises(SourceError, match="PostgreSQL 16; incremental base backups need 17"):
+        BaseBackups(base.protection, server16).take(BackupKind.INCREMENTAL)
+
+    base.take()
+    with base.server.connect() as session:
+        session.execute("ALTER SYSTEM SET summarize_wal = off")
+    base.server.stop()
+    base.server.settings["summarize_wal"] = "off"
+    base.server.start()
+    try:
+        with pytest.raises(SourceError, match="does not summarize its WAL") as refused:
+            base.take(BackupKind.INCREMENTAL)
+        assert "summarize_wal = on" in refused.value.hint
+    finally:
+        base.server.stop()
+        base.server.settings["summarize_wal"] = "on"
+        base.server.start()
+
+
+def test_two_base_backups_of_a_target_exclude_each_other(base: BaseBackups):
+    storage = base.protection.storages["local"]
+    with (
+        Lease.acquire(storage, "calibrify", "base", holder="somebody", clock=utc_now),
+        pytest.raises(LeaseHeldError, match="somebody"),
+    ):
+        base.take()
+
+
+def test_a_role_that_may_not_replicate_is_told_what_it_lacks(base: BaseBackups):
+    base.server.create_role("reader", "LOGIN NOREPLICATION")
+    with pytest.raises(SourceError) as refused:
+        base.take(cluster=base.server.connection(user="reader"))
+    assert "REPLICATION attribute" in refused.value.hint
+    with suppress(psycopg.Error), base.server.connect() as session:
+        session.execute("DROP ROLE reader")
+
+
+def test_progress_is_the_servers_own(base: BaseBackups):
+    class Watching:
+        phases: list[tuple[str, int | None]] = []  # noqa: RUF012
+        done_bytes = 0
+
+        def phase(self, name: str, *, total_bytes: int | None = None) -> None:
+            self.phases.append((name, total_bytes))
+
+        def advance(self, done_bytes: int) -> None:
+            self.done_bytes += done_bytes
+
+    watching = Watching()
+    report = base.take(progress=watching)
+
+    assert [name for name, _ in watching.phases] == ["copy", "upload"]
+    assert watching.phases[0][1] == pytest.approx(report.plain_bytes, rel=0.2)
+    assert watching.done_bytes == pytest.approx(report.plain_bytes, rel=0.2)
+
+
+def test_an_encoder_that_fails_ends_the_copy_with_its_own_error(
+    base: BaseBackups, monkeypatch: pytest.MonkeyPatch
+):
+    from backstop.commands import base_copy
+
+    def broken(*_: object) -> None:
+        raise BackstopError("the key service is gone")
+
+    monkeypatch.setattr(base_copy, "encode_parts", broken)
+    with pytest.raises(BackstopError, match="the key service is gone"):
+        base.take()
+    assert nothing_is_left(base)
