@@ -285,3 +285,18 @@ class Prefetcher:
     def _give(self, path: Path) -> None:
         if self._settings.owner is not None and self._settings.owner != os.geteuid():
             os.chown(path, self._settings.owner, -1)
+
+
+def fetch_alone(
+    segment: WalSegment, destination: Path, *, sources: Sequence[WalSource], route: WalRoute
+) -> None:
+    """One segment of the route as a file, whole or padded as a recovery would get it.
+
+    :raises ObjectMissingError: no archive has it. :raises IntegrityError: all copies are damaged.
+    """
+    spool = destination.parent / f".alone-{segment}"
+    (spool / "ready").mkdir(parents=True, mode=0o700)
+    Prefetcher(spool, sources=sources, route=route)._fetch(segment)
+    (spool / "ready" / segment.name).replace(destination)
+    (spool / "ready").rmdir()
+    spool.rmdir()
