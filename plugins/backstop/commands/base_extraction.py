@@ -70,11 +70,12 @@ class Extraction:
     def _member(
         self, part: str, root: Path, prefix: str, archive: tarfile.TarFile, member: tarfile.TarInfo
     ) -> None:
-        name = member.name.rstrip("/")
+        # PostgreSQL writes some directories with a dot in front.
+        name = member.name.rstrip("/").removeprefix("./")
         pieces = name.split("/")
         if name in ("", "."):
             return
-        if member.name.startswith("/") or any(piece in ("", ".", "..") for piece in pieces) or "\0" in name:
+        if name.startswith("/") or any(piece in ("", ".", "..") for piece in pieces) or "\0" in name:
             raise _unsafe(part, member.name, "leads out of the data directory")
         if member.isdir():
             root.joinpath(*pieces).mkdir(mode=0o700, parents=True, exist_ok=True)
