@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import sys
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from embedded.files import write_private
+from embedded.home import CHECKOUT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,8 +95,26 @@ def _target(home: Home) -> dict[str, Any]:
             "spool": str(home.spool),
             "wal": {"runner": "service"},
             "verify": "each",
+            "recovery": {
+                "directory": str(home.recovered),
+                # PostgreSQL refuses root; the cluster's own account is what its data belongs to.
+                **({"run_as": account} if (account := _postgres_user(home)) else {}),
+                "queries": [{"sql": "SELECT count(*) > 0 FROM equipment", "expect": True}],
+                "cutover": {
+                    "data_directory": str(home.protected / "data"),
+                    "stop": [_protected(home, "stop")],
+                    "start": [_protected(home, "start")],
+                    "timeout": "2m",
+                },
+            },
         },
     }
+
+
+def _protected(home: Home, verb: str) -> list[str]:
+    """The command that stops or starts the protected server of this stack."""
+    script = "import sys; sys.path[:0] = sys.argv[1:3]; from embedded.protected import main; main(sys.argv[3:])"
+    return [sys.executable, "-c", script, str(CHECKOUT), str(CHECKOUT / "plugins"), verb, str(home.root)]
 
 
 def write_connections(
