@@ -68,7 +68,8 @@ class Source:
         self.receiver = subprocess.Popen(
             [
                 "setpriv", "--pdeathsig", "KILL", "--",
-                self.tools.path("pg_receivewal"), "--directory", str(self.wal), "--synchronous", "--slot=tests",
+                self.tools.path("pg_receivewal"), "--directory", str(self.wal), "--synchronous",
+                "--slot=tests",
                 "--status-interval=1", "--no-password", f"--dbname={self._dsn()}",
             ],
             stderr=(self.folder / "receiver.log").open("wb"),

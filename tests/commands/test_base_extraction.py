@@ -82,5 +82,5 @@ def test_links_of_tablespaces_are_noted_and_made_by_us_alone(extraction, tmp_pat
 def test_a_tar_that_ends_early_is_refused(extraction):
     content = b"".join(part(member("PG_VERSION"), member("base/1")))
 
-    with pytest.raises(IntegrityError, match="no tar file"):
+    with pytest.raises(IntegrityError, match="not a tar file"):
         extraction.part("base/000001", [content[:514]])
