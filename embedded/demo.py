@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass, field
+from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 TARGET = "calibrify"
 VICTIM = "certificates"
 BACK_UP, VERIFY, RESTORE = f"back_up_database__{TARGET}", f"verify_backups__{TARGET}", "restore_database"
+BASE_BACKUP, RECOVER = f"take_base_backup__{TARGET}", "restore_to_point_in_time"
+LEDGER, LEDGER_ROWS = "public.readings_of_the_day", 5000
 
 _TABLES = """
 SELECT n.nspname, c.relname
@@ -60,6 +63,16 @@ class Story:
     closed_seconds: float = 0.0
     downtime_seconds: float = 0.0
     interrupted: int = 0
+    base_label: str = ""
+    base_seconds: float = 0.0
+    deleted_at: str = ""
+    written: int = 0
+    recovered: int = 0
+    lost: int = 0
+    recovery_seconds: float = 0.0
+    replayed_bytes: int = 0
+    cluster_downtime_seconds: float = 0.0
+    protected_again: str = ""
 
 
 class Demo:
@@ -77,12 +90,13 @@ class Demo:
         server = self.stack.airflow()
         admin, approver = (_user(server, name, self.steps) for name in ("admin", "approver"))
         self.load_sample()
-        for dag_id in (BACK_UP, VERIFY, RESTORE):
+        for dag_id in (BACK_UP, VERIFY, RESTORE, BASE_BACKUP, RECOVER):
             admin.wait_for_dag(dag_id)
         self.back_up(admin)
         self.prove(admin)
         self.break_it()
         self.restore(admin, approver)
+        self.recover(admin, approver)
         return self.story
 
     def load_sample(self) -> None:
@@ -193,6 +207,68 @@ class Demo:
             ]
             raise StackError("the restored database is not what it was: " + "; ".join(changed))
 
+    def recover(self, admin: AirflowApi, approver: AirflowApi) -> None:
+        """Rows are written and all deleted; the whole cluster goes back to just before that."""
+        with self.steps.step("Base backup taken by Airflow") as step:
+            run = admin.trigger(BASE_BACKUP, {"kind": "full"})
+            admin.require_success(run)
+            report = admin.result(run, "take")
+            self.story.base_label, self.story.base_seconds = report["label"], report["seconds"]
+            step.result = f"{report['label']} in {report['seconds']:.1f} s"
+        with self.steps.step(f"Somebody deletes all of {LEDGER}") as step:
+            point = self._write_and_delete()
+            step.result = f"{self.story.written:,} rows are gone since {point}"
+        run = admin.trigger(RECOVER, {"target": TARGET, "point": point, "mode": "cut over"})
+        with self.steps.step("approver approves the recovery"):
+            approver.question(run, "approve")
+            approver.answer(run, "approve", "Approve")
+        started = time.monotonic()
+        with self.steps.step("Recovered beside, validated, cut over") as step:
+            admin.require_success(run)
+            self.story.recovery_seconds = time.monotonic() - started
+            outcome = admin.result(run, "cut_over")
+            self.story.replayed_bytes = admin.result(run, "recover_beside")["replayed_bytes"]
+            self.story.cluster_downtime_seconds = outcome["downtime_seconds"]
+            step.result = f"the old data is kept in {outcome['kept']}"
+        self.story.recovered = self._count(LEDGER)
+        self.story.lost = self.story.written - self.story.recovered
+        if self.story.lost:
+            raise StackError(f"{self.story.lost} of {self.story.written} rows did not come back")
+        with self.steps.step("Protected again: WAL flows, full base backup") as step:
+            run = admin.trigger(BASE_BACKUP, {"kind": "full"})
+            admin.require_success(run)
+            report = admin.result(run, "take")
+            self.story.protected_again = f"{report['label']}, timeline {report['timeline']}"
+            step.result = self.story.protected_again
+
+    def _write_and_delete(self) -> str:
+        """Rows that only WAL knows; returns the moment when all were there, as the DAG takes it."""
+        table = sql.Identifier(*LEDGER.split("."))
+        with self.stack.protected.connect(TARGET) as session:
+            session.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
+            session.execute(
+                sql.SQL("CREATE TABLE {} (n int PRIMARY KEY, read_at timestamptz, value numeric)").format(
+                    table
+                )
+            )
+            session.execute(
+                sql.SQL(
+                    "INSERT INTO {} SELECT n, clock_timestamp(), n / 7.0 FROM generate_series(1, {}) AS n"
+                ).format(table, LEDGER_ROWS)
+            )
+            self.story.written = self._count(LEDGER)
+            row = session.execute("SELECT clock_timestamp()").fetchone()
+            time.sleep(0.01)
+            session.execute(sql.SQL("DELETE FROM {}").format(table))
+        self.story.deleted_at = row[0].astimezone(timezone.utc).isoformat() if row else ""
+        return self.story.deleted_at
+
+    def _count(self, table: str) -> int:
+        with self.stack.protected.connect(TARGET) as session:
+            query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(*table.split(".")))
+            row = session.execute(query).fetchone()
+        return int(row[0]) if row else 0
+
     def _rows(self) -> dict[str, int]:
         """Rows per table of the live database, partitions counted with their parent."""
         counts: dict[str, int] = {}
@@ -248,6 +324,18 @@ def show(story: Story, console: Console) -> None:
         f"{story.downtime_seconds:.2f} s, longest wait of {story.interrupted} reconnecting clients "
         f"(database closed for {story.closed_seconds:.2f} s)",
     )
+    facts.add_row("Base backup", f"{story.base_label} in {story.base_seconds:.1f} s")
+    facts.add_row(
+        "Point in time",
+        f"{story.deleted_at}, just before {story.written:,} rows were deleted: {story.recovered:,} are back, "
+        f"{story.lost} lost",
+    )
+    facts.add_row(
+        "Time to recover",
+        f"{story.recovery_seconds:.1f} s after the approval, {_size(story.replayed_bytes)} of WAL replayed",
+    )
+    facts.add_row("Downtime of the cut over", f"{story.cluster_downtime_seconds:.2f} s")
+    facts.add_row("Protected again by", story.protected_again)
     rows = Table(title="Rows per table")
     for column in ("Table", "Before", "After the accident", "Restored"):
         rows.add_column(column, justify="left" if column == "Table" else "right")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from backstop.commands.recover import RecoveryResult
     from backstop.commands.swap import ApplicationCommands
+    from backstop.postgres.connection import ClusterConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,7 @@ class CutOverOutcome:
     kept: str | None
     downtime_seconds: float
     unprotected: str = (
-        "unprotected until WAL of the new timeline is archived from a new slot and a new full base backup is "
-        "published"
+        "unprotected until WAL of the new timeline is archived and a new full base backup is published"
     )
 
     def to_dict(self) -> dict[str, Any]:
@@ -85,6 +85,18 @@ def cut_over(
     )
 
 
+def reserve_slot(cluster: ClusterConnection, slot: str) -> None:
+    """Make the server keep its WAL for the archive again: a base backup brings no replication slots along.
+
+    :raises SourceError: it cannot be made; WAL archiving then says what to do.
+    """
+    from backstop.postgres.replication import ReplicationConnection
+
+    with ReplicationConnection(cluster) as connection:
+        if connection.slot(slot) is None:
+            connection.create_slot(slot)
+
+
 def _refuse(result: RecoveryResult, restored: Path, live: Path, kept: Path) -> None:
     if not restored.is_dir() or restored.stat().st_ino != result.data_inode:
         raise RestoreError(
@@ -98,6 +110,11 @@ def _refuse(result: RecoveryResult, restored: Path, live: Path, kept: Path) -> N
         raise RestoreError(
             f"{live} is a link or a mount point and cannot be renamed",
             hint="name the directory it leads to; a mount point takes a directory below it",
+        )
+    if live.is_dir() and restored.stat().st_uid != live.stat().st_uid:
+        raise RestoreError(
+            f"{restored} belongs to user id {restored.stat().st_uid}, and {live} to {live.stat().st_uid}",
+            hint="name the live server's user in cluster.recovery.run_as, and recover again",
         )
     if restored.stat().st_dev != live.parent.stat().st_dev:
         raise RestoreError(

@@ -179,11 +179,11 @@ class CutOverOperator(ApprovedOperator):
         self.recovered = recovered
 
     def carry_out(self, context: Context) -> dict[str, Any]:
-        from backstop.commands.cut_over import cut_over
+        from backstop.commands.cut_over import cut_over, reserve_slot
         from backstop.commands.recovery_summary import result_from
         from backstop.errors import RestoreError
         from backstop.hooks.target import TargetHook
-        from backstop.settings import cutover_commands, utc_now
+        from backstop.settings import archive_settings, cutover_commands, utc_now
 
         self.require_consent(_recovery(self.target), utc_now())
         if not self.recovered:
@@ -191,9 +191,16 @@ class CutOverOperator(ApprovedOperator):
                 f"nothing was recovered and validated for {self.target}; nothing was touched",
                 hint="clear the task `recover_beside`",
             )
-        live, commands = cutover_commands(TargetHook(self.target).configuration, self.target)
+        hook = TargetHook(self.target)
+        live, commands = cutover_commands(hook.configuration, self.target)
         outcome = cut_over(result_from(self.recovered), live=live, cluster=commands, now=utc_now())
         self.log.warning("The cluster is %s", outcome.unprotected)
+        slot = archive_settings(hook.configuration, self.target, hook.repositories()).slot_of(self.target)
+        try:
+            reserve_slot(hook.cluster_for_replication(), slot)
+        except BackstopError as error:
+            # What was done stands; the watch over WAL archiving will be red until somebody makes the slot.
+            self.log.error("Slot %s could not be made: %s", slot, error)
         return outcome.to_dict()
 
 

@@ -15,7 +15,14 @@ from backstop.model.canonical import format_time
 from backstop.model.recovery import RecoveryTarget
 from backstop.model.window import recovery_windows as windows_of
 from backstop.model.window import timeline_problems
-from backstop.settings import cutover_commands, recover_settings, recovery_destination, utc_now
+from backstop.settings import (
+    archive_settings,
+    cutover_commands,
+    recover_settings,
+    recovery_destination,
+    utc_now,
+)
+from backstop.wiring import replication_connection
 
 if TYPE_CHECKING:
     import argparse
@@ -170,10 +177,17 @@ def _first_plan(
 
 
 def _cut_over(session: Session, result: RecoveryResult) -> CutOverOutcome:
-    from backstop.commands.cut_over import cut_over
+    from backstop.commands.cut_over import cut_over, reserve_slot
 
-    live, commands = cutover_commands(session.configuration, session.target_name)
-    return cut_over(result, live=live, cluster=commands, now=utc_now())
+    named = session.configuration, session.target_name
+    live, commands = cutover_commands(*named)
+    outcome = cut_over(result, live=live, cluster=commands, now=utc_now())
+    slot = archive_settings(*named, []).slot_of(session.target_name)
+    try:
+        reserve_slot(replication_connection(*named, session.credentials), slot)
+    except BackstopError as error:
+        say(f"backstop: slot {slot} could not be made: {error}")
+    return outcome
 
 
 def _print_plan(planned: dict[str, Any], live: Path | None) -> None:
