@@ -79,7 +79,7 @@ class WalShipper:
         self._known = known
         self._left: dict[int, Lsn] = {}
         self.pieces: list[Piece] = []
-        self._spooled_bytes = 0
+        self.spooled_bytes = 0
         self._shipped: deque[float] = deque()
         self._sealing = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="wal-seal")
 
@@ -98,10 +98,6 @@ class WalShipper:
                 self.floor = max(self.floor, lowest) if self.floor else lowest
                 return self.floor
             return None
-
-    @property
-    def spooled_bytes(self) -> int:
-        return self._spooled_bytes
 
     def segments_per_second(self) -> float:
         """Stored everywhere that works, over the last ten seconds."""
@@ -125,7 +121,7 @@ class WalShipper:
         return (
             self.fatal is not None
             or self._ended.is_set()
-            or self._spooled_bytes < self._settings.max_spool_bytes
+            or self.spooled_bytes < self._settings.max_spool_bytes
         )
 
     def wait_until_stored(self, end: Lsn, timeout_seconds: float) -> bool:
@@ -156,7 +152,7 @@ class WalShipper:
     def add_segment(self, segment: WalSegment, path: Path) -> None:
         """A finished one; the file belongs to the shipper from now on."""
         with self.condition:
-            self._spooled_bytes += segment.size_bytes
+            self.spooled_bytes += segment.size_bytes
         self._sealing.submit(self._seal, segment, path)
 
     def _seal(self, segment: WalSegment, path: Path) -> None:
@@ -190,7 +186,7 @@ class WalShipper:
                     "one; nothing was overwritten",
                 )
             with self.condition:
-                self._spooled_bytes += sealed.stored_bytes - segment.size_bytes
+                self.spooled_bytes += sealed.stored_bytes - segment.size_bytes
             return Piece(segment, segment.start, segment.end, sealed, whole=True)
         return None
 
@@ -213,11 +209,6 @@ class WalShipper:
         start = segment.start + offset_bytes
         self._send(Piece(segment, start, start + len(data), sealed, whole=False))
         return sealed.key
-
-    def forget_deltas(self, segment: WalSegment, keys: set[str]) -> None:
-        """A larger one holds the same, and is stored: these may go."""
-        for lane in self.lanes:
-            lane.forget_deltas(keys, segment)
 
     # -- Histories -------------------------------------------------------------------------------------------
 
@@ -275,7 +266,7 @@ class WalShipper:
             self.pieces.remove(piece)
             if piece.whole:
                 self._shipped.append(time.monotonic())
-                self._spooled_bytes -= piece.sealed.stored_bytes
+                self.spooled_bytes -= piece.sealed.stored_bytes
                 if not isinstance(piece.sealed.body, bytes):
                     piece.sealed.body.unlink(missing_ok=True)
         self.condition.notify_all()
