@@ -168,12 +168,11 @@ def main() -> None:
             start, end = write_wal(postgres, given.segments)
             with postgres.connect() as session:
                 (system_id,) = session.execute("SELECT system_identifier FROM pg_control_system()").fetchone()  # type: ignore[misc]
-                (names,) = session.execute(  # type: ignore[misc]
-                    "SELECT array_agg(name) FROM (SELECT name FROM pg_ls_waldir() "
-                    "WHERE name < pg_walfile_name(pg_current_wal_lsn()) AND length(name) = 24 "
-                    "ORDER BY name OFFSET 2 LIMIT "
-                    f"{_SINGLE}) AS some"
-                ).fetchone()
+                rows = session.execute(
+                    "SELECT name FROM pg_ls_waldir() WHERE length(name) = 24 "
+                    "AND name < pg_walfile_name(pg_current_wal_lsn()) ORDER BY name OFFSET 2"
+                ).fetchall()
+                names = [row[0] for row in rows[:_SINGLE]]
             told = {
                 "access": s3.access_key,
                 "secret": s3.secret_key,

@@ -21,7 +21,7 @@ from rich.table import Table
 from backstop.errors import BackstopError
 from embedded.airflow_api import AirflowApi, Run
 from embedded.clients import ApplicationClients
-from embedded.databases import grant_backup_role
+from embedded.databases import OWNER, grant_backup_role
 from embedded.errors import StackError
 from embedded.home import Home
 from embedded.stack import Stack
@@ -246,6 +246,7 @@ class Demo:
         table = sql.Identifier(*LEDGER.split("."))
         with self.stack.protected.connect(TARGET) as session:
             session.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
+            session.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(OWNER)))
             session.execute(
                 sql.SQL("CREATE TABLE {} (n int PRIMARY KEY, read_at timestamptz, value numeric)").format(
                     table
@@ -260,6 +261,9 @@ class Demo:
             row = session.execute("SELECT clock_timestamp()").fetchone()
             time.sleep(0.01)
             session.execute(sql.SQL("DELETE FROM {}").format(table))
+            session.execute("RESET ROLE")
+        # What exists is what the backup role may read; the next demo backs this table up too.
+        grant_backup_role(self.stack.protected)
         self.story.deleted_at = row[0].astimezone(timezone.utc).isoformat() if row else ""
         return self.story.deleted_at
 
