@@ -78,21 +78,26 @@ def copy_in(
     progress: Progress,
 ) -> None:
     """Copy every table's rows to where ``place`` puts it; inside a transaction of the caller's."""
-    session.execute(sql.SQL("SET LOCAL client_encoding = {}").format(sql.Literal(encoding)))
     for table in rows:
-        statement = copy_statement(place(table.into), table.columns, "FROM STDIN")
+        statement = copy_statement(place(table.into), table.columns, "FROM STDIN", encoding=encoding)
         with table.blocks() as blocks, session.cursor() as cursor, cursor.copy(statement) as copy:
             for block in blocks:
                 copy.write(block)
                 progress.advance(len(block))
-    session.execute("SET LOCAL client_encoding = 'UTF8'")
 
 
-def copy_statement(table: TableName, columns: Sequence[str], direction: str) -> sql.Composed:
-    """:param direction: ``FROM STDIN`` or ``TO STDOUT``."""
+def copy_statement(
+    table: TableName, columns: Sequence[str], direction: str, *, encoding: str
+) -> sql.Composed:
+    """:param direction: ``FROM STDIN`` or ``TO STDOUT``.
+
+    :param encoding: of the rows; a dump has them in its database's own.
+    """
     # A table without columns has rows all the same, and takes no list.
     listed = sql.SQL("({}) " if columns else "{}").format(sql.SQL(", ").join(map(sql.Identifier, columns)))
-    return sql.SQL("COPY {} {}{}").format(sql.Identifier(*table), listed, sql.SQL(direction))
+    return sql.SQL("COPY {} {}{} WITH (ENCODING {})").format(
+        sql.Identifier(*table), listed, sql.SQL(direction), sql.Literal(encoding)
+    )
 
 
 def contents_of(

@@ -37,7 +37,7 @@ _LEFT_OUT = (
 )  # fmt: skip
 _NAME = "backstop:rescue"
 _TRIED_ALL = "errors ignored on restore"
-_SHOWN_FAILURES = 5
+_SHOWN_FAILURES = 8
 
 # What pg_identify_object calls it, and what ALTER … SET SCHEMA calls it (PostgreSQL docs, SQL commands).
 _MOVABLE = {
@@ -176,11 +176,16 @@ class Workshop:
                 run_tool(argv, env=environment, on_line=lines.append)
             except ToolError as error:
                 if tolerant and _TRIED_ALL in error.message:
-                    self._failures += [line for line in lines if "ERROR:" in line]
+                    found = [line.partition("ERROR:")[2].strip() for line in lines if "ERROR:" in line]
+                    self._failures += found[:_SHOWN_FAILURES]
                     return
                 explained = explain_load_failure(error, self.database, self.tools)
                 if self._failures:
-                    explained.message += "; before that: " + " | ".join(self._failures[:_SHOWN_FAILURES])
+                    # Most of these no table needs; the one that this table needs is among them.
+                    explained.message += "; not restored before: " + "; ".join(self._failures)
+                    explained.hint = (
+                        "what is missing may be among what was not restored: see why each was not"
+                    )
                 raise explained from error
 
     def _oids(self, session: psycopg.Connection[Any], tables: Sequence[TableName]) -> list[int]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import psycopg
 
 OLDEST_MAJOR = 15
-# PostgreSQL docs, 19.1: one setting a line, `=` and quotes may be left out. `#: ` is ours, see the file itself.
+# PostgreSQL docs, 19.1: one setting a line, `=` and quotes may be left out. `#: ` is ours, see the file.
 _LINE = re.compile(
     r"(?:#: )?(?P<name>[a-z_][a-z0-9_.]*)\s*(?:=|\s)\s*(?P<value>'(?:[^']|'')*'|[^\s#']+)\s*(?:#.*)?"
 )

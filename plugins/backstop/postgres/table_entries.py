@@ -105,8 +105,11 @@ class TableEntries:
         self, entries: Iterable[tuple[ListedEntry, EntryText]], listed: Iterable[ListedEntry]
     ) -> None:
         self._entries = [_read(entry, text) for entry, text in entries]
+        # By the name in the SQL: in lists and comments pg_dump writes line breaks as spaces.
         self._tables = {
-            (entry.text.schema, entry.text.tag): entry for entry in self._entries if entry.kind == "TABLE"
+            name: entry
+            for entry in self._entries
+            if entry.kind == "TABLE" and (name := entry.name("table")) is not None
         }
         self._data = {entry.oid: entry.dump_id for entry in listed if entry.is_table_data}
         self._partitions: dict[TableName, list[TableName]] = {}
@@ -127,7 +130,13 @@ class TableEntries:
         """
         notes: list[str] = []
         tables = self._with_relatives(asked, notes)
-        own, left_out = _Own(tables, triggers=triggers), []
+        own = _Own(tables, triggers=triggers)
+        left_out = [
+            f"{qualified_name(*partition)}, a partition of {qualified_name(*name)}: its rows are elsewhere"
+            for name in sorted(tables)
+            for partition in self._partitions.get(name, [])
+            if partition not in self._tables
+        ]
         for entry in self._entries:
             own.consider(entry)
         # Comments come last: whether one belongs depends on what it is about.
@@ -166,7 +175,7 @@ class TableEntries:
                     hint="choose another backup",
                 )
             tables.add(name)
-            waiting += self._partitions.get(name, [])
+            waiting += [one for one in self._partitions.get(name, []) if one in self._tables]
             inherits = _INHERITS.search(self._tables[name].text.sql)
             for parent in map(split_name, re.findall(_NAME, inherits["parents"]) if inherits else []):
                 if parent not in asked:
@@ -193,7 +202,7 @@ class _Own:
     def consider(self, entry: _Entry) -> None:
         table = entry.name("table")
         if entry.kind == "TABLE":
-            if (entry.text.schema, entry.text.tag) in self._tables:
+            if table in self._tables:
                 self._take(entry)
         elif table is None:
             return
@@ -264,6 +273,12 @@ def split_columns(raw: str) -> list[str]:
     return [unquote(name) for name in re.findall(_ID, raw)]
 
 
+def _written(name: TableName) -> tuple[str, str]:
+    """As expressions have it: in quotes where needed, or everywhere (quote_all_identifiers)."""
+    quoted = ('"' + part.replace('"', '""') + '"' for part in name)
+    return qualified_name(*name), ".".join(quoted)
+
+
 def unquote(identifier: str) -> str:
     return identifier[1:-1].replace('""', '"') if identifier.startswith('"') else identifier
 
@@ -290,8 +305,8 @@ def _read(entry: ListedEntry, text: EntryText) -> _Entry:
 
 def _surrounds(entry: _Entry, text: str) -> bool:
     if entry.kind == "SEQUENCE":
-        raw = entry.found.get("index")  # one of a table that is not rescued has no business here
-        return raw is not None and f"'{raw}'".replace("'", "''")[1:-1] in text
+        name = entry.name("index")  # one of a table that is not rescued has no business here
+        return name is not None and any(form.replace("'", "''") in text for form in _written(name))
     if entry.kind == "CHECK CONSTRAINT":
         return "table" not in entry.found  # of a domain
     return entry.kind in _SURROUNDINGS
