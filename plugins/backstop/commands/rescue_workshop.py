@@ -102,7 +102,7 @@ class Workshop:
         with self._session() as session:
             rows = session.execute(load_sql("rescue/needed"), {"tables": self._oids(session, tables)})
             needed = {key: Needed(*rest) for key, *rest in rows}
-            asked: dict[str, list[str]] = {"types": [], "functions": [], "collations": []}
+            asked: dict[str, Any] = {"types": [], "functions": [], "collations": [], "owner": self.owner}
             for one in needed.values():
                 if not one.follows and one.kind in _COMPARED:
                     asked[_COMPARED[one.kind]].append(one.identity)
@@ -204,7 +204,7 @@ def _set_schema(kind: str, identity: str, schema: str) -> bytes:
     return f"ALTER {kind} {identity} SET SCHEMA {quote_identifier(schema)}".encode()
 
 
-def _definitions(session: psycopg.Connection[Any], asked: Mapping[str, list[str]]) -> _Definitions:
+def _definitions(session: psycopg.Connection[Any], asked: Mapping[str, Any]) -> _Definitions:
     rows = session.execute(load_sql("rescue/definitions"), asked)
     return {(kind, name): text for kind, name, text in rows}
 
