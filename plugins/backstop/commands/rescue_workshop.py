@@ -124,6 +124,9 @@ class Workshop:
         """
         with self._session() as session:
             moves = [_set_schema(_MOVABLE[one.kind], one.identity, schema) for one in needed]
+            types = {"types": [one.identity for one in needed if one.kind == "type"]}
+            ranges = session.execute(load_sql("rescue/multiranges"), types).fetchall()
+            moves += [_set_schema("TYPE", identity, schema) for (identity,) in ranges]
             moves += [_set_schema("TABLE", qualified_name(*table), schema) for table in tables]
             # Indexes, constraints and owned sequences go with their table; statistics do not.
             oids = {"tables": self._oids(session, tables)}
