@@ -46,7 +46,13 @@ _LOADING = (
     ("check_function_bodies", "off"),
     ("xmloption", "content"),
     ("row_security", "off"),
+    # What else the live database may be set to, and would read rows or definitions otherwise by.
     ("IntervalStyle", "postgres"),
+    ("array_nulls", "on"),
+    ("standard_conforming_strings", "on"),
+    ("transform_null_equals", "off"),
+    ("default_tablespace", ""),
+    ("default_table_access_method", "heap"),
     ("maintenance_work_mem", "256MB"),
 )
 
