@@ -34,6 +34,7 @@ def test_every_schema_of_the_corpus_is_rescued_into_a_new_one_of_the_live_databa
         with source.connect() as session:
             found = session.execute(TABLES.encode()).fetchall()
             # Rows in there name types of that schema (regtype): read back as the owner, who has to reach it.
+            session.execute("SET default_transaction_read_only = off")
             session.execute("GRANT USAGE ON SCHEMA types TO CURRENT_USER, corpus_owner")
         failed = {}
         for number, schema in enumerate(sorted({one[0] for one in found} - {"extensions"})):
