@@ -10,8 +10,9 @@ import pytest
 from psycopg import sql
 
 from backstop.commands.progress import Silent
+from backstop.commands.rescue_plan import Destination
 from backstop.commands.rescue_sources import BackupSource, RunningSource
-from backstop.commands.rescue_tables import Destination, TableRescue
+from backstop.commands.rescue_tables import TableRescue
 from backstop.errors import ConfigurationError, IntegrityError, NotFoundError, RestoreError, VerificationError
 from backstop.model.backup import BackupLabel
 from tests.protection import Protection, protect, utc_now

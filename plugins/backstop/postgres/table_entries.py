@@ -12,6 +12,18 @@ from typing import TYPE_CHECKING
 
 from backstop.errors import IntegrityError
 from backstop.postgres.names import qualified_name
+from backstop.postgres.written_names import (
+    IDENTIFIER as _ID,
+)
+from backstop.postgres.written_names import (
+    QUALIFIED as _NAME,
+)
+from backstop.postgres.written_names import (
+    is_qualified,
+    split_name,
+    unquote,
+    written_forms,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -19,8 +31,6 @@ if TYPE_CHECKING:
     from backstop.model.table_patterns import TableName
     from backstop.postgres.toc_entries import EntryText, ListedEntry
 
-_ID = r"""(?:"(?:[^"]|"")+"|[^\s".'(),;]+)"""
-_NAME = rf"{_ID}\.{_ID}"
 _OTHERS = r'(?:[^"]|"(?:[^"]|"")*")*?'
 _ALTER = rf"ALTER (?:FOREIGN )?TABLE (?:ONLY )?(?P<table>{_NAME})\s"
 
@@ -251,7 +261,7 @@ class _Own:
             raw = entry.found.get(group)
             if raw:
                 # An index lives in the schema of its table, and is written without it.
-                self._named.add(split_name(raw) if _is_qualified(raw) else (table[0], unquote(raw)))
+                self._named.add(split_name(raw) if is_qualified(raw) else (table[0], unquote(raw)))
         constraint = entry.found.get("name") or (
             entry.found.get("index") if entry.kind == "CONSTRAINT" else None
         )
@@ -260,31 +270,6 @@ class _Own:
 
     def _take(self, entry: _Entry) -> None:
         self.ids.append(entry.dump_id)
-
-
-def split_name(raw: str) -> TableName:
-    """Schema and name of a qualified name as SQL writes it."""
-    schema, name = re.fullmatch(rf"({_ID})\.({_ID})", raw, re.DOTALL).groups()  # type: ignore[union-attr]
-    return unquote(schema), unquote(name)
-
-
-def split_columns(raw: str) -> list[str]:
-    """The names in a column list as SQL writes it, without its parentheses."""
-    return [unquote(name) for name in re.findall(_ID, raw)]
-
-
-def _written(name: TableName) -> tuple[str, str]:
-    """As expressions have it: in quotes where needed, or everywhere (quote_all_identifiers)."""
-    quoted = ('"' + part.replace('"', '""') + '"' for part in name)
-    return qualified_name(*name), ".".join(quoted)
-
-
-def unquote(identifier: str) -> str:
-    return identifier[1:-1].replace('""', '"') if identifier.startswith('"') else identifier
-
-
-def _is_qualified(raw: str) -> bool:
-    return re.fullmatch(_NAME, raw, re.DOTALL) is not None
 
 
 def _read(entry: ListedEntry, text: EntryText) -> _Entry:
@@ -306,7 +291,7 @@ def _read(entry: ListedEntry, text: EntryText) -> _Entry:
 def _surrounds(entry: _Entry, text: str) -> bool:
     if entry.kind == "SEQUENCE":
         name = entry.name("index")  # one of a table that is not rescued has no business here
-        return name is not None and any(form.replace("'", "''") in text for form in _written(name))
+        return name is not None and any(form.replace("'", "''") in text for form in written_forms(name))
     if entry.kind == "CHECK CONSTRAINT":
         return "table" not in entry.found  # of a domain
     return entry.kind in _SURROUNDINGS
