@@ -592,7 +592,65 @@ def test_a_reader_that_goes_away_is_no_error(installation, maker):
     reader_gone.stderr.close()
 
     assert reader_gone.wait() == 0
-    assert said == ""
+    assert said == "backstop: calibrify: read from near; not asked: far (--all asks every one)\n"
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_reader_that_goes_away_changes_neither_what_is_done_nor_the_exit_code(installation, maker, stream):
+    maker("far").publish()
+    damaged = installation / "near" / "calibrify" / "meta" / "manifests" / f"{FIRST}.json"
+    maker("near").publish()
+    damaged.write_text("damaged")
+    out = installation / "out"
+    codes = []
+    # The first says on stderr that it passes a repository over; the second is to end with 4.
+    for arguments in (["decrypt", "--label", FIRST, "--into", str(out)], ["list"]):
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(
+            [sys.executable, "-m", "backstop", *arguments],
+            check=False,
+            cwd=CHECKOUT,
+            env={
+                "PYTHONPATH": "plugins",
+                "BACKSTOP_TARGETS": str(installation / "targets.yaml"),
+                # As container images set it: the very first line finds that nobody reads.
+                "PYTHONUNBUFFERED": "1",
+            },
+            **{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: writing},
+        )
+        os.close(writing)
+        codes.append(done.returncode)
+
+    assert codes == [0, 4]
+    assert (out / "toc.dat").exists()
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_change_neither_what_is_done_nor_the_exit_code(installation, maker, closed):
+    maker().publish()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": "plugins",
+        "BACKSTOP_TARGETS": str(installation / "targets.yaml"),
+    }
+    codes = [
+        subprocess.run(
+            ["sh", "-c", f'"$@" {closed}', "sh", sys.executable, "-m", "backstop", *arguments],
+            check=False,
+            cwd=CHECKOUT,
+            env=environment,
+            capture_output=True,
+        ).returncode
+        for arguments in (
+            ["decrypt", "--label", "latest", "--into", str(installation / "out"), "--json"],
+            ["show", "--label", SECOND, "--json"],
+            ["list"],
+        )
+    ]
+
+    assert codes == [0, 3, 0]
+    assert (installation / "out" / "toc.dat").exists()
 
 
 def test_nothing_but_the_result_goes_to_a_pipe(installation, maker):

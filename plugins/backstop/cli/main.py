@@ -11,6 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any, cast
 
 from backstop.cli.parser import build_parser
+from backstop.cli.streams import lasting_streams
 from backstop.errors import BackstopError
 
 if TYPE_CHECKING:
@@ -23,7 +24,11 @@ TERMINATED = 143
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``python -m backstop`` with these arguments; returns the exit code."""
-    arguments = build_parser().parse_args(argv)
+    with lasting_streams():
+        return _run(build_parser().parse_args(argv))
+
+
+def _run(arguments: argparse.Namespace) -> int:
     _end_cleanly_when_terminated()
     try:
         code = _verb(arguments.run)(arguments)
@@ -34,10 +39,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("backstop: interrupted\n")
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has had enough. Python would complain again when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
     except Exception as error:
         if os.environ.get("BACKSTOP_DEBUG"):
             raise
