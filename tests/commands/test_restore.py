@@ -136,6 +136,20 @@ def test_with_several_former_databases_somebody_has_to_choose(
                 session.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
 
 
+def test_what_a_database_of_a_similar_name_has_kept_is_not_gone_back_to(
+    database: ClusterConnection, restorer: ClusterConnection, owner: str
+):
+    theirs = sql.Identifier(f"{database.dbname}_replaced_2_replaced_20261121t113000z")
+    with database.connect(dbname="postgres") as session:
+        session.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(theirs, sql.Identifier(owner)))
+    try:
+        with pytest.raises(RestoreError, match="keeps no former"):
+            plan_back(database, restorer)
+    finally:
+        with database.connect(dbname="postgres") as session:
+            session.execute(sql.SQL("DROP DATABASE {}").format(theirs))
+
+
 def test_a_superuser_may_not_restore_unless_that_is_allowed(folder: Path, database: ClusterConnection):
     protection = protect(folder, database)
     label = protection.back_up().label
