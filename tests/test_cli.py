@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import pty
@@ -662,6 +663,33 @@ def test_nothing_but_the_result_goes_to_a_pipe(installation, maker):
 
     assert done.stderr == ""
     assert json.loads(done.stdout)["label"] == FIRST
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (errno.EACCES, "out cannot be written: Permission denied"),
+        (errno.ENOSPC, "no space left at"),
+    ],
+)
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_place_that_cannot_be_written_is_named(
+    run, maker, installation, monkeypatch, whole: bool, code: int, words: str
+):
+    stored = maker().publish().manifest.objects[0]
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code), "something temporary")
+
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    monkeypatch.setattr("tempfile.mkstemp", refuse)
+    monkeypatch.setattr("backstop.crypto.envelope.decrypt_to_file", refuse)
+    what = ["--label", "latest"] if whole else ["--object", stored.key]
+    returned, _, err = run("decrypt", *what, "--into", str(installation / "out"))
+
+    assert returned == 1
+    assert words in err
+    assert "defect" not in err
 
 
 def test_on_a_terminal_a_bar_shows_how_far_it_is(installation, maker):
