@@ -227,6 +227,23 @@ def test_a_lost_connection_during_the_swap_reopens_over_a_new_one(stage: Stage) 
     assert (stage.content(), stage.names()) == ("old", {"live", "beside"})
 
 
+def test_an_interrupt_while_the_live_database_is_being_opened_again_does_not_leave_it_closed(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupts = [KeyboardInterrupt()]
+
+    def interrupted(*arguments: Any) -> list[str]:
+        if interrupts:
+            raise interrupts.pop()
+        return reopen(*arguments)
+
+    monkeypatch.setattr("backstop.postgres.swap.reopen", interrupted)
+    with stage.server.connect(stage.live), pytest.raises(KeyboardInterrupt):
+        stage.swap(seconds=0.5)
+
+    assert (stage.content(), stage.names()) == ("old", {"live", "beside"})
+
+
 def test_a_prepared_transaction_is_named(stage: Stage) -> None:
     with stage.server.connect(stage.live, stage.app) as session:
         session.execute("BEGIN; INSERT INTO s.content VALUES ('x'); PREPARE TRANSACTION 'the gid'")

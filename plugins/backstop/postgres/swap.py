@@ -111,7 +111,13 @@ def swap(
             ) from None
         finally:
             # Also after success, where it finds nothing to do: the answer to COMMIT may have been lost.
-            _reopen_by_any_means(admin, session, live, *([beside] if beside_was_open else []))
+            names = [live, beside] if beside_was_open else [live]
+            try:
+                _reopen_by_any_means(admin, session, *names)
+            except (KeyboardInterrupt, SystemExit):
+                # Whoever ends us now must not leave the live database closed.
+                _reopen_by_any_means(admin, session, *names)
+                raise
         return SwapReport(disconnected, time.monotonic() - closed_at, old)
 
 
