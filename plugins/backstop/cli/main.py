@@ -5,12 +5,11 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import signal
 import sys
-import threading
 from typing import TYPE_CHECKING, Any, cast
 
 from backstop.cli.parser import build_parser
+from backstop.cli.signals import ending_cleanly
 from backstop.cli.streams import lasting_streams
 from backstop.errors import BackstopError
 
@@ -19,17 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 INTERRUPTED = 130
-TERMINATED = 143
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``python -m backstop`` with these arguments; returns the exit code."""
     with lasting_streams():
-        return _run(build_parser().parse_args(argv))
+        arguments = build_parser().parse_args(argv)
+        with ending_cleanly():
+            return _run(arguments)
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    _end_cleanly_when_terminated()
     try:
         code = _verb(arguments.run)(arguments)
         sys.stdout.flush()
@@ -72,13 +71,3 @@ def _failed(error: BackstopError, arguments: argparse.Namespace) -> int:
         }
         sys.stdout.write(json.dumps({"error": details}, ensure_ascii=False) + "\n")
     return error.exit_code
-
-
-def _end_cleanly_when_terminated() -> None:
-    """TERM unwinds like Ctrl-C does: leases are released, scratch servers stopped, staging removed."""
-
-    def stop(_number: int, _frame: Any) -> None:
-        raise SystemExit(TERMINATED)
-
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from contextlib import contextmanager
@@ -10,10 +11,13 @@ from typing import TYPE_CHECKING, Any, TextIO
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# The other end of a pipe is closed; the terminal is gone.
+_NOBODY_READS = (errno.EPIPE, errno.EIO)
+
 
 @contextmanager
 def lasting_streams() -> Iterator[None]:
-    """While it lasts, all three exist, and writing to stdout and stderr never raises `BrokenPipeError`.
+    """While it lasts, all three exist, and writing to stdout and stderr fails for want of a reader.
 
     What nobody reads is lost; a restore that is under way, and its exit code, are not.
     """
@@ -43,17 +47,19 @@ class _Lasting:
     def write(self, text: str) -> int:
         try:
             return self._stream.write(text)
-        except BrokenPipeError:
-            self._go_on()
+        except OSError as error:
+            self._go_on(error)
             return len(text)
 
     def flush(self) -> None:
         try:
             self._stream.flush()
-        except BrokenPipeError:
-            self._go_on()
+        except OSError as error:
+            self._go_on(error)
 
-    def _go_on(self) -> None:
+    def _go_on(self, error: OSError) -> None:
+        if error.errno not in _NOBODY_READS:
+            raise error
         # What is still in the buffer goes the same way, also when Python flushes it at its own end.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())
