@@ -91,8 +91,10 @@ class Isolation:
         if self.kind != "none":
             arguments += _file_system([*writable, *sealed], readable, hide)
         for directory in sealed:
-            if re.search(r"\s", str(directory)):
-                raise ScratchError(f"{directory} has a blank in its name", hint="choose another directory")
+            if "\n" in str(directory):
+                raise ScratchError(
+                    f"{str(directory)!r} has a line break in its name", hint="choose another directory"
+                )
             arguments += ["--seal", str(directory)]
         return [*self._namespaces(), "/bin/sh", str(_SANDBOX), *arguments, "--", *program]
 
