@@ -63,13 +63,16 @@ class Source:
     def receive(self) -> None:
         """Start to receive WAL, from the beginning of the present segment."""
         self.wal.mkdir(exist_ok=True)
+        with self.server.connect() as session:
+            session.execute("SELECT pg_create_physical_replication_slot('tests', true)")
         self.receiver = subprocess.Popen(
             [
                 "setpriv", "--pdeathsig", "KILL", "--",
                 self.tools.path("pg_receivewal"), "--directory", str(self.wal), "--synchronous",
+                "--slot=tests",
                 "--status-interval=1", "--no-password", f"--dbname={self._dsn()}",
             ],
-            stderr=subprocess.DEVNULL,
+            stderr=(self.folder / "receiver.log").open("wb"),
         )  # fmt: skip
         while not any(self.wal.iterdir()):
             time.sleep(0.05)
@@ -91,7 +94,10 @@ class Source:
                 if done and done[0]:
                     return end
                 time.sleep(0.05)
-        raise AssertionError("pg_receivewal did not catch up")
+            seen = session.execute("SELECT application_name, state, flush_lsn FROM pg_stat_replication")
+            state = seen.fetchall()
+        said = (self.folder / "receiver.log").read_text()
+        raise AssertionError(f"pg_receivewal did not reach {end}: {state} {self.receiver.poll()} {said}")
 
     def switch(self) -> None:
         """Complete the present segment."""

@@ -1,4 +1,4 @@
-"""``verify`` of a base backup: restored with its WAL into a sandbox, replayed to its newest point, checked."""
+"""``verify`` of a base backup: restored with its WAL into a sandbox, replayed to its end, checked."""
 
 from __future__ import annotations
 
