@@ -13,6 +13,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -187,7 +188,7 @@ targets:
     def repository(self, name: str) -> Repository:
         return next(one for one in self.repositories if one.name == name)
 
-    @property
+    @cached_property
     def repositories(self) -> list[Repository]:
         return open_repositories(self.configuration, TARGET, self.credentials)
 
