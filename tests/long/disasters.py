@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.commands.progress import Silent
 from backstop.commands.recover import PointInTimeRestore, RecoverSettings
+from backstop.errors import RecoveryImpossibleError
 from backstop.model.backup import BackupKind
 from backstop.model.canonical import parse_time
 from backstop.model.lsn import Lsn
-from backstop.model.recovery import RecoveryTarget
+from backstop.model.recovery import RecoveryTarget, TargetKind
 from backstop.settings import utc_now
 from tests.long.ledger import Ledger, Load
 from tests.long.wal_clone import recovered_transactions
@@ -313,8 +314,17 @@ class Disaster:
             else [one for one in self.site.repositories if one.name != repository],
         )
         began = time.monotonic()
-        result = restore.run(restore.plan(target))
-        self.facts["recovery_seconds"] = round(time.monotonic() - began, 2)
+        try:
+            plan = restore.plan(target)
+        except RecoveryImpossibleError as refusal:
+            # Uploads go side by side: one that was cut off can leave a hole before another that was not.
+            nearest = refusal.nearest
+            if target.kind is not TargetKind.LATEST or nearest is None or nearest.kind is not target.kind:
+                raise
+            self.facts["refused"] = "latest, and had up to the hole"
+            plan = restore.plan(nearest)
+        result = restore.run(plan)
+        self.facts["recovery seconds"] = round(time.monotonic() - began, 2)
         return result
 
     def _judge(self, expected: list[Commit], found: set[int]) -> None:
@@ -339,13 +349,14 @@ class Disaster:
         ]
         told = sorted(self.ledger.acknowledged[commit.xid] for commit in lost)
         seconds = max(0.0, (self.struck_at - told[0]).total_seconds()) if told else 0.0
-        self.facts |= {"lost_transactions": len(lost), "lost_seconds": round(seconds, 3)}
+        how = "everything worked" if self.everything_worked else "after trouble"
+        self.facts |= {f"lost transactions, {how}": len(lost), f"lost seconds, {how}": round(seconds, 3)}
         if self.site.synchronous or self.complete:
             assert not lost, f"{len(lost)} acknowledged transactions are lost, the oldest {seconds:.2f} s old"
         if claim is None:
             return
         reported = (self.struck_at - claim).total_seconds()
-        self.facts["reported_seconds"] = round(reported, 3)
+        self.facts[f"reported seconds, {how}"] = round(reported, 3)
         promised = [at for at in told if at < claim]
         assert not promised, (
             f"{repository}: {len(promised)} transactions are lost that had been reported as stored, "

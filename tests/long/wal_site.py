@@ -111,13 +111,16 @@ class Site:
     server: EmbeddedPostgres
     s3: EmbeddedSeaweedFS
     synchronous: bool = False
+    interruptible: bool = True
+    """Whether the S3 repository can go away; that costs time."""
     states: list[dict[str, Any]] = field(default_factory=list)
     """What the receiver has said about itself, all of it."""
 
     def __post_init__(self) -> None:
         self.spool = self.folder / "spool"
         self.proxy = FaultyS3Proxy(self.s3.endpoint_url)
-        self.proxy.__enter__()
+        if self.interruptible:
+            self.proxy.__enter__()
         self._receiver: subprocess.Popen[bytes] | None = None
         self._ended = threading.Event()
         self._write_files()
@@ -146,7 +149,7 @@ repositories:
     bucket: backstop-tests
     prefix: disaster-{self.folder.name}
     conn_id: s3
-    endpoint_url: {self.proxy.endpoint_url}
+    endpoint_url: {(self.proxy if self.interruptible else self.s3).endpoint_url}
 targets:
   {TARGET}:
     keys: lab
@@ -181,7 +184,8 @@ targets:
         self.kill_receiver()
         self.kill_server()
         self._ended.set()
-        self.proxy.__exit__(None, None, None)
+        if self.interruptible:
+            self.proxy.__exit__(None, None, None)
 
     # -- Protection ------------------------------------------------------------------------------------------
 
