@@ -48,10 +48,10 @@ def fetch_backup(
     :raises IntegrityError: an object is damaged, swapped, or holds a file where none may be.
     :raises RestoreError: the destination is taken.
     """
-    _refuse_taken(destination)
+    refuse_taken(destination)
     if manifest.kind is BackupKind.DUMP:
         manifest.object_named(_TOC)  # without it no data file means anything
-    _check_present(repository, manifest)
+    refuse_unless_present(repository, manifest)
     progress.phase("fetch", total_bytes=manifest.stored_bytes)
     # Beside the destination, which then appears by one rename.
     folder = Path(tempfile.mkdtemp(prefix=f".{destination.name}-", dir=destination.parent))
@@ -223,14 +223,14 @@ class _Watched:
         return block
 
 
-def _refuse_taken(destination: Path) -> None:
+def refuse_taken(destination: Path) -> None:
     if not destination.parent.is_dir():
         raise NotFoundError(f"there is no directory {destination.parent}", hint="create it first")
     if os.path.lexists(destination) and not (destination.is_dir() and not any(destination.iterdir())):
         raise RestoreError(f"{destination} exists already", hint="name a directory that does not exist yet")
 
 
-def _check_present(repository: Repository, manifest: Manifest) -> None:
+def refuse_unless_present(repository: Repository, manifest: Manifest) -> None:
     """Before hours of fetching: is everything there, at its size?
 
     A listing shows the current version alone, so objects whose version is known are left to the reading.

@@ -150,6 +150,23 @@ def no_isolation(obstacles: Iterable[str] = ()) -> Isolation:
     )
 
 
+def run_as(account: str) -> Isolation:
+    """For a server that is to stay: no isolation, but an account of the machine's own, never root.
+
+    :param account: a user name; empty is this process's own user.
+    :raises ScratchError: there is no such user, or only root could become it.
+    """
+    try:
+        uid = pwd.getpwnam(account).pw_uid if account else os.geteuid()
+    except KeyError:
+        raise ScratchError(f"this machine has no user {account!r}", hint="name an existing one") from None
+    if uid == 0:
+        raise ScratchError("PostgreSQL does not run as root", hint="name the user it runs under: postgres")
+    if uid != os.geteuid() and os.geteuid() != 0:
+        raise ScratchError(f"only root can start a server as user {account}", hint="run this as that user")
+    return Isolation(kind="none", description=f"not isolated: runs as user id {uid}", uid=uid)
+
+
 def isolation_as_root() -> Isolation:
     """The way for a worker that runs as root."""
     return Isolation(

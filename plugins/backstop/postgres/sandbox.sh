@@ -7,6 +7,7 @@
 # WAY is "root" (setpriv to UID), "user" (a nested user namespace shows UID) or "none" (no namespaces here).
 # Standard input is the life line: when whoever started us closes it, or dies, everything inside dies.
 # The line "seal" on it makes the --seal directories read-only; "sealed" on standard output confirms.
+# The line "stop" asks the program to end in good order: SIGINT, PostgreSQL's fast shutdown.
 # The program's output goes to standard error.
 set -eu
 way=$1 uid=$2 root=$3
@@ -91,8 +92,9 @@ launch() {
       ;;
     none)
       if [ "$uid" -eq "$(id -u)" ]; then exec setpriv --no-new-privs -- "$@"; fi
-      exec setpriv --reuid "$uid" --regid "$uid" --clear-groups --no-new-privs \
-        --inh-caps=-all --ambient-caps=-all --bounding-set=-all -- "$@"
+      # An account of the machine brings its own group; a free user id has none.
+      exec setpriv --reuid "$uid" --regid "$(id -g "$uid" 2>/dev/null || echo "$uid")" --clear-groups \
+        --no-new-privs --inh-caps=-all --ambient-caps=-all --bounding-set=-all -- "$@"
       ;;
   esac
 }
@@ -115,11 +117,15 @@ trap end TERM
 main=$$
 (
   while read -r order; do
-    [ "$order" = seal ] || continue
-    for directory in $sealed; do
-      [ "$way" = none ] || mount -o remount,bind,ro,nosuid,nodev,noexec "$directory"
-    done
-    echo sealed
+    case $order in
+      stop) kill -INT "$program" ;;
+      seal)
+        for directory in $sealed; do
+          [ "$way" = none ] || mount -o remount,bind,ro,nosuid,nodev,noexec "$directory"
+        done
+        echo sealed
+        ;;
+    esac
   done <&3
   kill -TERM "$main"
 ) &

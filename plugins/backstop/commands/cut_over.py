@@ -1,0 +1,131 @@
+"""The short part of a recovery that users notice: the recovered data directory takes the live one's place."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backstop.commands.clone import attach, detach
+from backstop.errors import BackstopError, CommandError, RestoreError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from backstop.commands.recover import RecoveryResult
+    from backstop.commands.swap import ApplicationCommands
+
+
+@dataclass(frozen=True, slots=True)
+class CutOverOutcome:
+    """What was done.
+
+    :param kept: where the former data directory is; None when there was none.
+    :param downtime_seconds: from stopping the cluster until its probe answered.
+    :param unprotected: what has to happen before the cluster is protected again.
+    """
+
+    live: str
+    kept: str | None
+    downtime_seconds: float
+    unprotected: str = (
+        "unprotected until WAL of the new timeline is archived from a new slot and a new full base backup is "
+        "published"
+    )
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def cut_over(
+    result: RecoveryResult, *, live: Path, cluster: ApplicationCommands, now: datetime
+) -> CutOverOutcome:
+    """Put what was recovered and validated where the live data directory is; that one is kept beside it.
+
+    Whatever fails, the live name leads to a whole data directory and the cluster is started again: with the
+    former data if the new one did not come up.
+
+    :param result: of :meth:`~backstop.commands.recover.PointInTimeRestore.run`, which validates.
+    :param cluster: what stops, starts and probes the live cluster, and whatever depends on it.
+    :raises RestoreError: it cannot be done; nothing was stopped.
+    :raises CommandError: a command failed; the message says which data is live.
+    """
+    restored = Path(result.data)
+    kept = live.with_name(f"{live.name}-before-{now:%Y%m%dT%H%M%SZ}")
+    _refuse(result, restored, live, kept)
+    exists = live.is_dir()
+    stopped_at = time.monotonic()
+    try:
+        cluster.run("stop")
+        if (live / "postmaster.pid").exists():
+            raise CommandError(
+                f"the cluster in {live} still runs after its stop command",
+                hint="correct the stop command; nothing was moved",
+            )
+    except BaseException as error:
+        _start_again(cluster, error, live)
+        raise
+    try:
+        if exists:
+            live.rename(kept)
+        attach(restored)
+        restored.rename(live)
+        cluster.run("start")
+        cluster.run("probe")
+    except BaseException as error:
+        _undo(cluster, restored, live, kept if exists else None, result)
+        _start_again(cluster, error, live)
+        raise
+    return CutOverOutcome(
+        live=str(live),
+        kept=str(kept) if exists else None,
+        downtime_seconds=round(time.monotonic() - stopped_at, 3),
+    )
+
+
+def _refuse(result: RecoveryResult, restored: Path, live: Path, kept: Path) -> None:
+    if not restored.is_dir() or restored.stat().st_ino != result.data_inode:
+        raise RestoreError(
+            f"{restored} is not the directory that was validated", hint="recover again, then cut over"
+        )
+    if (restored / "postmaster.pid").exists():
+        raise RestoreError(f"a server runs in {restored}", hint="stop it first")
+    if os.path.lexists(kept):
+        raise RestoreError(f"{kept} exists already", hint="move it away")
+    if live.is_symlink() or os.path.ismount(live):
+        raise RestoreError(
+            f"{live} is a link or a mount point and cannot be renamed",
+            hint="name the directory it leads to; a mount point takes a directory below it",
+        )
+    if restored.stat().st_dev != live.parent.stat().st_dev:
+        raise RestoreError(
+            f"{restored} lies on another file system than {live}", hint="recover to a place beside it"
+        )
+
+
+def _undo(
+    cluster: ApplicationCommands, restored: Path, live: Path, kept: Path | None, result: RecoveryResult
+) -> None:
+    """As it was. A server that came up half-way must not keep running on what is moved."""
+    moved = live.is_dir() and live.stat().st_ino == result.data_inode
+    if moved:
+        if (live / "postmaster.pid").exists():
+            cluster.run("stop")
+        live.rename(restored)
+    if restored.is_dir():
+        detach(restored)
+    if kept is not None and kept.is_dir() and not live.exists():
+        kept.rename(live)
+
+
+def _start_again(cluster: ApplicationCommands, error: BaseException, live: Path) -> None:
+    try:
+        cluster.run("start")
+    except CommandError as start_error:
+        why = error.message if isinstance(error, BackstopError) else repr(error)
+        raise CommandError(
+            f"{why}; and then {start_error.message}",
+            hint=f"{live} holds its former data; start the cluster by hand",
+        ) from error

@@ -1,0 +1,86 @@
+"""Parts of a base backup that PostgreSQL did not write: nothing of them lands anywhere."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+
+import pytest
+
+from backstop.commands.base_extraction import Extraction, link_tablespaces
+from backstop.errors import IntegrityError
+
+
+def part(*members: tarfile.TarInfo) -> list[bytes]:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for member in members:
+            member.size = 4 if member.isreg() else 0
+            archive.addfile(member, io.BytesIO(b"evil") if member.isreg() else None)
+    return [buffer.getvalue()]
+
+
+def member(name: str, kind: bytes = tarfile.REGTYPE, link: str = "") -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = kind, link
+    return info
+
+
+@pytest.fixture
+def extraction(tmp_path):
+    for name in ("data", "tablespaces"):
+        (tmp_path / name).mkdir()
+    return Extraction(tmp_path / "data", tmp_path / "tablespaces")
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        member("../escaped"),
+        member("/var/escaped"),
+        member("base/../../escaped"),
+        member("base//escaped"),
+        member(".//escaped/../../x"),
+        member("base/1", tarfile.SYMTYPE, "/etc"),
+        member("pg_tblspc/../x", tarfile.SYMTYPE, "/etc"),
+        member("pg_tblspc/16384x", tarfile.SYMTYPE, "/etc"),
+        member("base/hard", tarfile.LNKTYPE, "/etc/passwd"),
+        member("base/device", tarfile.CHRTYPE),
+        member("base/pipe", tarfile.FIFOTYPE),
+    ],
+    ids=lambda info: info.name,
+)
+def test_a_member_that_leads_elsewhere_is_refused_and_not_written(extraction, tmp_path, hostile):
+    with pytest.raises(IntegrityError):
+        extraction.part("base/000001", part(hostile))
+
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["data", "tablespaces"]
+
+
+def test_a_part_of_something_that_is_no_tablespace_is_refused(extraction):
+    with pytest.raises(IntegrityError, match="is no tablespace"):
+        extraction.part("../000001", part(member("PG_VERSION")))
+
+
+def test_a_file_that_two_parts_bring_is_refused(extraction):
+    extraction.part("base/000001", part(member("PG_VERSION")))
+
+    with pytest.raises(IntegrityError, match="exists twice"):
+        extraction.part("base/000002", part(member("PG_VERSION")))
+
+
+def test_links_of_tablespaces_are_noted_and_made_by_us_alone(extraction, tmp_path):
+    extraction.part("base/000001", part(member("pg_tblspc/16384", tarfile.SYMTYPE, "/srv/live")))
+
+    assert extraction.origins == {16384: "/srv/live"}
+    assert not (tmp_path / "data/pg_tblspc/16384").exists()
+
+    link_tablespaces(tmp_path / "data", {16384: tmp_path / "tablespaces/16384"})
+    assert (tmp_path / "data/pg_tblspc/16384").readlink() == tmp_path / "tablespaces/16384"
+
+
+def test_a_tar_that_ends_early_is_refused(extraction):
+    content = b"".join(part(member("PG_VERSION"), member("base/1")))
+
+    with pytest.raises(IntegrityError, match="not a tar file"):
+        extraction.part("base/000001", [content[:514]])
