@@ -258,3 +258,27 @@ def test_memory_stays_bounded_whatever_the_size(tmp_path: Path, session_keyring:
 def test_a_key_outside_the_target_is_refused() -> None:
     with pytest.raises(IntegrityError, match="lims/data/x is not below calibrify/data/"):
         object_context("calibrify", "20261123T010000Z-dump", "lims/data/x")
+
+
+def test_threads_that_begin_in_a_new_process_all_encrypt(session_keyring: LocalKeyring) -> None:
+    """The second comes while the first is still importing what encrypts; so does the third…"""
+    program = """
+        import io, sys, threading, time
+        from pathlib import Path
+        from backstop.crypto.envelope import encrypt_stream
+        from backstop.crypto.keyring import LocalKeyring
+
+        keyring = LocalKeyring.load(Path(sys.argv[1]))
+
+        def seal():
+            encrypt_stream(io.BytesIO(b"row"), io.BytesIO(), keyring=keyring, context={"object": "x"})
+            print("sealed")
+
+        threads = [threading.Thread(target=seal) for _ in range(40)]
+        for thread in threads:
+            thread.start()
+            time.sleep(0.01)
+        for thread in threads:
+            thread.join()
+    """
+    assert in_own_process(program, session_keyring.path).split() == ["sealed"] * 40

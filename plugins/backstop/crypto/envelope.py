@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from backstop.crypto.message import FRAME_BYTES, Message, Opened, object_name, sdk_client
+from backstop.crypto.sdk import load_sdk
 from backstop.crypto.streams import HashingReader, HashingWriter, raise_if_full, write_all
 from backstop.errors import IntegrityError
 
@@ -70,6 +71,7 @@ def encrypt_stream(
     :raises KeyUnavailableError: a required key is out of reach; nothing has been written then.
     :raises StorageFullError: no space where the sink lives.
     """
+    load_sdk()
     from aws_encryption_sdk.identifiers import AlgorithmSuite
 
     from backstop.crypto.materials import KeyringMaterials

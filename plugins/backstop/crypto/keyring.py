@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from backstop.crypto.key_encryption import LOCAL_PROVIDER, KeyEncryptionKey, Keyring
 from backstop.crypto.key_files import create_file, read_key_file, replace_file
+from backstop.crypto.sdk import load_sdk
 from backstop.errors import KeyUnavailableError
 from backstop.model.canonical import format_time, parse_time
 
@@ -166,6 +167,7 @@ class LocalKeyring:
 
 def check_keys(keyring: Keyring, *, opening: bool) -> tuple[str, ...]:
     """:meth:`Keyring.check` for any ring."""
+    load_sdk()
     from backstop.crypto.materials import check_materials
 
     return check_materials(keyring, opening=opening)

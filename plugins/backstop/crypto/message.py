@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
+from backstop.crypto.sdk import load_sdk
 from backstop.crypto.streams import HashingReader
 from backstop.errors import BackstopError, IntegrityError, KeyServiceUnavailableError, KeyUnavailableError
 
@@ -97,6 +98,7 @@ class Message:
 
     def _open(self) -> Any:
         """Read and authenticate the header; its context decides whether this is the object we want."""
+        load_sdk()
         from backstop.crypto.materials import KeyringMaterials
 
         decryptor = sdk_client().stream(
