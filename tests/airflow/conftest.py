@@ -11,9 +11,10 @@ import pytest
 import yaml
 
 from embedded.airflow_api import AirflowApi, Run
-from embedded.demo import RESTORE, TARGET, Demo, Story
+from embedded.demo import RESTORE, TARGET, Demo
 from embedded.files import write_private
 from embedded.steps import Steps
+from embedded.story import Story
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
