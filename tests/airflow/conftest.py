@@ -14,12 +14,12 @@ from embedded.airflow_api import AirflowApi, Run
 from embedded.demo import RESTORE, TARGET, Demo
 from embedded.files import write_private
 from embedded.steps import Steps
-from embedded.story import Story
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from embedded.stack import Stack
+    from embedded.story import Story
 
 
 @dataclass
