@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +34,7 @@ from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
 from embedded.process import tether
 from tests.faults.s3_proxy import FaultyS3Proxy, answer, stall
 from tests.long.ledger import TABLES
+from tests.long.line import Line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 
 TARGET = "calibrify"
 NEAR, FAR = "near", "far"
+LINE_HANGS = "line hangs"
 CHECKOUT = Path(__file__).resolve().parents[2]
 _EXCHANGE = 2
 _SETTINGS = {
@@ -111,15 +113,17 @@ class Site:
     server: EmbeddedPostgres
     s3: EmbeddedSeaweedFS
     synchronous: bool = False
-    interruptible: bool = True
-    """Whether the S3 repository can go away; that costs time."""
+    interrupted: str = ""
+    """What is going to be out of reach: only then it is reached through us, which costs time."""
     states: list[dict[str, Any]] = field(default_factory=list)
     """What the receiver has said about itself, all of it."""
 
     def __post_init__(self) -> None:
         self.spool = self.folder / "spool"
         self.proxy = FaultyS3Proxy(self.s3.endpoint_url)
-        if self.interruptible:
+        self.line = Line(self.server.host, self.server.port)
+        self._through_proxy = self.interrupted.startswith(FAR)
+        if self._through_proxy:
             self.proxy.__enter__()
         self._receiver: subprocess.Popen[bytes] | None = None
         self._ended = threading.Event()
@@ -149,7 +153,7 @@ repositories:
     bucket: backstop-tests
     prefix: disaster-{self.folder.name}
     conn_id: s3
-    endpoint_url: {(self.proxy if self.interruptible else self.s3).endpoint_url}
+    endpoint_url: {(self.proxy if self._through_proxy else self.s3).endpoint_url}
 targets:
   {TARGET}:
     keys: lab
@@ -161,6 +165,8 @@ targets:
 """
         )
         source = self.server.connection()
+        if self.interrupted == LINE_HANGS:
+            source = replace(source, port=self.line.port)
         connections = {
             "source": {
                 "conn_type": "postgres", "host": source.host, "port": source.port, "login": source.user,
@@ -184,8 +190,9 @@ targets:
         self.kill_receiver()
         self.kill_server()
         self._ended.set()
-        if self.interruptible:
+        if self._through_proxy:
             self.proxy.__exit__(None, None, None)
+        self.line.close()
 
     # -- Protection ------------------------------------------------------------------------------------------
 
