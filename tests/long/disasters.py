@@ -159,6 +159,10 @@ class Disaster:
             assert row
             return row[0]
 
+    def _do(self, statement: str) -> None:
+        with self.site.server.connect() as session:
+            session.execute(statement.encode())
+
     def _go_wrong(self) -> None:
         plan, site = self.plan, self.site
         if plan.before.startswith("server"):
@@ -174,6 +178,8 @@ class Disaster:
             if plan.spool_lost:
                 site.lose_spool()
             self._pause(plan.lasts_seconds)
+            # What was confirmed is gone from the server now.
+            self._do("CHECKPOINT")
             site.start_receiver()
             return
         how = plan.before.partition(" ")[2]
@@ -243,6 +249,7 @@ class Disaster:
             site.lose_spool()
         self._pause(self.dice.uniform(0, 1.0))
         self._heal_at_last()
+        self._do("CHECKPOINT")
         site.states.clear()
         site.start_receiver()
         self._pause(self.dice.uniform(0.2, 1.0))
@@ -263,7 +270,8 @@ class Disaster:
     # -- What is expected ------------------------------------------------------------------------------------
 
     def _truth(self) -> list[Commit]:
-        found = commits(self.site.server.data / "pg_wal", self._begin, bin_dir=self.site.server.bin_dir)
+        self.site.witness()
+        found = commits(self.site.witnessed, self._begin, bin_dir=self.site.server.bin_dir)
         return of_ledger(found, self.ledger)
 
     def _bury_server(self) -> None:

@@ -38,7 +38,7 @@ def strike(
     """Carries one plan out in a folder of its own, which stays when it fails."""
 
     def run(plan: Plan, dice: random.Random, synchronous: bool, repeat: str) -> dict[str, Any]:
-        folder = Path(tempfile.mkdtemp(prefix="bs-"))
+        folder = Path(tempfile.mkdtemp(prefix="bsd-"))
         folder.chmod(0o711)
         try:
             server = templates.copy(folder / "pg", major=plan.major, segment_mb=plan.segment_mb)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -57,9 +58,9 @@ _SETTINGS = {
     "synchronous_commit": "on",
     "full_page_writes": "on",
     "checkpoint_timeout": "30s",
-    # All of it stays, to judge by.
-    "wal_keep_size": "8GB",
-    "max_wal_size": "1GB",
+    # What is confirmed goes soon, and is not there to heal what the receiver lost.
+    "wal_keep_size": "0",
+    "wal_recycle": "off",
     # Nothing outside the data directory is left of a server that is killed.
     "dynamic_shared_memory_type": "mmap",
 }
@@ -77,11 +78,11 @@ class Templates:
         if not template.exists():
             self._make(template, major, segment_mb)
         subprocess.run(["cp", "-a", template, destination], check=True)
-        return self._server(destination, major)
+        return self._server(destination, major, segment_mb)
 
     def _make(self, template: Path, major: int, segment_mb: int) -> None:
         fresh = template.with_name(f"{template.name}-new")
-        with self._server(fresh, major) as server, server.connect() as session:
+        with self._server(fresh, major, 16) as server, server.connect() as session:
             for statement in TABLES:
                 session.execute(statement)
         account = postgres_account(fresh, server.bin_dir)
@@ -95,8 +96,10 @@ class Templates:
         (fresh / "port").unlink()
         fresh.rename(template)
 
-    def _server(self, folder: Path, major: int) -> EmbeddedPostgres:
-        settings = {**_SETTINGS, **({"summarize_wal": "on"} if major >= 17 else {})}
+    def _server(self, folder: Path, major: int, segment_mb: int) -> EmbeddedPostgres:
+        # Checkpoints come every few segments.
+        sizes = {"min_wal_size": f"{2 * segment_mb}MB", "max_wal_size": f"{3 * segment_mb}MB"}
+        settings = {**_SETTINGS, **sizes, **({"summarize_wal": "on"} if major >= 17 else {})}
         return EmbeddedPostgres(
             folder, bin_dir=pip_postgres_bin(major), settings=settings, durable=False, die_with_parent=True
         )
@@ -183,6 +186,8 @@ targets:
                 conf.write("synchronous_standby_names = 'backstop_wal'\n")
 
     def __enter__(self) -> Site:
+        self.witnessed.mkdir()
+        self.witness()
         self._sampler.start()
         return self
 
@@ -240,8 +245,21 @@ targets:
     def status_file(self) -> Path:
         return self.spool / f"archive-wal-{TARGET}.json"
 
+    @property
+    def witnessed(self) -> Path:
+        """All WAL the server ever wrote, to judge by: its own files, which it forgets and never reuses."""
+        return self.folder / "witnessed"
+
+    def witness(self) -> None:
+        for entry in os.scandir(self.server.data / "pg_wal"):
+            if len(entry.name) == 24 and not (self.witnessed / entry.name).exists():
+                with contextlib.suppress(FileNotFoundError):
+                    os.link(entry.path, self.witnessed / entry.name)
+
     def _sample(self) -> None:
         while not self._ended.wait(0.03):
+            with contextlib.suppress(FileNotFoundError):
+                self.witness()
             try:
                 state = json.loads(self.status_file.read_text())
             except (FileNotFoundError, NotADirectoryError):
