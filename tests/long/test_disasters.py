@@ -41,7 +41,9 @@ def strike(
         folder = Path(tempfile.mkdtemp(prefix="bsd-"))
         folder.chmod(0o711)
         try:
-            server = templates.copy(folder / "pg", major=plan.major, segment_mb=plan.segment_mb)
+            server = templates.copy(
+                folder / "pg", major=plan.major, segment_mb=plan.segment_mb, summarize=plan.incrementals > 0
+            )
             with Site(folder, server, seaweedfs, synchronous=synchronous, interrupted=plan.before) as site:
                 disaster = Disaster(plan, site, dice)
                 disaster.run()

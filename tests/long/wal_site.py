@@ -72,13 +72,19 @@ class Templates:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def copy(self, destination: Path, *, major: int, segment_mb: int) -> EmbeddedPostgres:
-        """A new server's folder; not started."""
+    def copy(self, destination: Path, *, major: int, segment_mb: int, summarize: bool) -> EmbeddedPostgres:
+        """A new server's folder; not started.
+
+        :param summarize: for incremental backups; a server that does keeps WAL for longer.
+        """
         template = self._folder / f"template-{major}-{segment_mb}"
         if not template.exists():
             self._make(template, major, segment_mb)
         subprocess.run(["cp", "-a", template, destination], check=True)
-        return self._server(destination, major, segment_mb)
+        server = self._server(destination, major, segment_mb)
+        if summarize and major >= 17:
+            server.settings["summarize_wal"] = "on"
+        return server
 
     def _make(self, template: Path, major: int, segment_mb: int) -> None:
         fresh = template.with_name(f"{template.name}-new")
@@ -99,7 +105,7 @@ class Templates:
     def _server(self, folder: Path, major: int, segment_mb: int) -> EmbeddedPostgres:
         # Checkpoints come every few segments.
         sizes = {"min_wal_size": f"{2 * segment_mb}MB", "max_wal_size": f"{3 * segment_mb}MB"}
-        settings = {**_SETTINGS, **sizes, **({"summarize_wal": "on"} if major >= 17 else {})}
+        settings = {**_SETTINGS, **sizes}
         return EmbeddedPostgres(
             folder, bin_dir=pip_postgres_bin(major), settings=settings, durable=False, die_with_parent=True
         )
