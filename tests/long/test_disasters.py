@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.long.disasters import Disaster, Plan, clear
-from tests.long.wal_site import FAR, Site, Templates
+from tests.long.wal_site import Site, Templates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,14 +38,13 @@ def strike(
     """Carries one plan out in a folder of its own, which stays when it fails."""
 
     def run(plan: Plan, dice: random.Random, synchronous: bool, repeat: str) -> dict[str, Any]:
-        folder = Path(tempfile.mkdtemp(prefix="bs-"))
+        folder = Path(tempfile.mkdtemp(prefix="bsd-"))
         folder.chmod(0o711)
         try:
-            server = templates.copy(folder / "pg", major=plan.major, segment_mb=plan.segment_mb)
-            interruptible = plan.before.startswith(FAR)
-            with Site(
-                folder, server, seaweedfs, synchronous=synchronous, interruptible=interruptible
-            ) as site:
+            server = templates.copy(
+                folder / "pg", major=plan.major, segment_mb=plan.segment_mb, summarize=plan.incrementals > 0
+            )
+            with Site(folder, server, seaweedfs, synchronous=synchronous, interrupted=plan.before) as site:
                 disaster = Disaster(plan, site, dice)
                 disaster.run()
         except Exception as error:

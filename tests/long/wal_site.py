@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +35,7 @@ from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
 from embedded.process import tether
 from tests.faults.s3_proxy import FaultyS3Proxy, answer, stall
 from tests.long.ledger import TABLES
+from tests.long.line import Line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
 
 TARGET = "calibrify"
 NEAR, FAR = "near", "far"
+LINE_HANGS = "line hangs"
 CHECKOUT = Path(__file__).resolve().parents[2]
 _EXCHANGE = 2
 _SETTINGS = {
@@ -55,9 +58,9 @@ _SETTINGS = {
     "synchronous_commit": "on",
     "full_page_writes": "on",
     "checkpoint_timeout": "30s",
-    # All of it stays, to judge by.
-    "wal_keep_size": "8GB",
-    "max_wal_size": "1GB",
+    # What is confirmed goes soon, and is not there to heal what the receiver lost.
+    "wal_keep_size": "0",
+    "wal_recycle": "off",
     # Nothing outside the data directory is left of a server that is killed.
     "dynamic_shared_memory_type": "mmap",
 }
@@ -69,17 +72,23 @@ class Templates:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def copy(self, destination: Path, *, major: int, segment_mb: int) -> EmbeddedPostgres:
-        """A new server's folder; not started."""
+    def copy(self, destination: Path, *, major: int, segment_mb: int, summarize: bool) -> EmbeddedPostgres:
+        """A new server's folder; not started.
+
+        :param summarize: for incremental backups; a server that does keeps WAL for longer.
+        """
         template = self._folder / f"template-{major}-{segment_mb}"
         if not template.exists():
             self._make(template, major, segment_mb)
         subprocess.run(["cp", "-a", template, destination], check=True)
-        return self._server(destination, major)
+        server = self._server(destination, major, segment_mb)
+        if summarize and major >= 17:
+            server.settings["summarize_wal"] = "on"
+        return server
 
     def _make(self, template: Path, major: int, segment_mb: int) -> None:
         fresh = template.with_name(f"{template.name}-new")
-        with self._server(fresh, major) as server, server.connect() as session:
+        with self._server(fresh, major, 16) as server, server.connect() as session:
             for statement in TABLES:
                 session.execute(statement)
         account = postgres_account(fresh, server.bin_dir)
@@ -93,8 +102,10 @@ class Templates:
         (fresh / "port").unlink()
         fresh.rename(template)
 
-    def _server(self, folder: Path, major: int) -> EmbeddedPostgres:
-        settings = {**_SETTINGS, **({"summarize_wal": "on"} if major >= 17 else {})}
+    def _server(self, folder: Path, major: int, segment_mb: int) -> EmbeddedPostgres:
+        # Checkpoints come every few segments.
+        sizes = {"min_wal_size": f"{2 * segment_mb}MB", "max_wal_size": f"{3 * segment_mb}MB"}
+        settings = {**_SETTINGS, **sizes}
         return EmbeddedPostgres(
             folder, bin_dir=pip_postgres_bin(major), settings=settings, durable=False, die_with_parent=True
         )
@@ -111,15 +122,17 @@ class Site:
     server: EmbeddedPostgres
     s3: EmbeddedSeaweedFS
     synchronous: bool = False
-    interruptible: bool = True
-    """Whether the S3 repository can go away; that costs time."""
+    interrupted: str = ""
+    """What is going to be out of reach: only then it is reached through us, which costs time."""
     states: list[dict[str, Any]] = field(default_factory=list)
     """What the receiver has said about itself, all of it."""
 
     def __post_init__(self) -> None:
         self.spool = self.folder / "spool"
         self.proxy = FaultyS3Proxy(self.s3.endpoint_url)
-        if self.interruptible:
+        self.line = Line(self.server.host, self.server.port)
+        self._through_proxy = self.interrupted.startswith(FAR)
+        if self._through_proxy:
             self.proxy.__enter__()
         self._receiver: subprocess.Popen[bytes] | None = None
         self._ended = threading.Event()
@@ -149,7 +162,7 @@ repositories:
     bucket: backstop-tests
     prefix: disaster-{self.folder.name}
     conn_id: s3
-    endpoint_url: {(self.proxy if self.interruptible else self.s3).endpoint_url}
+    endpoint_url: {(self.proxy if self._through_proxy else self.s3).endpoint_url}
 targets:
   {TARGET}:
     keys: lab
@@ -161,6 +174,8 @@ targets:
 """
         )
         source = self.server.connection()
+        if self.interrupted == LINE_HANGS:
+            source = replace(source, port=self.line.port)
         connections = {
             "source": {
                 "conn_type": "postgres", "host": source.host, "port": source.port, "login": source.user,
@@ -177,6 +192,8 @@ targets:
                 conf.write("synchronous_standby_names = 'backstop_wal'\n")
 
     def __enter__(self) -> Site:
+        self.witnessed.mkdir()
+        self.witness()
         self._sampler.start()
         return self
 
@@ -184,8 +201,9 @@ targets:
         self.kill_receiver()
         self.kill_server()
         self._ended.set()
-        if self.interruptible:
+        if self._through_proxy:
             self.proxy.__exit__(None, None, None)
+        self.line.close()
 
     # -- Protection ------------------------------------------------------------------------------------------
 
@@ -233,8 +251,21 @@ targets:
     def status_file(self) -> Path:
         return self.spool / f"archive-wal-{TARGET}.json"
 
+    @property
+    def witnessed(self) -> Path:
+        """All WAL the server ever wrote, to judge by: its own files, which it forgets and never reuses."""
+        return self.folder / "witnessed"
+
+    def witness(self) -> None:
+        for entry in os.scandir(self.server.data / "pg_wal"):
+            if len(entry.name) == 24 and not (self.witnessed / entry.name).exists():
+                with contextlib.suppress(FileNotFoundError):
+                    os.link(entry.path, self.witnessed / entry.name)
+
     def _sample(self) -> None:
         while not self._ended.wait(0.03):
+            with contextlib.suppress(FileNotFoundError):
+                self.witness()
             try:
                 state = json.loads(self.status_file.read_text())
             except (FileNotFoundError, NotADirectoryError):

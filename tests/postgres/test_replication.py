@@ -301,13 +301,24 @@ def test_a_stop_is_honoured_at_once(server: EmbeddedPostgres):
         assert time.monotonic() - began < 0.3
 
 
+def test_an_idle_server_says_every_second_how_far_it_is(server: EmbeddedPostgres):
+    with ReplicationConnection(server.connection()) as connection:
+        stream = connection.stream(start=current_lsn(server), timeline=1)
+        until = time.monotonic() + 3.5
+        answers = 0
+        while time.monotonic() < until:
+            answers += isinstance(stream.receive(0.2), Keepalive)
+
+    assert answers >= 2
+
+
 def test_a_silent_server_is_asked_and_then_given_up(
     server: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch
 ):
     with ReplicationConnection(server.connection()) as connection:
         stream = connection.stream(start=current_lsn(server), timeline=1)
         monkeypatch.setattr(wal_stream, "SILENCE_SECONDS", 0.5)
-        monkeypatch.setattr(wal_stream, "STATUS_SECONDS", 0.1)
+        monkeypatch.setattr(wal_stream, "ASK_SECONDS", 0.1)
         answers = 0
         until = time.monotonic() + 2
         while time.monotonic() < until:

@@ -73,7 +73,6 @@ class Receiver:
             self._shipper.on_progress = _nothing
             with self._stream_lock:
                 self._stream = None
-            self._seen.deaf()
 
     def _receive(self, segment: WalSegment) -> TimelineEnded | None:
         """Until the timeline ends, or the stop is set (None)."""
@@ -137,7 +136,6 @@ class Receiver:
         """Wait for room in the spool, as long as the server lets us be silent."""
         if self._shipper.wait_for_room(0):
             return True
-        self._seen.deaf()
         for _ in range(_FULL_SPOOL_TRIES):
             if self._shipper.wait_for_room(_LISTEN_SECONDS):
                 return True

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _TICK_SECONDS = 1.0
+_FORGOTTEN_PER_SECOND = 0.05
 
 
 class Observations:
@@ -38,39 +39,47 @@ class Observations:
         self.last_error = ""
         self._clock = clock
         self._written_at = WrittenAt()
+        self._first: Lsn | None = None
+        self._heard: datetime | None = None
         self._ahead = timedelta(0)
-        self._unheard_since: datetime | None = None
+        self._ahead_at: datetime | None = None
         self._lock = threading.Lock()
 
     def heard(self, end_of_wal: Lsn, server_time: datetime) -> None:
-        """A message came. After a pause in listening, what it tells may be as old as the pause."""
+        """A message came: the server had written so far at that time. What is new of it was written after
+        the message before, however long that is ago: it is not known to be younger."""
         with self._lock:
-            since, self._unheard_since = self._unheard_since, None
-            self._ahead = server_time - self._clock()
+            self._set_clock(server_time)
+            before = min(self._heard or server_time, server_time)
+            self._heard = server_time
+            self._first = self._first or end_of_wal
             self.server_position = max(self.server_position or end_of_wal, end_of_wal)
-            self._written_at.note(end_of_wal, min(since, server_time) if since else server_time)
+            self._written_at.note(end_of_wal, before)
 
-    def deaf(self) -> None:
-        """From now on we do not listen: the connection is gone, or the spool is full."""
-        with self._lock:
-            if self._unheard_since is None:
-                self._unheard_since = self.now()
+    def _set_clock(self, server_time: datetime) -> None:
+        """A message that had to wait makes the server's clock look late: the quickest one tells best. It is
+        believed less and less, because clocks are set."""
+        here = self._clock()
+        believed = self._ahead - _FORGOTTEN_PER_SECOND * (here - self._ahead_at) if self._ahead_at else None
+        found = server_time - here
+        self._ahead, self._ahead_at = found if believed is None else max(found, believed), here
 
     def now(self) -> datetime:
         """By the server's clock."""
         return self._clock() + self._ahead
 
     def rpo(self, position: Lsn | None) -> timedelta | None:
-        """What a repository that has all before ``position`` would lose; None while nothing is known.
+        """What a repository that has all before ``position`` would lose; never too small.
 
-        While we do not hear the server, it may have written anything since.
+        None while it is not known: nothing was heard yet, or WAL from before the first message is still to be
+        stored, and nobody knows how old that is. Of what the server writes we know by its messages, so all
+        since the last one counts as lost; it is asked for one every second (:mod:`..postgres.wal_stream`).
         """
         with self._lock:
-            if position is None or self.server_position is None:
+            if position is None or self._first is None or self._heard is None or position < self._first:
                 return None
-            age = self._written_at.age(position, self.now())
-            deaf = self._unheard_since
-            return max(age, self.now() - deaf) if deaf else age
+            now = self.now()
+            return max(self._written_at.age(position, now), now - self._heard, timedelta(0))
 
     def forget(self, position: Lsn) -> None:
         with self._lock:

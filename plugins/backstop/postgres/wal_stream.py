@@ -23,6 +23,8 @@ _KEEPALIVE_BODY = struct.Struct("!cQqB")
 _STATUS = struct.Struct("!cQQQqB")
 
 STATUS_SECONDS = 5.0
+# A server that has nothing to send says so twice a minute; until it does, it may be unreachable and writing.
+ASK_SECONDS = 1.0
 SILENCE_SECONDS = 60.0
 _END_SECONDS = 10.0
 
@@ -88,7 +90,7 @@ class WalStream:
         self._written: Lsn | None = None
         self._lock = threading.Lock()
         self._status_due = True
-        self._status_at = self._heard_at = time.monotonic()
+        self._status_at = self._heard_at = self._asked_at = time.monotonic()
         self._ended: TimelineEnded | None = None
         self._over = False
 
@@ -106,8 +108,8 @@ class WalStream:
         """What comes next; None when nothing came in time, or the stop was set.
 
         Feedback goes out from here: at once after a :meth:`confirm` or when the server asks, and every few
-        seconds. So call it again and again; a pause longer than the server's wal_sender_timeout (60 s)
-        ends the connection.
+        seconds; a server that is silent for a second is asked where it is. So call it again and again; a
+        pause longer than the server's wal_sender_timeout (60 s) ends the connection.
 
         :raises SourceUnavailableError: the server went away, is shutting down, or has been silent too long.
         :raises WalLostError: the server no longer has the WAL that comes next.
@@ -199,7 +201,11 @@ class WalStream:
         return ended
 
     def _next_report_in(self) -> float:
-        return max(0.0, self._status_at + STATUS_SECONDS - time.monotonic())
+        return max(0.0, min(self._status_at + STATUS_SECONDS, self._ask_at) - time.monotonic())
+
+    @property
+    def _ask_at(self) -> float:
+        return max(self._heard_at, self._asked_at) + ASK_SECONDS
 
     def _report_if_due(self) -> None:
         silent_for = time.monotonic() - self._heard_at
@@ -209,7 +215,7 @@ class WalStream:
                 hint="check that the server is up and reachable from here",
             )
         if self._status_due or not self._next_report_in():
-            self._report(ask=silent_for > SILENCE_SECONDS)
+            self._report(ask=time.monotonic() >= self._ask_at)
 
     def _report(self, *, ask: bool = False) -> None:
         with self._lock:
@@ -222,6 +228,8 @@ class WalStream:
         # would otherwise wait for us for ever.
         self._wire.put(_STATUS.pack(b"r", max(write, flush), flush, flush, now, int(ask)))
         self._status_at = time.monotonic()
+        if ask:
+            self._asked_at = self._status_at
 
 
 def timeline_end(results: list[Any], timeline: int) -> TimelineEnded | None:
