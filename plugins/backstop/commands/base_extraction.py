@@ -133,20 +133,20 @@ def link_tablespaces(data: Path, places: dict[int, Path]) -> None:
 
 
 class _Blocks:
-    """Blocks of any size, read like a file."""
+    """Blocks of any size, read like a file; a read returns what is left of one block, at most."""
 
     def __init__(self, blocks: Iterator[bytes]) -> None:
         self._blocks = blocks
-        self._rest = b""
+        self._block = memoryview(b"")
 
     def read(self, size_bytes: int) -> bytes:
-        while len(self._rest) < size_bytes:
-            block = next(self._blocks, b"")
-            if not block:
-                break
-            self._rest = self._rest + block if self._rest else block
-        taken, self._rest = self._rest[:size_bytes], self._rest[size_bytes:]
-        return taken
+        while not self._block:
+            block = next(self._blocks, None)
+            if block is None:
+                return b""
+            self._block = memoryview(block)
+        taken, self._block = self._block[:size_bytes], self._block[size_bytes:]
+        return bytes(taken)
 
 
 def _unsafe(part: str, name: str, what: str) -> IntegrityError:

@@ -312,10 +312,11 @@ class PointInTimeRestore:
         """Where the last record begins, and when the last transaction in the last segments committed."""
         route = route_of(plan)
         last_record: Lsn | None = None
+        oldest = max(route.first.number, route.last.number - _LOOK_BACK_SEGMENTS)
         with staging_directory(
             self.settings.destination.parent / _WORK, f"look-{secrets.token_hex(4)}"
         ) as folder:
-            for number in range(route.last.number, max(route.first.number, route.last.number - 8) - 1, -1):
+            for number in range(route.last.number, oldest - 1, -1):
                 segment = route.segment(number)
                 fetch_alone(segment, folder / segment.name, sources=self._wal(plan.system_id), route=route)
                 found = look_into(folder / segment.name, tools)
