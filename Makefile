@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help venv up down status demo wipe test test-unit test-deps test-long lint format lock clean
+.PHONY: help venv up down status demo wipe test test-unit test-deps test-long trials lint format lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -49,6 +49,11 @@ test-deps: ## Install, as root on Debian or Ubuntu, the packages some tests want
 
 test-long: $(STAMP) ## Run the long tests, some 15 minutes; an interrupted run goes on where it was
 	$(PYTEST) -m long -n $(JOBS) --dist loadgroup -rs $(ARGS)
+
+# One at a time: what is lost is measured in seconds, and another trial's servers would be in the way.
+N ?= 50
+trials: $(STAMP) ## Kill servers and receivers under load, N=50 times, and recover; test-long includes it
+	BACKSTOP_TRIALS=$(N) $(PYTEST) tests/long/test_disasters.py -m long -rs $(ARGS)
 
 lint: $(STAMP) ## Check style, types and layers
 	$(BIN)/ruff check .

@@ -1,7 +1,7 @@
 """How many WAL segments a second reach S3 and a directory: ``python -m benchmarks.wal_ship [--segments N]``.
 
 The server has the WAL waiting in its slot, so what is measured is receiving, compressing, encrypting and
-storing it. Beside it: one process for each segment, as an archive_command that starts a program would have it.
+storing it. Beside it: one process for each segment, as an archive_command that starts a program would do.
 """
 
 from __future__ import annotations
@@ -168,11 +168,11 @@ def main() -> None:
             start, end = write_wal(postgres, given.segments)
             with postgres.connect() as session:
                 (system_id,) = session.execute("SELECT system_identifier FROM pg_control_system()").fetchone()  # type: ignore[misc]
-                (names,) = session.execute(  # type: ignore[misc]
-                    "SELECT array_agg(name) FROM (SELECT name FROM pg_ls_waldir() WHERE name < "
-                    "pg_walfile_name(pg_current_wal_lsn()) AND length(name) = 24 ORDER BY name OFFSET 2 LIMIT "
-                    f"{_SINGLE}) AS some"
-                ).fetchone()
+                rows = session.execute(
+                    "SELECT name FROM pg_ls_waldir() WHERE length(name) = 24 "
+                    "AND name < pg_walfile_name(pg_current_wal_lsn()) ORDER BY name OFFSET 2"
+                ).fetchall()
+                names = [row[0] for row in rows[:_SINGLE]]
             told = {
                 "access": s3.access_key,
                 "secret": s3.secret_key,

@@ -2,8 +2,8 @@
 ## Take a base backup
 
 Copies the files of the target's whole PostgreSQL server, while it works, into every repository. Together
-with the WAL that `archive_wal__<target>` keeps storing, a base backup can be recovered to any moment after its
-end.
+with the WAL that `archive_wal__<target>` keeps storing, a base backup can be recovered to any moment after
+its end.
 
 **When:** at `cluster.full` and `cluster.incremental` of the target in `targets.yaml` (UTC). A full one that
 was missed is made up for by the next run. To take one now, press *Trigger* and choose the kind.

@@ -5,6 +5,9 @@ Proves backups the only way there is: restores each one into a scratch PostgreSQ
 table, sequence and definition with the fingerprint taken in the backup's own snapshot, asks the target's
 `verify.queries`, and records a signed proof with the durations of every phase.
 
+A base backup is proven by a recovery: restored with its WAL into such a server, replayed to the newest point,
+every page compared with its checksum, `cluster.recovery.queries` asked.
+
 **When:** a new backup wakes it. It works off *everything* that `verify.policy` wants proven and is not, in
 every repository, newest first, one at a time: a run that was missed or failed is made up for by the next.
 To prove what is left now, press *Trigger*.
@@ -32,7 +35,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG
 
-from backstop.operators.asset import database_backups
+from backstop.operators.asset import cluster_backups, database_backups
 from backstop.operators.inventory import IndexInventoryOperator
 from backstop.operators.verification import (
     CheckRepositoriesOperator,
@@ -49,7 +52,10 @@ def define_verification(target: Target) -> DAG:
         dag_display_name=f"Verify backups of {target.name}",
         description="Restore what is unproven into a scratch server, compare it, record proofs",
         doc_md=__doc__,
-        schedule=[database_backups(target.name)],
+        # A dump or a base backup, whichever comes: both are worked off.
+        schedule=(database_backups(target.name) | cluster_backups(target.name))
+        if target.cluster
+        else [database_backups(target.name)],
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=False,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import json
+import shlex
 import shutil
 import sys
 from dataclasses import asdict
@@ -53,10 +54,11 @@ def _up(stack: Stack) -> None:
     print(f"Starting the embedded stack in {stack.home.root}")
     stack.up(steps)
     server = stack.airflow()
+    environment = shlex.quote(str(stack.home.environment))
     print(
         f"\nUp after {steps.seconds():.0f} s. Airflow: {server.url}\n"
         f"  sign in as admin or approver; passwords: {server.directory / 'passwords.json'}\n"
-        f"  command line: . {stack.home.environment} && .venv/bin/python -m backstop --help\n"
+        f"  command line: . {environment} && .venv/bin/python -m backstop --help\n"
         "  stop with `make down`; what it holds stays"
     )
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import sys
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from embedded.files import write_private
+from embedded.home import CHECKOUT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,8 +24,11 @@ REGION = "us-east-1"
 ESCROW_WAIVED = "the embedded demo keeps its keys on this machine only; never do that with data you need"
 
 
-def write_targets(path: Path, home: Home, endpoint_url: str) -> None:
-    """Write targets.yaml for this stack: one target, a local repository and an S3 one."""
+def write_targets(path: Path, home: Home, endpoint_url: str, *, server_account: str | None = None) -> None:
+    """Write targets.yaml for this stack: one target, a local repository and an S3 one.
+
+    :param server_account: the user of the protected server, where that is not ourselves.
+    """
     import yaml
 
     document = {
@@ -48,7 +53,7 @@ def write_targets(path: Path, home: Home, endpoint_url: str) -> None:
             },
         },
         "inventory": {"conn_id": "backstop_inventory"},
-        "targets": {"calibrify": _target(home)},
+        "targets": {"calibrify": _target(home, server_account)},
     }
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=100)
     header = (
@@ -58,7 +63,7 @@ def write_targets(path: Path, home: Home, endpoint_url: str) -> None:
     write_private(path, header + text)
 
 
-def _target(home: Home) -> dict[str, Any]:
+def _target(home: Home, server_account: str | None) -> dict[str, Any]:
     return {
         "description": "Lab calibration app (sample data)",
         "owner": "lab-platform",
@@ -93,8 +98,28 @@ def _target(home: Home) -> dict[str, Any]:
             "spool": str(home.spool),
             "wal": {"runner": "service"},
             "verify": "each",
+            "recovery": {
+                "directory": str(home.recovered),
+                # PostgreSQL refuses root; the cluster's own account is what its data belongs to.
+                **({"run_as": server_account} if server_account else {}),
+                "queries": [{"sql": "SELECT count(*) > 0 FROM equipment", "expect": True}],
+                "cutover": {
+                    "data_directory": str(home.protected / "data"),
+                    "stop": [_protected(home, "stop")],
+                    "start": [_protected(home, "start")],
+                    "timeout": "2m",
+                },
+            },
         },
     }
+
+
+def _protected(home: Home, verb: str) -> list[str]:
+    """The command that stops or starts the protected server of this stack."""
+    script = (
+        "import sys; sys.path[:0] = sys.argv[1:3]; from embedded.protected import main; main(sys.argv[3:])"
+    )
+    return [sys.executable, "-c", script, str(CHECKOUT), str(CHECKOUT / "plugins"), verb, str(home.root)]
 
 
 def write_connections(

@@ -10,21 +10,21 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import dataclass, field
+from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 from rich.console import Console
-from rich.table import Table
 
 from backstop.errors import BackstopError
 from embedded.airflow_api import AirflowApi, Run
 from embedded.clients import ApplicationClients
-from embedded.databases import grant_backup_role
+from embedded.databases import OWNER, grant_backup_role
 from embedded.errors import StackError
 from embedded.home import Home
 from embedded.stack import Stack
 from embedded.steps import Steps
+from embedded.story import Story, show, size
 
 if TYPE_CHECKING:
     from embedded.airflow import EmbeddedAirflow
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 TARGET = "calibrify"
 VICTIM = "certificates"
 BACK_UP, VERIFY, RESTORE = f"back_up_database__{TARGET}", f"verify_backups__{TARGET}", "restore_database"
+BASE_BACKUP, RECOVER = f"take_base_backup__{TARGET}", "restore_to_point_in_time"
+LEDGER, LEDGER_ROWS = "public.readings_of_the_day", 5000
 
 _TABLES = """
 SELECT n.nspname, c.relname
@@ -40,26 +42,6 @@ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
   AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
 ORDER BY 1, 2
 """
-
-
-@dataclass
-class Story:
-    """What happened, for the table at the end."""
-
-    label: str = ""
-    plain_bytes: int = 0
-    stored_bytes: int = 0
-    backup_seconds: float = 0.0
-    repositories: dict[str, str] = field(default_factory=dict)
-    proofs: dict[str, float] = field(default_factory=dict)
-    before: dict[str, int] = field(default_factory=dict)
-    broken: dict[str, int] = field(default_factory=dict)
-    after: dict[str, int] = field(default_factory=dict)
-    kept: str = ""
-    restore_seconds: float = 0.0
-    closed_seconds: float = 0.0
-    downtime_seconds: float = 0.0
-    interrupted: int = 0
 
 
 class Demo:
@@ -77,12 +59,13 @@ class Demo:
         server = self.stack.airflow()
         admin, approver = (_user(server, name, self.steps) for name in ("admin", "approver"))
         self.load_sample()
-        for dag_id in (BACK_UP, VERIFY, RESTORE):
+        for dag_id in (BACK_UP, VERIFY, RESTORE, BASE_BACKUP, RECOVER):
             admin.wait_for_dag(dag_id)
         self.back_up(admin)
         self.prove(admin)
         self.break_it()
         self.restore(admin, approver)
+        self.recover(admin, approver)
         return self.story
 
     def load_sample(self) -> None:
@@ -108,7 +91,7 @@ class Demo:
                 grant_backup_role(postgres)
             self.story.before = self._rows()
             step.result = (
-                f"{_size(known.size_bytes if known else 0)}, {sum(self.story.before.values()):,} rows"
+                f"{size(known.size_bytes if known else 0)}, {sum(self.story.before.values()):,} rows"
             )
 
     def back_up(self, admin: AirflowApi) -> None:
@@ -193,6 +176,72 @@ class Demo:
             ]
             raise StackError("the restored database is not what it was: " + "; ".join(changed))
 
+    def recover(self, admin: AirflowApi, approver: AirflowApi) -> None:
+        """Rows are written and all deleted; the whole cluster goes back to just before that."""
+        with self.steps.step("Base backup taken by Airflow") as step:
+            run = admin.trigger(BASE_BACKUP, {"kind": "full"})
+            admin.require_success(run)
+            report = admin.result(run, "take")
+            self.story.base_label, self.story.base_seconds = report["label"], report["seconds"]
+            step.result = f"{report['label']} in {report['seconds']:.1f} s"
+        with self.steps.step(f"Somebody deletes all of {LEDGER}") as step:
+            point = self._write_and_delete()
+            step.result = f"{self.story.written:,} rows are gone since {point}"
+        run = admin.trigger(RECOVER, {"target": TARGET, "point": point, "mode": "cut over"})
+        with self.steps.step("approver approves the recovery"):
+            approver.question(run, "approve")
+            approver.answer(run, "approve", "Approve")
+        started = time.monotonic()
+        with self.steps.step("Recovered beside, validated, cut over") as step:
+            admin.require_success(run)
+            self.story.recovery_seconds = time.monotonic() - started
+            outcome = admin.result(run, "cut_over")
+            self.story.replayed_bytes = admin.result(run, "recover_beside")["replayed_bytes"]
+            self.story.cluster_downtime_seconds = outcome["downtime_seconds"]
+            step.result = f"the old data is kept in {outcome['kept']}"
+        self.story.recovered = self._count(LEDGER)
+        self.story.lost = self.story.written - self.story.recovered
+        if self.story.lost:
+            raise StackError(f"{self.story.lost} of {self.story.written} rows did not come back")
+        with self.steps.step("Protected again: WAL flows, full base backup") as step:
+            run = admin.trigger(BASE_BACKUP, {"kind": "full"})
+            admin.require_success(run)
+            report = admin.result(run, "take")
+            self.story.protected_again = f"{report['label']}, timeline {report['timeline']}"
+            step.result = self.story.protected_again
+
+    def _write_and_delete(self) -> str:
+        """Rows that only WAL knows; returns the moment when all were there, as the DAG takes it."""
+        table = sql.Identifier(*LEDGER.split("."))
+        with self.stack.protected.connect(TARGET) as session:
+            session.execute(sql.SQL("DROP TABLE IF EXISTS {}").format(table))
+            session.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(OWNER)))
+            session.execute(
+                sql.SQL("CREATE TABLE {} (n int PRIMARY KEY, read_at timestamptz, value numeric)").format(
+                    table
+                )
+            )
+            session.execute(
+                sql.SQL(
+                    "INSERT INTO {} SELECT n, clock_timestamp(), n / 7.0 FROM generate_series(1, {}) AS n"
+                ).format(table, LEDGER_ROWS)
+            )
+            self.story.written = self._count(LEDGER)
+            row = session.execute("SELECT clock_timestamp()").fetchone()
+            time.sleep(0.01)
+            session.execute(sql.SQL("DELETE FROM {}").format(table))
+            session.execute("RESET ROLE")
+        # What exists is what the backup role may read; the next demo backs this table up too.
+        grant_backup_role(self.stack.protected)
+        self.story.deleted_at = row[0].astimezone(timezone.utc).isoformat() if row else ""
+        return self.story.deleted_at
+
+    def _count(self, table: str) -> int:
+        with self.stack.protected.connect(TARGET) as session:
+            query = sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(*table.split(".")))
+            row = session.execute(query).fetchone()
+        return int(row[0]) if row else 0
+
     def _rows(self) -> dict[str, int]:
         """Rows per table of the live database, partitions counted with their parent."""
         counts: dict[str, int] = {}
@@ -226,43 +275,6 @@ def _number(variable: str, default: float) -> float:
     if not 0 < number < 1_000_000:
         raise StackError(f"{variable}={text} is no positive number", hint=f"{variable}={default} make demo")
     return number
-
-
-def _size(count_bytes: int) -> str:
-    return f"{count_bytes / 1e6:,.1f} MB"
-
-
-def show(story: Story, console: Console) -> None:
-    """The short table."""
-    facts = Table(title="What happened", show_header=False)
-    facts.add_row("Backup", story.label)
-    facts.add_row("Read / stored", f"{_size(story.plain_bytes)} / {_size(story.stored_bytes)}, encrypted, in "
-                  + " and ".join(story.repositories))  # fmt: skip
-    facts.add_row("Time to back up", f"{story.backup_seconds:.1f} s")
-    facts.add_row(
-        "Proof", "; ".join(f"{name}: proven in {took:.1f} s" for name, took in story.proofs.items())
-    )
-    facts.add_row("Time to restore", f"{story.restore_seconds:.1f} s after the approval")
-    facts.add_row(
-        "Downtime of the swap",
-        f"{story.downtime_seconds:.2f} s, longest wait of {story.interrupted} reconnecting clients "
-        f"(database closed for {story.closed_seconds:.2f} s)",
-    )
-    rows = Table(title="Rows per table")
-    for column in ("Table", "Before", "After the accident", "Restored"):
-        rows.add_column(column, justify="left" if column == "Table" else "right")
-    for name, before in story.before.items():
-        broken = story.broken.get(name)
-        rows.add_row(
-            name,
-            f"{before:,}",
-            "gone" if broken is None else f"{broken:,}",
-            f"{story.after[name]:,}",
-            style="bold" if broken != before else None,
-        )
-    console.print()
-    console.print(facts)
-    console.print(rows)
 
 
 def main() -> int:

@@ -118,6 +118,9 @@ class Home:
         self._mark.touch()
         # The account PostgreSQL runs under passes through; what is private in here is 0600 by itself.
         self.root.chmod(0o711)
+        # Recovered clusters belong to that account and are private by themselves.
+        self.recovered.mkdir(mode=0o711, exist_ok=True)
+        self.recovered.chmod(0o711)
         free_bytes = shutil.disk_usage(self.root).free
         if free_bytes < needed_bytes:
             raise StackError(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from embedded import airflow, configuration, databases
+from embedded.accounts import postgres_account
 from embedded.airflow import EmbeddedAirflow
 from embedded.cluster import ENVIRONMENT
 from embedded.errors import StackError
@@ -120,7 +121,13 @@ class Stack:
 
     def _write_configuration(self) -> None:
         configuration.create_keys(self.home)
-        configuration.write_targets(self.home.targets, self.home, self.seaweedfs.endpoint_url)
+        account = postgres_account(self.protected.directory, self.protected.bin_dir)
+        configuration.write_targets(
+            self.home.targets,
+            self.home,
+            self.seaweedfs.endpoint_url,
+            server_account=account.name if account.uid is not None else None,
+        )
         configuration.write_connections(
             self.home.connections,
             s3=self.seaweedfs,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import pty
+import signal
 import stat
 import subprocess
 import sys
@@ -592,7 +594,65 @@ def test_a_reader_that_goes_away_is_no_error(installation, maker):
     reader_gone.stderr.close()
 
     assert reader_gone.wait() == 0
-    assert said == ""
+    assert said == "backstop: calibrify: read from near; not asked: far (--all asks every one)\n"
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_reader_that_goes_away_changes_neither_what_is_done_nor_the_exit_code(installation, maker, stream):
+    maker("far").publish()
+    damaged = installation / "near" / "calibrify" / "meta" / "manifests" / f"{FIRST}.json"
+    maker("near").publish()
+    damaged.write_text("damaged")
+    out = installation / "out"
+    codes = []
+    # The first says on stderr that it passes a repository over; the second is to end with 4.
+    for arguments in (["decrypt", "--label", FIRST, "--into", str(out)], ["list"]):
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run(
+            [sys.executable, "-m", "backstop", *arguments],
+            check=False,
+            cwd=CHECKOUT,
+            env={
+                "PYTHONPATH": "plugins",
+                "BACKSTOP_TARGETS": str(installation / "targets.yaml"),
+                # As container images set it: the very first line finds that nobody reads.
+                "PYTHONUNBUFFERED": "1",
+            },
+            **{"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, stream: writing},
+        )
+        os.close(writing)
+        codes.append(done.returncode)
+
+    assert codes == [0, 4]
+    assert (out / "toc.dat").exists()
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_change_neither_what_is_done_nor_the_exit_code(installation, maker, closed):
+    maker().publish()
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": "plugins",
+        "BACKSTOP_TARGETS": str(installation / "targets.yaml"),
+    }
+    codes = [
+        subprocess.run(
+            ["sh", "-c", f'"$@" {closed}', "sh", sys.executable, "-m", "backstop", *arguments],
+            check=False,
+            cwd=CHECKOUT,
+            env=environment,
+            capture_output=True,
+        ).returncode
+        for arguments in (
+            ["decrypt", "--label", "latest", "--into", str(installation / "out"), "--json"],
+            ["show", "--label", SECOND, "--json"],
+            ["list"],
+        )
+    ]
+
+    assert codes == [0, 3, 0]
+    assert (installation / "out" / "toc.dat").exists()
 
 
 def test_nothing_but_the_result_goes_to_a_pipe(installation, maker):
@@ -604,6 +664,76 @@ def test_nothing_but_the_result_goes_to_a_pipe(installation, maker):
 
     assert done.stderr == ""
     assert json.loads(done.stdout)["label"] == FIRST
+
+
+@pytest.mark.parametrize(
+    ("first", "code"), [(signal.SIGHUP, 129), (signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_whatever_ends_a_verb_it_cleans_up_undisturbed(tmp_path, first, code):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import time\n"
+        "import backstop.cli.verbs.backups as verbs\n"
+        "def endless(_):\n"
+        "    try:\n        print('ready', flush=True)\n        time.sleep(60)\n"
+        "    finally:\n        print('cleaning', flush=True)\n"
+        "        time.sleep(1)\n        print('cleaned')\n"
+        "verbs.list_backups = endless\n"
+    )
+    verb = subprocess.Popen(
+        [sys.executable, "-m", "backstop", "list"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=CHECKOUT,
+        env={"PYTHONPATH": f"{tmp_path}:plugins"},
+    )
+    assert verb.stdout.readline() == "ready\n"
+    verb.send_signal(first)
+    assert verb.stdout.readline() == "cleaning\n"
+    for following in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        verb.send_signal(following)
+    out, _ = verb.communicate()
+
+    assert out == "cleaned\n"
+    assert verb.returncode == code
+
+
+def test_a_verb_started_with_nohup_outlives_its_terminal(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "import backstop.cli.verbs.backups as verbs\n"
+        "verbs.list_backups = lambda _: os.kill(os.getpid(), signal.SIGHUP) or 0\n"
+    )
+
+    assert in_a_process("list", PYTHONPATH=f"{tmp_path}:plugins").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (errno.EACCES, "out cannot be written: Permission denied"),
+        (errno.ENOSPC, "no space left at"),
+    ],
+)
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_place_that_cannot_be_written_is_named(
+    run, maker, installation, monkeypatch, whole: bool, code: int, words: str
+):
+    stored = maker().publish().manifest.objects[0]
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code), "something temporary")
+
+    monkeypatch.setattr("tempfile.mkdtemp", refuse)
+    monkeypatch.setattr("tempfile.mkstemp", refuse)
+    monkeypatch.setattr("backstop.crypto.envelope.decrypt_to_file", refuse)
+    what = ["--label", "latest"] if whole else ["--object", stored.key]
+    returned, _, err = run("decrypt", *what, "--into", str(installation / "out"))
+
+    assert returned == 1
+    assert words in err
+    assert "defect" not in err
 
 
 def test_on_a_terminal_a_bar_shows_how_far_it_is(installation, maker):

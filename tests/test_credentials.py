@@ -189,3 +189,12 @@ def test_what_cannot_become_a_postgres_connection_is_refused_with_the_reason(uri
         postgres_connection(parse_credential("lab", uri))
 
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_password_that_the_tools_could_not_be_given_is_refused_and_not_quoted():
+    credential = parse_credential("c", {"host": "h", "login": "u", "password": "hunter2\n"})
+
+    with pytest.raises(ConfigurationError, match="'c' has a password with a line break") as caught:
+        postgres_connection(credential, "calibrify")
+
+    assert "hunter2" not in str(caught.value)

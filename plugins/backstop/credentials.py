@@ -163,6 +163,12 @@ def postgres_connection(credential: Credential, dbname: str | None = None) -> Cl
     for what, value in (("host", credential.host), ("login", credential.login), ("database", database)):
         if not value:
             raise ConfigurationError(f"{name} has no {what}", hint="add it to the connection")
+    if any(character in (credential.password or "") for character in "\r\n\0"):
+        # Most often the end of the file that it was read from.
+        raise ConfigurationError(
+            f"{name} has a password with a line break in it, which no password file of PostgreSQL can hold",
+            hint="take the line break out of the connection's password, or give the role another one",
+        )
     options = {key: value for key, value in credential.extra.items() if key not in _IGNORED_OPTIONS}
     sslmode = options.pop("sslmode", None)
     # Dropping what is not understood could drop what makes the connection safe.

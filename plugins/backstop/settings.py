@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -14,14 +15,16 @@ if TYPE_CHECKING:
 
     from backstop.commands.base_backup import BaseBackupSettings
     from backstop.commands.dump_attempt import DumpSettings
+    from backstop.commands.prove import ProofSettings
     from backstop.commands.questions import Query
+    from backstop.commands.recover import RecoverSettings
     from backstop.commands.restore import RestoreSettings
     from backstop.commands.swap import ApplicationCommands
     from backstop.commands.verify import VerifySettings
     from backstop.commands.wal_settings import ArchiveSettings
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository
-    from backstop.targets import Configuration
+    from backstop.targets import Configuration, VerifyQuery
 
 
 def utc_now() -> datetime:
@@ -84,6 +87,30 @@ def verify_settings(
         hide=private_folders(configuration),
         queries=_queries(configuration, target),
         server=server,
+    )
+
+
+def proof_settings(
+    configuration: Configuration,
+    target: str,
+    repositories: Sequence[Repository],
+    *,
+    server: ClusterConnection | None,
+) -> ProofSettings:
+    """How to prove this target's backups of every kind.
+
+    :param server: what ``verify.server_conn_id`` names, if anything; base backups are never restored there.
+    """
+    from backstop.commands.prove import ProofSettings
+
+    cluster = configuration.targets[target].cluster
+    recovery = cluster.recovery if cluster else None
+    dump = verify_settings(configuration, target, repositories, server=server)
+    return ProofSettings(
+        dump=dump,
+        base=replace(dump, server=None, queries=_asked(recovery.queries) if recovery else ()),
+        superuser=recovery.superuser if recovery else "postgres",
+        database=configuration.targets[target].database.dbname,
     )
 
 
@@ -169,6 +196,50 @@ def archive_settings(
     )
 
 
+def recover_settings(configuration: Configuration, target: str, *, destination: Path) -> RecoverSettings:
+    """How to recover this target's cluster. :param destination: the new data directory.
+
+    :raises ConfigurationError: the target says nothing about recovery.
+    """
+    from backstop.commands.recover import RecoverSettings
+    from backstop.wiring import find_recovery
+
+    recovery = find_recovery(configuration, target)
+    return RecoverSettings(
+        destination=destination,
+        account=recovery.run_as or "",
+        superuser=recovery.superuser,
+        database=configuration.targets[target].database.dbname,
+        queries=_asked(recovery.queries),
+    )
+
+
+def recovery_destination(configuration: Configuration, target: str, *, now: datetime) -> Path:
+    """A new data directory below ``cluster.recovery.directory``."""
+    from backstop.wiring import find_recovery
+
+    return find_recovery(configuration, target).directory / f"{target}-{now:%Y%m%dT%H%M%SZ}"
+
+
+def cutover_commands(configuration: Configuration, target: str) -> tuple[Path, ApplicationCommands]:
+    """The live data directory, and what stops, starts and probes the server on it.
+
+    :raises ConfigurationError: the target does not say how its cluster is replaced.
+    """
+    from backstop.commands.swap import ApplicationCommands
+    from backstop.wiring import find_recovery
+
+    cutover = find_recovery(configuration, target).cutover
+    if cutover is None:
+        raise ConfigurationError(
+            f"target {target} has no cluster.recovery.cutover: nobody knows how its server is stopped",
+            hint="describe it (docs/targets.md), or leave the recovered cluster beside",
+        )
+    return cutover.data_directory, ApplicationCommands(
+        stop=cutover.stop, start=cutover.start, probe=cutover.probe, timeout=cutover.timeout
+    )
+
+
 def cluster_spool(configuration: Configuration, target: str, repositories: Sequence[Repository]) -> Path:
     """Where base backups and WAL of this target are kept on their way."""
     from backstop.wiring import find_cluster
@@ -195,7 +266,10 @@ def private_folders(configuration: Configuration) -> tuple[Path, ...]:
 
 
 def _queries(configuration: Configuration, target: str) -> tuple[Query, ...]:
+    return _asked(configuration.targets[target].database.verify.queries)
+
+
+def _asked(queries: Sequence[VerifyQuery]) -> tuple[Query, ...]:
     from backstop.commands.questions import Query
 
-    queries = configuration.targets[target].database.verify.queries
     return tuple(Query(sql=one.sql, expect=one.expect, name=one.name or one.sql) for one in queries)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         S3Repository,
         Target,
     )
+    from backstop.targets.cluster import Recovery
 
 
 def find_target(configuration: Configuration, name: str) -> Target:
@@ -190,6 +191,17 @@ def find_cluster(configuration: Configuration, target_name: str) -> Cluster:
             hint="describe its replication role there (docs/targets.md)",
         )
     return cluster
+
+
+def find_recovery(configuration: Configuration, target_name: str) -> Recovery:
+    """:raises ConfigurationError: the target does not say where its cluster is recovered."""
+    recovery = find_cluster(configuration, target_name).recovery
+    if recovery is None:
+        raise ConfigurationError(
+            f"target {target_name} has no cluster.recovery: nobody knows where to recover it",
+            hint="name a directory with room for the whole cluster (docs/targets.md)",
+        )
+    return recovery
 
 
 def open_inventory(configuration: Configuration, credentials: CredentialSource) -> Inventory | None:

@@ -46,6 +46,9 @@ def asked(scene: Scene) -> Asked:
     with_a_form = ("by the chooser", "forged", "cancelled")
     runs = {case: scene.ask_for_restore() for case in to_be_approved}
     runs |= {case: scene.admin.trigger(RESTORE, {"target": TARGET}) for case in with_a_form}
+    # Each has asked its question before any test begins: one of them tightens the rules that asking reads.
+    for case, run in runs.items():
+        scene.admin.question(run, "approve" if case in to_be_approved else "choose_backup")
     return Asked(scene, runs, before)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import threading
 import time
 from contextlib import suppress
@@ -12,8 +13,13 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from backstop.cli.session import newest
+from backstop.commands.decrypt import decrypt_backup
+from backstop.commands.progress import Silent
+from backstop.commands.verify import unverified
 from backstop.errors import (
     BackstopError,
+    ConfigurationError,
     IntegrityError,
     LeaseHeldError,
     SourceError,
@@ -21,6 +27,7 @@ from backstop.errors import (
     StorageError,
 )
 from backstop.model.backup import BackupKind, BackupLabel
+from backstop.operators.known import known_backups
 from backstop.postgres.base_backup_stream import BackupData
 from backstop.postgres.replication import ReplicationConnection
 from backstop.repository.lock import Lease
@@ -361,3 +368,46 @@ def test_an_encoder_that_fails_ends_the_copy_with_its_own_error(
     with pytest.raises(BackstopError, match="the key service is gone"):
         base.take()
     assert nothing_is_left(base)
+
+
+def test_a_base_backup_is_never_taken_for_a_dump(base: BaseBackups, folder: Path):
+    dump = base.protection.back_up().label
+    label = base.take().label
+    repository = base.protection.repository("local")
+
+    assert [found.label.text for found in unverified([repository], policy="each")] == [dump]
+    assert newest(repository, proven=False).text == label
+    assert newest(repository, proven=False, dumps=True).text == dump
+    assert [known.label for known in known_backups([repository]).backups] == [dump]
+    with pytest.raises(ConfigurationError, match=f"{label} of calibrify is no dump"):
+        base.protection.prove(label)
+    with pytest.raises(ConfigurationError, match=f"{label} of calibrify is no dump"):
+        base.protection.restore(label, server=base.server.connection()).plan()
+
+
+def test_decrypting_a_base_backup_gives_tar_files_and_the_servers_list(
+    folder: Path, server16: EmbeddedPostgres
+):
+    # The pg_verifybackup 18 that pip brings crashes, on pg_basebackup's own backups too.
+    base = BaseBackups(protect(folder, server16.connection()), server16)
+    label = base.take().label
+    done = decrypt_backup(
+        base.protection.repository("local"),
+        BackupLabel(label),
+        keyring=base.protection.keyring,
+        destination=folder / "plain",
+        jobs=2,
+        progress=Silent(),
+    )
+    assert {"base-000001.tar", "base-000002.tar", "backup_manifest"} <= set(done.files)
+    (folder / "data").mkdir()
+    for part in sorted((folder / "plain").glob("base-*.tar")):
+        subprocess.run(["tar", "-xf", part, "-C", folder / "data"], check=True)
+    (folder / "plain" / "backup_manifest").rename(folder / "data" / "backup_manifest")
+    verified = subprocess.run(
+        [base.server.bin_dir / "pg_verifybackup", "--no-parse-wal", folder / "data"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert "successfully verified" in verified.stdout

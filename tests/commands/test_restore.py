@@ -136,6 +136,20 @@ def test_with_several_former_databases_somebody_has_to_choose(
                 session.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
 
 
+def test_what_a_database_of_a_similar_name_has_kept_is_not_gone_back_to(
+    database: ClusterConnection, restorer: ClusterConnection, owner: str
+):
+    theirs = sql.Identifier(f"{database.dbname}_replaced_2_replaced_20261121t113000z")
+    with database.connect(dbname="postgres") as session:
+        session.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(theirs, sql.Identifier(owner)))
+    try:
+        with pytest.raises(RestoreError, match="keeps no former"):
+            plan_back(database, restorer)
+    finally:
+        with database.connect(dbname="postgres") as session:
+            session.execute(sql.SQL("DROP DATABASE {}").format(theirs))
+
+
 def test_a_superuser_may_not_restore_unless_that_is_allowed(folder: Path, database: ClusterConnection):
     protection = protect(folder, database)
     label = protection.back_up().label
@@ -290,3 +304,33 @@ def test_sql_of_the_target_runs_in_a_database_that_is_set_read_only(
     restore.validate(plan)
 
     assert count(database, plan.beside, "measurements") == 0
+
+
+def test_what_lies_on_foreign_servers_is_not_asked_and_everything_else_is_analyzed(
+    folder: Path, database: ClusterConnection, restorer: ClusterConnection, owner: str
+):
+    foreign = """
+    CREATE FOREIGN DATA WRAPPER elsewhere;
+    GRANT USAGE ON FOREIGN DATA WRAPPER elsewhere TO {role};
+    SET ROLE {role};
+    CREATE SERVER far FOREIGN DATA WRAPPER elsewhere;
+    CREATE TABLE public."Part %s" (a int, b int) PARTITION BY LIST (a);
+    CREATE TABLE public.part_1 PARTITION OF public."Part %s" FOR VALUES IN (1);
+    CREATE FOREIGN TABLE public.part_2 PARTITION OF public."Part %s" FOR VALUES IN (2) SERVER far;
+    CREATE TABLE public.own (a int) PARTITION BY LIST (a);
+    CREATE TABLE public.own_1 PARTITION OF public.own FOR VALUES IN (1);
+    INSERT INTO public."Part %s" VALUES (1, 1);
+    INSERT INTO public.own VALUES (1);
+    """
+    with database.connect() as session:
+        session.execute(sql.SQL(foreign).format(role=sql.Identifier(owner)))
+    protection = protect(folder, database)
+    restore = protection.restore(protection.back_up().label, server=database, allow_superuser=True)
+    plan = restore.plan()
+    restore.restore_beside(plan)
+
+    restore.validate(plan)
+
+    with database.with_database(plan.beside).connect() as session:
+        rows = session.execute("SELECT DISTINCT tablename FROM pg_stats WHERE schemaname = 'public'")
+        assert {"part_1", "own", "own_1", "equipment"} <= {name for (name,) in rows}

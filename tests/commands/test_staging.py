@@ -80,3 +80,36 @@ def test_a_folder_that_another_user_made_first_is_not_used(tmp_path):
         pass
 
     assert list(parent.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_another_users_run_is_left_alone_and_a_folder_that_is_not_for_us_is_named(tmp_path):
+    parent = tmp_path / "staging"
+    for above in [tmp_path, *tmp_path.parents[:-2]]:
+        above.chmod(0o755)
+    parent.mkdir()
+    parent.chmod(0o777)
+    with staging_directory(parent, "run-12345678") as folder:
+        os.seteuid(12345)
+        try:
+            assert sweep_staging(parent) == []
+        finally:
+            os.seteuid(0)
+        assert folder.is_dir()
+    parent.chmod(0o700)
+    os.seteuid(12345)
+    try:
+        with pytest.raises(StorageError, match=f"{parent} cannot be used: Permission denied"):
+            sweep_staging(parent)
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
+def test_a_staging_folder_that_root_makes_belongs_to_the_owner_of_the_folder_it_lies_in(tmp_path):
+    os.chown(tmp_path, 12345, 12345)
+
+    with staging_directory(tmp_path / ".staging", "run-12345678"):
+        pass
+
+    assert (tmp_path / ".staging").stat().st_uid == 12345

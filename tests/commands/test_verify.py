@@ -44,6 +44,16 @@ def test_the_targets_questions_are_asked_and_a_wrong_answer_is_named(
     assert "'broken'" in broken
 
 
+def test_a_backup_is_proven_in_a_folder_with_blanks_and_stars_in_its_name(
+    folder: Path, database: ClusterConnection
+):
+    blank = folder / "my  backups *"
+    blank.mkdir(mode=0o711)
+    protection = protect(blank, database)
+
+    assert protection.prove(protection.back_up().label).matched
+
+
 def test_what_was_verified_leaves_the_work_list(folder: Path, database: ClusterConnection):
     protection = protect(folder, database)
     label = protection.back_up().label

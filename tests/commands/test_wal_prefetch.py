@@ -81,6 +81,18 @@ def test_what_lies_beyond_the_planned_end_is_absent_even_if_it_exists(tmp_path, 
         assert ask(tmp_path, "00000002.history") == 1
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_an_archive_got_since_the_plan_is_not_there_for_the_recovery(tmp_path, wal, whole):
+    planned, name = 5 * SIZE + 700, segment(5).name
+    if not whole:
+        (wal / name).rename(wal / f"{name}.partial")
+
+    with prefetcher(tmp_path, wal, on=route(end=planned)):
+        assert ask(tmp_path, name) == 0
+
+    assert (tmp_path / "RECOVERYXLOG").read_bytes() == content(5)[:700] + bytes(SIZE - 700)
+
+
 def test_a_missing_segment_is_never_called_absent(tmp_path, wal):
     (wal / segment(3).name).unlink()
 
@@ -137,7 +149,7 @@ def test_a_whole_segment_wins_over_a_tail(tmp_path, wal):
 
     with prefetcher(tmp_path, wal, on=route(end=11 * SIZE + 1000)):
         assert ask(tmp_path, segment(11).name) == 0
-        assert (tmp_path / "RECOVERYXLOG").read_bytes() == content(11)
+        assert (tmp_path / "RECOVERYXLOG").read_bytes() == content(11)[:1000] + bytes(SIZE - 1000)
 
 
 def test_where_timelines_part_only_the_file_of_the_new_one_is_given(tmp_path, wal):

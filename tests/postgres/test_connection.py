@@ -60,6 +60,37 @@ def test_tools_log_in_with_the_hardest_of_passwords(database, tmp_path):
 
 
 @pytest.mark.integration
+def test_of_several_hosts_sessions_and_tools_find_the_one_that_answers(database, tmp_path):
+    several = replace(database, host=f"/nowhere,{database.host}")
+    tools = PostgresTools.find(18)
+
+    with several.connect() as session:
+        assert session.execute("SELECT 1").fetchone() == (1,)
+    with several.child_environment(tmp_path) as environment:
+        assert run_tool([tools.path("psql"), "-XAtc", "SELECT 1"], env=environment) == "1\n"
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PGHOSTADDR", "127.0.0.9"),
+        ("PGOPTIONS", "-c default_transaction_read_only=on"),
+        ("PGTARGETSESSIONATTRS", "read-only"),
+        ("PGPASSWORD", None),
+    ],
+)
+def test_our_environment_leads_no_session_elsewhere(database, monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value or database.password)
+
+    with database.connect() as session:
+        assert session.execute("SHOW default_transaction_read_only").fetchone() == ("off",)
+        assert session.info.hostaddr == database.host
+    with pytest.raises(SourceError, match="password"):
+        replace(database, password=None).connect()
+
+
+@pytest.mark.integration
 def test_a_session_is_not_ended_by_time_outs_that_the_role_brings(any_database):
     with any_database.connect() as session:
         session.execute(

@@ -149,6 +149,8 @@ def test_a_child_that_outlives_the_program_does_not_outlive_the_call(tmp_path):
         "DETAIL:  Key (name)=(geheim) is duplicated.",
         'CONTEXT:  COPY t, line 7, column name: "geheim"',
         "CONTEXT:  SQL statement \"INSERT INTO t VALUES ('geheim')\"",
+        "pg_restore: error: could not execute query: ERROR:  odd: geheim\nand geheim\nHINT:  not geheim\n"
+        "CONTEXT:  PL/pgSQL function public.check_it(text) line 1 at RAISE",
     ],
 )
 def test_secrets_that_tools_quote_are_not_repeated(words):
@@ -166,10 +168,13 @@ def test_what_helps_to_find_the_cause_is_kept():
         "    ADD CONSTRAINT t_key UNIQUE (name);",
         'ERROR:  could not extend file "base/5/16400": No space left on device',
         'CONTEXT:  COPY t, line 7: "geheim"',
+        "ERROR:  geheim",
+        "CONTEXT:  PL/pgSQL function public.check_it(text) line 1 at RAISE",
     ]
     with pytest.raises(ToolError) as caught:
         run_tool(["/bin/sh", "-c", 'echo "$0" >&2; exit 1', "\n".join(words)], env=ENVIRONMENT)
 
     told = str(caught.value)
-    for kept in (words[0], "Key (name)", words[2], words[3], words[4], "COPY t, line 7"):
+    for kept in (words[0], "Key (name)", words[2], words[3], words[4], "COPY t, line 7", words[7]):
         assert kept in told
+    assert "geheim" not in told

@@ -80,8 +80,8 @@ def test_a_setting_that_differs_is_one_sentence(server: EmbeddedPostgres):
 
     assert found.keys() == {"max_slot_wal_keep_size", "max_wal_senders"}
     assert found["max_slot_wal_keep_size"].sentence == (
-        "max_slot_wal_keep_size is -1, wanted 16GB: it decides whether an absent receiver costs its slot or the "
-        "server's disk (takes a reload)"
+        "max_slot_wal_keep_size is -1, wanted 16GB: it decides whether an absent receiver costs its slot or "
+        "the server's disk (takes a reload)"
     )
     assert found["max_wal_senders"].takes == "restart"
     assert found["max_wal_senders"].found == "10"

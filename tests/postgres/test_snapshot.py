@@ -407,6 +407,29 @@ def test_a_role_that_cannot_see_what_others_do_gives_way_all_the_same(tables, tm
         execute(tables, f"DROP OWNED BY {role}", f"DROP ROLE {role}")
 
 
+def test_a_role_that_becomes_another_one_on_connecting_keeps_its_snapshot_and_gives_way(tables, tmp_path):
+    login, other = f"login_{tmp_path.name[-6:]}", f"other_{tmp_path.name[-6:]}"
+    execute(
+        tables,
+        f"CREATE ROLE {other}",
+        f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {other}",
+        f"CREATE ROLE {login} LOGIN PASSWORD 'x' IN ROLE {other}",
+        f"ALTER ROLE {login} SET role = {other}",
+    )
+    try:
+        with (
+            pytest.raises(SourceBusyError, match=r"AccessExclusiveLock.*public\.t"),
+            hold_snapshot(replace(tables, user=login, password="x"), attempt="r", max_age=HOUR) as held,
+        ):
+            assert not held.stop.wait(1)
+            application = Application(tables, "ALTER TABLE public.t ADD j integer")
+            assert held.stop.wait(5)
+            # Ended by the server, before we have noticed.
+            assert application.wait() < LONGEST_WAIT_SECONDS
+    finally:
+        execute(tables, f"DROP OWNED BY {other}", f"DROP ROLE {login}, {other}")
+
+
 def test_a_snapshot_that_grows_too_old_is_given_up_for_good(tables):
     with (
         pytest.raises(SourceError, match=r"was held for 0:00:00\.500000, the most allowed") as caught,

@@ -161,6 +161,18 @@ def test_a_session_that_cannot_be_ended_blocks_and_the_live_database_stays_open(
     assert (stage.content(), stage.names()) == ("old", {"live", "beside"})
 
 
+def test_a_change_of_the_database_that_nobody_commits_does_not_keep_the_swap_waiting(stage: Stage) -> None:
+    # A session in a third database, which the swap does not end.
+    with stage.server.connect() as elsewhere, elsewhere.transaction(force_rollback=True):
+        grant = sql.SQL("GRANT CONNECT ON DATABASE {} TO pg_monitor").format(sql.Identifier(stage.live))
+        elsewhere.execute(grant)
+
+        with pytest.raises(SwapBlockedError, match=r"lock timeout.*has changed one of them"):
+            stage.swap(seconds=0.5)
+
+    assert (stage.content(), stage.names()) == ("old", {"live", "beside"})
+
+
 def test_a_failure_at_the_second_rename_undoes_the_first(stage: Stage) -> None:
     # A prepared transaction is no session that could be ended, and only the restored database has one.
     with stage.server.connect(stage.beside, stage.app) as session:
@@ -211,6 +223,23 @@ def test_a_lost_connection_during_the_swap_reopens_over_a_new_one(stage: Stage) 
 
         with pytest.raises(SwapBlockedError, match="was not swapped"):
             stage.swap(seconds=20)
+
+    assert (stage.content(), stage.names()) == ("old", {"live", "beside"})
+
+
+def test_an_interrupt_while_the_live_database_is_being_opened_again_does_not_leave_it_closed(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupts = [KeyboardInterrupt()]
+
+    def interrupted(*arguments: Any) -> list[str]:
+        if interrupts:
+            raise interrupts.pop()
+        return reopen(*arguments)
+
+    monkeypatch.setattr("backstop.postgres.swap.reopen", interrupted)
+    with stage.server.connect(stage.live), pytest.raises(KeyboardInterrupt):
+        stage.swap(seconds=0.5)
 
     assert (stage.content(), stage.names()) == ("old", {"live", "beside"})
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,32 @@ def test_a_database_is_restored_under_its_own_name_even_when_that_reads_like_a_c
     ]
 
     assert conninfo_to_dict(option.removeprefix("--dbname=")) == {"dbname": name}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_folder_on_the_path_that_we_may_not_enter_is_passed_over(tmp_path, monkeypatch):
+    for above in [tmp_path, *tmp_path.parents[:-2]]:
+        above.chmod(0o755)
+    eighteen = install(tmp_path / "18", "18.4")
+    install(tmp_path / "closed" / "bin", "18.4")
+    (tmp_path / "closed").chmod(0o700)
+    monkeypatch.delenv("BACKSTOP_PG_BIN", raising=False)
+    monkeypatch.setattr(tools_module, "_pip_directories", lambda: iter(()))
+    monkeypatch.setenv("PATH", f"{tmp_path / 'closed' / 'bin'}:{eighteen}")
+    os.seteuid(12345)
+    try:
+        assert PostgresTools.find(18).bin_dir == eighteen
+    finally:
+        os.seteuid(0)
+
+
+def test_programs_that_do_not_run_are_passed_over_for_others_that_do(bare, tmp_path):
+    # Debian's wrappers without any client behind them end so.
+    wrappers = install(tmp_path / "wrappers", "18.4")
+    for program in wrappers.iterdir():
+        program.write_text("#!/bin/sh\necho 'You must install a postgresql-client package' >&2; exit 1\n")
+    eighteen = install(tmp_path / "18", "18.4")
+
+    assert PostgresTools.find(18, [wrappers, eighteen]).bin_dir == eighteen
+    with pytest.raises(ToolError, match="You must install a postgresql-client package"):
+        PostgresTools.find(18, [wrappers])

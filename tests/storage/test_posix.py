@@ -362,3 +362,24 @@ def test_a_racing_upload_does_not_replace(storage, source, root, tmp_path):
         storage.upload("t/data/a", source)
 
     assert (root / "t/data/a").read_bytes() == b"first"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder to somebody else")
+def test_what_root_stores_belongs_to_the_owner_of_the_repository(tmp_path):
+    root = tmp_path / "repository"
+    root.mkdir()
+    os.chown(root, 12345, 12345)
+    storage = PosixStorage(root)
+    linked, copied = root / ".staged", Path("/dev/shm") / f"backstop-{tmp_path.name}"  # noqa: S108
+    linked.write_bytes(b"linked")
+    copied.write_bytes(b"copied")
+    try:
+        storage.put_once("calibrify/meta/manifests/a.json", b"{}")
+        storage.upload("calibrify/data/linked", linked)
+        storage.upload("calibrify/data/copied", copied)
+    finally:
+        copied.unlink()
+
+    found = list(root.rglob("*"))
+    assert {path.name for path in found} >= {"a.json", "linked", "copied", ".tmp", "manifests"}
+    assert {path.stat().st_uid for path in found} == {12345}

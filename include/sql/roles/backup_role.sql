@@ -4,6 +4,9 @@
 -- Then give the role a password with \password. Run it again whenever a backup names something unreadable.
 \set ON_ERROR_STOP on
 
+-- Base backups and WAL need more: ALTER ROLE calibrify_backup REPLICATION; and in pg_hba.conf a line such as
+--   hostssl replication calibrify_backup 10.0.0.0/8 scram-sha-256
+-- Whoever may replicate reads every file of the cluster: rather give that to a role of its own.
 SELECT format('CREATE ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION', :'role')
 WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = :'role')
 \gexec

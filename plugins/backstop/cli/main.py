@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import signal
 import sys
-import threading
 from typing import TYPE_CHECKING, Any, cast
 
 from backstop.cli.parser import build_parser
+from backstop.cli.signals import ending_cleanly
+from backstop.cli.streams import lasting_streams
 from backstop.errors import BackstopError
 
 if TYPE_CHECKING:
@@ -18,13 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 INTERRUPTED = 130
-TERMINATED = 143
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``python -m backstop`` with these arguments; returns the exit code."""
-    arguments = build_parser().parse_args(argv)
-    _end_cleanly_when_terminated()
+    with lasting_streams():
+        arguments = build_parser().parse_args(argv)
+        with ending_cleanly():
+            return _run(arguments)
+
+
+def _run(arguments: argparse.Namespace) -> int:
     try:
         code = _verb(arguments.run)(arguments)
         sys.stdout.flush()
@@ -34,10 +38,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         sys.stderr.write("backstop: interrupted\n")
         return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has had enough. Python would complain again when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return 0
     except Exception as error:
         if os.environ.get("BACKSTOP_DEBUG"):
             raise
@@ -71,13 +71,3 @@ def _failed(error: BackstopError, arguments: argparse.Namespace) -> int:
         }
         sys.stdout.write(json.dumps({"error": details}, ensure_ascii=False) + "\n")
     return error.exit_code
-
-
-def _end_cleanly_when_terminated() -> None:
-    """TERM unwinds like Ctrl-C does: leases are released, scratch servers stopped, staging removed."""
-
-    def stop(_number: int, _frame: Any) -> None:
-        raise SystemExit(TERMINATED)
-
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, stop)

@@ -19,7 +19,7 @@ from backstop.model.lsn import WalSegment
 from backstop.model.wal_header import HEADER_BYTES, WalHeader
 from backstop.repository.wal_archive import WalArchive
 from backstop.repository.wal_names import SHA_DIGITS, WalNames
-from backstop.repository.wal_sealing import seal_history, seal_segment
+from backstop.repository.wal_sealing import prepare_sealing, seal_history, seal_segment
 
 if TYPE_CHECKING:
     import os
@@ -80,6 +80,7 @@ def ship_directory(
             f"archive directory {directory} cannot be read: {error.strerror}",
             hint="check wal.directory in targets.yaml, and this user's rights",
         ) from error
+    prepare_sealing(keyring)
     sweep_staging(spool)
     archives = {one.name: WalArchive(one.storage, target, system_id) for one in repositories}
     with staging_directory(spool, f"wal-directory-{secrets.token_hex(8)}") as folder:

@@ -26,6 +26,7 @@ from backstop.errors import (
 )
 from backstop.postgres.replication import ReplicationConnection
 from backstop.repository.wal_archive import WalArchive
+from backstop.repository.wal_sealing import prepare_sealing
 
 if TYPE_CHECKING:
     import threading
@@ -182,6 +183,7 @@ class _Archiver:
         spans: Sequence[TimelineSpan],
         watch: WalWatch,
     ) -> WalWork:
+        prepare_sealing(self._keyring)
         archives = {
             repository.name: WalArchive(repository.storage, self._target, identity.system_id)
             for repository in self._repositories

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from backstop.commands.recover import RecoveryResult
     from backstop.commands.swap import ApplicationCommands
+    from backstop.postgres.connection import ClusterConnection
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,7 @@ class CutOverOutcome:
     kept: str | None
     downtime_seconds: float
     unprotected: str = (
-        "unprotected until WAL of the new timeline is archived from a new slot and a new full base backup is "
-        "published"
+        "unprotected until WAL of the new timeline is archived and a new full base backup is published"
     )
 
     def to_dict(self) -> dict[str, Any]:
@@ -54,7 +54,9 @@ def cut_over(
     """
     restored = Path(result.data)
     kept = live.with_name(f"{live.name}-before-{now:%Y%m%dT%H%M%SZ}")
-    _refuse(result, restored, live, kept)
+    check_cut_over(result, live=live)
+    if os.path.lexists(kept):
+        raise RestoreError(f"{kept} exists already", hint="move it away")
     exists = live.is_dir()
     stopped_at = time.monotonic()
     try:
@@ -85,19 +87,53 @@ def cut_over(
     )
 
 
-def _refuse(result: RecoveryResult, restored: Path, live: Path, kept: Path) -> None:
+def reserve_slot(cluster: ClusterConnection, slot: str) -> None:
+    """Make the server keep its WAL for the archive again: a base backup brings no replication slots along.
+
+    :raises SourceError: it cannot be made; WAL archiving then says what to do.
+    """
+    from backstop.postgres.replication import ReplicationConnection
+
+    with ReplicationConnection(cluster) as connection:
+        if connection.slot(slot) is None:
+            connection.create_slot(slot)
+
+
+def reopen_cluster(live: Path, cluster: ApplicationCommands) -> None:
+    """For a cut-over that was killed in the middle: a whole data directory under the live name, and a server.
+
+    :raises RestoreError: nothing is there that could be put back. :raises CommandError: it does not start.
+    """
+    if not os.path.lexists(live):
+        kept = sorted(live.parent.glob(f"{live.name}-before-*"))
+        if not kept:
+            raise RestoreError(
+                f"there is no {live}, and no {live.name}-before-… beside it",
+                hint="look for the data directory by hand",
+            )
+        kept[-1].rename(live)
+    cluster.run("start")
+    cluster.run("probe")
+
+
+def check_cut_over(result: RecoveryResult, *, live: Path) -> None:
+    """:raises RestoreError: what stands in the way; nothing is changed."""
+    restored = Path(result.data)
     if not restored.is_dir() or restored.stat().st_ino != result.data_inode:
         raise RestoreError(
             f"{restored} is not the directory that was validated", hint="recover again, then cut over"
         )
     if (restored / "postmaster.pid").exists():
         raise RestoreError(f"a server runs in {restored}", hint="stop it first")
-    if os.path.lexists(kept):
-        raise RestoreError(f"{kept} exists already", hint="move it away")
     if live.is_symlink() or os.path.ismount(live):
         raise RestoreError(
             f"{live} is a link or a mount point and cannot be renamed",
             hint="name the directory it leads to; a mount point takes a directory below it",
+        )
+    if live.is_dir() and restored.stat().st_uid != live.stat().st_uid:
+        raise RestoreError(
+            f"{restored} belongs to user id {restored.stat().st_uid}, and {live} to {live.stat().st_uid}",
+            hint="name the live server's user in cluster.recovery.run_as, and recover again",
         )
     if restored.stat().st_dev != live.parent.stat().st_dev:
         raise RestoreError(

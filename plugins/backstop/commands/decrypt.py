@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import re
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from backstop.commands.fetch import fetch_backup, fetch_object
-from backstop.errors import NotFoundError, RestoreError
+from backstop.errors import NotFoundError, RestoreError, StorageFullError
 from backstop.model.backup import BackupLabel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from backstop.commands.progress import Progress
@@ -47,7 +50,10 @@ def decrypt_backup(
     :raises NotFoundError: no such backup; :raises IntegrityError: damaged: nothing is left behind then.
     """
     manifest = repository.catalog.backup(label).manifest
-    fetch_backup(repository, manifest, keyring=keyring, destination=destination, jobs=jobs, progress=progress)
+    with _writing(destination):
+        fetch_backup(
+            repository, manifest, keyring=keyring, destination=destination, jobs=jobs, progress=progress
+        )
     files = sorted(destination.iterdir())
     return Decrypted(
         label=label.text,
@@ -78,7 +84,10 @@ def decrypt_object(
         raise RestoreError(f"{destination} exists already", hint="name a file that does not exist yet")
     if not destination.parent.is_dir():
         raise NotFoundError(f"there is no directory {destination.parent}", hint="create it first")
-    fetch_object(repository, manifest, stored, keyring=keyring, destination=destination, progress=progress)
+    with _writing(destination):
+        fetch_object(
+            repository, manifest, stored, keyring=keyring, destination=destination, progress=progress
+        )
     return Decrypted(
         label=label.text,
         repository=repository.name,
@@ -86,6 +95,22 @@ def decrypt_object(
         files=(destination.name,),
         plain_bytes=stored.plain_bytes,
     )
+
+
+@contextmanager
+def _writing(destination: Path) -> Iterator[None]:
+    """What repositories cannot do they say themselves: a system's error is about where we write to."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFullError(
+                f"no space left at {destination}", hint="free space there, or name another place"
+            ) from error
+        raise RestoreError(
+            f"{destination} cannot be written: {error.strerror}",
+            hint="name a place that this user may write to",
+        ) from error
 
 
 def label_in(key: str) -> BackupLabel:

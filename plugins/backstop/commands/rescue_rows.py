@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-from backstop.errors import IntegrityError
+from backstop.errors import IntegrityError, VerificationError
 from backstop.model.fingerprint import TableContent
 from backstop.postgres.catalog import list_tables
 from backstop.postgres.dump_directory import TOC
@@ -17,11 +17,11 @@ from backstop.postgres.encodings import decode_script
 from backstop.postgres.fingerprint import content_query
 from backstop.postgres.process import run_tool
 from backstop.postgres.row_hash import SESSION_SETTINGS
-from backstop.postgres.table_entries import split_columns, split_name
 from backstop.postgres.tools import pg_restore_argv
+from backstop.postgres.written_names import IDENTIFIER, QUALIFIED, split_columns, split_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     import psycopg
 
@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
 BLOCK_BYTES = 256 * 1024
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
-_ID = r"""(?:"(?:[^"]|"")+"|[^\s".'(),;]+)"""
-_COPY = re.compile(rf"^COPY ({_ID}\.{_ID}) +(?:\(({_ID}(?:, {_ID})*)\) )?FROM stdin;$", re.MULTILINE)
+_COPY = re.compile(
+    rf"^COPY ({QUALIFIED}) +(?:\(({IDENTIFIER}(?:, {IDENTIFIER})*)\) )?FROM stdin;$", re.MULTILINE
+)
 
 
 def read_copy_targets(
@@ -78,21 +79,26 @@ def copy_in(
     progress: Progress,
 ) -> None:
     """Copy every table's rows to where ``place`` puts it; inside a transaction of the caller's."""
-    session.execute(sql.SQL("SET LOCAL client_encoding = {}").format(sql.Literal(encoding)))
     for table in rows:
-        statement = copy_statement(place(table.into), table.columns, "FROM STDIN")
+        statement = copy_statement(place(table.into), table.columns, "FROM STDIN", encoding=encoding)
         with table.blocks() as blocks, session.cursor() as cursor, cursor.copy(statement) as copy:
             for block in blocks:
                 copy.write(block)
                 progress.advance(len(block))
-    session.execute("SET LOCAL client_encoding = 'UTF8'")
 
 
-def copy_statement(table: TableName, columns: Sequence[str], direction: str) -> sql.Composed:
-    """:param direction: ``FROM STDIN`` or ``TO STDOUT``."""
+def copy_statement(
+    table: TableName, columns: Sequence[str], direction: str, *, encoding: str
+) -> sql.Composed:
+    """:param direction: ``FROM STDIN`` or ``TO STDOUT``.
+
+    :param encoding: of the rows; a dump has them in its database's own.
+    """
     # A table without columns has rows all the same, and takes no list.
     listed = sql.SQL("({}) " if columns else "{}").format(sql.SQL(", ").join(map(sql.Identifier, columns)))
-    return sql.SQL("COPY {} {}{}").format(sql.Identifier(*table), listed, sql.SQL(direction))
+    return sql.SQL("COPY {} {}{} WITH (ENCODING {})").format(
+        sql.Identifier(*table), listed, sql.SQL(direction), sql.Literal(encoding)
+    )
 
 
 def contents_of(
@@ -116,3 +122,25 @@ def contents_of(
         )
         for name, counted in parts.items()
     }
+
+
+def refuse_differences(
+    described: str,
+    expected: Mapping[str, TableContent | None],
+    found: Mapping[str, TableContent],
+) -> None:
+    """:raises VerificationError: a table is not what it was; names each."""
+    wrong = []
+    for name, content in sorted(found.items()):
+        before = expected[name]
+        if before is None:
+            wrong.append(f"{name}: nothing is known of its contents by itself; rescue its partitioned table")
+        elif before.rows != content.rows:
+            wrong.append(f"{name}: {before.rows} rows in {described}, {content.rows} rescued")
+        elif before.content != content.content:
+            wrong.append(f"{name}: {before.rows} rows, but their contents differ")
+    if wrong:
+        raise VerificationError(
+            f"the rescued tables are not what {described} holds: " + "; ".join(wrong[:20]),
+            hint="nothing was left on the server; try another backup",
+        )

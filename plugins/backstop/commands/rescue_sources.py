@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from psycopg import sql
-
 from backstop.commands.compare import expected_fingerprint
 from backstop.commands.dump_objects import FINGERPRINT
 from backstop.commands.fetch import fetch_object
@@ -256,14 +254,10 @@ class _OpenServer:
     def _copy_out(
         self, name: TableName, columns: tuple[str, ...]
     ) -> Callable[[], AbstractContextManager[Iterator[bytes | bytearray | memoryview]]]:
-        statement = copy_statement(name, columns, "TO STDOUT")
+        statement = copy_statement(name, columns, "TO STDOUT", encoding=str(self.properties["encoding"]))
 
         @contextmanager
         def opened() -> Iterator[Iterator[bytes | bytearray | memoryview]]:
-            with source_errors(self.described):
-                # As the rows are stored, like a dump: whoever copies them in states the same encoding.
-                encoding = sql.Literal(self.properties["encoding"])
-                self._session.execute(sql.SQL("SET LOCAL client_encoding = {}").format(encoding))
             with self._session.cursor() as cursor, cursor.copy(statement) as copy:
                 yield self._blocks(copy)
 

@@ -8,17 +8,18 @@ Either way what was asked for appears whole or not at all.
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import psycopg
 from psycopg import sql
 
-from backstop.commands.rescue_rows import contents_of, copy_in
+from backstop.commands.rescue_plan import Destination, RescuePlan
+from backstop.commands.rescue_rows import contents_of, copy_in, refuse_differences
+from backstop.commands.rescue_session import execute_all, loading_session, refusals
 from backstop.commands.rescue_workshop import Needed, Workshop
 from backstop.commands.stopwatch import Stopwatch
-from backstop.errors import ConfigurationError, RestoreError, VerificationError
+from backstop.errors import ConfigurationError, RestoreError
 from backstop.model.backup import BackupKind, BackupLabel
 from backstop.model.table_patterns import find_tables
 from backstop.postgres import databases
@@ -32,63 +33,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
+    import psycopg
+
     from backstop.commands.progress import Progress
     from backstop.commands.rescue_sources import OpenSource, TableSource
     from backstop.model.fingerprint import SequenceValue, TableContent
     from backstop.model.table_patterns import TableName
     from backstop.postgres.connection import ClusterConnection
     from backstop.postgres.table_entries import TableChoice
-
-_NAME_BYTES = 63
-# As pg_restore has them: the names in a dump are qualified, and its functions may come before what they use.
-_LOADING = (
-    ("search_path", ""),
-    ("check_function_bodies", "off"),
-    ("xmloption", "content"),
-    ("row_security", "off"),
-    ("IntervalStyle", "postgres"),
-    ("maintenance_work_mem", "256MB"),
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Destination:
-    """Where rescued tables go: a schema or a database, which must not exist yet.
-
-    :param kind: ``schema`` of the live database, or ``database`` on the same server.
-    """
-
-    kind: str
-    name: str
-
-    def __post_init__(self) -> None:
-        # PostgreSQL would cut a longer name, and the cut one might be somebody's.
-        if not 1 <= len(self.name.encode()) <= _NAME_BYTES or self.name.startswith("pg_"):
-            raise ConfigurationError(
-                f"{self.name!r} is no name for a new {self.kind}",
-                hint=f"at most {_NAME_BYTES} bytes, and not beginning with pg_",
-            )
-
-    def place(self, table: TableName) -> TableName:
-        return (self.name, table[1]) if self.kind == "schema" else table
-
-
-@dataclass(frozen=True, slots=True)
-class RescuePlan:
-    """What a rescue will do, for people.
-
-    :param tables: as they will be called: ``rescued."Table A"`` by ``public."Table A"``.
-    """
-
-    source: str
-    into: str
-    tables: Mapping[str, str]
-    rows: int | None
-    left_out: tuple[str, ...]
-    notes: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        return {**asdict(self), "left_out": list(self.left_out), "notes": list(self.notes)}
 
 
 @dataclass(slots=True)
@@ -158,10 +110,10 @@ class TableRescue:
             self._refuse_code(moved)
             workshop.move(choice.tables, self.into.name, moved, comment=self._comment(opened))
             before, after = workshop.script(self.into.name)
-        with self._loading(live, workshop.owner) as session:
-            _execute(session, before)
+        with loading_session(live, workshop.owner) as session:
+            execute_all(session, before)
             found = self._load(session, opened, choice, values)
-            _execute(session, after)
+            execute_all(session, after)
         self._analyze(live, choice)
         return found
 
@@ -172,14 +124,14 @@ class TableRescue:
             self.progress.phase("define")
             workshop.define(choice)
             values = self._sequence_values(opened, choice, workshop)
-        with self._loading(workshop.database, workshop.owner) as loading:
+        with loading_session(workshop.database, workshop.owner) as loading:
             found = self._load(loading, opened, choice, values)
         with self.watch.phase("index"):
             self.progress.phase("index")
             workshop.complete(choice)
         self._analyze(workshop.database, choice)
         ours, final = workshop.database.dbname, self.into.name
-        with _refusals(f"database {final}"):
+        with refusals(f"database {final}"):
             comment = sql.Literal(self._comment(opened))
             session.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(ours), comment))
             # Last: under its final name it is whole.
@@ -223,31 +175,8 @@ class TableRescue:
             counts_only = any(content.content is None for content in expected.values())
             found = contents_of(session, placed.keys(), counts_only=counts_only)
             back = {qualified_name(*new): qualified_name(*old) for new, old in placed.items()}
-            self._compare(opened, {name: expected.get(back[name]) for name in found}, found)
+            refuse_differences(opened.described, {name: expected.get(back[name]) for name in found}, found)
         return found
-
-    def _compare(
-        self,
-        opened: OpenSource,
-        expected: Mapping[str, TableContent | None],
-        found: Mapping[str, TableContent],
-    ) -> None:
-        wrong = []
-        for name, content in sorted(found.items()):
-            before = expected[name]
-            if before is None:
-                wrong.append(
-                    f"{name}: nothing is known of its contents by itself; rescue its partitioned table"
-                )
-            elif before.rows != content.rows:
-                wrong.append(f"{name}: {before.rows} rows in {opened.described}, {content.rows} rescued")
-            elif before.content != content.content:
-                wrong.append(f"{name}: {before.rows} rows, but their contents differ")
-        if wrong:
-            raise VerificationError(
-                f"the rescued tables are not what {opened.described} holds: " + "; ".join(wrong[:20]),
-                hint="nothing was left on the server; try another backup",
-            )
 
     def _sequence_values(
         self, opened: OpenSource, choice: TableChoice, workshop: Workshop
@@ -345,26 +274,11 @@ class TableRescue:
         finally:
             databases.drop_database(session, name)
 
-    @contextmanager
-    def _loading(self, database: ClusterConnection, owner: str) -> Iterator[psycopg.Connection[Any]]:
-        """One transaction as the owner; on any failure there has never been anything."""
-        with (
-            closing(database.connect(autocommit=False, application_name="backstop:rescue")) as session,
-            _refusals(database.dbname),
-        ):
-            # The database may be set read-only, for everybody but us. SET takes no snapshot; a SELECT would,
-            # and after that it is too late.
-            session.execute("SET TRANSACTION READ WRITE")
-            for name, value in (("role", owner), *_LOADING):
-                session.execute("SELECT pg_catalog.set_config(%s, %s, true)", [name, value])
-            yield session
-            session.commit()
-
     def _comment(self, opened: OpenSource) -> str:
         return f"tables of {opened.described}, rescued by Backstop at {self.clock():%Y-%m-%d %H:%M:%SZ}"
 
     def _analyze(self, database: ClusterConnection, choice: TableChoice) -> None:
-        with database.connect(application_name="backstop:rescue") as session, _refusals(database.dbname):
+        with database.connect(application_name="backstop:rescue") as session, refusals(database.dbname):
             session.execute("SET default_transaction_read_only = off")
             names = [sql.Identifier(*self.into.place(table)) for table in choice.tables]
             session.execute(sql.SQL("ANALYZE (SKIP_LOCKED) {}").format(sql.SQL(", ").join(names)))
@@ -380,25 +294,3 @@ class TableRescue:
 
     def _tools(self, opened: OpenSource, session: psycopg.Connection[Any]) -> PostgresTools:
         return PostgresTools.find(max(opened.major, session.info.server_version // 10000))
-
-
-def _execute(session: psycopg.Connection[Any], texts: Sequence[str]) -> None:
-    for text in texts:
-        session.execute(text.encode("utf-8", errors="surrogateescape"))
-
-
-@contextmanager
-def _refusals(where: str) -> Iterator[None]:
-    """Turn the server's refusals into errors that name the database."""
-    try:
-        yield
-    except psycopg.errors.DuplicateObject as error:
-        raise RestoreError(
-            f"{where}: {error.diag.message_primary}", hint="it was made meanwhile; name another one"
-        ) from None
-    except psycopg.Error as error:
-        # DETAIL and CONTEXT may quote rows.
-        raise RestoreError(
-            f"the rescue into {where} failed: {error.diag.message_primary or type(error).__name__}",
-            hint="nothing was left there; what is missing may be had with a new database (--into-database)",
-        ) from None

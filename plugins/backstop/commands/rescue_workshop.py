@@ -37,7 +37,7 @@ _LEFT_OUT = (
 )  # fmt: skip
 _NAME = "backstop:rescue"
 _TRIED_ALL = "errors ignored on restore"
-_SHOWN_FAILURES = 5
+_SHOWN_FAILURES = 8
 
 # What pg_identify_object calls it, and what ALTER … SET SCHEMA calls it (PostgreSQL docs, SQL commands).
 _MOVABLE = {
@@ -102,7 +102,7 @@ class Workshop:
         with self._session() as session:
             rows = session.execute(load_sql("rescue/needed"), {"tables": self._oids(session, tables)})
             needed = {key: Needed(*rest) for key, *rest in rows}
-            asked: dict[str, list[str]] = {"types": [], "functions": [], "collations": []}
+            asked: dict[str, Any] = {"types": [], "functions": [], "collations": [], "owner": self.owner}
             for one in needed.values():
                 if not one.follows and one.kind in _COMPARED:
                     asked[_COMPARED[one.kind]].append(one.identity)
@@ -124,6 +124,9 @@ class Workshop:
         """
         with self._session() as session:
             moves = [_set_schema(_MOVABLE[one.kind], one.identity, schema) for one in needed]
+            types = {"types": [one.identity for one in needed if one.kind == "type"]}
+            ranges = session.execute(load_sql("rescue/multiranges"), types).fetchall()
+            moves += [_set_schema("TYPE", identity, schema) for (identity,) in ranges]
             moves += [_set_schema("TABLE", qualified_name(*table), schema) for table in tables]
             # Indexes, constraints and owned sequences go with their table; statistics do not.
             oids = {"tables": self._oids(session, tables)}
@@ -176,11 +179,16 @@ class Workshop:
                 run_tool(argv, env=environment, on_line=lines.append)
             except ToolError as error:
                 if tolerant and _TRIED_ALL in error.message:
-                    self._failures += [line for line in lines if "ERROR:" in line]
+                    found = [line.partition("ERROR:")[2].strip() for line in lines if "ERROR:" in line]
+                    self._failures += found[:_SHOWN_FAILURES]
                     return
                 explained = explain_load_failure(error, self.database, self.tools)
                 if self._failures:
-                    explained.message += "; before that: " + " | ".join(self._failures[:_SHOWN_FAILURES])
+                    # Most of these no table needs; the one that this table needs is among them.
+                    explained.message += "; not restored before: " + "; ".join(self._failures)
+                    explained.hint = (
+                        "what is missing may be among what was not restored: see why each was not"
+                    )
                 raise explained from error
 
     def _oids(self, session: psycopg.Connection[Any], tables: Sequence[TableName]) -> list[int]:
@@ -199,7 +207,7 @@ def _set_schema(kind: str, identity: str, schema: str) -> bytes:
     return f"ALTER {kind} {identity} SET SCHEMA {quote_identifier(schema)}".encode()
 
 
-def _definitions(session: psycopg.Connection[Any], asked: Mapping[str, list[str]]) -> _Definitions:
+def _definitions(session: psycopg.Connection[Any], asked: Mapping[str, Any]) -> _Definitions:
     rows = session.execute(load_sql("rescue/definitions"), asked)
     return {(kind, name): text for kind, name, text in rows}
 

@@ -31,6 +31,7 @@ from backstop.postgres.dump_directory import TOC
 from backstop.postgres.restore_role import check_restore_role
 from backstop.postgres.tools import PostgresTools
 from backstop.repository.pins import pin
+from backstop.sql import load_sql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -248,9 +249,7 @@ class DatabaseRestore:
                             f"{error.diag.message_primary or error}",
                             hint=f"correct it in targets.yaml; {name} is equal to the backup, unprepared",
                         ) from None
-            # Autovacuum has found the new tables too. Waiting for it costs a second a table until it is
-            # cancelled; what it is at work on, it analyzes itself.
-            session.execute("ANALYZE (SKIP_LOCKED)")
+            _analyze(session, name)
 
     def _session(self) -> psycopg.Connection[Any]:
         """To a database that is neither the live one nor the copy, so that both can be renamed."""
@@ -292,6 +291,21 @@ class DatabaseRestore:
     def _tools(self, manifest: Manifest, session: psycopg.Connection[Any]) -> PostgresTools:
         # pg_restore reads archives of its own and older versions of pg_dump.
         return PostgresTools.find(max(manifest.server_major, session.info.server_version // 10000))
+
+
+def _analyze(session: psycopg.Connection[Any], name: str) -> None:
+    tables = [str(table) for (table,) in session.execute(load_sql("restore/analyzable"))]
+    if not tables:
+        return
+    try:
+        # Autovacuum has found the new tables too. Waiting for it costs a second a table until it is
+        # cancelled; what it is at work on, it analyzes itself.
+        session.execute(f"ANALYZE (SKIP_LOCKED) {', '.join(tables)}".encode(session.info.encoding))
+    except psycopg.Error as error:
+        raise RestoreError(
+            f"the tables of {name} could not be analyzed: {error.diag.message_primary or error}",
+            hint=f"{name} was equal to the backup; mend what is named, then restore again",
+        ) from None
 
 
 def _unproven(verifications: Verifications) -> list[str]:

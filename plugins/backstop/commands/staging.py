@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from backstop.errors import StorageError, StorageFullError
+from backstop.storage.posix_files import hand_over
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,7 +36,9 @@ def staging_directory(parent: Path, name: str) -> Iterator[Path]:
     """
     folder = parent / name
     try:
-        parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not parent.is_dir():
+            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            hand_over(parent, like=parent.parent)
         _refuse_strangers(parent)
         # For a sweep, creating and locking are one step.
         with _locked(parent):
@@ -57,23 +60,33 @@ def staging_directory(parent: Path, name: str) -> Iterator[Path]:
 
 
 def sweep_staging(parent: Path) -> list[Path]:
-    """Remove what dead runs left under ``parent``; returns what was removed."""
-    removed: list[Path] = []
+    """Remove what dead runs left under ``parent``; returns what was removed.
+
+    :raises StorageError: the folder is not for this user.
+    """
     if not parent.is_dir():
-        return removed
-    with _locked(parent):
-        for folder in sorted(parent.iterdir()):
-            lock = folder / _LOCK
-            if lock.exists():
-                if _owner_is_dead(lock):
-                    _remove(folder)
-                    removed.append(folder)
-            elif _OUR_NAME.fullmatch(folder.name) and folder.is_dir():
-                # Killed before it had a lock; should there be anything in it, it is not ours.
-                with suppress(OSError):
-                    folder.rmdir()
-                    removed.append(folder)
-    return removed
+        return []
+    try:
+        with _locked(parent):
+            return [folder for folder in sorted(parent.iterdir()) if _swept(folder)]
+    except OSError as error:
+        raise _explained(error, parent) from error
+
+
+def _swept(folder: Path) -> bool:
+    lock = folder / _LOCK
+    # Another user's run, alive or not: theirs to sweep.
+    with suppress(PermissionError):
+        if lock.exists():
+            if _owner_is_dead(lock):
+                _remove(folder)
+                return True
+        elif _OUR_NAME.fullmatch(folder.name) and folder.is_dir():
+            # Killed before it had a lock; should there be anything in it, it is not ours.
+            with suppress(OSError):
+                folder.rmdir()
+                return True
+    return False
 
 
 def _remove(folder: Path) -> None:
@@ -126,6 +139,6 @@ def _explained(error: OSError, folder: Path) -> StorageError:
     if error.errno in _FULL:
         return StorageFullError(f"no space left for staging at {folder}", hint="free space, then run again")
     return StorageError(
-        f"staging folder {folder} cannot be made: {error.strerror}",
+        f"staging folder {folder} cannot be used: {error.strerror}",
         hint="set database.spool in targets.yaml to a folder this user can write",
     )

@@ -62,11 +62,14 @@ def sweep_scratch(folder: Path) -> None:
         sweep_leftovers(folder)
 
 
-def unverified(repositories: Sequence[Repository], *, policy: str) -> list[Candidate]:
-    """The work list of dumps over all repositories (see :func:`~backstop.model.verification.work_list`)."""
+def unverified(repositories: Sequence[Repository], *, policy: str, physical: bool = False) -> list[Candidate]:
+    """The work list of dumps, or of base backups, over all repositories
+    (see :func:`~backstop.model.verification.work_list`).
+    """
     candidates = []
     for repository in repositories:
-        for published in repository.catalog.backups().dumps:
+        listing = repository.catalog.backups()
+        for published in listing.base_backups if physical else listing.dumps:
             manifest = published.manifest
             candidates.append(
                 Candidate(

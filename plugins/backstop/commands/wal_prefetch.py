@@ -226,6 +226,7 @@ class Prefetcher:
     def _arrived(
         self, segment: WalSegment, arriving: Path, problems: Sequence[BackstopError], *, tail_bytes: int = 0
     ) -> None:
+        self._cut(segment, arriving)
         arriving.chmod(0o600)
         self._give(arriving)
         arriving.replace(self.spool / "ready" / segment.name)
@@ -233,6 +234,12 @@ class Prefetcher:
             self.report.segments += 1
             self.report.tail_bytes += tail_bytes
             self.report.healed += [error.message for error in problems]
+
+    def _cut(self, segment: WalSegment, arriving: Path) -> None:
+        """Zeros from the planned end on: the archive may have grown since, or the timeline was left there."""
+        if segment.start < self._route.end < segment.end:
+            os.truncate(arriving, self._route.end - segment.start)
+            os.truncate(arriving, segment.size_bytes)
 
     def _lost(self, segment: WalSegment, problems: Sequence[BackstopError]) -> BackstopError:
         damaged = [error for error in problems if not isinstance(error, ObjectMissingError)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from backstop.commands.wal_laggards import leave_slowest_behind
 from backstop.commands.wal_start import segment_at, way_to
 from backstop.errors import SourceError, SourceUnavailableError, WalLostError
 from backstop.postgres.wal_stream import Keepalive, TimelineEnded, WalData
@@ -142,7 +143,7 @@ class Receiver:
                 return True
             if self._stop.is_set():
                 return False
-        self._shipper.leave_slowest_behind()
+        leave_slowest_behind(self._shipper)
         return self._shipper.wait_for_room(_LISTEN_SECONDS)
 
     def _confirm(self) -> None:

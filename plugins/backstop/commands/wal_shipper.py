@@ -17,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from backstop.commands.wal_lane import Lane, Piece, Standing
-from backstop.errors import BackstopError, IntegrityError, StorageUnavailableError
+from backstop.errors import BackstopError, IntegrityError
 from backstop.model.coverage import Coverage
 from backstop.repository.wal_names import SHA_DIGITS
 from backstop.repository.wal_sealing import seal_delta, seal_history, seal_segment
@@ -78,8 +78,8 @@ class WalShipper:
         self._ended = ended
         self._known = known
         self._left: dict[int, Lsn] = {}
-        self._pieces: list[Piece] = []
-        self._spooled_bytes = 0
+        self.pieces: list[Piece] = []
+        self.spooled_bytes = 0
         self._shipped: deque[float] = deque()
         self._sealing = ThreadPoolExecutor(min(4, os.cpu_count() or 1), thread_name_prefix="wal-seal")
 
@@ -98,10 +98,6 @@ class WalShipper:
                 self.floor = max(self.floor, lowest) if self.floor else lowest
                 return self.floor
             return None
-
-    @property
-    def spooled_bytes(self) -> int:
-        return self._spooled_bytes
 
     def segments_per_second(self) -> float:
         """Stored everywhere that works, over the last ten seconds."""
@@ -125,7 +121,7 @@ class WalShipper:
         return (
             self.fatal is not None
             or self._ended.is_set()
-            or self._spooled_bytes < self._settings.max_spool_bytes
+            or self.spooled_bytes < self._settings.max_spool_bytes
         )
 
     def wait_until_stored(self, end: Lsn, timeout_seconds: float) -> bool:
@@ -156,7 +152,7 @@ class WalShipper:
     def add_segment(self, segment: WalSegment, path: Path) -> None:
         """A finished one; the file belongs to the shipper from now on."""
         with self.condition:
-            self._spooled_bytes += segment.size_bytes
+            self.spooled_bytes += segment.size_bytes
         self._sealing.submit(self._seal, segment, path)
 
     def _seal(self, segment: WalSegment, path: Path) -> None:
@@ -190,7 +186,7 @@ class WalShipper:
                     "one; nothing was overwritten",
                 )
             with self.condition:
-                self._spooled_bytes += sealed.stored_bytes - segment.size_bytes
+                self.spooled_bytes += sealed.stored_bytes - segment.size_bytes
             return Piece(segment, segment.start, segment.end, sealed, whole=True)
         return None
 
@@ -199,7 +195,7 @@ class WalShipper:
     def may_cut(self) -> bool:
         """Whether another delta may be cut: the quickest repository has answered all of the former ones."""
         with self.condition:
-            deltas = [piece for piece in self._pieces if not piece.whole]
+            deltas = [piece for piece in self.pieces if not piece.whole]
             accepting = [lane for lane in self.lanes if lane.accepts]
             quickest = any(all(lane not in piece.waiting for piece in deltas) for lane in accepting)
             return quickest and len(deltas) < _MOST_DELTAS_AT_ONCE
@@ -213,11 +209,6 @@ class WalShipper:
         start = segment.start + offset_bytes
         self._send(Piece(segment, start, start + len(data), sealed, whole=False))
         return sealed.key
-
-    def forget_deltas(self, segment: WalSegment, keys: set[str]) -> None:
-        """A larger one holds the same, and is stored: these may go."""
-        for lane in self.lanes:
-            lane.forget_deltas(keys, segment)
 
     # -- Histories -------------------------------------------------------------------------------------------
 
@@ -239,7 +230,7 @@ class WalShipper:
 
     def _send(self, piece: Piece) -> None:
         with self.condition:
-            self._pieces.append(piece)
+            self.pieces.append(piece)
             self._submit(piece, [lane for lane in self.lanes if lane.accepts])
 
     def _submit(self, piece: Piece, lanes: list[Lane]) -> None:
@@ -253,7 +244,7 @@ class WalShipper:
         with self.condition:
             lane.standing = Standing.CATCHING_UP
             lane.answered_at = time.monotonic()
-            for piece in self._pieces:
+            for piece in self.pieces:
                 if piece.whole and lane not in piece.stored:
                     self._submit(piece, [lane])
         self.on_rejoin()
@@ -271,11 +262,11 @@ class WalShipper:
     def _answered(self, lane: Lane, piece: Piece) -> None:
         piece.waiting.discard(lane)
         # A whole segment that nobody has stays; a piece of a growing one is made anew.
-        if not piece.waiting and (piece.stored or not piece.whole) and piece in self._pieces:
-            self._pieces.remove(piece)
+        if not piece.waiting and (piece.stored or not piece.whole) and piece in self.pieces:
+            self.pieces.remove(piece)
             if piece.whole:
                 self._shipped.append(time.monotonic())
-                self._spooled_bytes -= piece.sealed.stored_bytes
+                self.spooled_bytes -= piece.sealed.stored_bytes
                 if not isinstance(piece.sealed.body, bytes):
                     piece.sealed.body.unlink(missing_ok=True)
         self.condition.notify_all()
@@ -286,51 +277,10 @@ class WalShipper:
             if lane.accepts:
                 log.warning("repository %s is left behind: %s", lane.name, error)
             lane.fail(error)
-            for piece in list(self._pieces):
+            for piece in list(self.pieces):
                 if lane in piece.waiting:
                     self._answered(lane, piece)
         self.on_progress()
-
-    def leave_silent_behind(self) -> None:
-        """A repository that acknowledges nothing while another does must not hold up commits."""
-        patience = self._settings.ack_patience.total_seconds()
-        now = time.monotonic()
-        with self.condition:
-            silent = [
-                lane
-                for lane in self.working
-                if now - lane.answered_at > patience
-                and any(
-                    lane in piece.waiting and piece.stored and now - piece.sent_at > patience
-                    for piece in self._pieces
-                )
-            ]
-        for lane in silent:
-            self.lane_failed(
-                lane,
-                StorageUnavailableError(
-                    f"{lane.archive.storage.location} has acknowledged nothing for {patience:.0f} s",
-                    hint="it gets what it missed once it answers again",
-                ),
-            )
-
-    def leave_slowest_behind(self) -> None:
-        """The spool is full: a repository that is slower than another must not stop the other."""
-        with self.condition:
-            behind = {
-                lane: sum(piece.sealed.stored_bytes for piece in self._pieces if lane in piece.waiting)
-                for lane in self.working
-            }
-        if not behind or min(behind.values()) == max(behind.values()):
-            return
-        slowest = max(behind, key=lambda lane: behind[lane])
-        self.lane_failed(
-            slowest,
-            StorageUnavailableError(
-                f"{slowest.archive.storage.location} fell {behind[slowest]} bytes behind",
-                hint="it gets what it missed once it is quick again",
-            ),
-        )
 
     def fail(self, error: BaseException) -> None:
         """Stop everything with this error."""

@@ -213,4 +213,5 @@ class WalTail:
             # What has been merged is not merged again.
             del self._deltas[:]
         if self._shipper.wait_until_stored(segment.start + start + len(data), self._interval):
-            self._shipper.forget_deltas(segment, replaced)
+            for lane in self._shipper.lanes:
+                lane.forget_deltas(replaced, segment)

@@ -8,6 +8,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from backstop.commands.wal_laggards import leave_silent_behind
 from backstop.commands.wal_lane import Standing
 from backstop.commands.wal_state import ArchiverState, RepositoryState, WrittenAt, write_state
 from backstop.errors import StorageError
@@ -113,7 +114,7 @@ class WalWatch:
     def _run(self) -> None:
         while not self._ended.wait(_TICK_SECONDS):
             if self.shipper is not None:
-                self.shipper.leave_silent_behind()
+                leave_silent_behind(self.shipper, self._settings.ack_patience)
                 self._revive(self.shipper)
             self._tell()
 

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 from backstop.hooks.credentials import AirflowCredentials
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from backstop.commands.progress import Progress
+    from backstop.commands.recover import PointInTimeRestore
     from backstop.commands.restore import DatabaseRestore
     from backstop.crypto.key_encryption import Keyring
     from backstop.crypto.signing import Role, Signer
@@ -104,6 +107,26 @@ class TargetHook:
             settings=restore_settings(self.configuration, self.name, repositories, reader=self.cluster()),
             clock=utc_now,
             progress=progress,
+        )
+
+    def recovery(self, repository: str, destination: Path, progress: Progress) -> PointInTimeRestore:
+        """The target's cluster on its way back from one repository; the others heal its WAL.
+
+        :param destination: the new data directory.
+        :raises NotFoundError: no such repository; :raises ConfigurationError: no word on recovery.
+        """
+        from backstop.commands.recover import PointInTimeRestore
+        from backstop.settings import named_repository, recover_settings, utc_now
+
+        repositories = self.repositories()
+        return PointInTimeRestore(
+            repository=named_repository(repositories, repository),
+            target=self.name,
+            keyring=self.keyring(for_reading=True),
+            settings=recover_settings(self.configuration, self.name, destination=destination),
+            clock=utc_now,
+            progress=progress,
+            others=[one for one in repositories if one.name != repository],
         )
 
     def inventory(self) -> Inventory | None:

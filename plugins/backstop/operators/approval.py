@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from backstop.targets.database import Database, Restore
+    from backstop.targets.database import Consent, Database
 
 NOT_REQUIRED = "not required by policy"
 RESTORE_TAKES = timedelta(hours=24)
@@ -31,7 +31,7 @@ def plan_digest(plan: Mapping[str, Any]) -> str:
     return sha256_hex(canonical_json(dict(plan)))
 
 
-def approval_needed(rules: Restore, *, mode: str) -> bool:
+def approval_needed(rules: Consent, *, mode: str) -> bool:
     """Whether policy wants a person's consent: before anything live is replaced, never for a copy beside."""
     return rules.approval and mode != "beside"
 
@@ -40,7 +40,7 @@ def require_approval(
     plan: Mapping[str, Any],
     approval: Any,
     *,
-    rules: Restore,
+    rules: Consent,
     now: datetime,
     begins: bool = False,
     swapping: bool = False,
@@ -92,6 +92,7 @@ class ApproveRestoreOperator(TakesResults, ApprovalOperator):  # type: ignore[mi
 
     template_fields = ("plan", "choice")
     results = ("plan", "choice")
+    REPLACES = "database"
 
     def __init__(self, *, plan: Any, choice: Any, **kwargs: Any) -> None:
         kwargs["retries"] = 0
@@ -103,23 +104,17 @@ class ApproveRestoreOperator(TakesResults, ApprovalOperator):  # type: ignore[mi
         from backstop.settings import utc_now
 
         with explained():
-            database = self._database()
-            rules = database.restore
+            rules = self.rules()
             if not approval_needed(rules, mode=self.choice["mode"]):
                 self.log.info("The policy of %s asks for no approval here", self.plan["target"])
                 return self._approval(NOT_REQUIRED)
             asked_by = require_requester(context) if rules.four_eyes else requester(context)
-        self.subject = subject(self.plan, self.choice["mode"])
+        self.subject, told = self.words(utc_now())
         self.body = "\n".join(
             [
                 f"**{asked_by or 'Somebody'}** asks for this.",
                 "",
-                *statements(
-                    self.plan,
-                    self.choice["mode"],
-                    utc_now(),
-                    stops_application=bool(database.application.stop),
-                ),
+                *told,
                 "",
                 "Rejected or unanswered, nothing is touched."
                 + (f" **{asked_by}** cannot approve it." if rules.four_eyes else ""),
@@ -130,10 +125,10 @@ class ApproveRestoreOperator(TakesResults, ApprovalOperator):  # type: ignore[mi
         raise AssertionError("a form was shown and nobody waits for it")
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, str]:
-        untouched = f"the live database of {self.plan['target']} was not touched"
+        untouched = f"the live {self.REPLACES} of {self.plan['target']} was not touched"
         with explained():
             # Read again: policy may have been tightened while we waited.
-            rules = self._database().restore
+            rules = self.rules()
             if "error" in event:
                 raise RestoreError(
                     f"nobody answered within {rules.approval_timeout}; {untouched}",
@@ -169,6 +164,16 @@ class ApproveRestoreOperator(TakesResults, ApprovalOperator):  # type: ignore[mi
             "mode": self.choice["mode"],
             "plan_sha256": plan_digest(self.plan),
         }
+
+    def rules(self) -> Consent:
+        """The target's policy as it is now."""
+        return self._database().restore
+
+    def words(self, now: datetime) -> tuple[str, list[str]]:
+        """The form's headline and its lines of Markdown."""
+        mode = self.choice["mode"]
+        stops = bool(self._database().application.stop)
+        return subject(self.plan, mode), statements(self.plan, mode, now, stops_application=stops)
 
     def _database(self) -> Database:
         from backstop.hooks.target import TargetHook

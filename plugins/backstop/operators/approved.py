@@ -11,7 +11,7 @@ from backstop.operators.base import BackstopOperator
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from backstop.targets.database import Restore
+    from backstop.targets.database import Consent
 
 
 class ApprovedOperator(BackstopOperator):
@@ -37,7 +37,7 @@ class ApprovedOperator(BackstopOperator):
         self.approval = approval
         self.swapped = swapped
 
-    def require_consent(self, rules: Restore, now: datetime) -> None:
+    def require_consent(self, rules: Consent, now: datetime) -> None:
         """:raises RestoreError: exactly this plan was never approved, too long ago, or was carried out."""
         require_approval(
             self.plan, self.approval, rules=rules, now=now, begins=self.begins, swapping=self.swapping

@@ -26,11 +26,13 @@ class ListUnprovenOperator(BackstopOperator):
         from backstop.hooks.target import TargetHook
 
         hook = TargetHook(self.target)
-        policy = hook.target.database.verify.policy
+        policy, cluster = hook.target.database.verify.policy, hook.target.cluster
         work = []
         for repository in hook.repositories():
             try:
                 work += unverified([repository], policy=policy)
+                if cluster is not None:
+                    work += unverified([repository], policy=cluster.verify, physical=True)
             except BackstopError as error:
                 self.log.warning("Nothing can be proven in %s: %s", repository.name, error)
         for candidate in work:
@@ -86,20 +88,20 @@ class VerifyBackupOperator(BackstopOperator):
         self.repository = repository
 
     def carry_out(self, context: Context) -> dict[str, Any]:
-        from backstop.commands.verify import verify_backup
+        from backstop.commands.prove import prove
         from backstop.hooks.target import TargetHook
         from backstop.operators.progress import LoggedProgress
-        from backstop.settings import named_repository, parse_label, utc_now, verify_settings
+        from backstop.settings import named_repository, parse_label, proof_settings, utc_now
 
         hook = TargetHook(self.target)
         repositories = hook.repositories()
         progress = LoggedProgress(self.log)
-        proof = verify_backup(
+        proof = prove(
             repository=named_repository(repositories, self.repository),
             label=parse_label(self.backup_label),
             keyring=hook.keyring(for_reading=True),
             signer=hook.signer("proof"),
-            settings=verify_settings(
+            settings=proof_settings(
                 hook.configuration, self.target, repositories, server=hook.verification_server()
             ),
             clock=utc_now,

@@ -71,3 +71,27 @@ def _swap_back_rows(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _minute(text: str) -> str:
     return f"{parse_time(text):%Y-%m-%d %H:%M} UTC"
+
+
+def recovery_statements(plan: Mapping[str, Any]) -> list[str]:
+    """Markdown lines: to which point, from what, in whose place."""
+    rows = [
+        ("Point", f"`{plan['point']}` on timeline {plan['timeline']}"),
+        ("From", f"base backup `{' + '.join(plan['chain'])}` in repository `{plan['repository']}`"),
+        ("WAL", f"{plan['segments']} whole segments and what is stored behind them, up to {plan['end_lsn']}"),
+        ("Recovered into", f"`{plan['destination']}`, and validated there"),
+    ]
+    if plan.get("replaces"):
+        rows += [
+            (
+                "Live cluster",
+                f"stopped; `{plan['replaces']}` is kept beside, the recovered one takes its place",
+            ),
+            ("Given up", "whatever was committed after that point; it stays in the directory that is kept"),
+            ("Afterwards", "the cluster is unprotected until a new full base backup has been taken"),
+        ]
+    lines = ["| | |", "|---|---|", *(f"| {what} | {sentence} |" for what, sentence in rows)]
+    for title, key in (("Why so", "why"), ("Know this", "warnings")):
+        if plan.get(key):
+            lines += ["", f"**{title}:**", "", *(f"- {sentence}" for sentence in plan[key])]
+    return lines

@@ -55,7 +55,7 @@ _CONNECT_WORDS = {
 
 @dataclass(frozen=True)
 class ClusterConnection:
-    """One database of one cluster. ``host`` is a name, an address or a socket directory.
+    """One database of one cluster. ``host`` is a name, an address or a socket directory, or several of them.
 
     :param options: further libpq parameters that hold no secret, such as ``sslrootcert``.
     """
@@ -122,10 +122,15 @@ class ClusterConnection:
             "port": str(self.port),
             "user": self.user,
             "dbname": dbname,
-            "password": self.password,
-            "sslmode": self.sslmode,
-            # libpq would otherwise read ~/.pgpass: a password nobody configured here.
+            # libpq would otherwise take PGPASSWORD or read ~/.pgpass: a password nobody configured here. Nor
+            # may our environment lead to another server than the one that is named, or than the tools', which
+            # do not have it.
+            "password": self.password or "",
             "passfile": "/nonexistent/pgpass",
+            "hostaddr": ",".join("" for _ in self._hosts),
+            "options": "",
+            "target_session_attrs": "any",
+            "sslmode": self.sslmode,
             "application_name": application_name,
             "connect_timeout": str(connect_timeout_seconds),
             "keepalives": "1",
@@ -134,7 +139,7 @@ class ClusterConnection:
             "keepalives_count": "3",
             **self.options,
         }
-        return {name: value for name, value in parameters.items() if value}
+        return {name: value for name, value in parameters.items() if value is not None}
 
     @contextmanager
     def child_environment(
@@ -172,11 +177,18 @@ class ClusterConnection:
         finally:
             passfile.unlink(missing_ok=True)
 
+    @property
+    def _hosts(self) -> list[str]:
+        """libpq tries several, separated by commas, one after another."""
+        return self.host.split(",")
+
     def _passfile_lines(self) -> str:
         if self.password is None:
             return ""
-        # libpq calls its own compiled-in socket directory "localhost" when it looks for a line.
-        hosts = [self.host, "localhost"] if self.host.startswith(("/", "@")) else [self.host]
+        hosts = self._hosts
+        if any(host.startswith(("/", "@")) for host in hosts):
+            # libpq calls its own compiled-in socket directory so when it looks for a line.
+            hosts.append("localhost")
         fields = (str(self.port), "*", self.user, self.password)
         rest = ":".join("*" if text == "*" else _escape(text) for text in fields)
         return "".join(f"{_escape(host)}:{rest}\n" for host in hosts)

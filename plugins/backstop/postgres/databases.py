@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _NAME_BYTES = 63  # NAMEDATALEN - 1
 _OURS = re.compile(r".+_(?P<what>restored|replaced)_\d{8}t\d{6}z", re.DOTALL)
+_TIME = re.compile(r"\d{8}t\d{6}z")
 _ACL_LINE = re.compile(
     r"(?P<grantee>.+)=(?P<privilege>CREATE|CONNECT|TEMPORARY)(?P<option> WITH GRANT OPTION)?", re.DOTALL
 )
@@ -55,7 +56,8 @@ def kept_databases(connection: Connection[Any], database: str) -> list[str]:
     prefix = _derived(database, "_replaced_20261123t113000z")[: -len("20261123t113000z")]
     query = "SELECT datname FROM pg_catalog.pg_database WHERE pg_catalog.starts_with(datname, %s)"
     names = [str(name) for (name,) in connection.execute(query, [prefix])]
-    return sorted(name for name in names if _OURS.fullmatch(name))
+    # Behind the prefix comes a time alone: another database's name may begin like one that we keep.
+    return sorted(name for name in names if _TIME.fullmatch(name[len(prefix) :]))
 
 
 def create_like(connection: Connection[Any], name: str, properties: Mapping[str, Any], owner: str) -> None:

@@ -91,8 +91,10 @@ class Isolation:
         if self.kind != "none":
             arguments += _file_system([*writable, *sealed], readable, hide)
         for directory in sealed:
-            if re.search(r"\s", str(directory)):
-                raise ScratchError(f"{directory} has a blank in its name", hint="choose another directory")
+            if "\n" in str(directory):
+                raise ScratchError(
+                    f"{str(directory)!r} has a line break in its name", hint="choose another directory"
+                )
             arguments += ["--seal", str(directory)]
         return [*self._namespaces(), "/bin/sh", str(_SANDBOX), *arguments, "--", *program]
 
@@ -151,15 +153,19 @@ def no_isolation(obstacles: Iterable[str] = ()) -> Isolation:
 
 
 def run_as(account: str) -> Isolation:
-    """For a server that is to stay: no isolation, but an account of the machine's own, never root.
+    """For a data directory that is to stay: an account of the machine's own, never root, and no isolation.
 
-    :param account: a user name; empty is this process's own user.
+    :param account: a user name; empty is this process's own user, and for root a user namespace in which its
+        files belong to somebody else: the data directory is root's then.
     :raises ScratchError: there is no such user, or only root could become it.
     """
     try:
         uid = pwd.getpwnam(account).pw_uid if account else os.geteuid()
     except KeyError:
         raise ScratchError(f"this machine has no user {account!r}", hint="name an existing one") from None
+    if uid == 0 and not account and not _try(isolation_as_user()):
+        # Root's own files, and a server that sees itself as somebody else: it may do less, not more.
+        return isolation_as_user()
     if uid == 0:
         raise ScratchError("PostgreSQL does not run as root", hint="name the user it runs under: postgres")
     if uid != os.geteuid() and os.geteuid() != 0:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from backstop.errors import ToolError
-from backstop.postgres.stderr import Redactor
+from backstop.postgres.stderr import Redactor, without_raised_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -184,7 +184,7 @@ class _Run:
             self.stdout.extend(iter(lambda: os.read(self.process.stdout.fileno(), 1 << 20), b""))  # type: ignore[union-attr]
 
     def _words(self) -> str:
-        return f": {' | '.join(self.tail)}" if self.tail else ""
+        return f": {' | '.join(without_raised_words(self.tail))}" if self.tail else ""
 
 
 def _bound_to_us(argv: Sequence[str]) -> list[str]:

@@ -62,6 +62,8 @@ move_in() {
   mount -o remount,bind,ro,nosuid,nodev /
 }
 
+newline="
+"
 sealed=""
 [ "$way" = none ] || furnish
 while [ "$1" != -- ]; do
@@ -73,8 +75,8 @@ while [ "$1" != -- ]; do
       if [ -d "$2" ]; then mount -t tmpfs -o mode=0755,nosuid,nodev,noexec,size=4k tmpfs "$root$2"; else mount --bind /dev/null "$root$2"; fi
       shift 2
       ;;
-    # Paths of ours hold no newline and no blank: isolation.py checks.
-    --seal) sealed="$sealed $2" && shift 2 ;;
+    # Paths of ours hold no newline: isolation.py checks.
+    --seal) sealed="$sealed$2$newline" && shift 2 ;;
     *) echo "sandbox.sh: unknown operation $1" >&2 && exit 125 ;;
   esac
 done
@@ -116,6 +118,9 @@ trap end TERM
 
 main=$$
 (
+  # $sealed is split at line ends alone, and a * in it is none.
+  IFS=$newline
+  set -f
   while read -r order; do
     case $order in
       stop) kill -INT "$program" ;;

@@ -8,6 +8,10 @@ over several lines.
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 # Role verifiers, passwords in ALTER ROLE, in connection strings and in URIs.
 _SECRETS = (
@@ -27,6 +31,31 @@ _BEGINS = re.compile(
     r"(?:pg_\w+|psql|initdb|postgres): |Command was: "
     r"|(?:ERROR|FATAL|PANIC|WARNING|NOTICE|HINT|DETAIL|CONTEXT|LOCATION|QUERY):"
 )
+
+# PL/pgSQL's RAISE: the message and the hint are a function's own, made of whatever it was given.
+_RAISED = re.compile(r".*\bCONTEXT:\s.*\bfunction\b.*\bat RAISE\b.*")
+_OWN_WORDS = re.compile(r"(?P<known>.*?\b(?:ERROR|FATAL|PANIC|WARNING|NOTICE|HINT):\s+).+")
+_SAID_BY_SERVER = re.compile(r".*?\b(?:ERROR|FATAL|PANIC):\s")
+
+
+def without_raised_words(lines: Iterable[str]) -> list[str]:
+    """The lines, without what functions of the database have said themselves: it may quote rows."""
+    lines = list(lines)
+    shown = list(lines)
+    for index, line in enumerate(lines):
+        if not _RAISED.fullmatch(line):
+            continue
+        # Back to where this error began; lines in between go on with its message.
+        begins = next(
+            (before for before in range(index, -1, -1) if _SAID_BY_SERVER.match(lines[before])), None
+        )
+        for before in range(0 if begins is None else begins, index):
+            match = _OWN_WORDS.fullmatch(lines[before])
+            if match:
+                shown[before] = f"{match['known']}…"
+            elif not _BEGINS.match(lines[before]):
+                shown[before] = ""
+    return [line for line in shown if line]
 
 
 class Redactor:

@@ -94,6 +94,7 @@ def swap(
     :raises SwapBlockedError: it did not happen; ``live`` is the database it was and open.
     """
     with admin.connect(application_name="backstop swap") as session:
+        _wait_no_longer_than(session, timeout)
         beside_was_open = _is_open(session, beside)
         closed_at = time.monotonic()
         try:
@@ -106,13 +107,17 @@ def swap(
         except Error as error:
             raise SwapBlockedError(
                 f"{live} was not swapped for {beside}: {error.diag.message_primary or error}",
-                hint="grant this role what include/sql/roles/restore_role.sql lists"
-                if isinstance(error, errors.InsufficientPrivilege)
-                else "the live database is as it was; try again",
+                hint=_hint(error, "the live database is as it was; try again"),
             ) from None
         finally:
             # Also after success, where it finds nothing to do: the answer to COMMIT may have been lost.
-            _reopen_by_any_means(admin, session, live, *([beside] if beside_was_open else []))
+            names = [live, beside] if beside_was_open else [live]
+            try:
+                _reopen_by_any_means(admin, session, *names)
+            except (KeyboardInterrupt, SystemExit):
+                # Whoever ends us now must not leave the live database closed.
+                _reopen_by_any_means(admin, session, *names)
+                raise
         return SwapReport(disconnected, time.monotonic() - closed_at, old)
 
 
@@ -122,6 +127,7 @@ def put_in_place(admin: ClusterConnection, *, live: str, beside: str, beside_oid
     :raises SwapBlockedError: it could not be renamed, and keeps its name.
     """
     with admin.connect(application_name="backstop swap") as session:
+        _wait_no_longer_than(session, _DEFAULT_TIMEOUT)
         try:
             _end_sessions(session, beside, deadline=time.monotonic() + _DEFAULT_TIMEOUT.total_seconds())
             with session.transaction():
@@ -130,7 +136,7 @@ def put_in_place(admin: ClusterConnection, *, live: str, beside: str, beside_oid
         except Error as error:
             raise SwapBlockedError(
                 f"{beside} was not renamed to {live}: {error.diag.message_primary or error}",
-                hint=f"end what is connected to {beside}, then try again",
+                hint=_hint(error, f"end what is connected to {beside}, then try again"),
             ) from None
 
 
@@ -210,6 +216,7 @@ def _reopen_by_any_means(admin: ClusterConnection, session: Connection[Any], *da
         try:
             if connection is None:
                 connection = admin.connect(application_name="backstop swap")
+                _wait_no_longer_than(connection, _DEFAULT_TIMEOUT)
             reopen(connection, *databases)
         except (Error, BackstopError) as error:
             connection = None
@@ -223,6 +230,23 @@ def _reopen_by_any_means(admin: ClusterConnection, session: Connection[Any], *da
         if connection is not session:
             connection.close()
         return
+
+
+def _wait_no_longer_than(session: Connection[Any], timeout: timedelta) -> None:
+    """Whoever has changed a database and not committed would keep us, and the application, waiting."""
+    milliseconds = max(1, int(timeout.total_seconds() * 1000))
+    session.execute("SELECT pg_catalog.set_config('lock_timeout', %s, false)", [str(milliseconds)])
+
+
+def _hint(error: Error, otherwise: str) -> str:
+    if isinstance(error, errors.InsufficientPrivilege):
+        return "grant this role what include/sql/roles/restore_role.sql lists"
+    if isinstance(error, errors.LockNotAvailable):
+        return (
+            "a transaction somewhere on the server has changed one of them (GRANT … ON DATABASE, "
+            "ALTER DATABASE) and not ended: end it, then try again"
+        )
+    return otherwise
 
 
 def _is_open(session: Connection[Any], database: str) -> bool:

@@ -12,6 +12,18 @@ from typing import TYPE_CHECKING
 
 from backstop.errors import IntegrityError
 from backstop.postgres.names import qualified_name
+from backstop.postgres.written_names import (
+    IDENTIFIER as _ID,
+)
+from backstop.postgres.written_names import (
+    QUALIFIED as _NAME,
+)
+from backstop.postgres.written_names import (
+    is_qualified,
+    split_name,
+    unquote,
+    written_forms,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -19,8 +31,6 @@ if TYPE_CHECKING:
     from backstop.model.table_patterns import TableName
     from backstop.postgres.toc_entries import EntryText, ListedEntry
 
-_ID = r"""(?:"(?:[^"]|"")+"|[^\s".'(),;]+)"""
-_NAME = rf"{_ID}\.{_ID}"
 _OTHERS = r'(?:[^"]|"(?:[^"]|"")*")*?'
 _ALTER = rf"ALTER (?:FOREIGN )?TABLE (?:ONLY )?(?P<table>{_NAME})\s"
 
@@ -105,8 +115,11 @@ class TableEntries:
         self, entries: Iterable[tuple[ListedEntry, EntryText]], listed: Iterable[ListedEntry]
     ) -> None:
         self._entries = [_read(entry, text) for entry, text in entries]
+        # By the name in the SQL: in lists and comments pg_dump writes line breaks as spaces.
         self._tables = {
-            (entry.text.schema, entry.text.tag): entry for entry in self._entries if entry.kind == "TABLE"
+            name: entry
+            for entry in self._entries
+            if entry.kind == "TABLE" and (name := entry.name("table")) is not None
         }
         self._data = {entry.oid: entry.dump_id for entry in listed if entry.is_table_data}
         self._partitions: dict[TableName, list[TableName]] = {}
@@ -127,7 +140,13 @@ class TableEntries:
         """
         notes: list[str] = []
         tables = self._with_relatives(asked, notes)
-        own, left_out = _Own(tables, triggers=triggers), []
+        own = _Own(tables, triggers=triggers)
+        left_out = [
+            f"{qualified_name(*partition)}, a partition of {qualified_name(*name)}: its rows are elsewhere"
+            for name in sorted(tables)
+            for partition in self._partitions.get(name, [])
+            if partition not in self._tables
+        ]
         for entry in self._entries:
             own.consider(entry)
         # Comments come last: whether one belongs depends on what it is about.
@@ -166,7 +185,7 @@ class TableEntries:
                     hint="choose another backup",
                 )
             tables.add(name)
-            waiting += self._partitions.get(name, [])
+            waiting += [one for one in self._partitions.get(name, []) if one in self._tables]
             inherits = _INHERITS.search(self._tables[name].text.sql)
             for parent in map(split_name, re.findall(_NAME, inherits["parents"]) if inherits else []):
                 if parent not in asked:
@@ -193,7 +212,7 @@ class _Own:
     def consider(self, entry: _Entry) -> None:
         table = entry.name("table")
         if entry.kind == "TABLE":
-            if (entry.text.schema, entry.text.tag) in self._tables:
+            if table in self._tables:
                 self._take(entry)
         elif table is None:
             return
@@ -242,7 +261,7 @@ class _Own:
             raw = entry.found.get(group)
             if raw:
                 # An index lives in the schema of its table, and is written without it.
-                self._named.add(split_name(raw) if _is_qualified(raw) else (table[0], unquote(raw)))
+                self._named.add(split_name(raw) if is_qualified(raw) else (table[0], unquote(raw)))
         constraint = entry.found.get("name") or (
             entry.found.get("index") if entry.kind == "CONSTRAINT" else None
         )
@@ -251,25 +270,6 @@ class _Own:
 
     def _take(self, entry: _Entry) -> None:
         self.ids.append(entry.dump_id)
-
-
-def split_name(raw: str) -> TableName:
-    """Schema and name of a qualified name as SQL writes it."""
-    schema, name = re.fullmatch(rf"({_ID})\.({_ID})", raw, re.DOTALL).groups()  # type: ignore[union-attr]
-    return unquote(schema), unquote(name)
-
-
-def split_columns(raw: str) -> list[str]:
-    """The names in a column list as SQL writes it, without its parentheses."""
-    return [unquote(name) for name in re.findall(_ID, raw)]
-
-
-def unquote(identifier: str) -> str:
-    return identifier[1:-1].replace('""', '"') if identifier.startswith('"') else identifier
-
-
-def _is_qualified(raw: str) -> bool:
-    return re.fullmatch(_NAME, raw, re.DOTALL) is not None
 
 
 def _read(entry: ListedEntry, text: EntryText) -> _Entry:
@@ -290,8 +290,8 @@ def _read(entry: ListedEntry, text: EntryText) -> _Entry:
 
 def _surrounds(entry: _Entry, text: str) -> bool:
     if entry.kind == "SEQUENCE":
-        raw = entry.found.get("index")  # one of a table that is not rescued has no business here
-        return raw is not None and f"'{raw}'".replace("'", "''")[1:-1] in text
+        name = entry.name("index")  # one of a table that is not rescued has no business here
+        return name is not None and any(form.replace("'", "''") in text for form in written_forms(name))
     if entry.kind == "CHECK CONSTRAINT":
         return "table" not in entry.found  # of a domain
     return entry.kind in _SURROUNDINGS

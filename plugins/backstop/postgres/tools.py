@@ -38,7 +38,8 @@ class PostgresTools:
         :param server: initdb and postgres too, of exactly this version.
         :raises ToolError: there are none, or only older ones.
         """
-        found = list(_installed(major, tuple(extra_dirs), _SERVER_PROGRAMS if server else _CLIENT_PROGRAMS))
+        programs = _SERVER_PROGRAMS if server else _CLIENT_PROGRAMS
+        found, broken = _installed(major, tuple(extra_dirs), programs)
         fitting = [tools for tools in found if tools.major == major or (tools.major > major and not server)]
         if fitting:
             chosen = _named_directories()
@@ -46,6 +47,8 @@ class PostgresTools:
                 fitting,
                 key=lambda tools: (tools.major != major, tools.bin_dir not in chosen, tools.major),
             )
+        if broken:
+            raise broken[0]
         program = "postgres" if server else "pg_dump"
         package = f"postgresql-{major}" if server else f"postgresql-client-{major}"
         hint = f"install {package}, or name its bin directory in BACKSTOP_PG_BIN"
@@ -153,13 +156,30 @@ def _conninfo_value(database: str) -> str:
 
 def _installed(
     major: int, extra_dirs: tuple[Path, ...], programs: tuple[str, ...]
-) -> Iterator[PostgresTools]:
+) -> tuple[list[PostgresTools], list[ToolError]]:
+    """Those that run, and what the others said.
+
+    :raises ToolError: one that ``BACKSTOP_PG_BIN`` names does not run.
+    """
+    found: list[PostgresTools] = []
+    broken: list[ToolError] = []
     seen = set()
     for directory in _candidates(major, extra_dirs):
-        if directory in seen or not all((directory / program).exists() for program in programs):
+        # PATH may lead through folders that are closed to us.
+        if directory in seen or not all(_may_run(directory / program) for program in programs):
             continue
         seen.add(directory)
-        yield PostgresTools(directory, _version(directory / programs[0]))
+        try:
+            found.append(PostgresTools(directory, _version(directory / programs[0])))
+        except ToolError as error:
+            if directory in _named_directories():
+                raise
+            broken.append(error)
+    return found, broken
+
+
+def _may_run(program: Path) -> bool:
+    return os.access(program, os.X_OK, effective_ids=True)
 
 
 def _candidates(major: int, extra_dirs: Iterable[Path]) -> Iterator[Path]:

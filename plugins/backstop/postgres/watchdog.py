@@ -77,6 +77,8 @@ class Watchdog:
 
     def __enter__(self) -> Watchdog:
         self._session = self._connection.connect(application_name=self._application_name)
+        # ALTER ROLE … SET role would make us another role, which may not end our own sessions.
+        self._session.execute("SET ROLE NONE")
         self._thread.start()
         return self
 

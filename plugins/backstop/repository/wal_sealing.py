@@ -36,6 +36,21 @@ class SealedWal:
     keys: tuple[str, ...]
 
 
+def prepare_sealing(keyring: Keyring) -> None:
+    """Once, before threads seal: loads what they need, and tries the keys.
+
+    Two threads that import the encryption SDK at the same time break each other's import of it.
+
+    :raises KeyUnavailableError: a required key is out of reach.
+    """
+    import aws_encryption_sdk.identifiers  # noqa: F401
+
+    import backstop.crypto.materials
+    import backstop.crypto.zstd_frames  # noqa: F401
+
+    keyring.check(opening=False)
+
+
 def seal_segment(
     names: WalNames, segment: WalSegment, source: BinaryIO, destination: Path, *, keyring: Keyring
 ) -> SealedWal:

@@ -19,6 +19,7 @@ from backstop.storage.posix_files import (
     ErrorNamingFile,
     copy_into,
     errors_named,
+    hand_over,
     link_new,
     make_directory,
     sweep,
@@ -97,6 +98,7 @@ class PosixStorage:
             os.fsync(descriptor)
             if modes.S_IMODE(os.fstat(descriptor).st_mode) != 0o600:
                 os.fchmod(descriptor, 0o600)
+            hand_over(descriptor, like=self.root)
             link_new(source, path, root=self.root)
         except OSError as error:
             if error.errno in NO_LINKS:

@@ -85,6 +85,19 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
+def hand_over(made: Path | int, *, like: Path) -> None:
+    """What root makes belongs to whom ``like`` belongs, as far as the file system lets it.
+
+    A backup made from a root shell must not be a file that the repository's own user cannot read, nor a lease
+    that stops every backup of that user's.
+    """
+    if os.geteuid() == 0:
+        owner = like.stat()
+        if owner.st_uid != 0:
+            with contextlib.suppress(OSError):
+                os.chown(made, owner.st_uid, owner.st_gid)
+
+
 def make_directory(directory: Path, *, below: Path) -> None:
     """Create ``directory`` (0700) and its parents down from ``below``, each one durable.
 
@@ -99,6 +112,7 @@ def make_directory(directory: Path, *, below: Path) -> None:
             raise
         make_directory(directory.parent, below=below)
         directory.mkdir(mode=0o700, exist_ok=True)
+    hand_over(directory, like=directory.parent)
     sync_directory(directory.parent)
 
 
@@ -125,6 +139,7 @@ def temporary_file(directory: Path, *, root: Path) -> Iterator[tuple[int, Path]]
     make_directory(directory, below=root)
     descriptor, path = _locked(directory)
     try:
+        hand_over(descriptor, like=directory)
         yield descriptor, path
     finally:
         with contextlib.suppress(FileNotFoundError):

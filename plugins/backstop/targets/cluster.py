@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from backstop.targets.database import VerifyQuery
+from backstop.targets.database import Consent, VerifyQuery
 from backstop.targets.fields import AbsolutePath, Argv, ConnId, Duration, Schedule, SlotName, Text
 from backstop.targets.section import Section
 
@@ -42,7 +42,7 @@ class Cutover(Section):
     """For each command."""
 
 
-class Recovery(Section):
+class Recovery(Consent):
     """Where and how clusters are recovered to a point in time."""
 
     directory: AbsolutePath
@@ -52,12 +52,8 @@ class Recovery(Section):
     root)."""
     queries: list[VerifyQuery] = Field(default_factory=list)
     """Asked of the recovered cluster's database before anyone may use it."""
-    approval: bool = True
-    """Someone must approve before the live cluster is replaced."""
-    four_eyes: bool = True
-    """The approver must not be the requester."""
-    approval_timeout: Duration = timedelta(hours=1)
-    """Unanswered for so long counts as rejected."""
+    superuser: Text = "postgres"
+    """A role of the cluster that may read everything; it exists in every recovered copy."""
     cutover: Cutover | None = None
     """How the live cluster is replaced; without it, recovered clusters are only left beside."""
 

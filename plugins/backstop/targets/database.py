@@ -45,15 +45,20 @@ class Verify(Section):
     """Restore into a fresh database of this server instead of a scratch server on the worker."""
 
 
-class Restore(Section):
-    """The rules for restoring in place."""
+class Consent(Section):
+    """Who must agree before anything live is replaced."""
 
     approval: bool = True
-    """Someone must approve before anything live is swapped."""
+    """Someone must approve before anything live is replaced."""
     four_eyes: bool = True
     """The approver must not be the requester."""
     approval_timeout: Duration = timedelta(hours=1)
     """Unanswered for so long counts as rejected."""
+
+
+class Restore(Consent):
+    """The rules for restoring in place."""
+
     allow_superuser: bool = False
     """Restore although restore_conn_id is a superuser (what a dump contains is code)."""
     after_restore: list[Text] = Field(default_factory=list)

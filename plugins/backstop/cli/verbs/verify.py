@@ -8,9 +8,10 @@ from backstop.cli.output import print_json, print_table, say
 from backstop.cli.session import Session
 from backstop.cli.terminal import progress_bar
 from backstop.commands.bookkeeping import enter_backup
-from backstop.commands.verify import unverified, verify_backup
+from backstop.commands.prove import prove
+from backstop.commands.verify import unverified
 from backstop.errors import BackstopError, VerificationError
-from backstop.settings import utc_now, verify_settings
+from backstop.settings import proof_settings, utc_now
 from backstop.wiring import open_inventory, open_repositories, open_signer, verification_server
 
 if TYPE_CHECKING:
@@ -49,11 +50,13 @@ def _work(
     session: Session, repositories: list[Repository], arguments: argparse.Namespace
 ) -> list[tuple[Repository, BackupLabel]]:
     if arguments.label is not None:
-        _, label = session.locate(arguments.label, only=arguments.repository, dumps=True)
+        _, label = session.locate(arguments.label, only=arguments.repository)
         return [(repository, label) for repository in repositories]
     by_name = {repository.name: repository for repository in repositories}
-    policy = session.configuration.targets[session.target_name].database.verify.policy
-    candidates = unverified(repositories, policy=policy)
+    target = session.configuration.targets[session.target_name]
+    candidates = unverified(repositories, policy=target.database.verify.policy)
+    if target.cluster is not None:
+        candidates += unverified(repositories, policy=target.cluster.verify, physical=True)
     return [(by_name[candidate.repository], candidate.label) for candidate in candidates]
 
 
@@ -65,12 +68,12 @@ class _Verifier:
         self._signer = open_signer(session.configuration, session.target_name, "proof")
         configuration, target = session.configuration, session.target_name
         server = verification_server(configuration, target, session.credentials)
-        self._settings = verify_settings(configuration, target, repositories, server=server)
+        self._settings = proof_settings(configuration, target, repositories, server=server)
         self._inventory = open_inventory(session.configuration, session.credentials)
 
     def verify(self, repository: Repository, label: BackupLabel) -> Proof:
         with progress_bar() as progress:
-            proof = verify_backup(
+            proof = prove(
                 repository=repository,
                 label=label,
                 keyring=self._keyring,
