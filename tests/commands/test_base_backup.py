@@ -17,7 +17,6 @@ from backstop.cli.session import newest
 from backstop.commands.decrypt import decrypt_backup
 from backstop.commands.progress import Silent
 from backstop.commands.verify import unverified
-from backstop.commands.wal_holds import WalNeeded
 from backstop.errors import (
     BackstopError,
     ConfigurationError,
@@ -40,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from backstop.commands.wal_holds import WalNeeded
     from backstop.postgres.base_backup_stream import BackupMessage
     from embedded.postgres import EmbeddedPostgres
 
