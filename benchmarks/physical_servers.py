@@ -32,6 +32,8 @@ _SETTINGS = {
     # For pgBackRest and barman-cloud; what it does is set in each step (see `archive`).
     "archive_mode": "on",
     "max_replication_slots": "40",
+    # Nothing of its own to do in the middle of a step.
+    "autovacuum": "off",
     # All rounds ship the same segments.
     "wal_keep_size": "16GB",
     "maintenance_work_mem": "256MB",
