@@ -4,8 +4,8 @@
 
 Scale 4 is about 400 MB of database; barman-cloud has one round. Prints each round, then for every step the
 medians of seconds, CPU seconds (the tool's own; with the servers'), stored bytes and the largest process, and
-the ratio to Backstop's (above 1: Backstop is better). What is not installed is named and left out. BACKSTOP_PG_BIN names another
-PostgreSQL than the distribution's 15; pgBackRest must know its version.
+the ratio to Backstop's (above 1: Backstop is better). What is not installed is named and left out.
+BACKSTOP_PG_BIN names another PostgreSQL than the distribution's 15; pgBackRest must know its version.
 """
 
 from __future__ import annotations
