@@ -7,7 +7,6 @@ import io
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
@@ -20,8 +19,8 @@ import pytest
 import yaml
 
 from backstop.cli.main import main
-from backstop.model.lsn import Lsn
-from backstop.repository.wal_archive import WalArchive
+from backstop.model.lsn import Lsn, WalSegment
+from backstop.repository.wal_archive import WalArchive, archived_position
 from backstop.storage.posix import PosixStorage
 from embedded.accounts import postgres_account
 from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
@@ -33,6 +32,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 TARGET = "calibrify"
+SEGMENT_BYTES = 16 * 1024**2
 _SWITCH = """\
 import sys
 from pathlib import Path
@@ -59,6 +59,9 @@ class Site:
         self.targets = folder / "targets.yaml"
         self.recovered = folder / "recovered"
         self.archiver: subprocess.Popen[bytes] | None = None
+        self.due_because = ""
+        self.full: dict[str, Any] = {}
+        self.incremental: dict[str, Any] = {}
 
     def prepare(self) -> None:
         self.server.start()
@@ -69,9 +72,7 @@ class Site:
         self.server.create_role("replicator", "LOGIN REPLICATION")
         script = self.folder / "switch.py"
         script.write_text(
-            _SWITCH.format(
-                plugins=str(CHECKOUT / "plugins"), checkout=str(CHECKOUT), folder=str(self.folder)
-            )
+            _SWITCH.format(plugins=str(CHECKOUT / "plugins"), checkout=str(CHECKOUT), folder=str(self.folder))
         )
         self.write_targets()
         credentials = self.folder / "connections.json"
@@ -122,9 +123,7 @@ class Site:
             "signing": f"{self.folder}/signing",
             "escrow": {"waived": "test"},
         }
-        repositories = {
-            name: {"type": "posix", "path": str(self.folder / name)} for name in ("near", "far")
-        }
+        repositories = {name: {"type": "posix", "path": str(self.folder / name)} for name in ("near", "far")}
         document = {
             "version": 1,
             "keys": {"lab": keys},
@@ -141,7 +140,7 @@ class Site:
             "password": way.password,
         }  # fmt: skip
 
-    # -- The command line -------------------------------------------------------------------------------------
+    # -- The command line ----------------------------------------------------------------------------------
 
     def run(self, *argv: str, code: int = 0) -> Any:
         """One verb with ``--json``: its document."""
@@ -165,6 +164,16 @@ class Site:
             env=environment, cwd="/", stderr=log, stdout=log, stdin=subprocess.DEVNULL,
         )  # fmt: skip
 
+    def keep_archiving(self) -> None:
+        """Wait until it is connected; it is started again when it has ended, as by a service manager."""
+
+        def connected() -> bool:
+            if self.archiver is None or self.archiver.poll() is not None:
+                self.start_archiver()
+            return self.confirmed() > Lsn(0)
+
+        wait_for(connected, self.said)
+
     def end_archiver(self) -> int:
         """By TERM; its exit code."""
         assert self.archiver is not None
@@ -174,7 +183,7 @@ class Site:
     def said(self) -> str:
         return (self.folder / "archive-wal.log").read_text()
 
-    # -- The server -------------------------------------------------------------------------------------------
+    # -- The server ----------------------------------------------------------------------------------------
 
     def write(self, *rows: int) -> datetime:
         """Rows; the server's time when they were committed."""
@@ -204,7 +213,10 @@ class Site:
 
     def confirmed(self) -> Lsn:
         """What the slot's reader has told the server to be safe."""
-        query = "SELECT coalesce(max(flush_lsn), '0/0') FROM pg_stat_replication WHERE application_name = 'backstop_wal'"
+        query = (
+            "SELECT coalesce(max(flush_lsn), '0/0') FROM pg_stat_replication "
+            "WHERE application_name = 'backstop_wal'"
+        )
         return Lsn.parse(self.ask(query))
 
     def wait_until_archived(self) -> None:
@@ -212,9 +224,14 @@ class Site:
         position = self.position()
         wait_for(lambda: self.confirmed() >= position, self.said)
 
-    def archive(self, name: str) -> WalArchive:
+    def archived_until(self, name: str, near: Lsn) -> Lsn:
+        """The end of what a repository has, from the start of the segment of ``near`` on."""
         system_id = str(self.ask("SELECT system_identifier FROM pg_control_system()"))
-        return WalArchive(PosixStorage(self.folder / name), TARGET, system_id)
+        archive = WalArchive(PosixStorage(self.folder / name), TARGET, system_id)
+        segment = WalSegment.containing(near, timeline=self.timeline(), size_bytes=SEGMENT_BYTES)
+        return archived_position(
+            archive, timeline=segment.timeline, segment_bytes=SEGMENT_BYTES, start=segment.start
+        )
 
 
 def wait_for(found: Callable[[], Any], why: Callable[[], str], *, seconds: float = 60) -> None:
@@ -237,10 +254,10 @@ def site() -> Iterator[Site]:
             site.prepare()
             site.text("init-keys")
             site.start_archiver()
-            wait_for(lambda: site.confirmed() > Lsn(0), site.said)
+            site.keep_archiving()
             site.write(1)
-            site.full, site.due_because = site.text("take-base-backup", "--json")
-            site.full = json.loads(site.full)
+            document, site.due_because = site.text("take-base-backup", "--json")
+            site.full = json.loads(document)
             site.write(2)
             site.incremental = site.run("take-base-backup", "--incremental")
             yield site
@@ -254,10 +271,8 @@ def site() -> Iterator[Site]:
 
 @pytest.fixture
 def archiving(site: Site) -> Site:
-    """With ``archive-wal`` at work, as a service manager sees to it."""
-    if site.archiver is None or site.archiver.poll() is not None:
-        site.start_archiver()
-    wait_for(lambda: site.confirmed() > Lsn(0), site.said)
+    """With ``archive-wal`` at work."""
+    site.keep_archiving()
     return site
 
 
@@ -348,10 +363,8 @@ def test_a_cut_over_brings_the_rows_of_that_moment_back_and_archiving_goes_on(ar
     assert archiving.timeline() > timeline
     assert Path(done["cut_over"]["kept"], "PG_VERSION").exists()
     assert archiving.ask("SELECT slot_name FROM pg_replication_slots") == "backstop_calibrify"
-    # By itself: the slot is there again.
-    wait_for(lambda: archiving.confirmed() > Lsn(0), archiving.said)
-    assert archiving.archiver is not None
-    assert archiving.archiver.poll() is None, archiving.said()
+    # Without a word from anybody: the slot is there again.
+    archiving.keep_archiving()
     again = archiving.run("take-base-backup", "--full")
     assert (again["complete"], again["timeline"]) == (True, archiving.timeline())
     archiving.write(102)
@@ -363,11 +376,15 @@ def test_a_cut_over_brings_the_rows_of_that_moment_back_and_archiving_goes_on(ar
 def test_told_to_end_the_archiver_ships_what_it_has_and_ends_well(archiving: Site) -> None:
     archiving.wait_until_archived()
     archiving.write(5)
+    position = archiving.position()
+    sent = f"SELECT bool_or(sent_lsn >= '{position}') FROM pg_stat_replication"
+    wait_for(lambda: archiving.ask(sent), archiving.said)
+    time.sleep(0.2)  # received, and less than a second old: it would be shipped later
 
     assert archiving.end_archiver() == 0, archiving.said()
 
-    archiving.start_archiver()
-    wait_for(lambda: archiving.confirmed() > Lsn(0), archiving.said)
+    for name in ("near", "far"):
+        assert archiving.archived_until(name, position) >= position
 
 
 def test_a_moment_that_has_not_come_is_refused_with_the_nearest_one(archiving: Site) -> None:
@@ -433,6 +450,7 @@ def test_another_cluster_under_the_same_target_is_refused(
     )  # fmt: skip
     assert ended.returncode == 1
     assert "but the WAL in" in ended.stderr
+    assert "--new-cluster" in ended.stderr
 
 
 def postgres18_system(server: EmbeddedPostgres) -> int:

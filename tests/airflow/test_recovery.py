@@ -1,4 +1,4 @@
-"""The whole cluster goes back to just before somebody deleted everything, through the DAGs of a real Airflow."""
+"""The whole cluster goes back to just before an accident, through the DAGs of a real Airflow."""
 
 from __future__ import annotations
 
