@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,6 +16,9 @@ from backstop.commands.recovery_summary import result_document, result_from
 from backstop.commands.swap import ApplicationCommands
 from backstop.errors import CommandError, RestoreError
 from tests.making import STARTED
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def data_directory(path: Path, content: str) -> Path:
