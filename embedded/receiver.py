@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 # What systemd does with Restart=always; the new one begins at what the repositories have.
-_AGAIN = 'while :; do "$@" & child=$!; wait "$child"; test -e "$0" || exit 0; sleep 2; done'
+_AGAIN = (
+    # Asked twice: told to stop during the pause, it must not begin anew; told while it works, not pause.
+    'while test -e "$0"; do "$@" & child=$!; wait "$child"; test -e "$0" || exit 0; sleep 2; done'
+)
 _START_SECONDS = 30.0
 
 

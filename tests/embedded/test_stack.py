@@ -141,7 +141,13 @@ def test_the_generated_targets_are_valid_and_name_this_stacks_places(home: Home)
 
     configuration = load_targets(home.targets)
 
-    assert configuration.targets["calibrify"].database.conn_id == "calibrify_backup"
+    target = configuration.targets["calibrify"]
+    assert target.database.conn_id == "calibrify_backup"
+    assert target.cluster is not None
+    assert target.cluster.recovery is not None
+    assert target.cluster.recovery.directory == home.recovered
+    assert target.cluster.recovery.cutover is not None
+    assert target.cluster.recovery.cutover.data_directory == home.protected / "data"
     assert str(configuration.repositories["local"].path) == str(home.repository)  # type: ignore[union-attr]
 
 

@@ -11,6 +11,7 @@ from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys
 from backstop.storage.memory import MemoryStorage
 from tests.making import STARTED, Maker
+from tests.operators.lab import Lab
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,3 +29,11 @@ def makers(tmp_path: Path) -> tuple[Maker, Maker, Signer]:
         for name in ("local", "s3")
     )
     return local, s3, Signer.load(tmp_path / "signing" / "proof.pem")
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """A target with a cluster; commands that would contact its server are to be replaced."""
+    lab = Lab(tmp_path)
+    lab.enter(monkeypatch)
+    return lab

@@ -117,6 +117,11 @@ def _archive_wal(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         action="store_true",
         help="go on although the slot was lost; take a new base backup afterwards",
     )
+    parser.add_argument(
+        "--new-cluster",
+        action="store_true",
+        help="begin a new archive although the WAL so far is another cluster's (after pg_upgrade, initdb)",
+    )
 
 
 def _recovery_windows(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

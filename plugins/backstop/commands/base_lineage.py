@@ -66,7 +66,8 @@ def refuse_other_cluster(
                     f"{manifest.label} of {manifest.target} in {repository.name} is of cluster "
                     f"{manifest.system_id}, and this server is cluster {system_id}",
                     hint="give another cluster another target; after a pg_upgrade or a new initdb, allow "
-                    f"system identifier {system_id} for this target once, and take a full base backup",
+                    f"system identifier {system_id} for this target once: take a full base backup with "
+                    f"--new-cluster {system_id}",
                 )
             break
 

@@ -142,8 +142,8 @@ class Planner:
             raise SourceError(
                 f"{self._connection.location} is cluster {self._identity.system_id}, but the WAL in "
                 f"{archive.storage.location}/{archive.names.all_systems} is of cluster {other}",
-                hint="give every cluster a target of its own; after pg_upgrade or a new initdb, start once "
-                "with new_cluster and take a new base backup",
+                hint="give every cluster a target of its own; after pg_upgrade or a new initdb, start "
+                "archive-wal once with --new-cluster, and take a new full base backup",
             )
         return has
 

@@ -35,7 +35,7 @@ def archive_wal(arguments: argparse.Namespace) -> int:
         cluster=replication_connection(*named),
         repositories=repositories,
         keyring=open_keyring(*named),
-        settings=replace(settings, recreate_slot=arguments.recreate_slot),
+        settings=replace(settings, recreate_slot=arguments.recreate_slot, new_cluster=arguments.new_cluster),
         clock=utc_now,
         stop=stop,
         on_state=_Teller(),

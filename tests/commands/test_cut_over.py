@@ -1,0 +1,158 @@
+"""A cut-over that was killed half-way, or must not begin: a whole data directory keeps the live name."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backstop.commands import cut_over as module
+from backstop.commands.cut_over import check_cut_over, cut_over, reopen_cluster
+from backstop.commands.recover import RecoveryResult
+from backstop.commands.recovery_summary import result_document, result_from
+from backstop.commands.swap import ApplicationCommands
+from backstop.errors import CommandError, RestoreError
+from tests.making import STARTED
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def data_directory(path: Path, content: str) -> Path:
+    path.mkdir(mode=0o700)
+    (path / "PG_VERSION").write_text(content)
+    (path / "postgresql.auto.conf").touch()
+    return path
+
+
+def result_of(data: Path) -> RecoveryResult:
+    return RecoveryResult(
+        data=str(data),
+        data_inode=data.stat().st_ino,
+        system_id="7300000000000000000",
+        server_version=180004,
+        chain=("20261123T010000Z-full", "20261124T010000Z-incr"),
+        timeline=2,
+        end_lsn="0/5000060",
+        last_commit_at=STARTED,
+        stopped="at the target",
+        replayed_bytes=1_000_000,
+        replayed_bytes_per_second=250_000.0,
+        pages_checked=None,
+        tablespaces={16385: "/srv/tablespaces/16385"},
+        seconds={"fetch": 1.0},
+        healed=("a segment came from s3",),
+        warnings=(),
+    )
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Path:
+    return data_directory(tmp_path / "live", "former")
+
+
+@pytest.fixture
+def restored(tmp_path: Path) -> Path:
+    return data_directory(tmp_path / "restored", "recovered")
+
+
+@pytest.fixture
+def started(tmp_path: Path) -> Path:
+    """A file that says what was live whenever the server was started."""
+    return tmp_path / "started"
+
+
+@pytest.fixture
+def commands(live: Path, started: Path) -> ApplicationCommands:
+    return ApplicationCommands(start=[["sh", "-c", f"cat {live}/PG_VERSION >> {started}"]])
+
+
+def test_a_cut_over_killed_between_its_two_renames_is_put_right(live, restored, started, commands):
+    child = os.fork()
+    if child == 0:
+        module.attach = lambda _: os.kill(os.getpid(), signal.SIGKILL)
+        cut_over(result_of(restored), live=live, cluster=commands, now=STARTED)
+        os._exit(1)
+    assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+    assert not live.exists()
+
+    reopen_cluster(live, commands)
+
+    assert (live / "PG_VERSION").read_text() == "former"
+    assert started.read_text() == "former"
+    assert (restored / "PG_VERSION").exists()
+    assert list(live.parent.glob("live-before-*")) == []
+
+
+def test_of_several_former_directories_the_newest_comes_back(live, started, commands):
+    live.rename(live.with_name("live-before-20261124T010000Z"))
+    data_directory(live.with_name("live-before-20261101T010000Z"), "long ago")
+
+    reopen_cluster(live, commands)
+
+    assert started.read_text() == "former"
+
+
+def test_a_cut_over_that_was_killed_behind_both_renames_is_only_started(live, restored, started, commands):
+    live.rename(live.with_name("live-before-20261124T010000Z"))
+    restored.rename(live)
+
+    reopen_cluster(live, commands)
+
+    assert started.read_text() == "recovered"
+
+
+def test_where_nothing_is_left_to_put_back_somebody_must_look(tmp_path, started):
+    with pytest.raises(RestoreError, match=r"there is no .*/live, and no live-before-… beside it"):
+        reopen_cluster(tmp_path / "live", ApplicationCommands(start=[["touch", str(started)]]))
+    assert not started.exists()
+
+
+def test_a_server_that_does_not_start_is_not_taken_for_reopened(live):
+    with pytest.raises(CommandError):
+        reopen_cluster(live, ApplicationCommands(start=[["true"]], probe=[["false"]]))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_data_directory_of_another_owner_is_refused_before_anything_stops(live, restored, tmp_path):
+    os.chown(restored, 12345, -1)
+    stopped = tmp_path / "stopped"
+
+    with pytest.raises(RestoreError, match=r"belongs to user id 12345, and .*live to 0") as refused:
+        cut_over(
+            result_of(restored),
+            live=live,
+            cluster=ApplicationCommands(stop=[["touch", str(stopped)]]),
+            now=STARTED,
+        )
+    assert "cluster.recovery.run_as" in refused.value.hint
+    assert not stopped.exists()
+
+
+def test_what_cannot_be_renamed_or_still_runs_is_refused(live, restored, tmp_path):
+    (tmp_path / "link").symlink_to(live)
+    with pytest.raises(RestoreError, match="is a link or a mount point"):
+        check_cut_over(result_of(restored), live=tmp_path / "link")
+
+    (restored / "postmaster.pid").touch()
+    with pytest.raises(RestoreError, match="a server runs in"):
+        check_cut_over(result_of(restored), live=live)
+
+
+def test_a_server_that_its_stop_command_leaves_running_loses_nothing(live, restored, started, commands):
+    (live / "postmaster.pid").touch()
+
+    with pytest.raises(CommandError, match="still runs after its stop command"):
+        cut_over(result_of(restored), live=live, cluster=commands, now=STARTED)
+
+    assert started.read_text() == "former"
+    assert (restored / "PG_VERSION").exists()
+
+
+def test_a_result_comes_back_whole_from_where_airflow_keeps_it(restored):
+    result = result_of(restored)
+
+    assert result_from(json.loads(json.dumps(result_document(result)))) == result
