@@ -21,7 +21,7 @@ from backstop.postgres.replication import ReplicationConnection
 from backstop.postgres.wal_stream import WalStream
 from backstop.storage.memory import MemoryStorage
 from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
-from tests.commands.archiving import KEEP_WAL, SLOT, TARGET, Protected, wait_for
+from tests.commands.archiving import KEEP_WAL, SEGMENT_BYTES, SLOT, TARGET, Protected, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -297,6 +297,24 @@ def test_a_dropped_slot_is_a_clear_error_and_archiving_goes_on_only_when_told(pr
         protected.write_wal(1)
         end = protected.position()
         protected.wait_until_archived(end)
+    protected.compare(until=end)
+
+
+@only18
+def test_a_slot_made_anew_behind_our_back_leaves_no_gap_that_the_server_could_fill(protected):
+    with protected.archiver():
+        protected.write_wal(0.3)
+        protected.wait_until_archived(protected.position())
+    growing = protected.archived_until()
+    protected.run(f"SELECT pg_drop_replication_slot('{SLOT}')")
+    while protected.position() - Lsn(growing.position - growing.position % SEGMENT_BYTES) < SEGMENT_BYTES:
+        protected.write_wal(0.3)
+    protected.run("CHECKPOINT", f"SELECT pg_create_physical_replication_slot('{SLOT}', true)")
+
+    with protected.archiver():
+        end = protected.position()
+        wait_for("the confirmation", lambda: protected.slot_position() >= end)
+
     protected.compare(until=end)
 
 
