@@ -257,6 +257,28 @@ def test_a_repository_that_was_away_is_left_behind_and_topped_up(folder, server)
 
 
 @only18
+def test_a_repository_that_was_away_over_a_restart_gets_all_it_missed(folder, server):
+    away = Flaky()
+    protected = Protected(folder, server, away=away)
+    with protected.archiver():
+        protected.write_wal(1)
+        protected.wait_until_archived(protected.position(), "away")
+        away.down = True
+        protected.write_wal(3)
+        end = protected.position()
+        wait_for("confirmation without it", lambda: protected.slot_position() >= end)
+    with protected.archiver() as archiver:
+        protected.write_wal(1)
+        wait_for("its state", lambda: archiver.state.repositories["away"].standing == "behind")
+        away.down = False
+        wait_for("its return", lambda: archiver.state.repositories["away"].standing == "working")
+        end = protected.position()
+        protected.wait_until_archived(end, "away")
+
+    protected.compare("away", until=end)
+
+
+@only18
 def test_while_no_repository_works_nothing_is_confirmed_and_nothing_lost(folder, server):
     protected = Protected(folder, server)
     protected.storages = {"away": (away := Flaky())}
