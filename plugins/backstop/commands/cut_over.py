@@ -63,7 +63,7 @@ def cut_over(
         cluster.run("stop")
         if (live / "postmaster.pid").exists():
             raise CommandError(
-                f"{live}/postmaster.pid is still there after the stop command: a server runs there, or crashed",
+                f"{live}/postmaster.pid is there after the stop command: a server runs, or crashed",
                 hint="correct the stop command, or remove that file once no server runs; nothing was moved",
             )
     except BaseException as error:

@@ -166,8 +166,8 @@ class Planner:
     def _reaches(self, base: WalSegment) -> bool:
         """Whether what the slot keeps follows on what some repository has.
 
-        A slot of ours is only ever moved on by what is stored, so the segment before is there, whole. One that
-        somebody made anew under the same name may begin anywhere.
+        A slot of ours is only ever moved on by what is stored, so the segment before is there, whole. One
+        that somebody made anew under the same name may begin anywhere.
         """
         if base.number == 0:
             return True
