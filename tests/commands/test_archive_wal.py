@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from backstop.commands.watch_wal import observe_archiving
 from backstop.errors import IntegrityError, SourceError, StorageUnavailableError, WalLostError
 from backstop.model.lsn import Lsn
 from backstop.postgres.replication import ReplicationConnection
 from backstop.postgres.wal_stream import WalStream
+from backstop.repository.catalog import Catalog, Repository
 from backstop.storage.memory import MemoryStorage
 from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
 from tests.commands.archiving import KEEP_WAL, SEGMENT_BYTES, SLOT, TARGET, Protected, wait_for
+from tests.protection import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -365,6 +368,35 @@ def test_a_slot_that_was_given_up_is_a_clear_error_and_the_gap_shows(folder):
             end = protected.position()
             wait_for("WAL behind the gap", lambda: protected.slot_position() >= end)
         assert protected.archived_until() < before + 32 * 1024**2 < end
+
+
+def test_a_slot_given_up_for_being_idle_is_seen_and_made_anew_when_told(folder):
+    with EmbeddedPostgres(
+        folder / "postgres", bin_dir=pip_postgres_bin(18), durable=False, die_with_parent=True,
+        settings={**KEEP_WAL, "idle_replication_slot_timeout": "1s"},
+    ) as server:  # fmt: skip
+        protected = Protected(folder, server)
+        with protected.archiver():
+            protected.write_wal(0.3)
+            protected.wait_until_archived(protected.position())
+        time.sleep(1.5)
+        protected.run("CHECKPOINT")
+        storage = protected.storages["local"]
+
+        with pytest.raises(WalLostError, match="has given up slot"):
+            observe_archiving(
+                target=TARGET,
+                cluster=server.connection(),
+                repositories=[Repository("local", storage, Catalog(storage, TARGET, trust=None))],
+                slot=SLOT,
+                now=utc_now,
+            )
+
+        with protected.archiver(replace(protected.settings, recreate_slot=True)):
+            protected.write_wal(0.3)
+            end = protected.position()
+            protected.wait_until_archived(end)
+        protected.compare(until=end)
 
 
 @only18

@@ -32,8 +32,8 @@ _POLL_SECONDS = 0.02
 _RETRY_SECONDS = 1.0
 _LOOK_SECONDS = 0.2
 _MOST_LOOKS = 5
-"""At a segment that seems to be missing: in an archive that grows, pieces are replaced by a larger one, and all
-of them by the whole segment, between two looks."""
+"""At a segment that seems to be missing: in an archive that grows, pieces are replaced by a larger one, and
+all of them by the whole segment, between two looks."""
 _LOCK = "prefetcher.lock"
 _SEGMENT = re.compile(r"[0-9A-F]{24}")
 _HISTORY = re.compile(r"[0-9A-F]{8}\.history")

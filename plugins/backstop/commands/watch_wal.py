@@ -11,6 +11,7 @@ from backstop.errors import BackstopError, WalLostError
 from backstop.model.canonical import format_time
 from backstop.model.lsn import Lsn
 from backstop.postgres.replication import ReplicationConnection
+from backstop.postgres.slots import given_up
 from backstop.repository.wal_archive import WalArchive, archived_position
 from backstop.repository.wal_names import covering
 
@@ -119,7 +120,7 @@ def observe_archiving(
     with ReplicationConnection(cluster, application_name="backstop:watch") as connection:
         identity = connection.identify()
         state = connection.slot(slot)
-        if state is None or state.restart_lsn is None:
+        if state is None or state.restart_lsn is None or given_up(cluster, slot):
             raise WalLostError(
                 f"{connection.location} {'has no slot' if state is None else 'has given up slot'} {slot}: "
                 "it no longer keeps the WAL that is not stored yet",
