@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from backstop.commands.wal_state import WrittenAt
 from backstop.commands.wal_start import Start
+from backstop.commands.wal_state import WrittenAt
 from backstop.commands.wal_work import WalWork
 from backstop.commands.watch_wal import _lag
 from backstop.errors import StorageUnavailableError, WalLostError
@@ -56,7 +56,7 @@ def test_wal_behind_a_gap_does_not_make_a_repository_look_fresh():
 def test_wal_that_a_silent_repository_may_hold_is_not_called_lost_for_good():
     segment = WalSegment(1, 5, MEBIBYTE)
     silent = {"far": StorageUnavailableError("no answer")}
-    start = Start(segment, segment, {"near": segment.start}, silent, {}, lost="the WAL after X is not archived")
+    start = Start(segment, segment, {"near": segment.start}, silent, {}, lost="WAL after X is not archived")
 
     with pytest.raises(WalLostError, match="that answers") as caught:
         WalWork.go_on_after_gap(SimpleNamespace(_start=start))  # type: ignore[arg-type]
