@@ -132,6 +132,7 @@ def define_recovery(queue: str | None, targets: Sequence[Target]) -> DAG:
         started = StartClusterOperator(
             task_id="start_cluster",
             target=TARGET,
+            checked=result_of("check_cut_over"),
             outcome=result_of("cut_over"),
             retries=5,
             retry_delay=timedelta(seconds=5),

@@ -117,6 +117,32 @@ def test_a_failover_that_lost_wal_which_is_archived_goes_on_from_where_the_new_s
                 assert protected.archived_until(timeline=1) >= lost
 
 
+def test_a_slot_made_only_after_the_failover_leaves_no_gap_that_the_server_could_fill(folder, major):
+    with pair(folder, major) as (primary_server, standby):
+        primary = Protected(folder, primary_server)
+        with primary.archiver():
+            primary.write_wal(1)
+            caught_up(primary, standby)
+            standby.stop()
+            primary.write_wal(4)
+            primary.wait_until_archived(primary.position())
+        port = primary_server.port
+        primary_server.stop()
+        with server(folder / "standby", major, port=str(port)) as promoted:
+            protected = Protected(folder, promoted)
+            protected.run("SELECT pg_promote()")
+            protected.write_wal(2)
+            protected.run("CHECKPOINT", f"SELECT pg_create_physical_replication_slot('{SLOT}', true)")
+            assert protected.slot_position() < primary.archived_until(timeline=1)
+            with protected.archiver():
+                end = protected.position()
+                wait_for("the slot", lambda: protected.slot_position() >= end)
+
+            first = WalSegment.containing(switched_at(protected), timeline=2, size_bytes=SEGMENT_BYTES)
+            assert protected.archived_from(timeline=2) == first.start
+            protected.compare(timeline=2, until=end)
+
+
 def test_a_receiver_that_starts_after_the_promotion_finishes_the_old_timeline_first(folder, major):
     with server(folder / "server", major) as running:
         protected = Protected(folder, running)

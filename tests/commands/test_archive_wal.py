@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
+from backstop.commands.watch_wal import observe_archiving
 from backstop.errors import IntegrityError, SourceError, StorageUnavailableError, WalLostError
 from backstop.model.lsn import Lsn
 from backstop.postgres.replication import ReplicationConnection
 from backstop.postgres.wal_stream import WalStream
+from backstop.repository.catalog import Catalog, Repository
 from backstop.storage.memory import MemoryStorage
 from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
-from tests.commands.archiving import KEEP_WAL, SLOT, TARGET, Protected, wait_for
+from tests.commands.archiving import KEEP_WAL, SEGMENT_BYTES, SLOT, TARGET, Protected, wait_for
+from tests.protection import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -257,6 +260,28 @@ def test_a_repository_that_was_away_is_left_behind_and_topped_up(folder, server)
 
 
 @only18
+def test_a_repository_that_was_away_over_a_restart_gets_all_it_missed(folder, server):
+    away = Flaky()
+    protected = Protected(folder, server, away=away)
+    with protected.archiver():
+        protected.write_wal(1)
+        protected.wait_until_archived(protected.position(), "away")
+        away.down = True
+        protected.write_wal(3)
+        end = protected.position()
+        wait_for("confirmation without it", lambda: protected.slot_position() >= end)
+    with protected.archiver() as archiver:
+        protected.write_wal(1)
+        wait_for("its state", lambda: archiver.state.repositories["away"].standing == "behind")
+        away.down = False
+        wait_for("its return", lambda: archiver.state.repositories["away"].standing == "working")
+        end = protected.position()
+        protected.wait_until_archived(end, "away")
+
+    protected.compare("away", until=end)
+
+
+@only18
 def test_while_no_repository_works_nothing_is_confirmed_and_nothing_lost(folder, server):
     protected = Protected(folder, server)
     protected.storages = {"away": (away := Flaky())}
@@ -300,6 +325,24 @@ def test_a_dropped_slot_is_a_clear_error_and_archiving_goes_on_only_when_told(pr
     protected.compare(until=end)
 
 
+@only18
+def test_a_slot_made_anew_behind_our_back_leaves_no_gap_that_the_server_could_fill(protected):
+    with protected.archiver():
+        protected.write_wal(0.3)
+        protected.wait_until_archived(protected.position())
+    growing = protected.archived_until()
+    protected.run(f"SELECT pg_drop_replication_slot('{SLOT}')")
+    while protected.position() - Lsn(growing.position - growing.position % SEGMENT_BYTES) < SEGMENT_BYTES:
+        protected.write_wal(0.3)
+    protected.run("CHECKPOINT", f"SELECT pg_create_physical_replication_slot('{SLOT}', true)")
+
+    with protected.archiver():
+        end = protected.position()
+        wait_for("the confirmation", lambda: protected.slot_position() >= end)
+
+    protected.compare(until=end)
+
+
 def test_a_slot_that_was_given_up_is_a_clear_error_and_the_gap_shows(folder):
     settings = {"max_slot_wal_keep_size": "32MB", "max_wal_size": "64MB", "min_wal_size": "32MB"}
     with EmbeddedPostgres(
@@ -325,6 +368,35 @@ def test_a_slot_that_was_given_up_is_a_clear_error_and_the_gap_shows(folder):
             end = protected.position()
             wait_for("WAL behind the gap", lambda: protected.slot_position() >= end)
         assert protected.archived_until() < before + 32 * 1024**2 < end
+
+
+def test_a_slot_given_up_for_being_idle_is_seen_and_made_anew_when_told(folder):
+    with EmbeddedPostgres(
+        folder / "postgres", bin_dir=pip_postgres_bin(18), durable=False, die_with_parent=True,
+        settings={**KEEP_WAL, "idle_replication_slot_timeout": "1s"},
+    ) as server:  # fmt: skip
+        protected = Protected(folder, server)
+        with protected.archiver():
+            protected.write_wal(0.3)
+            protected.wait_until_archived(protected.position())
+        time.sleep(1.5)
+        protected.run("CHECKPOINT")
+        storage = protected.storages["local"]
+
+        with pytest.raises(WalLostError, match="has given up slot"):
+            observe_archiving(
+                target=TARGET,
+                cluster=server.connection(),
+                repositories=[Repository("local", storage, Catalog(storage, TARGET, trust=None))],
+                slot=SLOT,
+                now=utc_now,
+            )
+
+        with protected.archiver(replace(protected.settings, recreate_slot=True)):
+            protected.write_wal(0.3)
+            end = protected.position()
+            protected.wait_until_archived(end)
+        protected.compare(until=end)
 
 
 @only18

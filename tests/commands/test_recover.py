@@ -266,6 +266,7 @@ def test_a_cut_over_keeps_the_former_data_and_is_undone_when_the_start_fails(wor
     result = world.recover("latest")
     live = world.out / "live"
     live.mkdir()
+    os.chown(live, (world.out / "clone").stat().st_uid, -1)
     (live / "PG_VERSION").write_text("the former one")
     here = f"test -f {live}/global/pg_control"
 

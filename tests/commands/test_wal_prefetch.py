@@ -152,6 +152,23 @@ def test_a_whole_segment_wins_over_a_tail(tmp_path, wal):
         assert (tmp_path / "RECOVERYXLOG").read_bytes() == content(11)[:1000] + bytes(SIZE - 1000)
 
 
+@pytest.mark.parametrize("failing", ["empty", "gone"])
+def test_a_segment_that_becomes_whole_while_its_tail_is_looked_at_is_fetched(tmp_path, wal, failing):
+    whole, away = wal / segment(11).name, tmp_path / "not yet"
+    whole.rename(away)
+
+    class Growing(DirectoryWal):
+        def read_tail(self, wanted):
+            if away.exists():
+                away.rename(whole)
+            if failing == "gone":
+                raise ObjectMissingError("a piece was removed after it was listed")
+            return b""
+
+    with prefetcher(tmp_path, Growing(wal), on=route(end=11 * SIZE + 1000)):
+        assert ask(tmp_path, segment(11).name) == 0
+
+
 def test_where_timelines_part_only_the_file_of_the_new_one_is_given(tmp_path, wal):
     branch = Lsn(5 * SIZE + 100)
     for number in range(5, 8):

@@ -13,6 +13,7 @@ from backstop.commands.wal_laggards import leave_silent_behind
 from backstop.commands.wal_lane import Standing
 from backstop.commands.wal_settings import ArchiveSettings
 from backstop.commands.wal_shipper import WalShipper
+from backstop.commands.wal_tail import WalTail
 from backstop.crypto.keyring import KeyGeneration, LocalKeyring
 from backstop.errors import StorageUnavailableError
 from backstop.model.lsn import MEBIBYTE, WalSegment
@@ -108,6 +109,28 @@ def test_a_repository_that_fails_no_longer_counts(shipper, storages):
 
     assert shipper.wait_until_stored(FIRST.start + 100, 5)
     assert [lane.standing for lane in shipper.lanes] == [Standing.WORKING, Standing.BEHIND]
+
+
+def test_pieces_stay_where_the_larger_one_did_not_arrive(shipper, storages, tmp_path, monkeypatch):
+    monkeypatch.setattr("backstop.commands.wal_tail._MERGED", 2)
+    settings = ArchiveSettings(spool=tmp_path, synchronous=True)
+    tail = WalTail(shipper, tmp_path, settings, first=FIRST)
+    tail.begin(FIRST)
+    try:
+        for count in (1, 2, 3):
+            storages["two"].broken = count == 3
+            tail.write(b"x" * 10, server_end=FIRST.start + 10 * count)
+            assert shipper.wait_until_stored(FIRST.start + 10 * count, 5)
+        deadline = time.monotonic() + 5
+        while len(WalArchive(storages["one"], "t", "1").deltas(FIRST)) > 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(0.3)
+        pieces = [len(WalArchive(storage, "t", "1").deltas(FIRST)) for storage in storages.values()]
+    finally:
+        tail.close()
+
+    assert pieces == [1, 2]
 
 
 def test_when_none_works_nothing_is_confirmed_and_segments_stay_until_one_returns(

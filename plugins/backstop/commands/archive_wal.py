@@ -25,6 +25,7 @@ from backstop.errors import (
     WalLostError,
 )
 from backstop.postgres.replication import ReplicationConnection
+from backstop.postgres.slots import given_up
 from backstop.repository.wal_archive import WalArchive
 from backstop.repository.wal_sealing import prepare_sealing
 
@@ -184,6 +185,8 @@ class _Archiver:
         watch: WalWatch,
     ) -> WalWork:
         prepare_sealing(self._keyring)
+        if self._settings.recreate_slot and given_up(self._cluster, self._slot):
+            connection.drop_slot(self._slot)
         archives = {
             repository.name: WalArchive(repository.storage, self._target, identity.system_id)
             for repository in self._repositories

@@ -63,8 +63,8 @@ def cut_over(
         cluster.run("stop")
         if (live / "postmaster.pid").exists():
             raise CommandError(
-                f"the cluster in {live} still runs after its stop command",
-                hint="correct the stop command; nothing was moved",
+                f"{live}/postmaster.pid is there after the stop command: a server runs, or crashed",
+                hint="correct the stop command, or remove that file once no server runs; nothing was moved",
             )
     except BaseException as error:
         _start_again(cluster, error, live)
@@ -76,9 +76,17 @@ def cut_over(
         restored.rename(live)
         cluster.run("start")
         cluster.run("probe")
+        if (kept / "postmaster.pid").exists():
+            # It answers the probe, too, and says nothing about what was recovered.
+            raise CommandError(
+                f"the former server started by itself on what is now {kept}",
+                hint="the stop command must also keep a supervisor from starting it again",
+            )
     except BaseException as error:
-        _undo(cluster, restored, live, kept if exists else None, result)
-        _start_again(cluster, error, live)
+        try:
+            _undo(cluster, restored, live, kept if exists else None, result)
+        finally:
+            _start_again(cluster, error, live)
         raise
     return CutOverOutcome(
         live=str(live),
@@ -99,25 +107,35 @@ def reserve_slot(cluster: ClusterConnection, slot: str) -> None:
             connection.create_slot(slot)
 
 
-def reopen_cluster(live: Path, cluster: ApplicationCommands) -> None:
+def reopen_cluster(live: Path, cluster: ApplicationCommands, *, live_inode: int | None) -> None:
     """For a cut-over that was killed in the middle: a whole data directory under the live name, and a server.
 
+    :param live_inode: what :func:`check_cut_over` found under the live name; only that is ever put back, not
+        what an earlier cut-over left beside it.
     :raises RestoreError: nothing is there that could be put back. :raises CommandError: it does not start.
     """
     if not os.path.lexists(live):
-        kept = sorted(live.parent.glob(f"{live.name}-before-*"))
+        kept = [
+            path
+            for path in live.parent.glob(f"{live.name}-before-*")
+            if live_inode is not None and path.stat().st_ino == live_inode
+        ]
         if not kept:
+            there = "the one it had before is not beside it" if live_inode else "there was none before either"
             raise RestoreError(
-                f"there is no {live}, and no {live.name}-before-… beside it",
-                hint="look for the data directory by hand",
+                f"there is no {live}, and {there}; nothing was started",
+                hint="put the recovered data directory there by hand, or cut over again",
             )
-        kept[-1].rename(live)
+        kept[0].rename(live)
     cluster.run("start")
     cluster.run("probe")
 
 
-def check_cut_over(result: RecoveryResult, *, live: Path) -> None:
-    """:raises RestoreError: what stands in the way; nothing is changed."""
+def check_cut_over(result: RecoveryResult, *, live: Path) -> int | None:
+    """The inode of the live data directory; None when there is none.
+
+    :raises RestoreError: what stands in the way; nothing is changed.
+    """
     restored = Path(result.data)
     if not restored.is_dir() or restored.stat().st_ino != result.data_inode:
         raise RestoreError(
@@ -139,6 +157,7 @@ def check_cut_over(result: RecoveryResult, *, live: Path) -> None:
         raise RestoreError(
             f"{restored} lies on another file system than {live}", hint="recover to a place beside it"
         )
+    return live.stat().st_ino if live.is_dir() else None
 
 
 def _undo(
@@ -148,7 +167,13 @@ def _undo(
     moved = live.is_dir() and live.stat().st_ino == result.data_inode
     if moved:
         if (live / "postmaster.pid").exists():
-            cluster.run("stop")
+            try:
+                cluster.run("stop")
+            except CommandError as error:
+                raise CommandError(
+                    f"{error.message}; {live} holds the recovered data, and {kept} what was there before",
+                    hint="stop the server by hand, and move them back",
+                ) from error
         live.rename(restored)
     if restored.is_dir():
         detach(restored)

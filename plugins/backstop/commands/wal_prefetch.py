@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 _POLL_SECONDS = 0.02
 _RETRY_SECONDS = 1.0
+_LOOK_SECONDS = 0.2
+_MOST_LOOKS = 5
+"""At a segment that seems to be missing: in an archive that grows, pieces are replaced by a larger one, and
+all of them by the whole segment, between two looks."""
 _LOCK = "prefetcher.lock"
 _SEGMENT = re.compile(r"[0-9A-F]{24}")
 _HISTORY = re.compile(r"[0-9A-F]{8}\.history")
@@ -183,6 +187,7 @@ class Prefetcher:
         """
         arriving = self.spool / "ready" / f".arriving-{segment.name}"
         give_up = time.monotonic() + self._settings.patience.total_seconds()
+        looks = 0
         while True:
             problems: list[BackstopError] = []
             for source in self._sources:
@@ -199,7 +204,10 @@ class Prefetcher:
                 return
             waited_for = next((error for error in problems if error.retryable), None)
             if waited_for is None:
-                raise self._lost(segment, problems)
+                looks += 1
+                if looks == _MOST_LOOKS or self._stop.wait(_LOOK_SECONDS):
+                    raise self._lost(segment, problems)
+                continue
             if time.monotonic() > give_up or self._stop.wait(_RETRY_SECONDS):
                 raise waited_for
 

@@ -164,19 +164,16 @@ class Planner:
         return self._connection.create_slot(self._slot), bool(archived)
 
     def _reaches(self, base: WalSegment) -> bool:
-        """Whether what the slot keeps follows on what some repository has."""
-        timelines = {span.timeline for span in self._spans}
-        near = [
-            WalSegment(timeline, number, base.size_bytes)
-            for timeline in timelines
-            for number in (base.number, base.number - 1)
-            if number >= 0
-        ]
-        return any(
-            archive.find(segment) is not None or archive.deltas(segment)
-            for archive in self._archives.values()
-            for segment in near
-        )
+        """Whether what the slot keeps follows on what some repository has.
+
+        A slot of ours is only ever moved on by what is stored, so the segment before is there, whole. One
+        that somebody made anew under the same name may begin anywhere.
+        """
+        if base.number == 0:
+            return True
+        start = Lsn((base.number - 1) * base.size_bytes)
+        before = segment_at(self._spans, start, base.size_bytes)
+        return any(archive.find(before) is not None for archive in self._archives.values())
 
     def _resume(self, base: WalSegment) -> Start:
         positions = {
@@ -196,7 +193,8 @@ class Planner:
         return replace(start, otherwise=base if made else None, lost=lost)
 
     def _last(self) -> Lsn:
-        """The end of the newest whole segment in any repository; reads all names of one timeline."""
+        """The end of the newest whole segment in any repository, or where its timeline was left before that;
+        reads all names of one timeline."""
         size_bytes = self._identity.segment_bytes
         for span in reversed(self._spans):
             names = [
@@ -205,7 +203,8 @@ class Planner:
                 for stored in archive.segments(span.timeline)
             ]
             if names:
-                return WalSegment.parse(max(names), size_bytes=size_bytes).end
+                end = WalSegment.parse(max(names), size_bytes=size_bytes).end
+                return end if span.end is None else min(end, span.end)
         tails = [
             delta.segment
             for archive in self._archives.values()

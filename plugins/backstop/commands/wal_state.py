@@ -107,6 +107,10 @@ class WrittenAt:
             last_end, last_at = self._marks[-1]
             if end_of_wal <= last_end:
                 return
+            if at < last_at:
+                # The server's clock was set back: what it said before cannot be of later.
+                self._marks = [(end, min(then, at)) for end, then in self._marks]
+                last_at = at
             if at - last_at < _MARK_EVERY:
                 self._marks[-1] = (end_of_wal, last_at)
                 return

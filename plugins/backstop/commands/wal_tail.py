@@ -212,6 +212,9 @@ class WalTail:
                 return
             # What has been merged is not merged again.
             del self._deltas[:]
-        if self._shipper.wait_until_stored(segment.start + start + len(data), self._interval):
-            for lane in self._shipper.lanes:
-                lane.forget_deltas(replaced, segment)
+        end = segment.start + start + len(data)
+        if self._shipper.wait_until_stored(end, self._interval):
+            for lane in self._shipper.working:
+                # One that failed meanwhile has the small ones only.
+                if lane.position is not None and lane.position >= end:
+                    lane.forget_deltas(replaced, segment)

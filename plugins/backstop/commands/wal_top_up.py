@@ -59,6 +59,7 @@ class TopUp:
         self._settings = settings
         self._clock = clock
         self._ended = ended
+        self._unfilled: set[Lane] = set(shipper.lanes)
 
     def revive(self, lane: Lane) -> None:
         """Ask a repository that was left behind; when it answers, fill its hole, then let it count again."""
@@ -68,6 +69,9 @@ class TopUp:
                 lane.coverage = Coverage(whole_until(lane.archive, self.spans, self._base))
             self._shipper.rejoin(lane)
             self.catch_up(lane)
+            # At the start it did not answer, or the one that has what others lack.
+            for other in list(self._unfilled):
+                other.chore(self._filling(other))
         except BackstopError as error:
             self._shipper.lane_failed(lane, error)
         except Exception as error:
@@ -142,15 +146,24 @@ class TopUp:
                 if info.key not in have:
                     lane.archive.storage.put_once(info.key, source.storage.read(info.key))
 
+    def _filling(self, lane: Lane) -> Callable[[], None]:
+        return lambda: self.fill_older(lane)
+
     def fill_older(self, lane: Lane) -> None:
-        """Copy what a repository lacks of recent WAL from before this run; see ``top_up_age``."""
+        """Copy what a repository lacks of recent WAL from before this run; see ``top_up_age``.
+
+        Again whenever a repository has come back, until all of them have answered once.
+        """
         since = self._clock() - self._settings.top_up_age
+        others = [other for other in self._shipper.lanes if other is not lane]
         try:
-            for other in self._shipper.lanes:
-                if other is not lane and other.coverage is not None:
+            for other in others:
+                if other.coverage is not None:
                     for span in self.spans:
                         self._fill(span.timeline, lane.archive, other.archive, since)
             self._sweep(lane)
+            if all(other.coverage is not None for other in others):
+                self._unfilled.discard(lane)
         except BackstopError as error:
             # WAL of an earlier run: a reason to look, not to hold up what is written now.
             with self._shipper.condition:

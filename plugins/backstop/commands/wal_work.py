@@ -95,6 +95,12 @@ class WalWork:
         """
         start, self._start = self._start, self._start.without_doubt()
         if start.otherwise is None:
+            if start.lost and start.failed:
+                silent = " and ".join(sorted(start.failed))
+                raise WalLostError(
+                    f"{start.lost} in a repository that answers",
+                    hint=f"{silent} did not answer and may hold it: start again once it does",
+                )
             if start.lost:
                 raise WalLostError(start.lost)
             return False

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 from backstop.commands.wal_start import segment_at, way_to, whole_until
 from backstop.errors import BackstopError, WalLostError
 from backstop.model.canonical import format_time
+from backstop.model.lsn import Lsn
 from backstop.postgres.replication import ReplicationConnection
+from backstop.postgres.slots import given_up
 from backstop.repository.wal_archive import WalArchive, archived_position
+from backstop.repository.wal_names import covering
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from backstop.model.lsn import Lsn
+    from backstop.model.lsn import WalSegment
     from backstop.model.timeline import TimelineSpan
     from backstop.postgres.connection import ClusterConnection
     from backstop.postgres.replication import ClusterIdentity
@@ -117,7 +120,7 @@ def observe_archiving(
     with ReplicationConnection(cluster, application_name="backstop:watch") as connection:
         identity = connection.identify()
         state = connection.slot(slot)
-        if state is None or state.restart_lsn is None:
+        if state is None or state.restart_lsn is None or given_up(cluster, slot):
             raise WalLostError(
                 f"{connection.location} {'has no slot' if state is None else 'has given up slot'} {slot}: "
                 "it no longer keeps the WAL that is not stored yet",
@@ -159,17 +162,26 @@ def _lag(
     behind = max(0, identity.flush_lsn - position)
     if not behind:
         return Lag(position, 0, timedelta(0))
-    return Lag(position, behind, _age(archive, first, now))
+    return Lag(position, behind, _age(archive, spans, whole, now))
 
 
-def _age(archive: WalArchive, first: Any, now: datetime) -> timedelta | None:
-    """Since the newest object of the growing end was stored."""
-    stored = [delta.modified_at for delta in archive.tails(first.timeline)] + [
-        one.modified_at for _, found in archive.segments_from(first) for one in found
-    ]
+def _age(
+    archive: WalArchive, spans: Sequence[TimelineSpan], growing: WalSegment, now: datetime
+) -> timedelta | None:
+    """Since the newest object was stored that follows on all before it: what lies behind a gap, new as it may
+    be, brings nothing back.
+
+    :param growing: the first segment that is not there whole.
+    """
+    stored = [delta.modified_at for delta in covering(archive.deltas(growing))]
+    if growing.number:
+        start = Lsn((growing.number - 1) * growing.size_bytes)
+        last = archive.find(segment_at(spans, start, growing.size_bytes))
+        stored += [last.modified_at] if last else []
     if not stored:
-        previous = list(archive.segments(first.timeline, beginning=first.name[:16]))
-        stored = [one.modified_at for one in previous]
+        # The slot was moved on without this repository: how far back its WAL ends is not looked for.
+        older = archive.segments(growing.timeline, beginning=growing.name[:16])
+        stored = [one.modified_at for one in older if one.segment < growing.name]
     return max(timedelta(0), now - max(stored)) if stored else None
 
 

@@ -197,14 +197,14 @@ class CheckCutOverOperator(_CutOverOperator):
     The setup of the cut-over: once it has succeeded, :class:`StartClusterOperator` runs whatever happens.
     """
 
-    def carry_out(self, context: Context) -> None:
+    def carry_out(self, context: Context) -> dict[str, Any]:
         from backstop.commands.cut_over import check_cut_over
         from backstop.hooks.target import TargetHook
         from backstop.settings import cutover_commands, utc_now
 
         self.require_consent(_recovery(self.target), utc_now())
         live, _ = cutover_commands(TargetHook(self.target).configuration, self.target)
-        check_cut_over(self.require_validated(), live=live)
+        return {"live_inode": check_cut_over(self.require_validated(), live=live)}
 
 
 class CutOverOperator(_CutOverOperator):
@@ -235,14 +235,16 @@ class StartClusterOperator(BackstopOperator):
 
     The cut-over sees to it itself; this is for the worker that was killed in the middle of one.
 
+    :param checked: the result of :class:`CheckCutOverOperator`.
     :param outcome: the result of :class:`CutOverOperator`; None when it did not come to an end.
     """
 
-    template_fields = ("target", "outcome")
-    results = ("outcome",)
+    template_fields = ("target", "checked", "outcome")
+    results = ("checked", "outcome")
 
-    def __init__(self, *, target: str, outcome: Any, **kwargs: Any) -> None:
+    def __init__(self, *, target: str, checked: Any, outcome: Any, **kwargs: Any) -> None:
         super().__init__(target=target, **kwargs)
+        self.checked = checked
         self.outcome = outcome
 
     def carry_out(self, context: Context) -> None:
@@ -255,7 +257,7 @@ class StartClusterOperator(BackstopOperator):
             return
         self.log.warning("The cut-over did not come to its end; starting the server")
         live, commands = cutover_commands(TargetHook(self.target).configuration, self.target)
-        reopen_cluster(live, commands)
+        reopen_cluster(live, commands, live_inode=(self.checked or {}).get("live_inode"))
 
 
 def _recovery(target: str) -> Recovery:
