@@ -28,13 +28,17 @@ The live server is as it was unless `cut_over` itself is red.
 - **`approve`:** rejected, unanswered, or answered by whoever asked. Trigger again.
 - **`recover_beside`:** it stopped before its end, ended elsewhere, or a query was answered wrongly. Nothing
   was put in place and nothing is left behind. WAL that one repository lacks has been sought in the others.
-- **`cut_over`:** the log says which data is live; the server has been started again on it.
+- **`check_cut_over`:** the directories cannot be exchanged as they are (another file system, another owner,
+  a link). Nothing was stopped. Mend what is named, then clear this task.
+- **`cut_over`:** the log says which data is live. Either way `start_cluster` has seen to it that the server
+  runs on a whole data directory.
 
 **If Airflow is what died:** `python -m backstop restore-to-point-in-time --target <target> --to <point>`.
 """
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from airflow.sdk import DAG, Param
@@ -45,9 +49,11 @@ from backstop.operators.choice import ANY_REPOSITORY
 from backstop.operators.recovery import (
     MODES,
     ApproveRecoveryOperator,
+    CheckCutOverOperator,
     CutOverOperator,
     PlanRecoveryOperator,
     RecoverBesideOperator,
+    StartClusterOperator,
     StopBesideRecoveryOperator,
 )
 from backstop.targets import Target, load_targets
@@ -120,9 +126,18 @@ def define_recovery(queue: str | None, targets: Sequence[Target]) -> DAG:
         beside_only = StopBesideRecoveryOperator(
             task_id="stop_if_beside", target=TARGET, plan=result_of("plan")
         )
-        exchanged = CutOverOperator(task_id="cut_over", recovered=result_of("recover_beside"), **planned)
+        validated = {**planned, "recovered": result_of("recover_beside")}
+        check = CheckCutOverOperator(task_id="check_cut_over", **validated).as_setup()
+        exchanged = CutOverOperator(task_id="cut_over", **validated)
+        started = StartClusterOperator(
+            task_id="start_cluster",
+            target=TARGET,
+            outcome=result_of("cut_over"),
+            retries=5,
+            retry_delay=timedelta(seconds=5),
+        ).as_teardown(setups=check)
 
-        plan >> approval >> recovered >> beside_only >> exchanged
+        plan >> approval >> recovered >> beside_only >> check >> exchanged >> started
     return dag
 
 

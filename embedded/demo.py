@@ -10,13 +10,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from dataclasses import dataclass, field
 from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 from rich.console import Console
-from rich.table import Table
 
 from backstop.errors import BackstopError
 from embedded.airflow_api import AirflowApi, Run
@@ -26,6 +24,7 @@ from embedded.errors import StackError
 from embedded.home import Home
 from embedded.stack import Stack
 from embedded.steps import Steps
+from embedded.story import Story, show, size
 
 if TYPE_CHECKING:
     from embedded.airflow import EmbeddedAirflow
@@ -43,36 +42,6 @@ WHERE c.relkind IN ('r', 'p') AND NOT c.relispartition
   AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
 ORDER BY 1, 2
 """
-
-
-@dataclass
-class Story:
-    """What happened, for the table at the end."""
-
-    label: str = ""
-    plain_bytes: int = 0
-    stored_bytes: int = 0
-    backup_seconds: float = 0.0
-    repositories: dict[str, str] = field(default_factory=dict)
-    proofs: dict[str, float] = field(default_factory=dict)
-    before: dict[str, int] = field(default_factory=dict)
-    broken: dict[str, int] = field(default_factory=dict)
-    after: dict[str, int] = field(default_factory=dict)
-    kept: str = ""
-    restore_seconds: float = 0.0
-    closed_seconds: float = 0.0
-    downtime_seconds: float = 0.0
-    interrupted: int = 0
-    base_label: str = ""
-    base_seconds: float = 0.0
-    deleted_at: str = ""
-    written: int = 0
-    recovered: int = 0
-    lost: int = 0
-    recovery_seconds: float = 0.0
-    replayed_bytes: int = 0
-    cluster_downtime_seconds: float = 0.0
-    protected_again: str = ""
 
 
 class Demo:
@@ -122,7 +91,7 @@ class Demo:
                 grant_backup_role(postgres)
             self.story.before = self._rows()
             step.result = (
-                f"{_size(known.size_bytes if known else 0)}, {sum(self.story.before.values()):,} rows"
+                f"{size(known.size_bytes if known else 0)}, {sum(self.story.before.values()):,} rows"
             )
 
     def back_up(self, admin: AirflowApi) -> None:
@@ -306,55 +275,6 @@ def _number(variable: str, default: float) -> float:
     if not 0 < number < 1_000_000:
         raise StackError(f"{variable}={text} is no positive number", hint=f"{variable}={default} make demo")
     return number
-
-
-def _size(count_bytes: int) -> str:
-    return f"{count_bytes / 1e6:,.1f} MB"
-
-
-def show(story: Story, console: Console) -> None:
-    """The short table."""
-    facts = Table(title="What happened", show_header=False)
-    facts.add_row("Backup", story.label)
-    facts.add_row("Read / stored", f"{_size(story.plain_bytes)} / {_size(story.stored_bytes)}, encrypted, in "
-                  + " and ".join(story.repositories))  # fmt: skip
-    facts.add_row("Time to back up", f"{story.backup_seconds:.1f} s")
-    facts.add_row(
-        "Proof", "; ".join(f"{name}: proven in {took:.1f} s" for name, took in story.proofs.items())
-    )
-    facts.add_row("Time to restore", f"{story.restore_seconds:.1f} s after the approval")
-    facts.add_row(
-        "Downtime of the swap",
-        f"{story.downtime_seconds:.2f} s, longest wait of {story.interrupted} reconnecting clients "
-        f"(database closed for {story.closed_seconds:.2f} s)",
-    )
-    facts.add_row("Base backup", f"{story.base_label} in {story.base_seconds:.1f} s")
-    facts.add_row(
-        "Point in time",
-        f"{story.deleted_at}, just before {story.written:,} rows were deleted: {story.recovered:,} are back, "
-        f"{story.lost} lost",
-    )
-    facts.add_row(
-        "Time to recover",
-        f"{story.recovery_seconds:.1f} s after the approval, {_size(story.replayed_bytes)} of WAL replayed",
-    )
-    facts.add_row("Downtime of the cut over", f"{story.cluster_downtime_seconds:.2f} s")
-    facts.add_row("Protected again by", story.protected_again)
-    rows = Table(title="Rows per table")
-    for column in ("Table", "Before", "After the accident", "Restored"):
-        rows.add_column(column, justify="left" if column == "Table" else "right")
-    for name, before in story.before.items():
-        broken = story.broken.get(name)
-        rows.add_row(
-            name,
-            f"{before:,}",
-            "gone" if broken is None else f"{broken:,}",
-            f"{story.after[name]:,}",
-            style="bold" if broken != before else None,
-        )
-    console.print()
-    console.print(facts)
-    console.print(rows)
 
 
 def main() -> int:

@@ -28,6 +28,7 @@ LISTENERS = (
     "s3.port", "s3.port.grpc", "master.port", "master.port.grpc", "filer.port", "filer.port.grpc",
     "volume.port", "volume.port.grpc", "admin.port", "admin.port.grpc",
 )  # fmt: skip
+_HTTPS = "s3.port.https"
 
 
 def weed_binary() -> Path:
@@ -44,6 +45,7 @@ class EmbeddedSeaweedFS:
     :param port: of the S3 endpoint; 0 or None picks a free one. All ports are remembered for the next start.
     :param buckets: created on start when they do not exist.
     :param die_with_parent: for tests: the server ends with the process that started it, however that ends.
+    :param certificate: files of a certificate and of its key: then it speaks TLS too, on a port of its own.
     """
 
     def __init__(
@@ -53,11 +55,13 @@ class EmbeddedSeaweedFS:
         port: int | None = None,
         buckets: Sequence[str] = (),
         die_with_parent: bool = False,
+        certificate: tuple[Path, Path] | None = None,
     ) -> None:
         self.directory = Path(directory).absolute()
         self.data = self.directory / "data"
         self.log = self.directory / "log"
         self.buckets = tuple(buckets)
+        self.certificate = certificate
         self.die_with_parent = die_with_parent
         self._wanted_port = port or None
         self._identities_file = self.directory / "identities.json"
@@ -98,6 +102,8 @@ class EmbeddedSeaweedFS:
             # On by default, and it reports to its makers.
             "-master.telemetry=false",
         ]
+        if self.certificate is not None:
+            argv += [f"-s3.cert.file={self.certificate[0]}", f"-s3.key.file={self.certificate[1]}"]
         tether = process.tether("KILL") if self.die_with_parent else ()
         # It keeps the flags of its first start; ours are complete.
         (self.data / "mini.options").unlink(missing_ok=True)
@@ -150,6 +156,11 @@ class EmbeddedSeaweedFS:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def https_port(self) -> int:
+        """Of the same endpoint behind TLS; only with a certificate."""
+        return self._ports()[_HTTPS]
+
+    @property
     def access_key(self) -> str:
         return str(self._credential()["accessKey"])
 
@@ -187,9 +198,10 @@ class EmbeddedSeaweedFS:
     def _settle_ports(self) -> None:
         """Keep the remembered ports that are free and pick others for the rest."""
         remembered = self._ports()
-        fresh = iter(free_ports(len(LISTENERS)))
+        listeners = LISTENERS if self.certificate is None else (*LISTENERS, _HTTPS)
+        fresh = iter(free_ports(len(listeners)))
         ports = {}
-        for name in LISTENERS:
+        for name in listeners:
             port = remembered.get(name)
             ports[name] = port if port is not None and becomes_free(port) else next(fresh)
         if self._wanted_port is not None:

@@ -71,7 +71,14 @@ def _when(dag: DAG) -> str:
         return "started by hand"
     if isinstance(dag.schedule, list):
         return "woken by " + ", ".join(f"*{asset.name}*" for asset in dag.schedule)
-    return f"schedule `{dag.schedule.expression}` UTC"
+    if dag.schedule == "@continuous":
+        return "always running"
+    if hasattr(dag.schedule, "timetables"):
+        crons = " and ".join(f"`{one.expression}`" for one in dag.schedule.timetables)
+        return f"schedule {crons} UTC"
+    if hasattr(dag.schedule, "expression"):
+        return f"schedule `{dag.schedule.expression}` UTC"
+    return "woken by " + " or ".join(f"*{asset.name}*" for asset in dag.schedule.objects)
 
 
 def _nested(markdown: str) -> Iterable[str]:

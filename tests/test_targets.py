@@ -66,6 +66,15 @@ def test_the_example_of_the_checkout_is_valid_and_says_what_the_procedures_ask_f
     assert configuration.repositories["s3"].bucket == "calibrify-backups"
 
 
+@pytest.mark.parametrize("name", ["a,b", 'a"b', "a\\\\b"])
+def test_a_path_that_postgresql_would_take_apart_is_refused(write, name):
+    quoted = name.replace('"', '\\"')
+
+    said = only_mistake(write(VALID.replace("path: /backups", f'path: "/backups/{quoted}"')))
+
+    assert "expected a path without comma, double quote and backslash" in said
+
+
 def test_what_is_left_out_has_the_documented_default(write):
     target = load_targets(write(VALID)).targets["calibrify"]
 

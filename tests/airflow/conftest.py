@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from embedded.airflow_api import AirflowApi, Run
-from embedded.demo import RESTORE, TARGET, Demo, Story
+from embedded.demo import RESTORE, TARGET, Demo
 from embedded.files import write_private
 from embedded.steps import Steps
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from embedded.stack import Stack
+    from embedded.story import Story
 
 
 @dataclass

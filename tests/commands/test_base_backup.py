@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from backstop.commands.wal_holds import WalNeeded
     from backstop.postgres.base_backup_stream import BackupMessage
     from embedded.postgres import EmbeddedPostgres
 
@@ -262,15 +263,15 @@ def test_another_cluster_under_the_same_target_is_refused_until_it_is_allowed(
 def test_a_copy_whose_wal_the_archive_does_not_get_is_not_published(base: BaseBackups):
     asked = []
 
-    def never(repository: Any, timeline: int, start: Any, end: Any) -> bool:
-        asked.append((repository.name, timeline, str(start), str(end)))
+    def never(repository: Any, needed: WalNeeded) -> bool:
+        asked.append((repository.name, needed.timeline))
         return False
 
     impatient = replace(base.settings, wal_timeout=timedelta(seconds=1))
     with pytest.raises(StorageError, match="WAL archiving does not keep up"):
         base.take(wal_holds=never, settings=impatient)
     assert len(asked) >= 2
-    assert asked[0][:2] == ("local", 1)
+    assert asked[0] == ("local", 1)
     assert nothing_is_left(base)
 
 

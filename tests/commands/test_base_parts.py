@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backstop.commands.base_parts import PartCutter, PartQueue, encode_parts
+from backstop.commands.base_parts import PartCutter, PartQueue, encode_parts, part_bytes_for
 from backstop.errors import BackstopError, IntegrityError
 
 if TYPE_CHECKING:
@@ -102,6 +102,14 @@ def test_a_file_of_several_blocks_stays_in_one_part():
 
     assert unpacked(parts, "base") == files
     assert len(parts) == 2
+
+
+def test_a_small_cluster_is_cut_into_smaller_parts():
+    mib = 1024 * 1024
+    assert part_bytes_for(0) == 32 * mib
+    assert part_bytes_for(1024 * mib) == 64 * mib
+    assert part_bytes_for(1024 * 1024 * mib) == 256 * mib
+    assert part_bytes_for(1024 * 1024 * mib, most_bytes=mib) == mib
 
 
 def test_an_empty_tablespace_is_an_empty_tar():

@@ -54,6 +54,9 @@ def test_every_target_has_its_own_scheduled_dags_and_shares_the_restore(read_dag
         "verify_backups__archive",
         "verify_backups__calibrify",
         "restore_database",
+        "take_base_backup__archive",
+        "archive_wal__calibrify",
+        "restore_to_point_in_time",
     } <= set(bag.dags)
     assert bag.dags["restore_database"].params.get_param("target").schema["enum"] == ["archive", "calibrify"]
 
@@ -145,7 +148,7 @@ def test_every_dag_carries_its_runbook_and_starts_unpaused(read_dags):
 
 
 def test_the_runbook_names_every_task_that_people_may_see_red(read_dags):
-    explained_elsewhere = {"sweep_scratch", "list_unproven", "stop_if_beside", "reopen"}
+    explained_elsewhere = {"sweep_scratch", "list_unproven", "stop_if_beside", "reopen", "start_cluster"}
     for dag in read_dags().dags.values():
         for task_id in set(dag.task_ids) - explained_elsewhere:
             assert f"`{task_id}`" in dag.doc_md, f"{dag.dag_id} does not say what to do about {task_id}"
@@ -167,9 +170,13 @@ def _failure_reaches_a_leaf(task: Any) -> bool:
 
 
 def test_nothing_that_asks_people_or_swaps_is_ever_retried(read_dags):
-    tasks = {task.task_id: task for task in read_dags().dags["restore_database"].tasks}
-
-    assert {tasks[name].retries for name in ("choose_backup", "approve", "check_swap", "swap")} == {0}
+    asking = {
+        "restore_database": ("choose_backup", "approve", "check_swap", "swap"),
+        "restore_to_point_in_time": ("approve", "recover_beside", "check_cut_over", "cut_over"),
+    }
+    for dag_id, names in asking.items():
+        tasks = {task.task_id: task for task in read_dags().dags[dag_id].tasks}
+        assert {tasks[name].retries for name in names} == {0}
 
 
 def test_whatever_happens_to_the_swap_the_database_is_opened_again(read_dags):
@@ -180,6 +187,36 @@ def test_whatever_happens_to_the_swap_the_database_is_opened_again(read_dags):
     assert {"check_swap", "swap"} <= reopen.upstream_task_ids
     assert dag.get_task("check_swap").is_setup
     assert dag.get_task("swap").upstream_task_ids == {"check_swap"}
+
+
+def test_whatever_happens_to_the_cut_over_the_server_is_started_again(read_dags):
+    dag = read_dags().dags["restore_to_point_in_time"]
+    start = dag.get_task("start_cluster")
+
+    assert start.is_teardown
+    assert {"check_cut_over", "cut_over"} <= start.upstream_task_ids
+    assert dag.get_task("check_cut_over").is_setup
+    assert dag.get_task("cut_over").upstream_task_ids == {"check_cut_over"}
+
+
+def test_a_target_without_a_cluster_section_has_dumps_alone(read_dags):
+    document = with_targets("calibrify")
+    del document["targets"]["calibrify"]["cluster"]
+    bag = read_dags(document)
+
+    assert bag.import_errors == {}
+    assert not {one for one in bag.dags if one.startswith(("take_base", "archive_wal", "restore_to"))}
+
+
+def test_wal_is_received_by_a_task_that_never_ends_where_that_is_wanted(read_dags):
+    document = with_targets("service", "airflow")
+    cluster = document["targets"]["airflow"]["cluster"]
+    document["targets"]["airflow"]["cluster"] = {**cluster, "wal": {"runner": "airflow"}}
+    bag = read_dags(document)
+
+    assert bag.dags["archive_wal__airflow"].task_ids == ["archive"]
+    assert bag.dags["archive_wal__airflow"].schedule == "@continuous"
+    assert bag.dags["archive_wal__service"].task_ids == ["watch"]
 
 
 def test_scratch_is_swept_before_and_after_every_proof(read_dags):
@@ -195,8 +232,10 @@ def test_a_backup_wakes_the_verification_of_its_own_target_only(read_dags):
 
     outlets = bag.dags["back_up_database__one"].get_task("back_up").outlets
     assert [asset.uri for asset in outlets] == ["x-backstop://one/database"]
-    assert bag.dags["verify_backups__one"].schedule == outlets
-    assert bag.dags["verify_backups__two"].schedule != outlets
+    outlets += bag.dags["take_base_backup__one"].get_task("take").outlets
+    wakes = {name: bag.dags[f"verify_backups__{name}"].schedule.objects for name in ("one", "two")}
+    assert [asset.uri for asset in wakes["one"]] == [asset.uri for asset in outlets]
+    assert not {asset.uri for asset in wakes["two"]} & {asset.uri for asset in outlets}
 
 
 def test_the_recovery_time_objective_is_watched(read_dags):
@@ -235,8 +274,11 @@ print(*(heavy & set(sys.modules) - already))
     assert done.stdout.splitlines()[-1] == ""
 
 
-@pytest.mark.parametrize("dag_id", ["restore_database", "swap_back_database"])
-def test_every_step_behind_an_approval_is_told_of_this_runs_swap(read_dags, dag_id):
+@pytest.mark.parametrize(
+    ("dag_id", "swap"),
+    [("restore_database", "swap"), ("swap_back_database", "swap"), ("restore_to_point_in_time", "cut_over")],
+)
+def test_every_step_behind_an_approval_is_told_of_this_runs_swap(read_dags, dag_id, swap):
     from backstop.operators.approved import ApprovedOperator
     from backstop.operators.base import result_of
 
@@ -244,4 +286,4 @@ def test_every_step_behind_an_approval_is_told_of_this_runs_swap(read_dags, dag_
 
     approved = [task for task in dag.tasks if isinstance(task, ApprovedOperator)]
     assert len(approved) >= 2
-    assert {task.swapped for task in approved} == {result_of("swap")}
+    assert {task.swapped for task in approved} == {result_of(swap)}

@@ -18,6 +18,7 @@ from backstop.errors import (
 )
 from backstop.model.lsn import Lsn
 from backstop.postgres import wal_stream
+from backstop.postgres.base_backup_stream import BackupEnded
 from backstop.postgres.replication import ReplicationConnection
 from backstop.postgres.wal_stream import Keepalive, TimelineEnded, WalData
 from tests.physical import BaseBackups, server_of
@@ -343,3 +344,16 @@ def test_a_wrong_password_is_refused_without_being_shown(server: EmbeddedPostgre
 def test_a_name_that_is_none_for_a_slot_reaches_no_server(connection: ReplicationConnection, name: str):
     with pytest.raises(ConfigurationError, match="is not a slot name"):
         connection.create_slot(name)
+
+
+def test_a_base_backup_does_not_wait_for_the_servers_own_archive(folder: Path):
+    stop = threading.Event()
+    timer = threading.Timer(20.0, stop.set)
+    with (
+        server_of(folder / "server", 16, archive_mode="on", archive_command="/bin/false") as server,
+        ReplicationConnection(server.connection(), stop=stop) as connection,
+    ):
+        timer.start()
+        *_, last = connection.base_backup(label="test")
+        timer.cancel()
+    assert isinstance(last, BackupEnded)

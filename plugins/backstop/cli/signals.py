@@ -44,5 +44,7 @@ def ending_cleanly() -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        # Ended by a signal, the process is about to exit: the last words of its output come first.
+        if not ending:
+            for number, handler in before.items():
+                signal.signal(number, handler)

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from backstop.commands.base_parts import PartCutter, PartQueue, encode_parts
+from backstop.commands.base_parts import PartCutter, PartQueue, encode_parts, part_bytes_for
 from backstop.commands.capture import run_together
 from backstop.errors import IntegrityError
 from backstop.postgres.backup_manifest import compare_files, parse_backup_manifest
@@ -53,6 +53,7 @@ class CopiedCluster:
 class BaseCopy:
     """One copy under way.
 
+    :param part_bytes: of the largest parts; see :func:`part_bytes_for`.
     :param stop: ends the reading of ``messages``.
     """
 
@@ -106,6 +107,7 @@ class BaseCopy:
                 take = self._manifest.append
             elif isinstance(message, BackupStarted):
                 self._started = message
+                cutter.part_bytes = part_bytes_for(message.size_bytes, most_bytes=self.part_bytes)
                 self.progress.phase("copy", total_bytes=message.size_bytes or None)
             else:
                 self._ended = message

@@ -21,9 +21,20 @@ if TYPE_CHECKING:
     from backstop.commands.dump_objects import ObjectWriter
 
 PART_BYTES = 256 * 1024 * 1024
+_LEAST_PART_BYTES = 32 * 1024 * 1024
+_PARTS_AT_LEAST = 16
 _BLOCKS_WAITING = 4
 _PATIENCE_SECONDS = 0.2
 LAYOUT = "base"
+
+
+def part_bytes_for(cluster_bytes: int, *, most_bytes: int = PART_BYTES) -> int:
+    """How large to make the parts of a cluster of about that size.
+
+    Smaller ones for a small cluster: the first is on its way sooner, the last is shorter, and a restore reads
+    several at a time.
+    """
+    return min(most_bytes, max(_LEAST_PART_BYTES, cluster_bytes // _PARTS_AT_LEAST))
 
 
 class _End:

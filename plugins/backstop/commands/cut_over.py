@@ -54,7 +54,9 @@ def cut_over(
     """
     restored = Path(result.data)
     kept = live.with_name(f"{live.name}-before-{now:%Y%m%dT%H%M%SZ}")
-    _refuse(result, restored, live, kept)
+    check_cut_over(result, live=live)
+    if os.path.lexists(kept):
+        raise RestoreError(f"{kept} exists already", hint="move it away")
     exists = live.is_dir()
     stopped_at = time.monotonic()
     try:
@@ -97,15 +99,32 @@ def reserve_slot(cluster: ClusterConnection, slot: str) -> None:
             connection.create_slot(slot)
 
 
-def _refuse(result: RecoveryResult, restored: Path, live: Path, kept: Path) -> None:
+def reopen_cluster(live: Path, cluster: ApplicationCommands) -> None:
+    """For a cut-over that was killed in the middle: a whole data directory under the live name, and a server.
+
+    :raises RestoreError: nothing is there that could be put back. :raises CommandError: it does not start.
+    """
+    if not os.path.lexists(live):
+        kept = sorted(live.parent.glob(f"{live.name}-before-*"))
+        if not kept:
+            raise RestoreError(
+                f"there is no {live}, and no {live.name}-before-… beside it",
+                hint="look for the data directory by hand",
+            )
+        kept[-1].rename(live)
+    cluster.run("start")
+    cluster.run("probe")
+
+
+def check_cut_over(result: RecoveryResult, *, live: Path) -> None:
+    """:raises RestoreError: what stands in the way; nothing is changed."""
+    restored = Path(result.data)
     if not restored.is_dir() or restored.stat().st_ino != result.data_inode:
         raise RestoreError(
             f"{restored} is not the directory that was validated", hint="recover again, then cut over"
         )
     if (restored / "postmaster.pid").exists():
         raise RestoreError(f"a server runs in {restored}", hint="stop it first")
-    if os.path.lexists(kept):
-        raise RestoreError(f"{kept} exists already", hint="move it away")
     if live.is_symlink() or os.path.ismount(live):
         raise RestoreError(
             f"{live} is a link or a mount point and cannot be renamed",

@@ -236,7 +236,7 @@ class Prefetcher:
             self.report.healed += [error.message for error in problems]
 
     def _cut(self, segment: WalSegment, arriving: Path) -> None:
-        """Zeros from the planned end on: the archive may have grown since, or the timeline been left there."""
+        """Zeros from the planned end on: the archive may have grown since, or the timeline was left there."""
         if segment.start < self._route.end < segment.end:
             os.truncate(arriving, self._route.end - segment.start)
             os.truncate(arriving, segment.size_bytes)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from backstop.errors import BackstopError, ConfigurationError
+from backstop.errors import BackstopError, ConfigurationError, RestoreError
 from backstop.operators.approval import ApproveRestoreOperator
 from backstop.operators.approved import ApprovedOperator
 from backstop.operators.base import BackstopOperator
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from backstop.commands.recover import RecoveryResult
     from backstop.hooks.target import TargetHook
     from backstop.model.recovery import RecoveryTarget
     from backstop.targets.cluster import Recovery
@@ -164,8 +165,8 @@ class StopBesideRecoveryOperator(BackstopOperator):
             raise AirflowSkipException(f"The recovered cluster is in {self.plan['destination']}, stopped")
 
 
-class CutOverOperator(ApprovedOperator):
-    """Stop the live cluster, exchange the data directories, start, probe: every second of it is downtime.
+class _CutOverOperator(ApprovedOperator):
+    """A step of a cut-over.
 
     :param recovered: the result of :class:`RecoverBesideOperator`.
     """
@@ -178,22 +179,47 @@ class CutOverOperator(ApprovedOperator):
         super().__init__(target=target, **kwargs)
         self.recovered = recovered
 
-    def carry_out(self, context: Context) -> dict[str, Any]:
-        from backstop.commands.cut_over import cut_over, reserve_slot
+    def require_validated(self) -> RecoveryResult:
+        """:raises RestoreError: nothing was: that task can be marked as successful by hand, too."""
         from backstop.commands.recovery_summary import result_from
-        from backstop.errors import RestoreError
-        from backstop.hooks.target import TargetHook
-        from backstop.settings import archive_settings, cutover_commands, utc_now
 
-        self.require_consent(_recovery(self.target), utc_now())
         if not self.recovered:
             raise RestoreError(
                 f"nothing was recovered and validated for {self.target}; nothing was touched",
                 hint="clear the task `recover_beside`",
             )
+        return result_from(self.recovered)
+
+
+class CheckCutOverOperator(_CutOverOperator):
+    """Refuse, by name, what would stop the cut-over half-way; the last look before the server is stopped.
+
+    The setup of the cut-over: once it has succeeded, :class:`StartClusterOperator` runs whatever happens.
+    """
+
+    def carry_out(self, context: Context) -> None:
+        from backstop.commands.cut_over import check_cut_over
+        from backstop.hooks.target import TargetHook
+        from backstop.settings import cutover_commands, utc_now
+
+        self.require_consent(_recovery(self.target), utc_now())
+        live, _ = cutover_commands(TargetHook(self.target).configuration, self.target)
+        check_cut_over(self.require_validated(), live=live)
+
+
+class CutOverOperator(_CutOverOperator):
+    """Stop the live cluster, exchange the data directories, start, probe: every second of it is downtime."""
+
+    def carry_out(self, context: Context) -> dict[str, Any]:
+        from backstop.commands.cut_over import cut_over, reserve_slot
+        from backstop.hooks.target import TargetHook
+        from backstop.settings import archive_settings, cutover_commands, utc_now
+
+        self.require_consent(_recovery(self.target), utc_now())
+        result = self.require_validated()
         hook = TargetHook(self.target)
         live, commands = cutover_commands(hook.configuration, self.target)
-        outcome = cut_over(result_from(self.recovered), live=live, cluster=commands, now=utc_now())
+        outcome = cut_over(result, live=live, cluster=commands, now=utc_now())
         self.log.warning("The cluster is %s", outcome.unprotected)
         slot = archive_settings(hook.configuration, self.target, hook.repositories()).slot_of(self.target)
         try:
@@ -202,6 +228,34 @@ class CutOverOperator(ApprovedOperator):
             # What was done stands; the watch over WAL archiving will be red until somebody makes the slot.
             self.log.error("Slot %s could not be made: %s", slot, error)
         return outcome.to_dict()
+
+
+class StartClusterOperator(BackstopOperator):
+    """Whatever happened to the cut-over: a whole data directory has the live name, and the server runs on it.
+
+    The cut-over sees to it itself; this is for the worker that was killed in the middle of one.
+
+    :param outcome: the result of :class:`CutOverOperator`; None when it did not come to an end.
+    """
+
+    template_fields = ("target", "outcome")
+    results = ("outcome",)
+
+    def __init__(self, *, target: str, outcome: Any, **kwargs: Any) -> None:
+        super().__init__(target=target, **kwargs)
+        self.outcome = outcome
+
+    def carry_out(self, context: Context) -> None:
+        from backstop.commands.cut_over import reopen_cluster
+        from backstop.hooks.target import TargetHook
+        from backstop.settings import cutover_commands
+
+        if self.outcome:
+            self.log.info("The cut-over came to its end; nothing to put right")
+            return
+        self.log.warning("The cut-over did not come to its end; starting the server")
+        live, commands = cutover_commands(TargetHook(self.target).configuration, self.target)
+        reopen_cluster(live, commands)
 
 
 def _recovery(target: str) -> Recovery:

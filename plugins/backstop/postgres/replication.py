@@ -181,6 +181,9 @@ class ReplicationConnection:
             "PROGRESS",
             "CHECKPOINT 'fast'",
             "WAL false",
+            # Whether the WAL is safe is asked of the repository. The server's own archive may be slow, or
+            # broken for days: it would be waited for without end.
+            "WAIT false",
             "MANIFEST 'yes'",
             "MANIFEST_CHECKSUMS 'CRC32C'",
             f"VERIFY_CHECKSUMS {'true' if verify_checksums else 'false'}",

@@ -23,6 +23,10 @@ NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,39}$"
 def _absolute(path: Path) -> Path:
     if not path.is_absolute() or ".." in path.parts:
         raise ValueError("expected an absolute path without '..'")
+    # Below it lie sockets, and settings that name them: PostgreSQL takes a comma there for a list, and the
+    # sandbox's mounts know no quoting.
+    if re.search(r'[,"\\\n]', str(path)):
+        raise ValueError("expected a path without comma, double quote and backslash")
     return path
 
 

@@ -5,21 +5,22 @@ from __future__ import annotations
 import ast
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from backstop.targets.models import Configuration
 
-_MODELS = [Path(__file__).with_name(f"{name}.py") for name in ("models", "database", "cluster")]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_MODELS = [Path(__file__).with_name(f"{name}.py") for name in ("database", "cluster", "models")]
 
 
 def json_schema() -> dict[str, Any]:
     """JSON Schema 2020-12 of targets.yaml, with a description of every key."""
     schema = Configuration.model_json_schema(mode="validation")
-    texts = {
-        place: text
-        for file in _MODELS
-        for place, text in attribute_texts(file.read_text(encoding="utf-8")).items()
-    }
+    texts: dict[tuple[str, str], str] = {}
+    for file in _MODELS:
+        texts = attribute_texts(file.read_text(encoding="utf-8"), known=texts)
     for name, section in {"Configuration": schema, **schema["$defs"]}.items():
         for key, value in section.get("properties", {}).items():
             if (name, key) in texts:
@@ -38,12 +39,19 @@ def schema_text() -> str:
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
-def attribute_texts(source: str) -> dict[tuple[str, str], str]:
-    """(class, attribute) to the string that stands under the attribute."""
-    texts: dict[tuple[str, str], str] = {}
+def attribute_texts(
+    source: str, *, known: Mapping[tuple[str, str], str] | None = None
+) -> dict[tuple[str, str], str]:
+    """(class, attribute) to the string that stands under the attribute, in the class or one it extends.
+
+    :param known: of files read before; the result has them too.
+    """
+    texts = dict(known or {})
     for node in ast.parse(source).body:
         if not isinstance(node, ast.ClassDef):
             continue
+        bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
+        texts |= {(node.name, name): text for (owner, name), text in texts.items() if owner in bases}
         for statement, below in zip(node.body, node.body[1:], strict=False):
             if (
                 isinstance(statement, ast.AnnAssign)

@@ -1,0 +1,90 @@
+"""What happened in a demo, and the short table that tells it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass
+class Story:
+    """What happened, for the table at the end."""
+
+    label: str = ""
+    plain_bytes: int = 0
+    stored_bytes: int = 0
+    backup_seconds: float = 0.0
+    repositories: dict[str, str] = field(default_factory=dict)
+    proofs: dict[str, float] = field(default_factory=dict)
+    before: dict[str, int] = field(default_factory=dict)
+    broken: dict[str, int] = field(default_factory=dict)
+    after: dict[str, int] = field(default_factory=dict)
+    kept: str = ""
+    restore_seconds: float = 0.0
+    closed_seconds: float = 0.0
+    downtime_seconds: float = 0.0
+    interrupted: int = 0
+    base_label: str = ""
+    base_seconds: float = 0.0
+    deleted_at: str = ""
+    written: int = 0
+    recovered: int = 0
+    lost: int = 0
+    recovery_seconds: float = 0.0
+    replayed_bytes: int = 0
+    cluster_downtime_seconds: float = 0.0
+    protected_again: str = ""
+
+
+def size(count_bytes: int) -> str:
+    return f"{count_bytes / 1e6:,.1f} MB"
+
+
+def show(story: Story, console: Console) -> None:
+    """The short table."""
+    facts = Table(title="What happened", show_header=False)
+    facts.add_row("Backup", story.label)
+    facts.add_row("Read / stored", f"{size(story.plain_bytes)} / {size(story.stored_bytes)}, encrypted, in "
+                  + " and ".join(story.repositories))  # fmt: skip
+    facts.add_row("Time to back up", f"{story.backup_seconds:.1f} s")
+    facts.add_row(
+        "Proof", "; ".join(f"{name}: proven in {took:.1f} s" for name, took in story.proofs.items())
+    )
+    facts.add_row("Time to restore", f"{story.restore_seconds:.1f} s after the approval")
+    facts.add_row(
+        "Downtime of the swap",
+        f"{story.downtime_seconds:.2f} s, longest wait of {story.interrupted} reconnecting clients "
+        f"(database closed for {story.closed_seconds:.2f} s)",
+    )
+    facts.add_row("Base backup", f"{story.base_label} in {story.base_seconds:.1f} s")
+    facts.add_row(
+        "Point in time",
+        f"{story.deleted_at}, just before {story.written:,} rows were deleted: {story.recovered:,} are back, "
+        f"{story.lost} lost",
+    )
+    facts.add_row(
+        "Time to recover",
+        f"{story.recovery_seconds:.1f} s after the approval, {size(story.replayed_bytes)} of WAL replayed",
+    )
+    facts.add_row("Downtime of the cut over", f"{story.cluster_downtime_seconds:.2f} s")
+    facts.add_row("Protected again by", story.protected_again)
+    rows = Table(title="Rows per table")
+    for column in ("Table", "Before", "After the accident", "Restored"):
+        rows.add_column(column, justify="left" if column == "Table" else "right")
+    for name, before in story.before.items():
+        broken = story.broken.get(name)
+        rows.add_row(
+            name,
+            f"{before:,}",
+            "gone" if broken is None else f"{broken:,}",
+            f"{story.after[name]:,}",
+            style="bold" if broken != before else None,
+        )
+    console.print()
+    console.print(facts)
+    console.print(rows)
