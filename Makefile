@@ -47,7 +47,7 @@ test-unit: $(STAMP) ## Run the tests that need no server
 test-deps: ## Install, as root on Debian or Ubuntu, the packages some tests want
 	@sh scripts/test-deps.sh
 
-test-long: $(STAMP) ## Run the long tests, some 15 minutes; an interrupted run goes on where it was
+test-long: $(STAMP) ## Run the long tests, some 40 minutes; an interrupted run goes on where it was
 	$(PYTEST) -m long -n $(JOBS) --dist loadgroup -rs $(ARGS)
 
 # One at a time: what is lost is measured in seconds, and another trial's servers would be in the way.

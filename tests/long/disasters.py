@@ -33,6 +33,8 @@ ACCOUNT = "nobody" if os.geteuid() == 0 else ""
 MOST_LOST = timedelta(seconds=3)
 #: A server takes so long, at most, between looking how far it is and saying when that was.
 HEARSAY = timedelta(seconds=0.25)
+#: Nothing is killed before the recovery.
+NOTHING = "nothing"
 _RESTORE_POINT = "before_it"
 
 
@@ -78,7 +80,7 @@ class Plan:
             ),
             lasts_seconds=dice.uniform(0.3, 2.5),
             heals=dice.random() < 0.6,
-            strike=dice.choice(("server", "server and receiver", "receiver and server", "receiver")),
+            strike=dice.choice(("server", "server and receiver", "receiver and server", "receiver", NOTHING)),
             spool_lost=dice.random() < 0.5,
             quiet_seconds=dice.uniform(0.1, 3.0),
             goal=dice.choice(("latest", "latest", "time", "lsn", "xid", "name")),
@@ -106,8 +108,11 @@ class Disaster:
         truth = self._truth()
         self._bury_server()
         repository = self._chosen_repository()
-        target, expected = self._goal(truth, repository)
-        result = self._recover(target, repository)
+        target, expected = RecoveryTarget.parse("latest"), None
+        if self.plan.strike != NOTHING:
+            target, expected = self._goal(truth, repository)
+            self._recover(target, repository)
+        result = self._result
         found = recovered_transactions(
             self.site.folder / "out" / "clone", bin_dir=self.site.server.bin_dir, account=ACCOUNT
         )
@@ -223,6 +228,14 @@ class Disaster:
         self.everything_worked = not plan.before and self._both_work()
         if plan.strike == "receiver":
             self._lose_receiver_only(load)
+        elif plan.strike == NOTHING:
+            # A clone of a server that lives and writes on: the archive grows while it is made.
+            self._heal_at_last()
+            self.states_before = list(site.states)
+            self.struck_at = datetime.now(timezone.utc)
+            self._recover(RecoveryTarget.parse("latest"), self._chosen_repository())
+            site.wait("the receiver still works", lambda: site.states[-1]["connected"])
+            site.kill_server()
         elif plan.strike == "receiver and server":
             site.kill_receiver()
             self.struck_at = datetime.now(timezone.utc)
@@ -242,7 +255,7 @@ class Disaster:
             if plan.spool_lost:
                 site.lose_spool()
         load.end()
-        if plan.strike != "receiver":
+        if plan.strike not in ("receiver", NOTHING):
             self._heal_at_last()
 
     def _lose_receiver_only(self, load: Load) -> None:
@@ -324,7 +337,7 @@ class Disaster:
     def _parsed(self, text: str) -> RecoveryTarget:
         return RecoveryTarget.parse(text, inclusive=self.plan.inclusive)
 
-    def _recover(self, target: RecoveryTarget, repository: str) -> RecoveryResult:
+    def _recover(self, target: RecoveryTarget, repository: str) -> None:
         out = self.site.folder / "out"
         out.mkdir()
         out.chmod(0o755)
@@ -351,9 +364,9 @@ class Disaster:
                 raise
             self.facts["refused"] = "latest, and had up to the hole"
             plan = restore.plan(nearest)
-        result = restore.run(plan)
+        self._result = restore.run(plan)
+        assert Lsn.parse(self._result.end_lsn) <= plan.end_lsn, "recovered beyond the plan"
         self.facts["recovery seconds"] = round(time.monotonic() - began, 2)
-        return result
 
     def _judge(self, expected: list[Commit], found: set[int]) -> None:
         wanted = {commit.xid for commit in expected}
@@ -372,10 +385,11 @@ class Disaster:
         # A beginning of what was committed, without a hole, and up to where recovery says it went.
         end = Lsn.parse(result.end_lsn)
         self._judge([commit for commit in truth if commit.lsn < end], found)
-        lost = [
-            commit for commit in truth if commit.xid not in found and commit.xid in self.ledger.acknowledged
-        ]
-        told = sorted(self.ledger.acknowledged[commit.xid] for commit in lost)
+        acknowledged = self.ledger.acknowledged
+        if self.plan.strike == NOTHING:
+            acknowledged = {xid: at for xid, at in acknowledged.items() if at < self.struck_at}
+        lost = [commit for commit in truth if commit.xid in acknowledged and commit.xid not in found]
+        told = sorted(acknowledged[commit.xid] for commit in lost)
         seconds = max(0.0, (self.struck_at - told[0]).total_seconds()) if told else 0.0
         how = "everything worked" if self.everything_worked else "after trouble"
         if self.complete:
