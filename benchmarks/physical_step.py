@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import gc
 import json
 import os
 import subprocess
@@ -292,4 +293,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    # As ``python -m backstop`` has it.
+    gc.set_threshold(50_000, 20, 20)
     main()
+    gc.freeze()

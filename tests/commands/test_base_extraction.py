@@ -47,6 +47,7 @@ def extraction(tmp_path):
         member("base/hard", tarfile.LNKTYPE, "/etc/passwd"),
         member("base/device", tarfile.CHRTYPE),
         member("base/pipe", tarfile.FIFOTYPE),
+        member("base/sparse", tarfile.GNUTYPE_SPARSE),
     ],
     ids=lambda info: info.name,
 )
@@ -84,3 +85,43 @@ def test_a_tar_that_ends_early_is_refused(extraction):
 
     with pytest.raises(IntegrityError, match="not a tar file"):
         extraction.part("base/000001", [content[:514]])
+
+
+@pytest.mark.parametrize("block_bytes", [1, 511, 512, 700, 10_240, 100_000])
+def test_files_come_out_equal_whatever_the_size_of_the_blocks(extraction, block_bytes):
+    files = {"PG_VERSION": b"18\n", "base/1/1259": b"page" * 4096, "base/1/empty": b"", "last": b"x" * 513}
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    stream = buffer.getvalue()
+
+    extraction.part("base/000001", (stream[i : i + block_bytes] for i in range(0, len(stream), block_bytes)))
+
+    assert {name: (extraction.data / name).read_bytes() for name in files} == files
+    assert {name: size for name, (size, _) in extraction.files.items()} == {
+        name: len(content) for name, content in files.items()
+    }
+
+
+def test_a_part_is_read_to_its_end_although_its_files_have_ended(extraction):
+    content, asked = part(member("PG_VERSION")), []
+
+    def blocks():
+        yield from content
+        asked.append("the frame behind")
+        yield bytes(512)
+
+    extraction.part("base/000001", blocks())
+
+    assert asked == ["the frame behind"]
+
+
+@pytest.mark.parametrize("cut", [0, 100, 512, 514, 1024, 1500])
+def test_a_tar_cut_anywhere_is_refused(extraction, cut):
+    content = b"".join(part(member("PG_VERSION"), member("base/1")))
+
+    with pytest.raises(IntegrityError, match="not a tar file"):
+        extraction.part("base/000001", [content[:cut]])

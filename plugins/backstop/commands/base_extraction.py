@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import os
 import re
-import tarfile
 import threading
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
+from backstop.commands.tar_reader import REGULAR, TarReader
+from backstop.crypto.streams import write_all
 from backstop.errors import IntegrityError
 
 if TYPE_CHECKING:
+    import tarfile
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-_BLOCK_BYTES = 1024 * 1024
 _LINK = re.compile(r"pg_tblspc/(?P<oid>[0-9]{1,10})")
 _OID = re.compile(r"[0-9]{1,10}")
 BASE = "base"
@@ -54,21 +55,12 @@ class Extraction:
         else:
             raise _unsafe(name, tablespace, "is no tablespace")
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        source = _Blocks(iter(blocks))
-        try:
-            with tarfile.open(fileobj=source, mode="r|", bufsize=_BLOCK_BYTES) as archive:  # type: ignore[call-overload]
-                for member in archive:
-                    self._member(name, root, prefix, archive, member)
-        except tarfile.TarError as error:
-            raise IntegrityError(
-                f"{name} is not a tar file: {error}", hint="choose another backup"
-            ) from error
-        # To the end: only there has the last byte been authenticated.
-        while source.read(_BLOCK_BYTES):
-            pass
+        archive = TarReader(name, blocks)
+        for member in archive:
+            self._member(name, root, prefix, archive, member)
 
     def _member(
-        self, part: str, root: Path, prefix: str, archive: tarfile.TarFile, member: tarfile.TarInfo
+        self, part: str, root: Path, prefix: str, archive: TarReader, member: tarfile.TarInfo
     ) -> None:
         # PostgreSQL writes some directories with a dot in front.
         name = member.name.rstrip("/").removeprefix("./")
@@ -84,8 +76,8 @@ class Extraction:
             if link is None or prefix:
                 raise _unsafe(part, member.name, "is a link, where a base backup has none")
             self._origin(int(link["oid"]), member.linkname)
-        elif member.isreg() and not member.issparse():
-            self._file(part, root.joinpath(*pieces), prefix + name, archive.extractfile(member))
+        elif member.type in REGULAR:
+            self._file(part, root.joinpath(*pieces), prefix + name, archive.content())
         else:
             raise _unsafe(part, member.name, "is neither a file nor a directory")
 
@@ -93,7 +85,7 @@ class Extraction:
         with self._lock:
             self.origins[oid] = place
 
-    def _file(self, part: str, path: Path, name: str, source: IO[bytes] | None) -> None:
+    def _file(self, part: str, path: Path, name: str, content: Iterator[memoryview]) -> None:
         from crc32c import crc32c
 
         with self._lock:
@@ -104,8 +96,8 @@ class Extraction:
         size_bytes = checksum = 0
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb", buffering=0) as sink:
-            while source is not None and (block := source.read(_BLOCK_BYTES)):
-                sink.write(block)
+            for block in content:
+                write_all(sink, block, place=path)
                 checksum = crc32c(block, checksum)
                 size_bytes += len(block)
         self.files[name] = (size_bytes, checksum)
@@ -130,23 +122,6 @@ def link_tablespaces(data: Path, places: dict[int, Path]) -> None:
             entry.unlink()
     for oid, place in places.items():
         (folder / str(oid)).symlink_to(place)
-
-
-class _Blocks:
-    """Blocks of any size, read like a file; a read returns what is left of one block, at most."""
-
-    def __init__(self, blocks: Iterator[bytes]) -> None:
-        self._blocks = blocks
-        self._block = memoryview(b"")
-
-    def read(self, size_bytes: int) -> bytes:
-        while not self._block:
-            block = next(self._blocks, None)
-            if block is None:
-                return b""
-            self._block = memoryview(block)
-        taken, self._block = self._block[:size_bytes], self._block[size_bytes:]
-        return bytes(taken)
 
 
 def _unsafe(part: str, name: str, what: str) -> IntegrityError:

@@ -86,7 +86,7 @@ class HashingWriter:
             raise
 
 
-def write_all(sink: BinaryIO, block: bytes, *, place: object) -> None:
+def write_all(sink: BinaryIO, block: bytes | memoryview, *, place: object) -> None:
     """Write every byte; a raw sink may take less than it is offered.
 
     :raises StorageFullError: no space, or a quota, at ``place``.
