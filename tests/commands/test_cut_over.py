@@ -71,6 +71,7 @@ def commands(live: Path, started: Path) -> ApplicationCommands:
 
 
 def test_a_cut_over_killed_between_its_two_renames_is_put_right(live, restored, started, commands):
+    inode = live.stat().st_ino
     child = os.fork()
     if child == 0:
         module.attach = lambda _: os.kill(os.getpid(), signal.SIGKILL)
@@ -79,7 +80,7 @@ def test_a_cut_over_killed_between_its_two_renames_is_put_right(live, restored, 
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
     assert not live.exists()
 
-    reopen_cluster(live, commands)
+    reopen_cluster(live, commands, live_inode=inode)
 
     assert (live / "PG_VERSION").read_text() == "former"
     assert started.read_text() == "former"
@@ -87,11 +88,12 @@ def test_a_cut_over_killed_between_its_two_renames_is_put_right(live, restored, 
     assert list(live.parent.glob("live-before-*")) == []
 
 
-def test_of_several_former_directories_the_newest_comes_back(live, started, commands):
+def test_of_several_former_directories_the_one_that_was_live_comes_back(live, started, commands):
+    inode = live.stat().st_ino
     live.rename(live.with_name("live-before-20261124T010000Z"))
-    data_directory(live.with_name("live-before-20261101T010000Z"), "long ago")
+    data_directory(live.with_name("live-before-20261201T010000Z"), "another")
 
-    reopen_cluster(live, commands)
+    reopen_cluster(live, commands, live_inode=inode)
 
     assert started.read_text() == "former"
 
@@ -100,20 +102,23 @@ def test_a_cut_over_that_was_killed_behind_both_renames_is_only_started(live, re
     live.rename(live.with_name("live-before-20261124T010000Z"))
     restored.rename(live)
 
-    reopen_cluster(live, commands)
+    reopen_cluster(live, commands, live_inode=None)
 
     assert started.read_text() == "recovered"
 
 
 def test_where_nothing_is_left_to_put_back_somebody_must_look(tmp_path, started):
-    with pytest.raises(RestoreError, match=r"there is no .*/live, and no live-before-… beside it"):
-        reopen_cluster(tmp_path / "live", ApplicationCommands(start=[["touch", str(started)]]))
+    commands = ApplicationCommands(start=[["touch", str(started)]])
+    with pytest.raises(
+        RestoreError, match=r"there is no .*/live, and the one it had before is not beside it"
+    ):
+        reopen_cluster(tmp_path / "live", commands, live_inode=7)
     assert not started.exists()
 
 
 def test_a_server_that_does_not_start_is_not_taken_for_reopened(live):
     with pytest.raises(CommandError):
-        reopen_cluster(live, ApplicationCommands(start=[["true"]], probe=[["false"]]))
+        reopen_cluster(live, ApplicationCommands(start=[["true"]], probe=[["false"]]), live_inode=None)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -145,7 +150,7 @@ def test_what_cannot_be_renamed_or_still_runs_is_refused(live, restored, tmp_pat
 def test_a_server_that_its_stop_command_leaves_running_loses_nothing(live, restored, started, commands):
     (live / "postmaster.pid").touch()
 
-    with pytest.raises(CommandError, match="still runs after its stop command"):
+    with pytest.raises(CommandError, match="is there after the stop command"):
         cut_over(result_of(restored), live=live, cluster=commands, now=STARTED)
 
     assert started.read_text() == "former"

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backstop.commands.watch_wal import observe_archiving
+from backstop.commands.watch_wal import BACKLOG_BYTES, ArchivingSeen, Lag, observe_archiving
 from backstop.errors import StorageUnavailableError, WalLostError
+from backstop.model.lsn import Lsn
 from backstop.repository.catalog import Catalog, Repository
 from backstop.storage.memory import MemoryStorage
 from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
@@ -18,8 +19,6 @@ from tests.protection import utc_now
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from backstop.commands.watch_wal import ArchivingSeen
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
@@ -41,6 +40,17 @@ def protected(folder: Path) -> Iterator[Protected]:
         folder / "pg", bin_dir=pip_postgres_bin(18), settings=settings, durable=False, die_with_parent=True
     ) as server:
         yield Protected(folder, server, s3=MemoryStorage())
+
+
+def test_how_old_a_backlog_is_nobody_claims_to_know():
+    behind = {
+        name: Lag(Lsn(0), behind_bytes, timedelta(seconds=1))
+        for name, behind_bytes in (("local", BACKLOG_BYTES), ("s3", BACKLOG_BYTES - 1))
+    }
+    seen = ArchivingSeen(utc_now(), 1, Lsn(BACKLOG_BYTES), 0, behind)
+
+    (late,) = seen.beyond(OBJECTIVE)
+    assert f"local is {BACKLOG_BYTES} bytes behind" in late
 
 
 def observe(protected: Protected, *, later: timedelta = timedelta(0), slot: str = SLOT) -> ArchivingSeen:

@@ -329,15 +329,19 @@ def test_a_slot_that_cannot_be_made_does_not_undo_a_cut_over(engine, lab, recove
 
 
 def test_after_a_cut_over_that_came_to_its_end_the_server_is_left_alone(lab):
-    StartClusterOperator(task_id="start", target="calibrify", outcome={"live": "x"}).carry_out(context())
+    start = StartClusterOperator(task_id="start", target="calibrify", checked=None, outcome={"live": "x"})
+    start.carry_out(context())
 
     assert not lab.started.exists()
 
 
 def test_after_a_cut_over_that_was_killed_a_whole_directory_is_live_and_started(lab):
-    data_directory(lab.live.with_name("data-before-20261123T120000Z"), "former")
+    former = lab.live.with_name("data-before-20261123T120000Z")
+    data_directory(former, "former")
 
-    StartClusterOperator(task_id="start", target="calibrify", outcome=None).carry_out(context())
+    checked = {"live_inode": former.stat().st_ino}
+    start = StartClusterOperator(task_id="start", target="calibrify", checked=checked, outcome=None)
+    start.carry_out(context())
 
     assert (lab.live / "PG_VERSION").read_text() == "former"
     assert lab.started.exists()

@@ -152,6 +152,9 @@ class Planner:
         slot = self._connection.slot(self._slot)
         if slot is not None and not slot.lost:
             return slot, False
+        if slot is None and not archived and self._failed and not self._settings.recreate_slot:
+            # Whether WAL was archived before, and is now missing, only a repository that is silent can tell.
+            raise next(iter(self._failed.values()))
         if archived and not self._settings.recreate_slot:
             what = "is gone" if slot is None else "was given up: it would have kept more WAL than allowed"
             raise WalLostError(

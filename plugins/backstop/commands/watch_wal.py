@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from backstop.repository.catalog import Repository
 
 
+BACKLOG_BYTES = 8 * 16 * 1024 * 1024
+"""Behind by more than this, WAL that is stored now may have been written long ago, and the age of the newest
+object says nothing about what would be lost."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lag:
     """One repository.
@@ -61,6 +66,11 @@ class ArchivingSeen:
         for name, lag in self.lags.items():
             if lag.observed_rpo is None:
                 late.append(f"repository {name} has no WAL of this cluster")
+            elif objective is not None and lag.behind_bytes >= BACKLOG_BYTES:
+                late.append(
+                    f"repository {name} is {lag.behind_bytes} bytes behind; how much time that is cannot be "
+                    "told while it catches up"
+                )
             elif objective is not None and lag.observed_rpo > objective:
                 late.append(
                     f"repository {name} is {lag.behind_bytes} bytes behind: up to "
