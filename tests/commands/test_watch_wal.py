@@ -69,6 +69,8 @@ def observe(protected: Protected, *, later: timedelta = timedelta(0), slot: str 
 def in_step(protected: Protected) -> ArchivingSeen:
     """What is seen once every repository has what the server has."""
 
+    wait_for("the slot", lambda: protected.ask("SELECT count(*) FROM pg_replication_slots"))
+
     def look() -> ArchivingSeen | None:
         seen = observe(protected)
         return seen if not any(lag.behind_bytes for lag in seen.lags.values()) else None
