@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.long.disasters import Disaster, Plan, clear
-from tests.long.wal_site import Site, Templates
+from tests.long.disaster_plan import Plan
+from tests.long.disasters import Disaster, clear
+from tests.long.wal_site import Site
+from tests.long.wal_templates import Templates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
