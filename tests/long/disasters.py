@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -18,14 +17,13 @@ from backstop.model.recovery import RecoveryTarget, TargetKind
 from backstop.settings import utc_now
 from tests.long.disaster_plan import NOTHING, Plan
 from tests.long.judgement import judge, judge_latest
-from tests.long.ledger import Ledger, Load
+from tests.long.ledger import Ledger, Load, ask, do
 from tests.long.wal_clone import recovered_transactions
 from tests.long.wal_site import FAR, LINE_HANGS, NEAR, TARGET, Site, safe_until
 from tests.long.wal_truth import Commit, commits, of_ledger
 
 if TYPE_CHECKING:
     import random
-    from pathlib import Path
 
 
 ACCOUNT = "nobody" if os.geteuid() == 0 else ""
@@ -68,7 +66,7 @@ class Disaster:
         plan, site = self.plan, self.site
         site.start_receiver()
         with site.server as server:
-            self._begin = Lsn.parse(self._ask("SELECT pg_current_wal_flush_lsn()"))
+            self._begin = Lsn.parse(ask(self.site.server, "SELECT pg_current_wal_flush_lsn()"))
             load = Load(server, self.ledger, clients=plan.clients, dice=self.dice)
             with load:
                 site.wait("the receiver works", self._both_work)
@@ -96,22 +94,12 @@ class Disaster:
         while time.monotonic() < end:
             time.sleep(min(0.4, max(0.0, end - time.monotonic())))
             if self.plan.switches and self.site.server.pid is not None:
-                self._ask("SELECT pg_switch_wal()")
-
-    def _ask(self, query: str) -> Any:
-        with self.site.server.connect() as session:
-            row = session.execute(query.encode()).fetchone()
-            assert row
-            return row[0]
-
-    def _do(self, statement: str) -> None:
-        with self.site.server.connect() as session:
-            session.execute(statement.encode())
+                ask(self.site.server, "SELECT pg_switch_wal()")
 
     def _forget_confirmed(self) -> None:
         """The server removes the WAL that nobody needs, as far as it has been told."""
         for _ in range(2):
-            self._do("CHECKPOINT")
+            do(self.site.server, "CHECKPOINT")
 
     def _go_wrong(self) -> None:
         plan, site = self.plan, self.site
@@ -161,7 +149,7 @@ class Disaster:
         return self.plan.before.split(" ", 1)[0] if self.plan.before.startswith((NEAR, FAR)) else ""
 
     def _note_restore_point(self) -> None:
-        self._named = Lsn.parse(self._ask(f"SELECT pg_create_restore_point('{_RESTORE_POINT}')"))
+        self._named = Lsn.parse(ask(self.site.server, f"SELECT pg_create_restore_point('{_RESTORE_POINT}')"))
 
     def _strike(self, load: Load) -> None:
         plan, site = self.plan, self.site
@@ -203,8 +191,9 @@ class Disaster:
         site = self.site
         if self.plan.segment_mb == 1:
             # Some segments on their way: received, not stored yet.
-            self._do(
-                "SELECT pg_logical_emit_message(true, 'test', repeat('x', 500000)) FROM generate_series(1, 9)"
+            do(
+                self.site.server,
+                "SELECT pg_logical_emit_message(true, 'x', repeat('x', 500000)) FROM generate_series(1, 9)",
             )
             time.sleep(self.dice.uniform(0, 0.1))
         site.kill_receiver()
@@ -218,7 +207,7 @@ class Disaster:
         self._pause(self.dice.uniform(0.2, 1.0))
         site.wait("the receiver works again", lambda: bool(site.states))
         load.end()
-        end = Lsn.parse(self._ask("SELECT pg_current_wal_flush_lsn()"))
+        end = Lsn.parse(ask(self.site.server, "SELECT pg_current_wal_flush_lsn()"))
         for name in (NEAR, FAR):
             site.wait_until_archived(name, end)
         self.states_before = list(site.states)
@@ -307,8 +296,3 @@ class Disaster:
         self._result = restore.run(plan)
         assert Lsn.parse(self._result.end_lsn) <= plan.end_lsn, "recovered beyond the plan"
         self.facts["recovery seconds"] = round(time.monotonic() - began, 2)
-
-
-def clear(folder: Path) -> None:
-    """Remove a trial's folder, the server's own files included."""
-    shutil.rmtree(folder, ignore_errors=True)
