@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import fcntl
 import subprocess
 import time
@@ -71,6 +72,26 @@ def test_a_server_that_goes_back_gets_again_what_was_consumed(tmp_path, wal):
         time.sleep(0.2)
         assert ask(tmp_path, segment(2).name) == 0
         assert (tmp_path / "RECOVERYXLOG").read_bytes() == content(2)
+
+
+def test_a_request_that_a_later_one_overtook_is_made_again(tmp_path):
+    spool, name = tmp_path / "spool", segment(2).name
+    for folder in ("ready", "wanted"):
+        (spool / folder).mkdir(parents=True)
+    request = spool / "wanted" / name
+    with (spool / "prefetcher.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            asking = pool.submit(ask, tmp_path, name)
+            for _ in range(2):
+                give_up = time.monotonic() + 5
+                while not request.exists():
+                    assert time.monotonic() < give_up, "nobody asks any more"
+                    time.sleep(0.01)
+                # Seen by the worker, which then brought what another request wanted and removed this.
+                request.unlink()
+            (spool / "ready" / name).write_bytes(content(2))
+            assert asking.result() == 0
 
 
 def test_what_lies_beyond_the_planned_end_is_absent_even_if_it_exists(tmp_path, wal):

@@ -3,93 +3,31 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from backstop.commands.progress import Silent
 from backstop.commands.recover import PointInTimeRestore, RecoverSettings
 from backstop.errors import RecoveryImpossibleError
 from backstop.model.backup import BackupKind
-from backstop.model.canonical import parse_time
 from backstop.model.lsn import Lsn
 from backstop.model.recovery import RecoveryTarget, TargetKind
 from backstop.settings import utc_now
-from tests.long.ledger import Ledger, Load
+from tests.long.disaster_plan import NOTHING, Plan
+from tests.long.judgement import judge, judge_latest
+from tests.long.ledger import Ledger, Load, ask, do
 from tests.long.wal_clone import recovered_transactions
 from tests.long.wal_site import FAR, LINE_HANGS, NEAR, TARGET, Site, safe_until
 from tests.long.wal_truth import Commit, commits, of_ledger
 
 if TYPE_CHECKING:
     import random
-    from pathlib import Path
 
-    from backstop.commands.recover import RecoveryResult
 
 ACCOUNT = "nobody" if os.geteuid() == 0 else ""
-#: The promise while everything works.
-MOST_LOST = timedelta(seconds=3)
-#: A server takes so long, at most, between looking how far it is and saying when that was.
-HEARSAY = timedelta(seconds=0.25)
-#: Nothing is killed before the recovery.
-NOTHING = "nothing"
 _RESTORE_POINT = "before_it"
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What the dice say.
-
-    :param incrementals: on top of the full base backup, where the server can.
-    :param before: what goes wrong first, and heals or not.
-    :param strike: what is killed in the end.
-    :param goal: where recovery is to go; a repository that does not reach so far is asked for the latest.
-    """
-
-    major: int
-    segment_mb: int
-    clients: int
-    incrementals: int
-    switches: bool
-    before: str
-    lasts_seconds: float
-    heals: bool
-    strike: str
-    spool_lost: bool
-    quiet_seconds: float
-    goal: str
-    inclusive: bool
-    repository: str
-    alone: bool
-    check_pages: bool
-
-    @classmethod
-    def thrown(cls, dice: random.Random, *, major: int | None = None) -> Plan:
-        version = dice.choice((18, 18, 18, 16))
-        plan = cls(
-            major=major or version,
-            segment_mb=dice.choice((1, 1, 16)),
-            clients=dice.randint(2, 4),
-            incrementals=dice.choice((0, 0, 1, 2)),
-            switches=dice.random() < 0.3,
-            before=dice.choice(
-                ("", "", "", "server restarted", "server killed", "near away", "far refuses",
-                 "far is overloaded", "far hangs", "receiver killed", "line hangs")
-            ),
-            lasts_seconds=dice.uniform(0.3, 2.5),
-            heals=dice.random() < 0.6,
-            strike=dice.choice(("server", "server and receiver", "receiver and server", "receiver", NOTHING)),
-            spool_lost=dice.random() < 0.5,
-            quiet_seconds=dice.uniform(0.1, 3.0),
-            goal=dice.choice(("latest", "latest", "time", "lsn", "xid", "name")),
-            inclusive=dice.random() < 0.7,
-            repository=dice.choice((NEAR, FAR)),
-            alone=dice.random() < 0.5,
-            check_pages=dice.random() < 0.2,
-        )  # fmt: skip
-        return plan
 
 
 @dataclass
@@ -117,9 +55,9 @@ class Disaster:
             self.site.folder / "out" / "clone", bin_dir=self.site.server.bin_dir, account=ACCOUNT
         )
         if expected is None:
-            self._judge_latest(truth, found, result, claims[repository], repository)
+            judge_latest(self, truth, found, result, claims[repository], repository)
         else:
-            self._judge(expected, found)
+            judge(expected, found)
         self.facts["ended"] = f"{self.plan.strike} killed, recovered to {target.kind.value}"
 
     # -- What happens ----------------------------------------------------------------------------------------
@@ -128,7 +66,7 @@ class Disaster:
         plan, site = self.plan, self.site
         site.start_receiver()
         with site.server as server:
-            self._begin = Lsn.parse(self._ask("SELECT pg_current_wal_flush_lsn()"))
+            self._begin = Lsn.parse(ask(self.site.server, "SELECT pg_current_wal_flush_lsn()"))
             load = Load(server, self.ledger, clients=plan.clients, dice=self.dice)
             with load:
                 site.wait("the receiver works", self._both_work)
@@ -156,22 +94,12 @@ class Disaster:
         while time.monotonic() < end:
             time.sleep(min(0.4, max(0.0, end - time.monotonic())))
             if self.plan.switches and self.site.server.pid is not None:
-                self._ask("SELECT pg_switch_wal()")
-
-    def _ask(self, query: str) -> Any:
-        with self.site.server.connect() as session:
-            row = session.execute(query.encode()).fetchone()
-            assert row
-            return row[0]
-
-    def _do(self, statement: str) -> None:
-        with self.site.server.connect() as session:
-            session.execute(statement.encode())
+                ask(self.site.server, "SELECT pg_switch_wal()")
 
     def _forget_confirmed(self) -> None:
         """The server removes the WAL that nobody needs, as far as it has been told."""
         for _ in range(2):
-            self._do("CHECKPOINT")
+            do(self.site.server, "CHECKPOINT")
 
     def _go_wrong(self) -> None:
         plan, site = self.plan, self.site
@@ -221,7 +149,7 @@ class Disaster:
         return self.plan.before.split(" ", 1)[0] if self.plan.before.startswith((NEAR, FAR)) else ""
 
     def _note_restore_point(self) -> None:
-        self._named = Lsn.parse(self._ask(f"SELECT pg_create_restore_point('{_RESTORE_POINT}')"))
+        self._named = Lsn.parse(ask(self.site.server, f"SELECT pg_create_restore_point('{_RESTORE_POINT}')"))
 
     def _strike(self, load: Load) -> None:
         plan, site = self.plan, self.site
@@ -263,8 +191,9 @@ class Disaster:
         site = self.site
         if self.plan.segment_mb == 1:
             # Some segments on their way: received, not stored yet.
-            self._do(
-                "SELECT pg_logical_emit_message(true, 'test', repeat('x', 500000)) FROM generate_series(1, 9)"
+            do(
+                self.site.server,
+                "SELECT pg_logical_emit_message(true, 'x', repeat('x', 500000)) FROM generate_series(1, 9)",
             )
             time.sleep(self.dice.uniform(0, 0.1))
         site.kill_receiver()
@@ -278,7 +207,7 @@ class Disaster:
         self._pause(self.dice.uniform(0.2, 1.0))
         site.wait("the receiver works again", lambda: bool(site.states))
         load.end()
-        end = Lsn.parse(self._ask("SELECT pg_current_wal_flush_lsn()"))
+        end = Lsn.parse(ask(self.site.server, "SELECT pg_current_wal_flush_lsn()"))
         for name in (NEAR, FAR):
             site.wait_until_archived(name, end)
         self.states_before = list(site.states)
@@ -367,55 +296,3 @@ class Disaster:
         self._result = restore.run(plan)
         assert Lsn.parse(self._result.end_lsn) <= plan.end_lsn, "recovered beyond the plan"
         self.facts["recovery seconds"] = round(time.monotonic() - began, 2)
-
-    def _judge(self, expected: list[Commit], found: set[int]) -> None:
-        wanted = {commit.xid for commit in expected}
-        missing, beyond = wanted - found, found - wanted
-        assert not missing, f"{len(missing)} transactions from before the target are missing: {missing}"
-        assert not beyond, f"{len(beyond)} transactions from beyond the target are there: {beyond}"
-
-    def _judge_latest(
-        self,
-        truth: list[Commit],
-        found: set[int],
-        result: RecoveryResult,
-        claim: datetime | None,
-        repository: str,
-    ) -> None:
-        # A beginning of what was committed, without a hole, and up to where recovery says it went.
-        end = Lsn.parse(result.end_lsn)
-        self._judge([commit for commit in truth if commit.lsn < end], found)
-        acknowledged = self.ledger.acknowledged
-        if self.plan.strike == NOTHING:
-            acknowledged = {xid: at for xid, at in acknowledged.items() if at < self.struck_at}
-        lost = [commit for commit in truth if commit.xid in acknowledged and commit.xid not in found]
-        told = sorted(acknowledged[commit.xid] for commit in lost)
-        seconds = max(0.0, (self.struck_at - told[0]).total_seconds()) if told else 0.0
-        how = "everything worked" if self.everything_worked else "after trouble"
-        if self.complete:
-            how = "server lived on"
-        self.facts |= {f"lost transactions, {how}": len(lost), f"lost seconds, {how}": round(seconds, 3)}
-        if self.site.synchronous or self.complete:
-            assert not lost, f"{len(lost)} acknowledged transactions are lost, the oldest {seconds:.2f} s old"
-        if claim is None:
-            return
-        reported = (self.struck_at - claim).total_seconds()
-        self.facts[f"reported seconds, {how}"] = round(reported, 3)
-        promised = [at for at in told if at < claim - HEARSAY]
-        assert not promised, (
-            f"{repository}: {len(promised)} transactions are lost that had been reported as stored, "
-            f"the oldest by {(claim - promised[0]).total_seconds():.3f} s"
-        )
-        if self.everything_worked:
-            state = self.states_before[-1]
-            rpo = state["repositories"][repository]["observed_rpo_seconds"]
-            assert parse_time(state["at"]) > self.struck_at - timedelta(seconds=5), (
-                "no word from the receiver"
-            )
-            assert rpo <= MOST_LOST.total_seconds(), f"{repository} was {rpo} s behind while all worked"
-            assert seconds <= MOST_LOST.total_seconds(), f"{seconds:.2f} s are lost"
-
-
-def clear(folder: Path) -> None:
-    """Remove a trial's folder, the server's own files included."""
-    shutil.rmtree(folder, ignore_errors=True)

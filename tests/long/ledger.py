@@ -7,7 +7,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
@@ -100,3 +100,16 @@ class Load:
         self._ledger.attempted[xid] = client, n
         session.commit()
         self._ledger.acknowledged[xid] = datetime.now(timezone.utc)
+
+
+def ask(server: EmbeddedPostgres, query: str) -> Any:
+    """The first value of the first row."""
+    with server.connect() as session:
+        row = session.execute(query.encode()).fetchone()
+        assert row
+        return row[0]
+
+
+def do(server: EmbeddedPostgres, statement: str) -> None:
+    with server.connect() as session:
+        session.execute(statement.encode())

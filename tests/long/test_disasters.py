@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.long.disasters import Disaster, Plan, clear
-from tests.long.wal_site import Site, Templates
+from tests.long.disaster_plan import Plan
+from tests.long.disasters import Disaster
+from tests.long.wal_site import Site
+from tests.long.wal_templates import Templates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +54,7 @@ def strike(
             raise AssertionError(
                 f"{type(error).__name__}: {error}\n{plan}\nits files: {folder}\n{repeat}"
             ) from error
-        clear(folder)
+        shutil.rmtree(folder, ignore_errors=True)
         return disaster.facts
 
     return run

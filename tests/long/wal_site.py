@@ -30,11 +30,8 @@ from backstop.model.canonical import parse_time
 from backstop.settings import base_backup_settings, utc_now
 from backstop.targets import load_targets
 from backstop.wiring import open_keyring, open_repositories, open_signer, replication_connection
-from embedded.accounts import postgres_account
-from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
 from embedded.process import tether
 from tests.faults.s3_proxy import FaultyS3Proxy, answer, stall
-from tests.long.ledger import TABLES
 from tests.long.line import Line
 
 if TYPE_CHECKING:
@@ -45,6 +42,7 @@ if TYPE_CHECKING:
     from backstop.model.backup import BackupKind
     from backstop.model.lsn import Lsn
     from backstop.repository.catalog import Repository
+    from embedded.postgres import EmbeddedPostgres
     from embedded.seaweedfs import EmbeddedSeaweedFS
 
 TARGET = "calibrify"
@@ -52,63 +50,6 @@ NEAR, FAR = "near", "far"
 LINE_HANGS = "line hangs"
 CHECKOUT = Path(__file__).resolve().parents[2]
 _EXCHANGE = 2
-_SETTINGS = {
-    "shared_buffers": "16MB",
-    "max_connections": "40",
-    "synchronous_commit": "on",
-    "full_page_writes": "on",
-    "checkpoint_timeout": "30s",
-    # What is confirmed goes soon, and is not there to heal what the receiver lost.
-    "wal_keep_size": "0",
-    "wal_recycle": "off",
-    # Nothing outside the data directory is left of a server that is killed.
-    "dynamic_shared_memory_type": "mmap",
-}
-
-
-class Templates:
-    """Data directories with the ledger's empty tables, made once for each version and segment size."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def copy(self, destination: Path, *, major: int, segment_mb: int, summarize: bool) -> EmbeddedPostgres:
-        """A new server's folder; not started.
-
-        :param summarize: for incremental backups; a server that does keeps WAL for longer.
-        """
-        template = self._folder / f"template-{major}-{segment_mb}"
-        if not template.exists():
-            self._make(template, major, segment_mb)
-        subprocess.run(["cp", "-a", template, destination], check=True)
-        server = self._server(destination, major, segment_mb)
-        if summarize and major >= 17:
-            server.settings["summarize_wal"] = "on"
-        return server
-
-    def _make(self, template: Path, major: int, segment_mb: int) -> None:
-        fresh = template.with_name(f"{template.name}-new")
-        with self._server(fresh, major, 16) as server, server.connect() as session:
-            for statement in TABLES:
-                session.execute(statement)
-        account = postgres_account(fresh, server.bin_dir)
-        subprocess.run(
-            [
-                *account.prefix, server.bin_dir / "pg_resetwal", f"--wal-segsize={segment_mb}",
-                "-D", server.data,
-            ],
-            cwd="/", user=account.uid, group=account.gid, check=True, capture_output=True,
-        )  # fmt: skip
-        (fresh / "port").unlink()
-        fresh.rename(template)
-
-    def _server(self, folder: Path, major: int, segment_mb: int) -> EmbeddedPostgres:
-        # Checkpoints come every few segments.
-        sizes = {"min_wal_size": f"{2 * segment_mb}MB", "max_wal_size": f"{3 * segment_mb}MB"}
-        settings = {**_SETTINGS, **sizes}
-        return EmbeddedPostgres(
-            folder, bin_dir=pip_postgres_bin(major), settings=settings, durable=False, die_with_parent=True
-        )
 
 
 @dataclass

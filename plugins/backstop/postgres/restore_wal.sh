@@ -10,9 +10,6 @@ spool=$1 file=$2 destination=$3
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 export PATH
 
-# What is asked for may have been consumed and removed before: a server that starts again goes back.
-: >"$spool/wanted/$file" || exit 255
-
 deliver() {
   [ -f "$spool/ready/$file" ] || return 1
   cp "$spool/ready/$file" "$destination" && exit 0
@@ -22,6 +19,9 @@ deliver() {
 }
 
 while :; do
+  # What is asked for may have been consumed and removed before: a server goes back, also when it ends a recovery.
+  # Again and again, because the worker may see an older request after this one and remove the file once more.
+  : >"$spool/wanted/$file" || exit 255
   deliver
   flock --nonblock --shared "$spool/prefetcher.lock" true 2>/dev/null
   worker=$?
