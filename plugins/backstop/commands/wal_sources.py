@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
+import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from backstop.errors import IntegrityError, ObjectMissingError
+from backstop.repository.wal_names import by_segment
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from backstop.crypto.key_encryption import Keyring
     from backstop.model.lsn import WalSegment
     from backstop.repository.wal_archive import WalArchive
+    from backstop.repository.wal_names import StoredSegment
 
 _HISTORY = re.compile(r"([0-9A-F]{8})\.history")
 
@@ -48,12 +52,31 @@ class WalSource(Protocol):
         ...
 
 
+class _Names:
+    """What an archive holds of the 4 GiB of WAL asked for last: listed once, not segment by segment."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._log = ""
+        self._found: Mapping[str, Sequence[StoredSegment]] = {}
+
+    def of(self, segment: WalSegment, archive: WalArchive) -> Sequence[StoredSegment]:
+        """Everything with the segment's name; nothing when it was not there at the time."""
+        log = segment.name[:16]
+        with self._lock:
+            if log != self._log:
+                self._found = by_segment(archive.segments(segment.timeline, beginning=log))
+                self._log = log
+            return self._found.get(segment.name, ())
+
+
 @dataclass(frozen=True, slots=True)
 class ArchivedWal:
     """A repository's WAL archive."""
 
     archive: WalArchive
     keyring: Keyring = field(repr=False)
+    _names: _Names = field(default_factory=lambda: _Names(), repr=False)
 
     @property
     def location(self) -> str:
@@ -66,7 +89,11 @@ class ArchivedWal:
         }
 
     def fetch_segment(self, segment: WalSegment, destination: Path) -> None:
-        self.archive.fetch_segment(segment, destination, keyring=self.keyring)
+        found = self._names.of(segment, self.archive)
+        if found:
+            self.archive.refuse_conflict(segment, found)
+        stored = found[0] if found else None
+        self.archive.fetch_segment(segment, destination, keyring=self.keyring, stored=stored)
 
     def read_tail(self, segment: WalSegment) -> bytes:
         return self.archive.read_tail(segment, keyring=self.keyring)

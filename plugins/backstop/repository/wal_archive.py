@@ -172,13 +172,16 @@ class WalArchive:
 
     # -- Reading ---------------------------------------------------------------------------------------------
 
-    def fetch_segment(self, segment: WalSegment, destination: Path, *, keyring: Keyring) -> None:
+    def fetch_segment(
+        self, segment: WalSegment, destination: Path, *, keyring: Keyring, stored: StoredSegment | None = None
+    ) -> None:
         """Decrypt a whole segment into ``destination``, which appears only once all has been checked.
 
+        :param stored: where it is, for who knows that already.
         :raises ObjectMissingError: it is not here. :raises IntegrityError: damaged, cut, another's, or in
             conflict with a second one. :raises KeyUnavailableError: no key opens it.
         """
-        stored = self.find(segment)
+        stored = stored or self.find(segment)
         if stored is None:
             raise ObjectMissingError(f"WAL segment {segment} is not in {self.storage.location}")
         checking = destination.with_name(f".checking-{destination.name}")
