@@ -73,7 +73,8 @@ class PgBackRest:
         if shutil.which("pgbackrest") is None:
             return "pgbackrest is not installed"
         done = self._run("any", "stanza-create")
-        return "" if done.returncode == 0 else f"pgbackrest cannot use this server: {done.stdout[-300:]!r}"
+        said = done.stderr.strip()[-300:]
+        return "" if done.returncode == 0 else f"pgbackrest cannot use this server: {said}"
 
     def prepare(self, target: str) -> None:
         done = self._run(target, "stanza-create")
