@@ -686,6 +686,8 @@ def test_whatever_ends_a_verb_it_cleans_up_undisturbed(tmp_path, first, code):
         text=True,
         cwd=CHECKOUT,
         env={"PYTHONPATH": f"{tmp_path}:plugins"},
+        # Whoever runs the tests may have switched it off (nohup), and then it stays so.
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),
     )
     assert verb.stdout.readline() == "ready\n"
     verb.send_signal(first)

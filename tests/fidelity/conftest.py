@@ -30,7 +30,8 @@ def corpus_cluster(request: pytest.FixtureRequest, servers_directory: Path) -> I
     if bin_dir is None:
         pytest.skip("the distribution's PostgreSQL server is not installed (package postgresql)")
     with EmbeddedPostgres(
-        servers_directory / f"corpus-{wanted}",
+        # Modules that use the same version follow each other, each with a cluster of its own.
+        servers_directory / f"corpus-{wanted}-{request.module.__name__.rpartition('.')[2]}",
         bin_dir=bin_dir,
         settings={"wal_level": "logical"},
         durable=False,

@@ -18,7 +18,3 @@ GRANT pg_read_all_settings TO :"role";
 
 -- Sees how far its slot is behind (pg_stat_replication shows others' rows only to this role).
 GRANT pg_read_all_stats TO :"role";
-
--- Names a moment to recover to, and finishes a segment before a planned stop. Not granted to others by default.
-GRANT EXECUTE ON FUNCTION pg_catalog.pg_create_restore_point(text) TO :"role";
-GRANT EXECUTE ON FUNCTION pg_catalog.pg_switch_wal() TO :"role";
