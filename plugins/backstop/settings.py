@@ -196,6 +196,13 @@ def archive_settings(
     )
 
 
+def archive_directory(configuration: Configuration, target: str) -> Path | None:
+    """What the target's ``archive_command`` fills, if anything."""
+    from backstop.wiring import find_cluster
+
+    return find_cluster(configuration, target).wal.archive_directory
+
+
 def recover_settings(configuration: Configuration, target: str, *, destination: Path) -> RecoverSettings:
     """How to recover this target's cluster. :param destination: the new data directory.
 

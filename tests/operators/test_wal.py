@@ -5,8 +5,9 @@ import time
 from datetime import timedelta
 
 import pytest
+import yaml
 
-from backstop.commands import archive_wal, watch_wal
+from backstop.commands import archive_wal, directory_shipping, watch_wal
 from backstop.commands.wal_state import ArchiverState
 from backstop.commands.watch_wal import ArchivingSeen, Lag
 from backstop.errors import ConfigurationError, RecoveryPointError, WalLostError
@@ -46,6 +47,31 @@ def test_a_run_ends_by_itself_once_it_has_lasted_long_enough(receiving):
     (call,) = receiving
     assert call["cluster"] is SERVER
     assert [one.name for one in call["repositories"]] == ["local", "far"]
+
+
+def test_the_directory_of_an_archive_command_is_shipped_meanwhile(lab, receiving, monkeypatch, tmp_path):
+    path = lab.folder / "targets.yaml"
+    document = yaml.safe_load(path.read_text())
+    document["targets"]["calibrify"]["cluster"]["wal"] = {"archive_directory": str(tmp_path)}
+    path.write_text(yaml.safe_dump(document))
+    begun = []
+
+    class Shipping:
+        def __init__(self, **arguments):
+            self.arguments = arguments
+
+        def __enter__(self):
+            assert not receiving
+            begun.append(self.arguments["directory"])
+
+        def __exit__(self, *_):
+            assert receiving
+
+    monkeypatch.setattr(directory_shipping, "DirectoryShipping", Shipping)
+
+    archiving(timedelta(seconds=0.1)).carry_out(context())
+
+    assert begun == [tmp_path]
 
 
 def test_a_run_that_is_killed_ends_in_good_order(receiving):

@@ -78,7 +78,7 @@ def ship_directory(
     except OSError as error:
         raise SourceError(
             f"archive directory {directory} cannot be read: {error.strerror}",
-            hint="check wal.directory in targets.yaml, and this user's rights",
+            hint="check wal.archive_directory in targets.yaml, and this user's rights",
         ) from error
     prepare_sealing(keyring)
     sweep_staging(spool)

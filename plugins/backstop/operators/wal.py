@@ -32,8 +32,9 @@ class ArchiveWalOperator(BackstopOperator):
 
     def carry_out(self, context: Context) -> dict[str, Any]:
         from backstop.commands.archive_wal import archive_wal
+        from backstop.commands.directory_shipping import DirectoryShipping
         from backstop.hooks.target import TargetHook
-        from backstop.settings import archive_settings, utc_now
+        from backstop.settings import archive_directory, archive_settings, utc_now
 
         hook = TargetHook(self.target)
         repositories = hook.repositories()
@@ -42,17 +43,17 @@ class ArchiveWalOperator(BackstopOperator):
         timer.daemon = True
         timer.start()
         told = _Teller(self)
+        settings = archive_settings(hook.configuration, self.target, repositories)
+        source: dict[str, Any] = {
+            "target": self.target,
+            "cluster": hook.cluster_for_replication(),
+            "repositories": repositories,
+            "keyring": hook.keyring(),
+        }
+        directory = archive_directory(hook.configuration, self.target)
         try:
-            archive_wal(
-                target=self.target,
-                cluster=hook.cluster_for_replication(),
-                repositories=repositories,
-                keyring=hook.keyring(),
-                settings=archive_settings(hook.configuration, self.target, repositories),
-                clock=utc_now,
-                stop=stop,
-                on_state=told,
-            )
+            with DirectoryShipping(**source, directory=directory, spool=settings.spool):
+                archive_wal(**source, settings=settings, clock=utc_now, stop=stop, on_state=told)
         finally:
             timer.cancel()
         return told.last.to_dict() if told.last else {}

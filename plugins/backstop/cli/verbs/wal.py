@@ -6,13 +6,14 @@ import signal
 import sys
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backstop.cli.output import say
 from backstop.cli.session import Session
 from backstop.commands.archive_wal import archive_wal as run
+from backstop.commands.directory_shipping import DirectoryShipping
 from backstop.model.canonical import format_time
-from backstop.settings import archive_settings, utc_now
+from backstop.settings import archive_directory, archive_settings, utc_now
 from backstop.wiring import open_keyring, open_repositories, replication_connection
 
 if TYPE_CHECKING:
@@ -30,16 +31,23 @@ def archive_wal(arguments: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         # What has been received is shipped before it ends; a second signal ends it at once.
         signal.signal(number, lambda *_: _end(stop))
-    run(
-        target=session.target_name,
-        cluster=replication_connection(*named),
-        repositories=repositories,
-        keyring=open_keyring(*named),
-        settings=replace(settings, recreate_slot=arguments.recreate_slot, new_cluster=arguments.new_cluster),
-        clock=utc_now,
-        stop=stop,
-        on_state=_Teller(),
-    )
+    source: dict[str, Any] = {
+        "target": session.target_name,
+        "cluster": replication_connection(*named),
+        "repositories": repositories,
+        "keyring": open_keyring(*named),
+    }
+    directory = archive_directory(session.configuration, session.target_name)
+    with DirectoryShipping(**source, directory=directory, spool=settings.spool):
+        run(
+            **source,
+            settings=replace(
+                settings, recreate_slot=arguments.recreate_slot, new_cluster=arguments.new_cluster
+            ),
+            clock=utc_now,
+            stop=stop,
+            on_state=_Teller(),
+        )
     return 0
 
 
