@@ -268,6 +268,31 @@ def test_latest_with_newer_wal_behind_a_gap_is_refused_unless_the_base_is_named(
     )
 
 
+def grown_with_a_hole(*more, second_content=False):
+    """Segment 10 grew; the piece in the middle never arrived."""
+    quarter = SIZE // 4
+    tails = [piece(10, 0, quarter), piece(10, 2 * quarter, quarter)]
+    if second_content:
+        tails.append(piece(10, 2 * quarter, quarter, sha16="dd"))
+    cluster = plain_cluster()
+    return Cluster(cluster.bases, [*cluster.segments, *more], tails)
+
+
+def test_latest_stops_at_a_hole_in_the_segment_that_was_growing_and_says_so():
+    found = plan(grown_with_a_hole(), "latest")
+
+    assert (found.chain, found.end_lsn) == (("base-6",), lsn(10.25))
+    assert "this is not the newest state" in found.warnings[0]
+    assert "are missing" in found.warnings[0]
+
+
+@pytest.mark.parametrize("cluster", [grown_with_a_hole(stored(11)), grown_with_a_hole(second_content=True)])
+def test_latest_is_refused_when_more_than_a_hole_in_growing_wal_stands_in_the_way(cluster):
+    error = refusal(cluster, "latest")
+
+    assert "newer WAL is stored than can be reached" in error.message
+
+
 def test_a_named_base_is_used_although_a_newer_one_fits():
     assert plan(plain_cluster(), parsed("latest", base="base-2")).chain == ("base-2",)
 

@@ -146,7 +146,7 @@ def _reaches(window: RecoveryWindow, position: Lsn, facts: Facts) -> bool:
 
 def by_newest(target: RecoveryTarget, windows: Sequence[RecoveryWindow]) -> tuple[RecoveryWindow, str]:
     window = windows[-1]
-    if window.has_gap and target.base is None:
+    if window.has_gap and not window.ends_unfinished and target.base is None:
         # A base backup asked for by name is rolled as far as it goes; `latest` alone promises the newest.
         raise Refusal(
             f"newer WAL is stored than can be reached: {window.ends_because}",

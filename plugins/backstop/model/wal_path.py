@@ -72,6 +72,9 @@ class Coverage:
     gap: str | None
     stops_at: WalSegment
     cut_at: Lsn | None
+    unfinished: bool = False
+    """All that lies behind the gap are pieces of the same growing segment: what a receiver or server leaves
+    that was killed. Pieces are stored side by side, and nothing behind the first hole was confirmed."""
 
     @property
     def ends_because(self) -> str:
@@ -123,6 +126,7 @@ def _stop(
     tail_segment: WalSegment | None = None
     partly: SegmentRun | None = None
     cut_at: Lsn | None = None
+    unfinished = False
     for span in reversed(path[: index + 1]):
         candidate = wal.segment(span.timeline, number)
         last = candidate.end if span.end is None else min(candidate.end, span.end)
@@ -132,6 +136,7 @@ def _stop(
         else:
             reach = min(last, missing.start + (pieces.length if pieces else 0))
         if pieces and pieces.stops and reach < last:
+            unfinished = gap is None and pieces.only_lacks_bytes
             gap = gap or f"segment {candidate} is still growing, and {pieces.stops}"
         if reach <= (end or missing.start):
             continue
@@ -151,6 +156,7 @@ def _stop(
         gap=gap,
         stops_at=missing,
         cut_at=cut_at,
+        unfinished=unfinished,
     )
 
 

@@ -36,6 +36,7 @@ class Tail:
 
     :param pieces: in order; together they hold every byte from 0 to ``length``. Where two overlap, after a
         receiver began anew, the bytes are the same, and a reader that finds others has found damage.
+    :param hole: whether it stops because bytes are missing, and more is stored behind them.
     :param stops: in words, why it ends before the last piece that is stored; empty when it does not.
     :param conflicts: ranges stored with different contents: their name, and the hashes.
     """
@@ -43,7 +44,13 @@ class Tail:
     pieces: tuple[TailPiece, ...]
     length: int
     stops: str = ""
+    hole: bool = False
     conflicts: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+    @property
+    def only_lacks_bytes(self) -> bool:
+        """Whether it stops at a hole between pieces, and at nothing worse."""
+        return self.hole and not self.conflicts
 
     @property
     def written_by(self) -> datetime:
@@ -79,11 +86,17 @@ def assemble_tail(pieces: Sequence[TailPiece], segment_bytes: int) -> Tail:
             break
         chosen.append(farthest)
         covered = farthest.end
-    return Tail(tuple(chosen), covered, _stops(covered, limit, segment_bytes, ranges), conflicts)
-
-
-def _stops(covered: int, limit: int, segment_bytes: int, ranges: Sequence[tuple[int, int]]) -> str:
     beyond = [offset for offset, length in ranges if offset + length > covered]
+    return Tail(
+        tuple(chosen),
+        covered,
+        _stops(covered, limit, segment_bytes, beyond),
+        hole=bool(beyond) and min(beyond) > covered,
+        conflicts=conflicts,
+    )
+
+
+def _stops(covered: int, limit: int, segment_bytes: int, beyond: Sequence[int]) -> str:
     if not beyond:
         return ""
     if limit < segment_bytes and min(beyond) <= covered:

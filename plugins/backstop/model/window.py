@@ -125,6 +125,11 @@ class RecoveryWindow:
         return self.coverage is not None and self.coverage.gap is not None
 
     @property
+    def ends_unfinished(self) -> bool:
+        """Whether the gap is no more than a hole in the segment that was growing last."""
+        return self.coverage is not None and self.coverage.unfinished
+
+    @property
     def ends_because(self) -> str:
         """In words, what ends the window."""
         if self.broken:
