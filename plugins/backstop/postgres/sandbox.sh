@@ -138,5 +138,7 @@ reader=$!
 
 status=0
 wait "$program" || status=$?
-kill "$reader" 2>/dev/null || :
+# Not TERM: the shell drops one that arrives while the reader is being forked, and the reader, which holds
+# standard output open, would outlive a program that failed at once.
+kill -KILL "$reader" 2>/dev/null || :
 exit "$status"
