@@ -36,7 +36,7 @@ from backstop.storage.s3_client import s3_client
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from backstop.commands.wal_state import ArchiverState
+    from backstop.commands.wal.state import ArchiverState
 
 _RESTORE_WAL = Path(__file__).resolve().parent.parent / "plugins/backstop/postgres/restore_wal.sh"
 _POLL_SECONDS = 0.02
@@ -66,7 +66,7 @@ class Step:
         )
 
     def backup(self) -> dict[str, Any]:
-        from backstop.commands.base_backup import BaseBackupSettings, take_base_backup
+        from backstop.commands.base.backup import BaseBackupSettings, take_base_backup
 
         report = take_base_backup(
             target=self.arguments.target,
@@ -84,7 +84,7 @@ class Step:
 
     def restore(self) -> dict[str, Any]:
         """The data directory, compared with PostgreSQL's manifest and synced, as the others' is."""
-        from backstop.commands.fetch_base import fetch_base
+        from backstop.commands.base.fetch import fetch_base
         from backstop.postgres.tools import PostgresTools
 
         chain = []
@@ -111,8 +111,8 @@ class Step:
 
     def push(self) -> dict[str, Any]:
         """Everything from the slot's start to ``--end``, until the server knows that it is stored."""
-        from backstop.commands.archive_wal import archive_wal
-        from backstop.commands.wal_settings import ArchiveSettings
+        from backstop.commands.wal.archive import archive_wal
+        from backstop.commands.wal.settings import ArchiveSettings
 
         stop = threading.Event()
         began = time.monotonic()
@@ -222,9 +222,9 @@ class Step:
     def _prefetching(
         self, names: list[str], read: Callable[[Path], object], *, owner: int | None = None
     ) -> dict[str, Any]:
-        from backstop.commands.wal_prefetch import Prefetcher, PrefetchSettings
-        from backstop.commands.wal_route import WalRoute
-        from backstop.commands.wal_sources import ArchivedWal
+        from backstop.commands.wal.prefetch import Prefetcher, PrefetchSettings
+        from backstop.commands.wal.route import WalRoute
+        from backstop.commands.wal.sources import ArchivedWal
         from backstop.repository.wal_archive import WalArchive
 
         archive = WalArchive(self.repository.storage, self.arguments.target, self.arguments.system_id)

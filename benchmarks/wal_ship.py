@@ -20,9 +20,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backstop.commands.archive_directory import ship_directory
-from backstop.commands.archive_wal import archive_wal
-from backstop.commands.wal_settings import ArchiveSettings
+from backstop.commands.wal.archive import archive_wal
+from backstop.commands.wal.directory import ship_directory
+from backstop.commands.wal.settings import ArchiveSettings
 from backstop.credentials import Credential
 from backstop.crypto.keyring import LocalKeyring
 from backstop.model.lsn import Lsn
@@ -34,7 +34,7 @@ from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
 from embedded.seaweedfs import EmbeddedSeaweedFS
 
 if TYPE_CHECKING:
-    from backstop.commands.wal_state import ArchiverState
+    from backstop.commands.wal.state import ArchiverState
 
 _SEGMENT_BYTES = 16 * 1024**2
 _BUCKET = "wal"

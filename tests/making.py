@@ -26,7 +26,7 @@ STARTED = datetime(2026, 11, 23, 1, tzinfo=timezone.utc)
 
 
 def tar_of(files: Mapping[str, bytes]) -> bytes:
-    """A tar as ``commands/capture.py`` packs small files."""
+    """A tar as ``commands/database/capture.py`` packs small files."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for name, content in files.items():

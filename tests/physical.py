@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backstop.commands.base_backup import BaseBackupSettings, take_base_backup
-from backstop.commands.fetch import fetch_object
+from backstop.commands.base.backup import BaseBackupSettings, take_base_backup
+from backstop.commands.database.fetch import fetch_object
 from backstop.commands.progress import Silent
 from backstop.model.backup import BackupKind, BackupLabel
 from embedded.accounts import postgres_account

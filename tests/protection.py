@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from backstop.commands.dump import back_up_database
-from backstop.commands.dump_attempt import DumpSettings
+from backstop.commands.database.attempt import DumpSettings
+from backstop.commands.database.dump import back_up_database
+from backstop.commands.database.restore import DatabaseRestore, RestoreSettings
 from backstop.commands.progress import Silent
-from backstop.commands.restore import DatabaseRestore, RestoreSettings
-from backstop.commands.verify import VerifySettings, verify_backup
+from backstop.commands.proof.dump import VerifySettings, verify_backup
 from backstop.credentials import Credential
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from backstop.commands.base_backup import BaseBackupSettings
-    from backstop.commands.dump_attempt import DumpSettings
-    from backstop.commands.prove import ProofSettings
+    from backstop.commands.base.backup import BaseBackupSettings
+    from backstop.commands.database.attempt import DumpSettings
+    from backstop.commands.database.restore import RestoreSettings
+    from backstop.commands.database.swap import ApplicationCommands
+    from backstop.commands.proof.dump import VerifySettings
+    from backstop.commands.proof.prove import ProofSettings
     from backstop.commands.questions import Query
-    from backstop.commands.recover import RecoverSettings
-    from backstop.commands.restore import RestoreSettings
-    from backstop.commands.swap import ApplicationCommands
-    from backstop.commands.verify import VerifySettings
-    from backstop.commands.wal_settings import ArchiveSettings
+    from backstop.commands.recovery.recover import RecoverSettings
+    from backstop.commands.wal.settings import ArchiveSettings
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository
     from backstop.targets import Configuration, VerifyQuery
@@ -55,7 +55,7 @@ def dump_settings(
     configuration: Configuration, target: str, repositories: Sequence[Repository]
 ) -> DumpSettings:
     """How to back this target's database up."""
-    from backstop.commands.dump_attempt import DumpSettings
+    from backstop.commands.database.attempt import DumpSettings
 
     database = configuration.targets[target].database
     return DumpSettings(
@@ -77,7 +77,7 @@ def verify_settings(
 
     :param server: what ``verify.server_conn_id`` names, if anything.
     """
-    from backstop.commands.verify import VerifySettings
+    from backstop.commands.proof.dump import VerifySettings
 
     database = configuration.targets[target].database
     return VerifySettings(
@@ -101,7 +101,7 @@ def proof_settings(
 
     :param server: what ``verify.server_conn_id`` names, if anything; base backups are never restored there.
     """
-    from backstop.commands.prove import ProofSettings
+    from backstop.commands.proof.prove import ProofSettings
 
     cluster = configuration.targets[target].cluster
     recovery = cluster.recovery if cluster else None
@@ -122,7 +122,7 @@ def restore_settings(
     reader: ClusterConnection,
 ) -> RestoreSettings:
     """How to restore this target's database. :param reader: connection of the backup role."""
-    from backstop.commands.restore import RestoreSettings
+    from backstop.commands.database.restore import RestoreSettings
 
     database = configuration.targets[target].database
     return RestoreSettings(
@@ -139,7 +139,7 @@ def restore_settings(
 
 def application_commands(configuration: Configuration, target: str) -> ApplicationCommands:
     """What stops, starts and probes the target's application."""
-    from backstop.commands.swap import ApplicationCommands
+    from backstop.commands.database.swap import ApplicationCommands
 
     application = configuration.targets[target].database.application
     return ApplicationCommands(
@@ -154,7 +154,7 @@ def base_backup_settings(
     configuration: Configuration, target: str, repositories: Sequence[Repository]
 ) -> BaseBackupSettings:
     """How to copy this target's cluster."""
-    from backstop.commands.base_backup import BaseBackupSettings
+    from backstop.commands.base.backup import BaseBackupSettings
 
     return BaseBackupSettings(staging=cluster_spool(configuration, target, repositories))
 
@@ -168,7 +168,7 @@ def kind_of_base_backup(
     """
     from croniter import croniter
 
-    from backstop.commands.base_lineage import known_manifests
+    from backstop.commands.base.lineage import known_manifests
     from backstop.model.base_schedule import kind_due
     from backstop.wiring import find_cluster
 
@@ -183,7 +183,7 @@ def archive_settings(
     configuration: Configuration, target: str, repositories: Sequence[Repository]
 ) -> ArchiveSettings:
     """How to receive and ship this target's WAL."""
-    from backstop.commands.wal_settings import ArchiveSettings
+    from backstop.commands.wal.settings import ArchiveSettings
     from backstop.wiring import find_cluster
 
     wal = find_cluster(configuration, target).wal
@@ -208,7 +208,7 @@ def recover_settings(configuration: Configuration, target: str, *, destination: 
 
     :raises ConfigurationError: the target says nothing about recovery.
     """
-    from backstop.commands.recover import RecoverSettings
+    from backstop.commands.recovery.recover import RecoverSettings
     from backstop.wiring import find_recovery
 
     recovery = find_recovery(configuration, target)
@@ -233,7 +233,7 @@ def cutover_commands(configuration: Configuration, target: str) -> tuple[Path, A
 
     :raises ConfigurationError: the target does not say how its cluster is replaced.
     """
-    from backstop.commands.swap import ApplicationCommands
+    from backstop.commands.database.swap import ApplicationCommands
     from backstop.wiring import find_recovery
 
     cutover = find_recovery(configuration, target).cutover
@@ -256,7 +256,7 @@ def cluster_spool(configuration: Configuration, target: str, repositories: Seque
 
 def staging(configuration: Configuration, target: str, repositories: Sequence[Repository]) -> Path:
     """Where this target's runs keep what is on its way."""
-    from backstop.commands.dump import default_staging
+    from backstop.commands.database.dump import default_staging
 
     return configuration.targets[target].database.spool or default_staging(repositories)
 

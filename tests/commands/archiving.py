@@ -13,8 +13,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backstop.commands.archive_wal import archive_wal
-from backstop.commands.wal_settings import ArchiveSettings
+from backstop.commands.wal.archive import archive_wal
+from backstop.commands.wal.settings import ArchiveSettings
 from backstop.crypto.keyring import LocalKeyring
 from backstop.model.lsn import Lsn, WalSegment
 from backstop.postgres.connection import ClusterConnection
@@ -26,7 +26,7 @@ from tests.protection import utc_now
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from backstop.commands.wal_state import ArchiverState
+    from backstop.commands.wal.state import ArchiverState
     from backstop.storage.base import Storage
     from embedded.postgres import EmbeddedPostgres
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backstop.commands import swap as swap_module
 from backstop.commands.application import run_commands
-from backstop.commands.swap import ApplicationCommands
+from backstop.commands.database import swap as swap_module
+from backstop.commands.database.swap import ApplicationCommands
 from backstop.errors import CommandError
 
 if TYPE_CHECKING:

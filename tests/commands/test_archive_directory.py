@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backstop.commands.archive_directory import ship_directory
+from backstop.commands.wal.directory import ship_directory
 from backstop.crypto.keyring import KeyGeneration, LocalKeyring
 from backstop.errors import ConfigurationError, IntegrityError, SourceError, StorageUnavailableError
 from backstop.model.lsn import MEBIBYTE, Lsn, WalSegment

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import pytest
 
-from backstop.commands.watch_wal import observe_archiving
+from backstop.commands.wal.watch import observe_archiving
 from backstop.errors import IntegrityError, SourceError, StorageUnavailableError, WalLostError
 from backstop.model.lsn import Lsn
 from backstop.postgres.replication import ReplicationConnection
@@ -105,7 +105,7 @@ def test_pieces_of_a_segment_go_once_it_is_whole(protected):
 
 @only18
 def test_many_small_pieces_become_one_and_the_tail_stays_whole(protected, monkeypatch):
-    monkeypatch.setattr("backstop.commands.wal_tail._MERGED", 5)
+    monkeypatch.setattr("backstop.commands.wal.tail._MERGED", 5)
     with protected.archiver(replace(protected.settings, synchronous=True)):
         protected.write_wal(0.05)
         for _ in range(25):

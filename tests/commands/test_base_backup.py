@@ -16,7 +16,7 @@ import pytest
 from backstop.cli.session import newest
 from backstop.commands.decrypt import decrypt_backup
 from backstop.commands.progress import Silent
-from backstop.commands.verify import unverified
+from backstop.commands.proof.dump import unverified
 from backstop.errors import (
     BackstopError,
     ConfigurationError,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from backstop.commands.wal_holds import WalNeeded
+    from backstop.commands.wal.holds import WalNeeded
     from backstop.postgres.base_backup_stream import BackupMessage
     from embedded.postgres import EmbeddedPostgres
 
@@ -360,7 +360,7 @@ def test_progress_is_the_servers_own(base: BaseBackups):
 def test_an_encoder_that_fails_ends_the_copy_with_its_own_error(
     base: BaseBackups, monkeypatch: pytest.MonkeyPatch
 ):
-    from backstop.commands import base_copy
+    from backstop.commands.base import copy as base_copy
 
     def broken(*_: object) -> None:
         raise BackstopError("the key service is gone")

@@ -7,7 +7,7 @@ import tarfile
 
 import pytest
 
-from backstop.commands.base_extraction import Extraction, link_tablespaces
+from backstop.commands.base.extraction import Extraction, link_tablespaces
 from backstop.errors import IntegrityError
 
 

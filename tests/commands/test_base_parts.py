@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backstop.commands.base_parts import PartCutter, PartQueue, encode_parts, part_bytes_for
+from backstop.commands.base.parts import PartCutter, PartQueue, encode_parts, part_bytes_for
 from backstop.errors import BackstopError, IntegrityError
 
 if TYPE_CHECKING:

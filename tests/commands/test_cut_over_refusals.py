@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from backstop.commands.cut_over import cut_over, reopen_cluster
-from backstop.commands.swap import ApplicationCommands
+from backstop.commands.database.swap import ApplicationCommands
+from backstop.commands.recovery.cut_over import cut_over, reopen_cluster
 from backstop.errors import CommandError, RestoreError
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backstop.commands.directory_shipping import DirectoryShipping
+from backstop.commands.wal.directory_shipping import DirectoryShipping
 from backstop.repository.catalog import Catalog, Repository
 from backstop.repository.wal_archive import WalArchive
 from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
@@ -75,7 +75,7 @@ def test_what_lies_there_at_the_end_is_shipped_before_it_is_left(protected: Prot
 
 
 def test_what_is_wrong_is_said_once_and_so_is_that_it_is_over(protected: Protected, caplog):
-    caplog.set_level(logging.INFO, "backstop.commands.directory_shipping")
+    caplog.set_level(logging.INFO, "backstop.commands.wal.directory_shipping")
     stranger = protected.folder / "archive" / "000000010000000000000042"
     stranger.write_bytes(b"\0" * 16 * 1024 * 1024)
 

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from backstop.commands.fetch import fetch_backup, fetch_object, read_object
+from backstop.commands.database.fetch import fetch_backup, fetch_object, read_object
 from backstop.commands.progress import Silent
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from psycopg import sql
 
-from backstop.commands.swap import ApplicationCommands, swap_in
+from backstop.commands.database.swap import ApplicationCommands, swap_in
 from backstop.errors import RestoreError, SourceError
 from backstop.model.backup import BackupLabel
 from tests.protection import protect

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from psycopg import sql
 
-from backstop.commands.load import load_dump
+from backstop.commands.database.load import load_dump
 from backstop.postgres.tools import PostgresTools, pg_dump_argv
 
 if TYPE_CHECKING:

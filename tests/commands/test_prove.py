@@ -6,9 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from backstop.commands import verify, verify_base
 from backstop.commands.progress import Silent
-from backstop.commands.prove import ProofSettings, prove
+from backstop.commands.proof import base as verify_base
+from backstop.commands.proof import dump as verify
+from backstop.commands.proof.prove import ProofSettings, prove
 from backstop.model.backup import BackupLabel
 from tests.protection import utc_now
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backstop.commands.cut_over import cut_over
+from backstop.commands.database.swap import ApplicationCommands
 from backstop.commands.progress import Silent
 from backstop.commands.questions import Query
-from backstop.commands.recover import PointInTimeRestore, RecoverSettings
-from backstop.commands.swap import ApplicationCommands
+from backstop.commands.recovery.cut_over import cut_over
+from backstop.commands.recovery.recover import PointInTimeRestore, RecoverSettings
 from backstop.errors import CommandError, IntegrityError, RestoreError, VerificationError
 from backstop.model.backup import BackupKind
 from backstop.model.lsn import WalSegment

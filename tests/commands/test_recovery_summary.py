@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from backstop.commands.recovery_summary import point_of, require_same, summary
+from backstop.commands.recovery.summary import point_of, require_same, summary
 from backstop.errors import RestoreError
 from backstop.model.recovery import RecoveryTarget, plan_recovery
 from tests.model.recovering import base, minute, plain_cluster, promoted_cluster

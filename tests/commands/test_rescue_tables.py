@@ -10,9 +10,9 @@ import pytest
 from psycopg import sql
 
 from backstop.commands.progress import Silent
-from backstop.commands.rescue_plan import Destination
-from backstop.commands.rescue_sources import BackupSource, RunningSource
-from backstop.commands.rescue_tables import TableRescue
+from backstop.commands.rescue.plan import Destination
+from backstop.commands.rescue.sources import BackupSource, RunningSource
+from backstop.commands.rescue.tables import TableRescue
 from backstop.errors import ConfigurationError, IntegrityError, NotFoundError, RestoreError, VerificationError
 from backstop.model.backup import BackupLabel
 from tests.protection import Protection, protect, utc_now
@@ -336,7 +336,7 @@ def test_a_wrong_name_is_answered_with_the_one_that_was_meant(site: Site):
 
 
 def test_rows_that_differ_from_the_backups_account_are_not_kept(site: Site, monkeypatch: pytest.MonkeyPatch):
-    from backstop.commands import rescue_tables
+    from backstop.commands.rescue import tables as rescue_tables
 
     def copy_and_forge(session: Any, *arguments: Any, **options: Any) -> None:
         copied(session, *arguments, **options)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from psycopg import sql
 
-from backstop.commands.swap import ApplicationCommands, plan_swap_back, swap_in
+from backstop.commands.database.swap import ApplicationCommands, plan_swap_back, swap_in
 from backstop.errors import RestoreError, VerificationError
 from backstop.postgres import swap as rename
 from tests.commands.test_dump import ROWS
@@ -19,7 +19,7 @@ from tests.protection import protect, utc_now
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from backstop.commands.swap import Names
+    from backstop.commands.database.swap import Names
     from backstop.postgres.connection import ClusterConnection
     from embedded.postgres import EmbeddedPostgres
 

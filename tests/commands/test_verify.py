@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from backstop.commands.proof.dump import unverified
 from backstop.commands.questions import Query
-from backstop.commands.verify import unverified
 from backstop.errors import ScratchError
 from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
 from tests.commands.test_dump import ROWS

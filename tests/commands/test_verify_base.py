@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backstop.commands.progress import Silent
+from backstop.commands.proof.base import verify_base_backup
 from backstop.commands.questions import Query
-from backstop.commands.verify_base import verify_base_backup
 from backstop.model.backup import BackupLabel
 from tests.commands.test_recover import World, world
 from tests.protection import utc_now

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import backstop.postgres.recovery as recovery_module
-from backstop.commands.wal_prefetch import Prefetcher, PrefetchSettings
-from backstop.commands.wal_route import Leg, WalRoute
-from backstop.commands.wal_sources import DirectoryWal
+from backstop.commands.wal.prefetch import Prefetcher, PrefetchSettings
+from backstop.commands.wal.route import Leg, WalRoute
+from backstop.commands.wal.sources import DirectoryWal
 from backstop.errors import IntegrityError, ObjectMissingError, RestoreError, StorageUnavailableError
 from backstop.model.lsn import Lsn, WalSegment
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backstop.commands.wal_laggards import leave_silent_behind
-from backstop.commands.wal_lane import Standing
-from backstop.commands.wal_settings import ArchiveSettings
-from backstop.commands.wal_shipper import WalShipper
-from backstop.commands.wal_tail import WalTail
+from backstop.commands.wal.laggards import leave_silent_behind
+from backstop.commands.wal.lane import Standing
+from backstop.commands.wal.settings import ArchiveSettings
+from backstop.commands.wal.shipper import WalShipper
+from backstop.commands.wal.tail import WalTail
 from backstop.crypto.keyring import KeyGeneration, LocalKeyring
 from backstop.errors import StorageUnavailableError
 from backstop.model.lsn import MEBIBYTE, WalSegment
@@ -112,7 +112,7 @@ def test_a_repository_that_fails_no_longer_counts(shipper, storages):
 
 
 def test_pieces_stay_where_the_larger_one_did_not_arrive(shipper, storages, tmp_path, monkeypatch):
-    monkeypatch.setattr("backstop.commands.wal_tail._MERGED", 2)
+    monkeypatch.setattr("backstop.commands.wal.tail._MERGED", 2)
     settings = ArchiveSettings(spool=tmp_path, synchronous=True)
     tail = WalTail(shipper, tmp_path, settings, first=FIRST)
     tail.begin(FIRST)

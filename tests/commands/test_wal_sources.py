@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backstop.commands.wal_sources import ArchivedWal
+from backstop.commands.wal.sources import ArchivedWal
 from backstop.crypto.keyring import KeyGeneration, LocalKeyring
 from backstop.errors import IntegrityError, ObjectMissingError
 from backstop.model.lsn import MEBIBYTE, WalSegment

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from backstop.commands.wal_start import Start
-from backstop.commands.wal_state import WrittenAt
-from backstop.commands.wal_work import WalWork
-from backstop.commands.watch_wal import _lag
+from backstop.commands.wal.start import Start
+from backstop.commands.wal.state import WrittenAt
+from backstop.commands.wal.watch import _lag
+from backstop.commands.wal.work import WalWork
 from backstop.errors import StorageUnavailableError, WalLostError
 from backstop.model.lsn import MEBIBYTE, Lsn, WalSegment
 from backstop.model.timeline import ancestry, parse_history

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
-from backstop.commands.wal_watch import Observations
+from backstop.commands.wal.service_watch import Observations
 from backstop.model.lsn import Lsn
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)

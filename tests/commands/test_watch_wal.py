@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backstop.commands.watch_wal import BACKLOG_BYTES, ArchivingSeen, Lag, observe_archiving
+from backstop.commands.wal.watch import BACKLOG_BYTES, ArchivingSeen, Lag, observe_archiving
 from backstop.errors import StorageUnavailableError, WalLostError
 from backstop.model.lsn import Lsn
 from backstop.repository.catalog import Catalog, Repository

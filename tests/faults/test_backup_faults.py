@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from backstop.commands.dump import ATTEMPTS
+from backstop.commands.database.dump import ATTEMPTS
 from backstop.crypto.keyring import LocalKeyring
 from backstop.errors import (
     KeyUnavailableError,

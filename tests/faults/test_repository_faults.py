@@ -176,7 +176,7 @@ def test_what_was_uploaded_before_the_backup_failed_is_taken_back(
     def fail(*_: object) -> None:
         raise BackstopError("planted", hint="none")
 
-    monkeypatch.setattr("backstop.commands.dump_objects.write_toc", fail)
+    monkeypatch.setattr("backstop.commands.database.objects.write_toc", fail)
 
     with pytest.raises(BackstopError, match="planted"):
         both.back_up()

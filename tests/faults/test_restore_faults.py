@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from psycopg import sql
 
-from backstop.commands import load
+from backstop.commands.database import load
 from backstop.crypto.keyring import LocalKeyring
 from backstop.errors import BackstopError, IntegrityError, KeyUnavailableError, ObjectMissingError
 from backstop.model.backup import BackupLabel
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from backstop.commands.restore import DatabaseRestore
+    from backstop.commands.database.restore import DatabaseRestore
     from backstop.model.backup import StoredObject
     from backstop.postgres.connection import ClusterConnection
     from embedded.postgres import EmbeddedPostgres

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from backstop.commands import load, verify
+from backstop.commands.database import load
+from backstop.commands.proof import dump as verify
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, create_signing_keys
 from backstop.errors import BackstopError, IntegrityError, KeyUnavailableError, ScratchError, StorageFullError

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from backstop.commands import restored_copy
-from backstop.commands.load import load_dump
+from backstop.commands.database import restored_copy
+from backstop.commands.database.load import load_dump
 from tests.fidelity.corpus import CorpusDatabase
 from tests.protection import Protection, protect
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from backstop.commands.progress import Silent
-from backstop.commands.rescue_plan import Destination
-from backstop.commands.rescue_sources import BackupSource
-from backstop.commands.rescue_tables import TableRescue
+from backstop.commands.rescue.plan import Destination
+from backstop.commands.rescue.sources import BackupSource
+from backstop.commands.rescue.tables import TableRescue
 from backstop.errors import BackstopError, NotFoundError
 from backstop.model.backup import BackupLabel
 from tests.fidelity.corpus import DATABASES, CorpusDatabase

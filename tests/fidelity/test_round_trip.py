@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backstop.commands.compare import compare_restored, expected_fingerprint
-from backstop.commands.fetch import fetch_backup
+from backstop.commands.database.compare import compare_restored, expected_fingerprint
+from backstop.commands.database.fetch import fetch_backup
+from backstop.commands.database.restored_copy import RestoredCopy, restored_in_scratch
 from backstop.commands.progress import Silent
-from backstop.commands.restored_copy import RestoredCopy, restored_in_scratch
 from backstop.model.backup import BackupLabel
 from backstop.postgres.isolation import choose_isolation
 from tests.fidelity.corpus import DATABASES, CorpusDatabase

@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from backstop.commands.progress import Silent
-from backstop.commands.recover import PointInTimeRestore, RecoverSettings
+from backstop.commands.recovery.recover import PointInTimeRestore, RecoverSettings
 from backstop.errors import RecoveryImpossibleError
 from backstop.model.backup import BackupKind
 from backstop.model.lsn import Lsn

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backstop.commands.verify import unverified
+from backstop.commands.proof.dump import unverified
 from backstop.errors import BackstopError
 from backstop.model.backup import BackupLabel
 from backstop.postgres import isolation

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from backstop.commands.fetch import fetch_backup
+from backstop.commands.database.fetch import fetch_backup
+from backstop.commands.database.swap import ApplicationCommands, Names, reopen, swap_in
 from backstop.commands.progress import Silent
-from backstop.commands.swap import ApplicationCommands, Names, reopen, swap_in
 from backstop.model.backup import BackupLabel
 from backstop.postgres import databases
 from tests.commands.test_dump import ROWS

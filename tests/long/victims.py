@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from backstop.commands.restore_plan import RestorePlan
-from backstop.commands.swap import ApplicationCommands, swap_in
+from backstop.commands.database.plan import RestorePlan
+from backstop.commands.database.swap import ApplicationCommands, swap_in
 from tests.protection import Protection, protect, utc_now
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # Raised by Python right before it does these things (docs, "Audit events table").
 _OPERATIONS = {"open", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "subprocess.Popen"}
 _PRELOADED = [
-    "aws_encryption_sdk", "psycopg", "backstop.commands.dump", "backstop.commands.verify",
+    "aws_encryption_sdk", "psycopg", "backstop.commands.database.dump", "backstop.commands.proof.dump",
     "backstop.crypto.envelope", "backstop.crypto.materials", "backstop.postgres.scratch",
     "tests.long.victims",
 ]  # fmt: skip

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from backstop.commands.base_backup import take_base_backup
+from backstop.commands.base.backup import take_base_backup
 from backstop.commands.progress import Silent
-from backstop.commands.wal_holds import WalHeld
+from backstop.commands.wal.holds import WalHeld
 from backstop.credentials import FileCredentials
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import create_signing_keys

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from backstop import settings
-from backstop.commands import base_backup
+from backstop.commands.base import backup as base_backup
 from backstop.errors import ConfigurationError
 from backstop.model.backup import BackupKind
 from backstop.operators.asset import cluster_backups

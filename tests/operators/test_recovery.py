@@ -7,9 +7,9 @@ from types import SimpleNamespace
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from backstop.commands import cut_over as cutting
-from backstop.commands.cut_over import CutOverOutcome
-from backstop.commands.recovery_summary import result_document
+from backstop.commands.recovery import cut_over as cutting
+from backstop.commands.recovery.cut_over import CutOverOutcome
+from backstop.commands.recovery.summary import result_document
 from backstop.errors import (
     ConfigurationError,
     NotFoundError,

@@ -7,9 +7,11 @@ from datetime import timedelta
 import pytest
 import yaml
 
-from backstop.commands import archive_wal, directory_shipping, watch_wal
-from backstop.commands.wal_state import ArchiverState
-from backstop.commands.watch_wal import ArchivingSeen, Lag
+from backstop.commands.wal import archive as archive_wal
+from backstop.commands.wal import directory_shipping
+from backstop.commands.wal import watch as watch_wal
+from backstop.commands.wal.state import ArchiverState
+from backstop.commands.wal.watch import ArchivingSeen, Lag
 from backstop.errors import ConfigurationError, RecoveryPointError, WalLostError
 from backstop.model.lsn import Lsn
 from backstop.operators.wal import ArchiveWalOperator, WatchWalArchivingOperator

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backstop.commands.wal_prefetch import Prefetcher, PrefetchSettings
-from backstop.commands.wal_route import WalRoute
-from backstop.commands.wal_sources import DirectoryWal
+from backstop.commands.wal.prefetch import Prefetcher, PrefetchSettings
+from backstop.commands.wal.route import WalRoute
+from backstop.commands.wal.sources import DirectoryWal
 from backstop.errors import BackstopError, ObjectMissingError, RestoreError
 from backstop.postgres.isolation import probe_isolation
 from backstop.postgres.recovery import RecoveredCluster, ServerChoice
@@ -194,8 +194,8 @@ def test_a_killed_prefetcher_stops_recovery_and_never_promotes(recovery: Recover
     # Another process prefetches, and is killed before it has brought everything.
     program = (
         "import sys, time, pathlib; sys.path[:0] = ['plugins', '.']\n"
-        "from backstop.commands.wal_sources import DirectoryWal\n"
-        "from backstop.commands.wal_prefetch import *; from backstop.commands.wal_route import *\n"
+        "from backstop.commands.wal.sources import DirectoryWal\n"
+        "from backstop.commands.wal.prefetch import *; from backstop.commands.wal.route import *\n"
         "fetch = DirectoryWal.fetch_segment\n"
         "def hang(self, segment, destination):\n"
         "    if segment.number >= int(sys.argv[4]): time.sleep(600)\n"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backstop.cli.session import newest
-from backstop.commands.verify import unverified
+from backstop.commands.proof.dump import unverified
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys
 from backstop.errors import IntegrityError

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from backstop.commands.fetch import fetch_backup, fetch_object
+from backstop.commands.database.fetch import fetch_backup, fetch_object
 from backstop.errors import NotFoundError, RestoreError, StorageFullError
 from backstop.model.backup import BackupLabel
 

@@ -7,7 +7,7 @@ import shutil
 import tarfile
 from typing import TYPE_CHECKING
 
-from backstop.commands.fetch import fetch_object
+from backstop.commands.database.fetch import fetch_object
 from backstop.errors import IntegrityError
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from backstop.hooks.credentials import AirflowCredentials
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from backstop.commands.database.restore import DatabaseRestore
     from backstop.commands.progress import Progress
-    from backstop.commands.recover import PointInTimeRestore
-    from backstop.commands.restore import DatabaseRestore
+    from backstop.commands.recovery.recover import PointInTimeRestore
     from backstop.crypto.key_encryption import Keyring
     from backstop.crypto.signing import Role, Signer
     from backstop.postgres.connection import ClusterConnection
@@ -95,7 +95,7 @@ class TargetHook:
 
         :raises ConfigurationError: not a label; :raises NotFoundError: no such repository.
         """
-        from backstop.commands.restore import DatabaseRestore
+        from backstop.commands.database.restore import DatabaseRestore
         from backstop.settings import named_repository, parse_label, restore_settings, utc_now
 
         repositories = self.repositories()
@@ -115,7 +115,7 @@ class TargetHook:
         :param destination: the new data directory.
         :raises NotFoundError: no such repository; :raises ConfigurationError: no word on recovery.
         """
-        from backstop.commands.recover import PointInTimeRestore
+        from backstop.commands.recovery.recover import PointInTimeRestore
         from backstop.settings import named_repository, recover_settings, utc_now
 
         repositories = self.repositories()

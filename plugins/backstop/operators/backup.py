@@ -23,7 +23,7 @@ class BackUpDatabaseOperator(BackstopOperator):
         super().__init__(target=target, outlets=[database_backups(target)], **kwargs)
 
     def carry_out(self, context: Context) -> dict[str, Any]:
-        from backstop.commands.dump import back_up_database
+        from backstop.commands.database.dump import back_up_database
         from backstop.hooks.target import TargetHook
         from backstop.operators.progress import LoggedProgress
         from backstop.settings import dump_settings, utc_now

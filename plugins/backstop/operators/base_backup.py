@@ -34,8 +34,8 @@ class TakeBaseBackupOperator(BackstopOperator):
         self.kind = kind
 
     def carry_out(self, context: Context) -> dict[str, Any]:
-        from backstop.commands.base_backup import take_base_backup
-        from backstop.commands.wal_holds import WalHeld
+        from backstop.commands.base.backup import take_base_backup
+        from backstop.commands.wal.holds import WalHeld
         from backstop.hooks.target import TargetHook
         from backstop.model.backup import BackupKind
         from backstop.operators.progress import LoggedProgress

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from backstop.commands.recover import RecoveryResult
+    from backstop.commands.recovery.recover import RecoveryResult
     from backstop.hooks.target import TargetHook
     from backstop.model.recovery import RecoveryTarget
     from backstop.targets.cluster import Recovery
@@ -89,7 +89,7 @@ class PlanRecoveryOperator(BackstopOperator):
 
     def _first_plan(self, hook: TargetHook, goal: RecoveryTarget, destination: Path) -> dict[str, Any]:
         """From the named repository, or the first that leads there."""
-        from backstop.commands.recovery_summary import summary
+        from backstop.commands.recovery.summary import summary
         from backstop.operators.progress import LoggedProgress
 
         names = [one.name for one in hook.repositories()]
@@ -128,7 +128,7 @@ class RecoverBesideOperator(ApprovedOperator):
     begins = True
 
     def carry_out(self, context: Context) -> dict[str, Any]:
-        from backstop.commands.recovery_summary import point_of, require_same, result_document
+        from backstop.commands.recovery.summary import point_of, require_same, result_document
         from backstop.hooks.target import TargetHook
         from backstop.operators.progress import LoggedProgress
         from backstop.settings import utc_now
@@ -181,7 +181,7 @@ class _CutOverOperator(ApprovedOperator):
 
     def require_validated(self) -> RecoveryResult:
         """:raises RestoreError: nothing was: that task can be marked as successful by hand, too."""
-        from backstop.commands.recovery_summary import result_from
+        from backstop.commands.recovery.summary import result_from
 
         if not self.recovered:
             raise RestoreError(
@@ -198,7 +198,7 @@ class CheckCutOverOperator(_CutOverOperator):
     """
 
     def carry_out(self, context: Context) -> dict[str, Any]:
-        from backstop.commands.cut_over import check_cut_over
+        from backstop.commands.recovery.cut_over import check_cut_over
         from backstop.hooks.target import TargetHook
         from backstop.settings import cutover_commands, utc_now
 
@@ -211,7 +211,7 @@ class CutOverOperator(_CutOverOperator):
     """Stop the live cluster, exchange the data directories, start, probe: every second of it is downtime."""
 
     def carry_out(self, context: Context) -> dict[str, Any]:
-        from backstop.commands.cut_over import cut_over, reserve_slot
+        from backstop.commands.recovery.cut_over import cut_over, reserve_slot
         from backstop.hooks.target import TargetHook
         from backstop.settings import archive_settings, cutover_commands, utc_now
 
@@ -248,7 +248,7 @@ class StartClusterOperator(BackstopOperator):
         self.outcome = outcome
 
     def carry_out(self, context: Context) -> None:
-        from backstop.commands.cut_over import reopen_cluster
+        from backstop.commands.recovery.cut_over import reopen_cluster
         from backstop.hooks.target import TargetHook
         from backstop.settings import cutover_commands
 

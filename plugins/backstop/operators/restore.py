@@ -12,7 +12,7 @@ from backstop.operators.base import BackstopOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from backstop.commands.restore import DatabaseRestore
+    from backstop.commands.database.restore import DatabaseRestore
     from backstop.hooks.target import TargetHook
 
 
@@ -71,7 +71,7 @@ class RestoreBesideOperator(_RestoreStepOperator):
     begins = True
 
     def step(self, hook: TargetHook, restore: DatabaseRestore) -> dict[str, Any]:
-        from backstop.commands.restore_plan import RestorePlan
+        from backstop.commands.database.plan import RestorePlan
 
         plan = RestorePlan.from_dict(self.plan)
         outcome = restore.restore_beside(plan)
@@ -84,7 +84,7 @@ class ValidateRestoredOperator(_RestoreStepOperator):
     """Compare the restored copy with the backup's fingerprint and ask the target's own questions."""
 
     def step(self, hook: TargetHook, restore: DatabaseRestore) -> dict[str, Any]:
-        from backstop.commands.restore_plan import RestorePlan
+        from backstop.commands.database.plan import RestorePlan
 
         verdict = restore.validate(RestorePlan.from_dict(self.plan))
         for sentence in verdict["not_set"]:

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from backstop.commands.swap import Names
+    from backstop.commands.database.swap import Names
 
 
 def _names(plan: Mapping[str, Any]) -> Names:
-    from backstop.commands.swap import Names
+    from backstop.commands.database.swap import Names
 
     return Names(database=plan["database"], beside=plan["beside"], old=plan["old"])
 
@@ -36,7 +36,7 @@ class PlanSwapBackOperator(BackstopOperator):
         self.former = former
 
     def carry_out(self, context: Context) -> dict[str, Any]:
-        from backstop.commands.swap import plan_swap_back
+        from backstop.commands.database.swap import plan_swap_back
         from backstop.hooks.target import TargetHook
         from backstop.settings import utc_now
 
@@ -98,7 +98,7 @@ class CheckSwapOperator(_SwapOperator):
     """
 
     def carry_out(self, context: Context) -> None:
-        from backstop.commands.swap import check_swap_in
+        from backstop.commands.database.swap import check_swap_in
         from backstop.hooks.target import TargetHook
         from backstop.settings import utc_now
 
@@ -117,7 +117,7 @@ class SwapDatabaseOperator(_SwapOperator):
     """Stop the application, rename, start it, probe it: one task, because every second of it is downtime."""
 
     def carry_out(self, context: Context) -> dict[str, Any]:
-        from backstop.commands.swap import swap_in
+        from backstop.commands.database.swap import swap_in
         from backstop.hooks.target import TargetHook
         from backstop.settings import application_commands, utc_now
 
@@ -158,7 +158,7 @@ class ReopenDatabaseOperator(BackstopOperator):
         self.outcome = outcome
 
     def carry_out(self, context: Context) -> None:
-        from backstop.commands.swap import reopen
+        from backstop.commands.database.swap import reopen
         from backstop.hooks.target import TargetHook
         from backstop.settings import application_commands
 

@@ -22,7 +22,7 @@ class ListUnprovenOperator(BackstopOperator):
     """
 
     def carry_out(self, context: Context) -> list[dict[str, str]]:
-        from backstop.commands.verify import unverified
+        from backstop.commands.proof.dump import unverified
         from backstop.hooks.target import TargetHook
 
         hook = TargetHook(self.target)
@@ -88,7 +88,7 @@ class VerifyBackupOperator(BackstopOperator):
         self.repository = repository
 
     def carry_out(self, context: Context) -> dict[str, Any]:
-        from backstop.commands.prove import prove
+        from backstop.commands.proof.prove import prove
         from backstop.hooks.target import TargetHook
         from backstop.operators.progress import LoggedProgress
         from backstop.settings import named_repository, parse_label, proof_settings, utc_now
@@ -127,7 +127,7 @@ class SweepScratchOperator(BackstopOperator):
     """Remove scratch servers and fetched dumps that a killed verification left behind."""
 
     def carry_out(self, context: Context) -> None:
-        from backstop.commands.verify import sweep_scratch
+        from backstop.commands.proof.dump import sweep_scratch
         from backstop.hooks.target import TargetHook
         from backstop.settings import staging
 

@@ -12,7 +12,7 @@ from backstop.operators.base import BackstopOperator
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from backstop.commands.wal_state import ArchiverState
+    from backstop.commands.wal.state import ArchiverState
 
 LASTS = timedelta(hours=6)
 """How long one run receives before the next takes over: a log of a size that can be read."""
@@ -31,8 +31,8 @@ class ArchiveWalOperator(BackstopOperator):
         self._stop: threading.Event | None = None
 
     def carry_out(self, context: Context) -> dict[str, Any]:
-        from backstop.commands.archive_wal import archive_wal
-        from backstop.commands.directory_shipping import DirectoryShipping
+        from backstop.commands.wal.archive import archive_wal
+        from backstop.commands.wal.directory_shipping import DirectoryShipping
         from backstop.hooks.target import TargetHook
         from backstop.settings import archive_directory, archive_settings, utc_now
 
@@ -99,7 +99,7 @@ class WatchWalArchivingOperator(BackstopOperator):
     """
 
     def carry_out(self, context: Context) -> dict[str, Any]:
-        from backstop.commands.watch_wal import observe_archiving
+        from backstop.commands.wal.watch import observe_archiving
         from backstop.hooks.target import TargetHook
         from backstop.settings import archive_settings, utc_now
 

@@ -79,7 +79,7 @@ class RecoveredCluster:
 
     :param folder: ours, new or empty but for what was restored; the log and the socket go there.
     :param data: the restored data directory with its ``backup_label``, owned by ``isolation.owner``.
-    :param spool: what ``commands/wal_prefetch.py`` fills.
+    :param spool: what ``commands/wal/prefetch.py`` fills.
     :param tablespaces: directories that its tablespaces lie in.
     """
 

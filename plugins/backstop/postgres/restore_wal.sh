@@ -1,5 +1,5 @@
 #!/bin/sh
-# restore_command of a recovery that a prefetching worker feeds (commands/wal_prefetch.py):
+# restore_command of a recovery that a prefetching worker feeds (commands/wal/prefetch.py):
 #
 #   restore_wal.sh SPOOL FILE DESTINATION
 #

@@ -8,7 +8,7 @@ from backstop.cli.output import human_bytes, print_fields, print_json, say
 from backstop.cli.session import Session, holder
 from backstop.cli.terminal import progress_bar
 from backstop.commands.bookkeeping import enter_backup
-from backstop.commands.dump import back_up_database as run
+from backstop.commands.database.dump import back_up_database as run
 from backstop.model.backup import BackupLabel
 from backstop.settings import dump_settings, utc_now
 from backstop.wiring import cluster_connection, open_inventory, open_keyring, open_repositories, open_signer

@@ -9,9 +9,9 @@ from backstop.cli.output import human_bytes, print_fields, print_json, say
 from backstop.cli.session import Session, holder
 from backstop.cli.terminal import progress_bar
 from backstop.cli.verbs.backup import INCOMPLETE
-from backstop.commands.base_backup import take_base_backup as run
+from backstop.commands.base.backup import take_base_backup as run
 from backstop.commands.bookkeeping import enter_backup
-from backstop.commands.wal_holds import WalHeld
+from backstop.commands.wal.holds import WalHeld
 from backstop.model.backup import BackupKind, BackupLabel
 from backstop.settings import base_backup_settings, kind_of_base_backup, utc_now
 from backstop.wiring import (

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from backstop.cli.output import human_bytes, print_fields, print_json, print_table, say
 from backstop.cli.session import Session
 from backstop.cli.terminal import confirm, progress_bar
-from backstop.commands.recover import PointInTimeRestore
-from backstop.commands.recovery_sources import recovery_sources
-from backstop.commands.recovery_summary import result_document, summary
+from backstop.commands.recovery.recover import PointInTimeRestore
+from backstop.commands.recovery.sources import recovery_sources
+from backstop.commands.recovery.summary import result_document, summary
 from backstop.errors import BackstopError
 from backstop.model.canonical import format_time
 from backstop.model.recovery import RecoveryTarget
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
-    from backstop.commands.cut_over import CutOverOutcome
-    from backstop.commands.recover import RecoveryResult
+    from backstop.commands.recovery.cut_over import CutOverOutcome
+    from backstop.commands.recovery.recover import RecoveryResult
     from backstop.model.recovery import RecoveryPlan, RecoverySources
     from backstop.model.window import RecoveryWindow
     from backstop.repository.catalog import Repository
@@ -177,7 +177,7 @@ def _first_plan(
 
 
 def _cut_over(session: Session, result: RecoveryResult) -> CutOverOutcome:
-    from backstop.commands.cut_over import cut_over, reserve_slot
+    from backstop.commands.recovery.cut_over import cut_over, reserve_slot
 
     named = session.configuration, session.target_name
     live, commands = cutover_commands(*named)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from backstop.cli.output import print_fields, print_json, say
 from backstop.cli.session import Session
 from backstop.cli.terminal import confirm, progress_bar
-from backstop.commands.rescue_plan import Destination
-from backstop.commands.rescue_sources import BackupSource, RunningSource, TableSource
-from backstop.commands.rescue_tables import TableRescue
+from backstop.commands.rescue.plan import Destination
+from backstop.commands.rescue.sources import BackupSource, RunningSource, TableSource
+from backstop.commands.rescue.tables import TableRescue
 from backstop.credentials import postgres_connection
 from backstop.settings import staging, utc_now
 from backstop.wiring import cluster_connection, open_repositories
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import argparse
 
     from backstop.commands.progress import Progress
-    from backstop.commands.rescue_plan import RescuePlan
+    from backstop.commands.rescue.plan import RescuePlan
     from backstop.model.backup import BackupLabel
 
 DECLINED = 1

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.cli.output import human_bytes, human_server, print_fields, print_json, say
 from backstop.cli.session import Session
 from backstop.cli.terminal import confirm, progress_bar
-from backstop.commands.restore import DatabaseRestore
+from backstop.commands.database.restore import DatabaseRestore
 from backstop.errors import ConfigurationError, SwapBlockedError
 from backstop.settings import application_commands, restore_settings, utc_now
 from backstop.wiring import cluster_connection
@@ -15,8 +15,8 @@ from backstop.wiring import cluster_connection
 if TYPE_CHECKING:
     import argparse
 
-    from backstop.commands.restore_plan import RestorePlan
-    from backstop.commands.swap import Exchange, SwapOutcome
+    from backstop.commands.database.plan import RestorePlan
+    from backstop.commands.database.swap import Exchange, SwapOutcome
     from backstop.postgres.connection import ClusterConnection
 
 DECLINED = 1
@@ -82,7 +82,7 @@ def _carry_out(
 
 
 def _swap_in(session: Session, plan: Exchange, beside_oid: int | None) -> SwapOutcome:
-    from backstop.commands.swap import swap_in
+    from backstop.commands.database.swap import swap_in
 
     return swap_in(
         plan,
@@ -95,7 +95,7 @@ def _swap_in(session: Session, plan: Exchange, beside_oid: int | None) -> SwapOu
 
 def _swap_back(session: Session, arguments: argparse.Namespace) -> int:
     """Needs the server alone: no repository, no keys."""
-    from backstop.commands.swap import plan_swap_back
+    from backstop.commands.database.swap import plan_swap_back
 
     server, rules = _server(session), _database(session).restore
     names, blockers = plan_swap_back(

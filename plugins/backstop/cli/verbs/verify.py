@@ -8,8 +8,8 @@ from backstop.cli.output import print_json, print_table, say
 from backstop.cli.session import Session
 from backstop.cli.terminal import progress_bar
 from backstop.commands.bookkeeping import enter_backup
-from backstop.commands.prove import prove
-from backstop.commands.verify import unverified
+from backstop.commands.proof.dump import unverified
+from backstop.commands.proof.prove import prove
 from backstop.errors import BackstopError, VerificationError
 from backstop.settings import proof_settings, utc_now
 from backstop.wiring import open_inventory, open_repositories, open_signer, verification_server

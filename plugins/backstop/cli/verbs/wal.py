@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.cli.output import say
 from backstop.cli.session import Session
-from backstop.commands.archive_wal import archive_wal as run
-from backstop.commands.directory_shipping import DirectoryShipping
+from backstop.commands.wal.archive import archive_wal as run
+from backstop.commands.wal.directory_shipping import DirectoryShipping
 from backstop.model.canonical import format_time
 from backstop.settings import archive_directory, archive_settings, utc_now
 from backstop.wiring import open_keyring, open_repositories, replication_connection
@@ -19,7 +19,7 @@ from backstop.wiring import open_keyring, open_repositories, replication_connect
 if TYPE_CHECKING:
     import argparse
 
-    from backstop.commands.wal_state import ArchiverState
+    from backstop.commands.wal.state import ArchiverState
 
 
 def archive_wal(arguments: argparse.Namespace) -> int:

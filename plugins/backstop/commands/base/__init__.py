@@ -1,0 +1,1 @@
+"""Base backups: taking one, its lineage, bringing its files back."""

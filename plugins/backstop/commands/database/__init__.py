@@ -1,0 +1,1 @@
+"""Dumps: taking one, bringing one back beside the live database, swapping."""

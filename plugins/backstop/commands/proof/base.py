@@ -1,0 +1,183 @@
+"""``verify`` of a base backup: restored with its WAL into a sandbox, replayed to its end, checked."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from backstop.commands.base.fetch import fetch_base
+from backstop.commands.base.page_check import check_relations
+from backstop.commands.proof.dump import sweep_scratch
+from backstop.commands.questions import ask
+from backstop.commands.recovery.sources import recovery_sources, route_of
+from backstop.commands.staging import staging_directory
+from backstop.commands.stopwatch import Stopwatch
+from backstop.commands.wal.prefetch import Prefetcher, PrefetchSettings
+from backstop.commands.wal.sources import ArchivedWal
+from backstop.errors import IntegrityError, ObjectMissingError, RestoreError
+from backstop.model.backup import BackupLabel
+from backstop.model.proof import Proof
+from backstop.model.recovery import plan_recovery
+from backstop.model.recovery_target import CURRENT_TIMELINE, RecoveryTarget, TargetKind
+from backstop.postgres.isolation import choose_isolation
+from backstop.postgres.recovery import RecoveredCluster, ServerChoice
+from backstop.postgres.recovery_settings import RecoveryStop
+from backstop.postgres.tools import PostgresTools
+from backstop.repository.pins import pin
+from backstop.repository.wal_archive import WalArchive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from backstop.commands.progress import Progress
+    from backstop.commands.proof.dump import VerifySettings
+    from backstop.crypto.key_encryption import Keyring
+    from backstop.crypto.signing import Signer
+    from backstop.model.recovery import RecoveryPlan
+    from backstop.postgres.isolation import Isolation
+    from backstop.postgres.recovery import RecoveryEnd
+    from backstop.repository.catalog import Published, Repository
+
+
+def verify_base_backup(
+    *,
+    repository: Repository,
+    label: BackupLabel,
+    keyring: Keyring,
+    signer: Signer,
+    settings: VerifySettings,
+    clock: Callable[[], datetime],
+    progress: Progress,
+    superuser: str = "postgres",
+    database: str = "postgres",
+) -> Proof:
+    """Restore one base backup with all WAL behind it on its own timeline, and record a signed proof.
+
+    A chain or WAL that is damaged, missing, or does not replay gets a proof that says so. What says nothing
+    about the backup (no key, no network, no disk, no programs) is raised, and nothing is recorded.
+
+    :param superuser: of the cluster; :param database: where ``settings.queries`` are asked.
+    :raises BackstopError: the backup could not be judged.
+    """
+    published = repository.catalog.backup(label)
+    verification = _BaseVerification(
+        repository, published, keyring, settings, clock, progress, superuser, database
+    )
+    started_at = clock()
+    # Asked first: a worker that cannot isolate says so before it fetches anything.
+    isolation = choose_isolation(settings.isolation)
+    sweep_scratch(settings.scratch)
+    with (
+        pin(repository.storage, published.manifest.target, label, holder="verify", clock=clock),
+        staging_directory(settings.scratch, f"verify-{label}-{secrets.token_hex(4)}") as folder,
+    ):
+        if isolation.kind == "none":
+            folder.chmod(0o711)
+        try:
+            verification.run(folder, isolation)
+        except (IntegrityError, ObjectMissingError, RestoreError) as error:
+            verification.differences.append(str(error))
+    proof = Proof(
+        label=label,
+        target=published.manifest.target,
+        repository_id=published.manifest.repository_id,
+        manifest_sha256=published.sha256,
+        started_at=started_at,
+        finished_at=clock(),
+        matched=not verification.differences,
+        differences=tuple(verification.differences),
+        durations=verification.watch.seconds(),
+        checks=verification.checks,
+        server_version=published.manifest.server_version,
+        isolation=isolation.description,
+        host=socket.gethostname(),
+    )
+    return repository.catalog.record_proof(proof, signer=signer)
+
+
+@dataclass(slots=True)
+class _BaseVerification:
+    """One verification under way, and what it has found so far."""
+
+    repository: Repository
+    published: Published
+    keyring: Keyring
+    settings: VerifySettings
+    clock: Callable[[], datetime]
+    progress: Progress
+    superuser: str
+    database: str
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    differences: list[str] = field(default_factory=list)
+    checks: dict[str, int | str] = field(default_factory=dict)
+
+    def run(self, folder: Path, isolation: Isolation) -> None:
+        manifest = self.published.manifest
+        plan = self._plan()
+        tools = PostgresTools.find(manifest.server_major, server=True)
+        with self.watch.phase("fetch"):
+            base = fetch_base(
+                self.repository,
+                [self.repository.catalog.backup(BackupLabel(one)).manifest for one in plan.chain],
+                keyring=self.keyring,
+                tools=tools,
+                destination=folder / "data",
+                tablespaces=folder / "tablespaces",
+                jobs=self.settings.jobs,
+                progress=self.progress,
+                owner=isolation.owner,
+            )
+        prefetcher = Prefetcher(
+            folder / "spool",
+            sources=[
+                ArchivedWal(
+                    WalArchive(self.repository.storage, manifest.target, plan.system_id), self.keyring
+                )
+            ],
+            route=route_of(plan),
+            settings=PrefetchSettings(jobs=self.settings.jobs, owner=isolation.owner),
+        )
+        cluster = RecoveredCluster(
+            folder,
+            data=folder / "data",
+            spool=folder / "spool",
+            choice=ServerChoice(tools, isolation, superuser=self.superuser, hide=self.settings.hide),
+            stop=RecoveryStop("latest", timeline=plan.timeline),
+            tablespaces=list(base.tablespaces.values()),
+        )
+        self.progress.phase("recover")
+        with prefetcher, cluster:
+            with self.watch.phase("restore"):
+                end = cluster.recover(
+                    at_most=plan.end_lsn, at_least=plan.window.base.end, check=prefetcher.check
+                )
+            with self.watch.phase("probe"):
+                self.differences += ask(cluster.connection(self.database), self.settings.queries)
+                relations, damaged = check_relations(cluster.connection())
+                self.differences += damaged
+            with self.watch.phase("compare"):
+                cluster.shut_down()
+                pages = cluster.check_pages()
+        self._note(end, pages, relations, base.size_bytes)
+
+    def _plan(self) -> RecoveryPlan:
+        """All WAL behind this very backup, on its own timeline."""
+        manifest = self.published.manifest
+        sources = recovery_sources(self.repository, target=manifest.target, keyring=self.keyring)
+        goal = RecoveryTarget(TargetKind.LATEST, timeline=CURRENT_TIMELINE, base=manifest.label.text)
+        return plan_recovery(goal, sources, now=self.clock())
+
+    def _note(self, end: RecoveryEnd, pages: int | None, relations: int | None, size_bytes: int) -> None:
+        self.checks = {
+            "base_bytes": size_bytes,
+            "replayed_bytes": end.replayed_bytes,
+            "replay_bytes_per_second": round(end.replayed_bytes / max(end.seconds, 0.001)),
+            "end_lsn": str(end.lsn),
+            "pages": pages if pages is not None else "the cluster has no checksums",
+            "relations": relations if relations is not None else "amcheck is not installed in the cluster",
+            "queries": len(self.settings.queries),
+        }

@@ -1,0 +1,215 @@
+"""``verify``: restore a backup into a scratch server, compare, and record what was found."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from backstop.commands.database.compare import compare_restored, expected_fingerprint
+from backstop.commands.database.fetch import fetch_backup
+from backstop.commands.database.restored_copy import RestoredCopy, restored_in_scratch, restored_on_server
+from backstop.commands.questions import ask
+from backstop.commands.staging import staging_directory, sweep_staging
+from backstop.commands.stopwatch import Stopwatch
+from backstop.errors import IntegrityError, ObjectMissingError, RestoreError
+from backstop.model.proof import Proof
+from backstop.model.verification import Candidate, work_list
+from backstop.postgres.scratch import sweep_leftovers
+from backstop.repository.pins import pin
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from backstop.commands.progress import Progress
+    from backstop.commands.questions import Query
+    from backstop.crypto.key_encryption import Keyring
+    from backstop.crypto.signing import Signer
+    from backstop.model.backup import BackupLabel
+    from backstop.model.fingerprint import Fingerprint
+    from backstop.postgres.connection import ClusterConnection
+    from backstop.postgres.isolation import Isolation, IsolationPolicy
+    from backstop.repository.catalog import Published, Repository
+
+
+@dataclass(frozen=True, slots=True)
+class VerifySettings:
+    """How to verify.
+
+    :param scratch: folder for the fetched dump and the scratch server's data.
+    :param isolation: ``required`` refuses where the scratch server cannot be kept apart from the machine;
+        ``preferred`` goes on and the proof says so.
+    :param hide: folders that the scratch server must not see: key rings, repositories.
+    :param server: a server kept for verification, to restore into instead of a scratch server.
+    """
+
+    scratch: Path
+    jobs: int = 2
+    isolation: IsolationPolicy = "required"
+    hide: Sequence[Path] = ()
+    queries: Sequence[Query] = ()
+    server: ClusterConnection | None = None
+
+
+def sweep_scratch(folder: Path) -> None:
+    """Remove what killed runs left there: fetched dumps and scratch servers' data."""
+    sweep_staging(folder)
+    if folder.is_dir():
+        sweep_leftovers(folder)
+
+
+def unverified(repositories: Sequence[Repository], *, policy: str, physical: bool = False) -> list[Candidate]:
+    """The work list of dumps, or of base backups, over all repositories
+    (see :func:`~backstop.model.verification.work_list`).
+    """
+    candidates = []
+    for repository in repositories:
+        listing = repository.catalog.backups()
+        for published in listing.base_backups if physical else listing.dumps:
+            manifest = published.manifest
+            candidates.append(
+                Candidate(
+                    label=manifest.label,
+                    repository=repository.name,
+                    finished_at=manifest.finished_at,
+                    verified=bool(repository.catalog.verifications(published).proofs),
+                )
+            )
+    return work_list(candidates, policy=policy)
+
+
+def verify_backup(
+    *,
+    repository: Repository,
+    label: BackupLabel,
+    keyring: Keyring,
+    signer: Signer,
+    settings: VerifySettings,
+    clock: Callable[[], datetime],
+    progress: Progress,
+) -> Proof:
+    """Restore one backup from one repository, compare it with its fingerprint, record a signed proof.
+
+    A backup that is damaged, does not restore, or differs gets a proof that says so (``matched`` false, one
+    sentence a difference): that is a result, not an error. What says nothing about the backup (no key, no
+    network, no disk, a missing extension on this worker) is raised, and nothing is recorded.
+
+    :raises ConfigurationError: it is no dump; :raises BackstopError: the backup could not be judged.
+    """
+    published = repository.catalog.backup(label)
+    published.manifest.require_dump()
+    verification = _Verification(repository, published, keyring, settings, progress)
+    started_at = clock()
+    sweep_scratch(settings.scratch)
+    with (
+        pin(repository.storage, published.manifest.target, label, holder="verify", clock=clock),
+        staging_directory(settings.scratch, f"verify-{label}-{secrets.token_hex(4)}") as folder,
+    ):
+        verification.run(folder)
+    proof = Proof(
+        label=label,
+        target=published.manifest.target,
+        repository_id=published.manifest.repository_id,
+        manifest_sha256=published.sha256,
+        started_at=started_at,
+        finished_at=clock(),
+        matched=not verification.differences,
+        differences=tuple(verification.differences),
+        durations=verification.watch.seconds(),
+        checks=verification.checks,
+        server_version=published.manifest.server_version,
+        isolation=verification.isolation,
+        host=socket.gethostname(),
+    )
+    return repository.catalog.record_proof(proof, signer=signer)
+
+
+@dataclass(slots=True)
+class _Verification:
+    """One verification under way, and what it has found so far."""
+
+    repository: Repository
+    published: Published
+    keyring: Keyring
+    settings: VerifySettings
+    progress: Progress
+    watch: Stopwatch = field(default_factory=Stopwatch)
+    differences: list[str] = field(default_factory=list)
+    checks: dict[str, int | str] = field(default_factory=dict)
+    isolation: str = "not restored"
+
+    def run(self, folder: Path) -> None:
+        from backstop.postgres.isolation import choose_isolation
+
+        isolation = None
+        if self.settings.server is not None:
+            self.isolation = f"restored on {self.settings.server.location}, a server of its own"
+        else:
+            # Asked first: a worker that cannot isolate says so before it fetches anything.
+            isolation = choose_isolation(self.settings.isolation)
+            self.isolation = isolation.description
+        try:
+            dump = folder / "dump"
+            with self.watch.phase("fetch"):
+                fetch_backup(
+                    self.repository,
+                    self.published.manifest,
+                    keyring=self.keyring,
+                    destination=dump,
+                    jobs=self.settings.jobs,
+                    progress=self.progress,
+                )
+            self._restore_and_compare(dump, isolation)
+        except (IntegrityError, ObjectMissingError, RestoreError) as error:
+            self.differences.append(str(error))
+
+    def _restored(
+        self, dump: Path, expected: Fingerprint, isolation: Isolation | None
+    ) -> AbstractContextManager[RestoredCopy]:
+        manifest, settings = self.published.manifest, self.settings
+        if isolation is None:
+            server = cast("ClusterConnection", settings.server)
+            return restored_on_server(
+                manifest, dump=dump, expected=expected, server=server, jobs=settings.jobs
+            )
+        return restored_in_scratch(
+            manifest,
+            dump=dump,
+            expected=expected,
+            parent=settings.scratch,
+            isolation=isolation,
+            hide=settings.hide,
+            jobs=settings.jobs,
+        )
+
+    def _restore_and_compare(self, dump: Path, isolation: Isolation | None) -> None:
+        expected = expected_fingerprint(dump)
+        self.progress.phase("restore")
+        with ExitStack() as stack:
+            with self.watch.phase("restore"):
+                copy = stack.enter_context(self._restored(dump, expected, isolation))
+            self.progress.phase("compare")
+            with self.watch.phase("compare"):
+                self.differences += compare_restored(
+                    expected,
+                    copy.database,
+                    tools=copy.tools,
+                    jobs=self.settings.jobs,
+                    reference=copy.reference,
+                    folder=dump.parent,
+                )
+            with self.watch.phase("probe"):
+                self.differences += ask(copy.database, self.settings.queries)
+        self.checks = {
+            "tables": len(expected.tables),
+            "rows": expected.rows,
+            "large_objects": expected.large_objects.rows,
+            "sequences": len(expected.sequences),
+            "definitions": len(expected.schema),
+            "queries": len(self.settings.queries),
+            "content": "counts" if expected.counts_only else "full",
+        }

@@ -1,0 +1,192 @@
+"""The short part of a recovery that users notice: the recovered data directory takes the live one's place."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from backstop.commands.recovery.clone import attach, detach
+from backstop.errors import BackstopError, CommandError, RestoreError
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from backstop.commands.database.swap import ApplicationCommands
+    from backstop.commands.recovery.recover import RecoveryResult
+    from backstop.postgres.connection import ClusterConnection
+
+
+@dataclass(frozen=True, slots=True)
+class CutOverOutcome:
+    """What was done.
+
+    :param kept: where the former data directory is; None when there was none.
+    :param downtime_seconds: from stopping the cluster until its probe answered.
+    :param unprotected: what has to happen before the cluster is protected again.
+    """
+
+    live: str
+    kept: str | None
+    downtime_seconds: float
+    unprotected: str = (
+        "unprotected until WAL of the new timeline is archived and a new full base backup is published"
+    )
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def cut_over(
+    result: RecoveryResult, *, live: Path, cluster: ApplicationCommands, now: datetime
+) -> CutOverOutcome:
+    """Put what was recovered and validated where the live data directory is; that one is kept beside it.
+
+    Whatever fails, the live name leads to a whole data directory and the cluster is started again: with the
+    former data if the new one did not come up.
+
+    :param result: of :meth:`~backstop.commands.recovery.recover.PointInTimeRestore.run`, which validates.
+    :param cluster: what stops, starts and probes the live cluster, and whatever depends on it.
+    :raises RestoreError: it cannot be done; nothing was stopped.
+    :raises CommandError: a command failed; the message says which data is live.
+    """
+    restored = Path(result.data)
+    kept = live.with_name(f"{live.name}-before-{now:%Y%m%dT%H%M%SZ}")
+    check_cut_over(result, live=live)
+    if os.path.lexists(kept):
+        raise RestoreError(f"{kept} exists already", hint="move it away")
+    exists = live.is_dir()
+    stopped_at = time.monotonic()
+    try:
+        cluster.run("stop")
+        if (live / "postmaster.pid").exists():
+            raise CommandError(
+                f"{live}/postmaster.pid is there after the stop command: a server runs, or crashed",
+                hint="correct the stop command, or remove that file once no server runs; nothing was moved",
+            )
+    except BaseException as error:
+        _start_again(cluster, error, live)
+        raise
+    try:
+        if exists:
+            live.rename(kept)
+        attach(restored)
+        restored.rename(live)
+        cluster.run("start")
+        cluster.run("probe")
+        if (kept / "postmaster.pid").exists():
+            # It answers the probe, too, and says nothing about what was recovered.
+            raise CommandError(
+                f"the former server started by itself on what is now {kept}",
+                hint="the stop command must also keep a supervisor from starting it again",
+            )
+    except BaseException as error:
+        try:
+            _undo(cluster, restored, live, kept if exists else None, result)
+        finally:
+            _start_again(cluster, error, live)
+        raise
+    return CutOverOutcome(
+        live=str(live),
+        kept=str(kept) if exists else None,
+        downtime_seconds=round(time.monotonic() - stopped_at, 3),
+    )
+
+
+def reserve_slot(cluster: ClusterConnection, slot: str) -> None:
+    """Make the server keep its WAL for the archive again: a base backup brings no replication slots along.
+
+    :raises SourceError: it cannot be made; WAL archiving then says what to do.
+    """
+    from backstop.postgres.replication import ReplicationConnection
+
+    with ReplicationConnection(cluster) as connection:
+        if connection.slot(slot) is None:
+            connection.create_slot(slot)
+
+
+def reopen_cluster(live: Path, cluster: ApplicationCommands, *, live_inode: int | None) -> None:
+    """For a cut-over that was killed in the middle: a whole data directory under the live name, and a server.
+
+    :param live_inode: what :func:`check_cut_over` found under the live name; only that is ever put back, not
+        what an earlier cut-over left beside it.
+    :raises RestoreError: nothing is there that could be put back. :raises CommandError: it does not start.
+    """
+    if not os.path.lexists(live):
+        kept = [
+            path
+            for path in live.parent.glob(f"{live.name}-before-*")
+            if live_inode is not None and path.stat().st_ino == live_inode
+        ]
+        if not kept:
+            there = "the one it had before is not beside it" if live_inode else "there was none before either"
+            raise RestoreError(
+                f"there is no {live}, and {there}; nothing was started",
+                hint="put the recovered data directory there by hand, or cut over again",
+            )
+        kept[0].rename(live)
+    cluster.run("start")
+    cluster.run("probe")
+
+
+def check_cut_over(result: RecoveryResult, *, live: Path) -> int | None:
+    """The inode of the live data directory; None when there is none.
+
+    :raises RestoreError: what stands in the way; nothing is changed.
+    """
+    restored = Path(result.data)
+    if not restored.is_dir() or restored.stat().st_ino != result.data_inode:
+        raise RestoreError(
+            f"{restored} is not the directory that was validated", hint="recover again, then cut over"
+        )
+    if (restored / "postmaster.pid").exists():
+        raise RestoreError(f"a server runs in {restored}", hint="stop it first")
+    if live.is_symlink() or os.path.ismount(live):
+        raise RestoreError(
+            f"{live} is a link or a mount point and cannot be renamed",
+            hint="name the directory it leads to; a mount point takes a directory below it",
+        )
+    if live.is_dir() and restored.stat().st_uid != live.stat().st_uid:
+        raise RestoreError(
+            f"{restored} belongs to user id {restored.stat().st_uid}, and {live} to {live.stat().st_uid}",
+            hint="name the live server's user in cluster.recovery.run_as, and recover again",
+        )
+    if restored.stat().st_dev != live.parent.stat().st_dev:
+        raise RestoreError(
+            f"{restored} lies on another file system than {live}", hint="recover to a place beside it"
+        )
+    return live.stat().st_ino if live.is_dir() else None
+
+
+def _undo(
+    cluster: ApplicationCommands, restored: Path, live: Path, kept: Path | None, result: RecoveryResult
+) -> None:
+    """As it was. A server that came up half-way must not keep running on what is moved."""
+    moved = live.is_dir() and live.stat().st_ino == result.data_inode
+    if moved:
+        if (live / "postmaster.pid").exists():
+            try:
+                cluster.run("stop")
+            except CommandError as error:
+                raise CommandError(
+                    f"{error.message}; {live} holds the recovered data, and {kept} what was there before",
+                    hint="stop the server by hand, and move them back",
+                ) from error
+        live.rename(restored)
+    if restored.is_dir():
+        detach(restored)
+    if kept is not None and kept.is_dir() and not live.exists():
+        kept.rename(live)
+
+
+def _start_again(cluster: ApplicationCommands, error: BaseException, live: Path) -> None:
+    try:
+        cluster.run("start")
+    except CommandError as start_error:
+        why = error.message if isinstance(error, BackstopError) else repr(error)
+        raise CommandError(
+            f"{why}; and then {start_error.message}",
+            hint=f"{live} holds its former data; start the cluster by hand",
+        ) from error

@@ -1,0 +1,93 @@
+"""Everything one repository holds that a cluster could be recovered from, by names and manifests alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backstop.commands.wal.route import Leg, WalRoute
+from backstop.errors import BackstopError, NotFoundError
+from backstop.model.lsn import DEFAULT_SEGMENT_BYTES
+from backstop.model.timeline import Histories, StoredHistory
+from backstop.model.wal import StoredWal
+from backstop.model.wal_tail import TailPiece
+from backstop.model.window import BaseBackup, RecoverySources
+from backstop.repository.wal_archive import WalArchive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from backstop.crypto.key_encryption import Keyring
+    from backstop.model.recovery import RecoveryPlan
+    from backstop.repository.catalog import Repository
+
+
+def recovery_sources(repository: Repository, *, target: str, keyring: Keyring) -> RecoverySources:
+    """What :func:`~backstop.model.recovery.plan_recovery` decides by, for the cluster backed up last.
+
+    :raises NotFoundError: there is no base backup of this target.
+    """
+    manifests = [
+        published.manifest
+        for published in repository.catalog.backups().backups
+        if published.manifest.kind.physical
+    ]
+    if not manifests:
+        raise NotFoundError(
+            f"{repository.location} holds no base backup of {target}",
+            hint="take one, or restore a dump",
+        )
+    newest = max(manifests, key=lambda manifest: manifest.snapshot_at)
+    archive = WalArchive(repository.storage, target, newest.system_id)
+    return RecoverySources(
+        bases=[BaseBackup.from_manifest(manifest) for manifest in manifests],
+        wal=StoredWal.collect(
+            _segments(archive),
+            system_id=newest.system_id,
+            segment_bytes=int(newest.summary.get("wal_segment_bytes", DEFAULT_SEGMENT_BYTES)),
+            tails=_tails(archive),
+        ),
+        histories=Histories.read(_histories(archive, keyring)),
+    )
+
+
+def route_of(plan: RecoveryPlan) -> WalRoute:
+    """The plan's way through the WAL."""
+    start = plan.window.base.start
+    spans = [
+        span
+        for span in plan.path
+        if (span.end is None or span.end > start) and (span.begin < plan.end_lsn or span.begin <= start)
+    ]
+    legs = tuple(Leg(span.timeline, max(span.begin, start)) for span in spans)
+    return WalRoute(legs, plan.end_lsn, plan.segment_bytes)
+
+
+def _segments(archive: WalArchive) -> Iterator[tuple[str, str, datetime]]:
+    for info in archive.storage.list(archive.names.whole):
+        if stored := archive.names.parse_segment(info):
+            yield stored.segment, stored.sha, stored.modified_at
+
+
+def _tails(archive: WalArchive) -> Iterator[TailPiece]:
+    for info in archive.storage.list(archive.names.tails):
+        if found := archive.names.parse_delta(info):
+            yield TailPiece(
+                segment=found.segment,
+                offset=found.offset_bytes,
+                length=found.length_bytes,
+                sha16=found.sha,
+                stored_at=found.modified_at,
+            )
+
+
+def _histories(archive: WalArchive, keyring: Keyring) -> Iterator[StoredHistory]:
+    for found in archive.histories():
+        try:
+            content = archive.read_history(found.timeline, keyring=keyring)
+        except BackstopError as error:
+            if error.retryable:
+                raise
+            # Known to exist and not to be used: the model says so where it matters.
+            content = b"unreadable: " + found.sha.encode()
+        yield StoredHistory(found.timeline, found.sha, content)

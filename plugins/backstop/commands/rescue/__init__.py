@@ -1,0 +1,1 @@
+"""Single tables out of a backup."""

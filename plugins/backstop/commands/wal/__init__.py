@@ -1,0 +1,1 @@
+"""WAL: receiving, shipping, watching, fetching."""

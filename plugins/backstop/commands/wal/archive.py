@@ -1,0 +1,239 @@
+"""``archive-wal``: receives a server's WAL from a slot and keeps it in every repository, for good.
+
+The server is told that WAL is safe only when the repositories have acknowledged it. So whatever is lost on
+the way, the spool and this machine included, the server sends again: a restart begins at what the
+repositories have (:mod:`backstop.commands.wal.start`).
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+from backstop.commands.staging import staging_directory, sweep_staging
+from backstop.commands.wal.receiver import Receiver
+from backstop.commands.wal.service_watch import Observations, WalWatch
+from backstop.commands.wal.start import Planner, way_to
+from backstop.commands.wal.work import WalWork
+from backstop.errors import (
+    BackstopError,
+    ConfigurationError,
+    SourceBusyError,
+    SourceError,
+    WalLostError,
+)
+from backstop.postgres.replication import ReplicationConnection
+from backstop.postgres.slots import given_up
+from backstop.repository.wal_archive import WalArchive
+from backstop.repository.wal_sealing import prepare_sealing
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from backstop.commands.wal.settings import ArchiveSettings
+    from backstop.commands.wal.state import ArchiverState
+    from backstop.crypto.key_encryption import Keyring
+    from backstop.model.lsn import WalSegment
+    from backstop.model.timeline import TimelineSpan
+    from backstop.postgres.connection import ClusterConnection
+    from backstop.postgres.replication import ClusterIdentity
+    from backstop.repository.catalog import Repository
+
+log = logging.getLogger(__name__)
+
+_FIRST_PAUSE_SECONDS = 0.2
+_WHO = """
+-- Who streams from the slot?
+SELECT concat_ws(' ', 'process', activity.pid, activity.application_name, 'at', activity.client_addr)
+FROM pg_catalog.pg_replication_slots AS slots
+JOIN pg_catalog.pg_stat_activity AS activity ON activity.pid = slots.active_pid
+WHERE slots.slot_name = %s
+"""
+
+
+def archive_wal(
+    *,
+    target: str,
+    cluster: ClusterConnection,
+    repositories: Sequence[Repository],
+    keyring: Keyring,
+    settings: ArchiveSettings,
+    clock: Callable[[], datetime],
+    stop: threading.Event,
+    on_state: Callable[[ArchiverState], None],
+) -> None:
+    """Receive and ship until ``stop``; what was received by then is shipped before it returns.
+
+    A server or repository that goes away is waited for, however long. Every second ``on_state`` is told, from
+    another thread, how things stand.
+
+    :raises WalLostError: WAL is missing between the archive and the server: a new base backup is needed.
+    :raises SourceError: the server is another cluster than the archive's, or refuses us.
+    :raises IntegrityError: what the server sends is archived with other content.
+    :raises StorageFullError: no space in the spool.
+    """
+    if not repositories:
+        raise ConfigurationError(f"{target} has no repository", hint="list one in targets.yaml")
+    sweep_staging(settings.spool)
+    with staging_directory(settings.spool, f"wal-{secrets.token_hex(8)}") as folder:
+        archiver = _Archiver(target, cluster, repositories, keyring, settings, clock, stop, folder)
+        archiver.run(on_state)
+
+
+class _Archiver:
+    """What outlives a connection: the shipper, the tail, and what is known of the server."""
+
+    def __init__(
+        self,
+        target: str,
+        cluster: ClusterConnection,
+        repositories: Sequence[Repository],
+        keyring: Keyring,
+        settings: ArchiveSettings,
+        clock: Callable[[], datetime],
+        stop: threading.Event,
+        folder: Path,
+    ) -> None:
+        self._target = target
+        self._cluster = cluster
+        self._repositories = repositories
+        self._keyring = keyring
+        self._settings = settings
+        self._clock = clock
+        self._stop = stop
+        self._folder = folder
+        self._slot = settings.slot_of(target)
+        self._seen = Observations(clock)
+        self._work: WalWork | None = None
+        self._began_to_wait: float | None = None
+
+    def run(self, on_state: Callable[[ArchiverState], None]) -> None:
+        watch = WalWatch(
+            self._target, self._seen, settings=self._settings, clock=self._clock, on_state=on_state
+        )
+        with watch:
+            try:
+                self._run(watch)
+            except BackstopError as error:
+                self._seen.last_error = str(error)
+                raise
+            finally:
+                self._seen.connected = False
+                if self._work is not None:
+                    self._work.close()
+
+    def _run(self, watch: WalWatch) -> None:
+        pause = _FIRST_PAUSE_SECONDS
+        while not self._stop.is_set():
+            try:
+                received = self._session(watch)
+            except SourceBusyError as error:
+                self._wait_in_line(error)
+                received = False
+            except BackstopError as error:
+                if not error.retryable:
+                    raise
+                received = False
+                self._note(error)
+            self._seen.connected = False
+            pause = _FIRST_PAUSE_SECONDS if received else pause
+            self._stop.wait(pause)
+            pause = min(pause * 2, self._settings.longest_pause.total_seconds())
+
+    def _session(self, watch: WalWatch) -> bool:
+        """One connection, as long as it lasts; whether anything was received on it."""
+        with ReplicationConnection(
+            self._cluster, application_name=self._settings.application_name
+        ) as connection:
+            identity = connection.identify()
+            spans = way_to(connection, identity.timeline)
+            work = self._work or self._prepare(connection, identity, spans, watch)
+            self._refuse_another(identity, work)
+            work.top_up.spans = spans
+            segment = work.next_on(spans, connection.location)
+            self._refuse_rolled_back(identity, segment, connection.location)
+            receiver = Receiver(
+                connection,
+                slot=self._slot,
+                shipper=work.shipper,
+                tail=work.tail,
+                top_up=work.top_up,
+                seen=self._seen,
+                stop=self._stop,
+            )
+            receiver.store_histories(spans)
+            try:
+                receiver.run(segment)
+            except WalLostError:
+                if receiver.received_any or not work.go_on_after_gap():
+                    raise
+            finally:
+                if receiver.received_any:
+                    self._began_to_wait = None
+            return receiver.received_any
+
+    def _prepare(
+        self,
+        connection: ReplicationConnection,
+        identity: ClusterIdentity,
+        spans: Sequence[TimelineSpan],
+        watch: WalWatch,
+    ) -> WalWork:
+        prepare_sealing(self._keyring)
+        if self._settings.recreate_slot and given_up(self._cluster, self._slot):
+            connection.drop_slot(self._slot)
+        archives = {
+            repository.name: WalArchive(repository.storage, self._target, identity.system_id)
+            for repository in self._repositories
+        }
+        start = Planner(
+            connection, identity, spans, archives=archives, slot=self._slot, settings=self._settings
+        ).plan()
+        log.info("receiving WAL of %s from %s on", self._target, start.segment)
+        self._work = work = WalWork(
+            archives, start, self._folder, keyring=self._keyring, settings=self._settings, clock=self._clock
+        )
+        work.begin(spans)
+        watch.shipper, watch.top_up = work.shipper, work.top_up
+        return work
+
+    def _refuse_another(self, identity: ClusterIdentity, work: WalWork) -> None:
+        ours = work.shipper.names.system_id
+        if identity.system_id != ours:
+            raise SourceError(
+                f"{self._cluster.location} is cluster {identity.system_id} now; it was {ours}",
+                hint="another server answers at this address: correct the connection, or start anew",
+            )
+
+    def _refuse_rolled_back(self, identity: ClusterIdentity, segment: WalSegment, location: str) -> None:
+        if identity.flush_lsn < segment.start and identity.timeline == segment.timeline:
+            raise SourceBusyError(
+                f"{location} has WAL up to {identity.flush_lsn}; the archive has it up to {segment.start}",
+                hint="a standby may only be late; a server brought back from an older copy needs a new "
+                "timeline: recover it to a point in time instead, then take a new base backup",
+            )
+
+    def _wait_in_line(self, error: SourceBusyError) -> None:
+        """The slot may be held by a receiver that died, until the server notices."""
+        now = time.monotonic()
+        self._began_to_wait = self._began_to_wait or now
+        if now - self._began_to_wait > self._settings.slot_patience.total_seconds():
+            raise SourceError(f"{error.message}{self._who_streams()}", hint=error.hint) from error
+        self._note(error)
+
+    def _who_streams(self) -> str:
+        try:
+            with self._cluster.connect() as session:
+                row = session.execute(_WHO, [self._slot]).fetchone()
+        except SourceError:
+            return ""
+        return f" (held by {row[0]})" if row else ""
+
+    def _note(self, error: BackstopError) -> None:
+        log.warning("archiving the WAL of %s waits: %s", self._target, error)
+        self._seen.last_error = str(error)
