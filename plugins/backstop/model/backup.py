@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 FORMAT_VERSION = 1
 
-_LABEL = re.compile(r"(?P<stamp>\d{8}T\d{6}Z)-(?P<kind>dump|full|incr|tree)")
+_LABEL = re.compile(r"\d{8}T\d{6}Z-(?:dump|full|incr|tree-[a-z0-9][a-z0-9_-]{0,39})")
+_ORIGIN = re.compile(r"[^/]+/data/(?:database|trees/[^/]+)/(?P<label>[^/]+)/")
 
 
 class BackupKind(str, Enum):
@@ -37,6 +38,7 @@ class BackupKind(str, Enum):
 class BackupLabel:
     """``20261123T010000Z-dump``: the second the backup started (UTC) and its kind.
 
+    Of a file tree also its name, ``20261123T020000Z-tree-media``: several are backed up at the same time.
     Labels name backups; they never order them (that is ``finished_at``, see docs/format.md).
     """
 
@@ -47,14 +49,22 @@ class BackupLabel:
             raise ValueError(f"{self.text!r} is not a backup label; expected e.g. 20261123T010000Z-dump")
 
     @classmethod
-    def at(cls, started_at: datetime, kind: BackupKind) -> BackupLabel:
-        """The label of a backup of this kind that starts now."""
+    def at(cls, started_at: datetime, kind: BackupKind, *, tree: str = "") -> BackupLabel:
+        """The label of a backup of this kind that starts now.
+
+        :param tree: its name, of a file tree.
+        """
         stamp = started_at.astimezone(timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-        return cls(f"{stamp}-{kind.value}")
+        return cls(f"{stamp}-{kind.value}-{tree}" if tree else f"{stamp}-{kind.value}")
 
     @property
     def kind(self) -> BackupKind:
-        return BackupKind(self.text.rsplit("-", 1)[1])
+        return BackupKind(self.text.split("-", 2)[1])
+
+    @property
+    def tree(self) -> str:
+        """Name of the file tree; empty for a backup of a database."""
+        return self.text.split("-", 2)[2] if self.kind is BackupKind.TREE else ""
 
     def __str__(self) -> str:
         return self.text
@@ -65,10 +75,12 @@ class StoredObject:
     """One ciphertext object of a backup.
 
     :param key: full key in the repository, ``<target>/data/database/<label>/<attempt>/t/7``.
-    :param layout: ``file`` (the plaintext is one file called ``name``), ``tar`` (several small files), or
-        ``base`` (a part of a base backup: a tar of whole files below the folder that ``name`` begins with).
+    :param layout: ``file`` (the plaintext is one file called ``name``), ``tar`` (several small files),
+        ``base`` (a part of a base backup: a tar of whole files below the folder that ``name`` begins with),
+        or ``chunks`` (a pack of a file tree: a tar of pieces of content, each named by its SHA-256).
     :param name: for ``file``, the file name inside the dump directory, such as ``toc.dat``; for ``base``,
-        ``base/000001``, or a tablespace's oid and the part's number.
+        ``base/000001``, or a tablespace's oid and the part's number; for ``chunks``, a name that no other
+        pack of the tree has.
     """
 
     key: str
@@ -79,6 +91,20 @@ class StoredObject:
     plain_sha256: str
     stored_sha256: str
     version_id: str | None = None
+
+    @property
+    def origin(self) -> BackupLabel:
+        """The backup that wrote it: a backup of a file tree refers to packs of earlier ones, too.
+
+        :raises IntegrityError: the key is none of ours.
+        """
+        found = _ORIGIN.match(self.key)
+        try:
+            return BackupLabel(found["label"] if found else "")
+        except ValueError:
+            raise IntegrityError(
+                f"object {self.key!r} belongs to no backup", hint="Backstop did not write this manifest"
+            ) from None
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -154,10 +180,23 @@ class Manifest:
 
     def require_dump(self) -> None:
         """:raises ConfigurationError: this is no dump: a restore of one database cannot use it."""
+        if self.kind is BackupKind.TREE:
+            raise ConfigurationError(
+                f"{self.label} of {self.target} is no dump, but a backup of files",
+                hint="choose a dump, or restore files with `python -m backstop restore-files`",
+            )
         if self.kind is not BackupKind.DUMP:
             raise ConfigurationError(
                 f"{self.label} of {self.target} is no dump, but a copy of the whole cluster's files",
                 hint="choose a dump, or recover the cluster to a point in time",
+            )
+
+    def require_tree(self) -> None:
+        """:raises ConfigurationError: this is no backup of a file tree."""
+        if self.kind is not BackupKind.TREE:
+            raise ConfigurationError(
+                f"{self.label} of {self.target} holds no file tree",
+                hint=f"see `python -m backstop list --target {self.target}`",
             )
 
     @property

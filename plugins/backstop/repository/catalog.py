@@ -52,6 +52,10 @@ class Listing:
         """Those that a recovery of the cluster can begin with; incremental ones need their parents too."""
         return tuple(one for one in self.backups if one.manifest.kind.physical)
 
+    def of_tree(self, tree: str) -> tuple[Published, ...]:
+        """Those of one file tree."""
+        return tuple(one for one in self.backups if one.manifest.label.tree == tree)
+
 
 @dataclass(frozen=True, slots=True)
 class Verifications:

@@ -30,6 +30,20 @@ def _absolute(path: Path) -> Path:
     return path
 
 
+def _tree_path(text: str) -> str:
+    if not text.startswith("/") or ".." in text.split("/") or "\n" in text or not text.strip("/"):
+        raise ValueError(
+            "expected an absolute path or glob without '..', such as /etc/systemd/system/app*.service"
+        )
+    return re.sub("/+", "/", text).rstrip("/")
+
+
+def _owner(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+\$?:[A-Za-z0-9_.-]+\$?", text):
+        raise ValueError("expected <user>:<group>, names or numbers, such as www-data:www-data")
+    return text
+
+
 def _below_root(path: Path) -> Path:
     if path == Path("/"):
         raise ValueError("expected a directory of its own")
@@ -122,6 +136,8 @@ AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 RepositoryPath = Annotated[AbsolutePath, AfterValidator(_below_root)]
 Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": NAME_PATTERN})]
 SlotName = Annotated[str, AfterValidator(_slot_name)]
+TreePath = Annotated[str, AfterValidator(_tree_path)]
+Owner = Annotated[str, AfterValidator(_owner)]
 ConnId = Annotated[str, AfterValidator(_conn_id)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 Text = Annotated[str, Field(min_length=1)]

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, PrivateAttr, Tag
+from pydantic import Discriminator, Field, Tag
 
 from backstop.targets.cluster import Cluster
 from backstop.targets.database import Database
@@ -25,7 +25,8 @@ from backstop.targets.fields import (
     RepositoryPath,
     Text,
 )
-from backstop.targets.section import Section
+from backstop.targets.section import NamedSection, Section
+from backstop.targets.trees import Tree
 
 
 class EscrowCopied(Section):
@@ -64,16 +65,7 @@ Escrow = Annotated[
 ]
 
 
-class _Named(Section):
-    _name: str = PrivateAttr(default="")
-
-    @property
-    def name(self) -> str:
-        """The key under which targets.yaml lists this section."""
-        return self._name
-
-
-class LocalKeys(_Named):
+class LocalKeys(NamedSection):
     """A key ring file on the machines that back up and restore."""
 
     storage: Literal["local"]
@@ -85,7 +77,7 @@ class LocalKeys(_Named):
     """Where the copy of the key ring is, or why there is none; backups are refused until this is said."""
 
 
-class KmsKeys(_Named):
+class KmsKeys(NamedSection):
     """A key of AWS KMS."""
 
     storage: Literal["aws-kms"]
@@ -108,7 +100,7 @@ class KmsKeys(_Named):
 KeysConfig = Annotated[LocalKeys | KmsKeys, Discriminator("storage")]
 
 
-class PosixRepository(_Named):
+class PosixRepository(NamedSection):
     """Backups in a directory."""
 
     type: Literal["posix"]
@@ -116,7 +108,7 @@ class PosixRepository(_Named):
     """A directory that only the backup user can read; created when absent."""
 
 
-class S3Repository(_Named):
+class S3Repository(NamedSection):
     """Backups in an S3 bucket, or in anything that speaks S3."""
 
     type: Literal["s3"]
@@ -134,7 +126,7 @@ class S3Repository(_Named):
 RepositoryConfig = Annotated[PosixRepository | S3Repository, Discriminator("type")]
 
 
-class Target(_Named):
+class Target(NamedSection):
     """A protected system."""
 
     description: str = ""
@@ -148,6 +140,8 @@ class Target(_Named):
     database: Database
     cluster: Cluster | None = None
     """Base backups and WAL of the whole server; without it, only dumps are taken."""
+    trees: dict[Name, Tree] = Field(default_factory=dict)
+    """File trees: media, configuration."""
 
 
 class InventorySection(Section):
@@ -171,7 +165,10 @@ class Configuration(Section):
     """An SQL index for people and reports; backups need none."""
 
     def model_post_init(self, _context: Any) -> None:
-        sections: tuple[Mapping[str, _Named], ...] = (self.keys, self.repositories, self.targets)
+        sections: tuple[Mapping[str, NamedSection], ...] = (self.keys, self.repositories, self.targets)
         for section in sections:
             for name, named in section.items():
                 named._name = name
+        for target in self.targets.values():
+            for name, tree in target.trees.items():
+                tree._name = name

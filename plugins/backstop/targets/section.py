@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationInfo, model_validator
+from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationInfo, model_validator
 
 
 class Section(BaseModel):
@@ -19,3 +19,14 @@ class Section(BaseModel):
         if info.context is not None and isinstance(raw, dict):
             info.context[id(raw)] = cls
         return raw
+
+
+class NamedSection(Section):
+    """One of several, each under a name of its own."""
+
+    _name: str = PrivateAttr(default="")
+
+    @property
+    def name(self) -> str:
+        """The key under which targets.yaml lists this section."""
+        return self._name

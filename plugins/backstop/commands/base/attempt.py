@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from backstop import __version__
 from backstop.commands.backup_report import BaseBackupReport
 from backstop.commands.base.copy import BaseCopy, CopiedCluster
-from backstop.commands.database.objects import ObjectWriter
+from backstop.commands.object_writer import ObjectWriter
 from backstop.commands.replicate import Replication
 from backstop.commands.staging import staging_directory
 from backstop.commands.wal.holds import WalNeeded

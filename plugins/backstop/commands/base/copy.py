@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Iterable
 
-    from backstop.commands.database.objects import ObjectWriter
+    from backstop.commands.object_writer import ObjectWriter
     from backstop.commands.progress import Progress
     from backstop.model.lsn import Lsn
     from backstop.postgres.base_backup_stream import BackupMessage, Tablespace

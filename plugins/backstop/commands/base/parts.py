@@ -18,7 +18,7 @@ from backstop.postgres.tar_members import TRAILER, TarMembers
 if TYPE_CHECKING:
     from typing import BinaryIO
 
-    from backstop.commands.database.objects import ObjectWriter
+    from backstop.commands.object_writer import ObjectWriter
 
 PART_BYTES = 256 * 1024 * 1024
 _LEAST_PART_BYTES = 32 * 1024 * 1024

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from backstop import __version__
 from backstop.commands.backup_report import BackupReport
 from backstop.commands.database.capture import Captured, SnapshotCapture
-from backstop.commands.database.objects import ObjectWriter
+from backstop.commands.object_writer import ObjectWriter
 from backstop.commands.replicate import Replication
 from backstop.commands.staging import staging_directory
 from backstop.model.backup import BackupKind, Manifest

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from pathlib import Path
 
+    from backstop.commands.object_writer import ObjectWriter
     from backstop.postgres.connection import ClusterConnection
     from backstop.postgres.preflight import SourceFacts
     from backstop.postgres.tools import PostgresTools
@@ -71,7 +72,7 @@ class SnapshotCapture:
     _stop: threading.Event = field(default_factory=threading.Event)
     _held: HeldSnapshot | None = None
 
-    def run(self, writer: dump_objects.ObjectWriter) -> Captured:
+    def run(self, writer: ObjectWriter) -> Captured:
         """Read everything once; what was read is on its way to the repositories when this returns.
 
         :raises SourceBusyError: the application had to wait for us; try again.

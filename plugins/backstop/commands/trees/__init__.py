@@ -1,0 +1,1 @@
+"""File trees: backing one up, bringing files back, what changed."""

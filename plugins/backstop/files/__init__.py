@@ -1,0 +1,1 @@
+"""File systems: reading a tree with everything that belongs to a file, and putting one back safely."""

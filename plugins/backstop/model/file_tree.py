@@ -1,0 +1,218 @@
+"""What a backup of a file tree lists: one entry a file, folder, link; and how a line of that list is written.
+
+A path is bytes, absolute, without the leading ``/``. Entries are in the order of a walk that takes the names
+in each folder by their bytes, a folder before what is in it: two lists can be merged without memory.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from backstop.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_PACK = re.compile(r"[0-9a-z]{1,32}-[0-9a-z]{1,12}")
+
+
+class EntryKind(str, Enum):
+    """Kinds of files that are kept; sockets and devices are not (``not_included`` names them)."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    SYMLINK = "symlink"
+    FIFO = "fifo"
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A piece of a file's content.
+
+    :param offset: in the file; what no chunk covers is a hole, or the zeros behind the last one.
+    :param sha256: of the piece, lower-case hexadecimal; its name in the pack.
+    :param pack: name of the ``chunks`` object that holds it.
+    """
+
+    offset: int
+    size_bytes: int
+    sha256: str
+    pack: str
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What tells, without reading a file, whether it is the one that was backed up.
+
+    No program can set ctime, and inode and device differ for a file that was put in another's place.
+    """
+
+    ctime_ns: int
+    inode: int
+    device: int
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file, folder, symbolic link or FIFO, with everything that a restore gives back to it.
+
+    :param mode: permission bits with setuid, setgid and sticky, no file type.
+    :param owner: and ``group``: their names, empty where the machine had none.
+    :param size_bytes: of a file, else 0.
+    :param xattrs: name to value; POSIX ACLs are among them (``system.posix_acl_access``, acl(5)).
+    :param link_target: of a symbolic link.
+    :param hard_link: path of the first entry that is the same file; the content is listed there.
+    :param skewed: the file kept changing while it was read: what was stored may be of several moments.
+    """
+
+    path: bytes
+    kind: EntryKind
+    mode: int
+    uid: int
+    gid: int
+    owner: str
+    group: str
+    mtime_ns: int
+    size_bytes: int = 0
+    chunks: tuple[Chunk, ...] = ()
+    xattrs: tuple[tuple[str, bytes], ...] = ()
+    link_target: bytes = b""
+    hard_link: bytes = b""
+    identity: Identity | None = None
+    skewed: bool = False
+
+    @property
+    def sort_key(self) -> tuple[bytes, ...]:
+        return sort_key(self.path)
+
+    def to_line(self) -> bytes:
+        """One line of the list, with its line end: JSON, ASCII; see docs/format.md."""
+        document: dict[str, Any] = {
+            "path": _text(self.path),
+            "kind": self.kind.value,
+            "mode": f"{self.mode:04o}",
+            "uid": self.uid,
+            "gid": self.gid,
+            "owner": self.owner,
+            "group": self.group,
+            "mtime_ns": self.mtime_ns,
+        }
+        if self.kind is EntryKind.FILE:
+            document["size"] = self.size_bytes
+            document["chunks"] = [[one.offset, one.size_bytes, one.sha256, one.pack] for one in self.chunks]
+        if self.xattrs:
+            document["xattrs"] = {name: base64.b64encode(value).decode() for name, value in self.xattrs}
+        if self.link_target:
+            document["target"] = _text(self.link_target)
+        if self.hard_link:
+            document["hard_link"] = _text(self.hard_link)
+        if self.identity is not None:
+            document["identity"] = [self.identity.ctime_ns, self.identity.inode, self.identity.device]
+        if self.skewed:
+            document["skewed"] = True
+        return json.dumps(document, separators=(",", ":")).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> Entry:
+        """:raises IntegrityError: not what :meth:`to_line` writes; such as a path that leads elsewhere."""
+        try:
+            raw = json.loads(line)
+            return cls(
+                path=_safe_path(raw["path"]),
+                kind=EntryKind(raw["kind"]),
+                mode=_mode(raw["mode"]),
+                uid=_count(raw["uid"]),
+                gid=_count(raw["gid"]),
+                owner=_name(raw["owner"]),
+                group=_name(raw["group"]),
+                mtime_ns=_integer(raw["mtime_ns"]),
+                size_bytes=_count(raw.get("size", 0)),
+                chunks=tuple(_chunks(raw.get("chunks", ()))),
+                xattrs=tuple(_xattrs(raw.get("xattrs", {}))),
+                link_target=_bytes(raw.get("target", "")),
+                hard_link=_safe_path(raw["hard_link"]) if "hard_link" in raw else b"",
+                identity=Identity(*map(_integer, raw["identity"])) if "identity" in raw else None,
+                skewed=raw.get("skewed", False) is True,
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise IntegrityError(
+                f"a line of the list of files is malformed: {error}", hint="choose another backup"
+            ) from error
+
+
+def sort_key(path: bytes) -> tuple[bytes, ...]:
+    """The order of a list: folder by folder, names by their bytes."""
+    return tuple(path.split(b"/"))
+
+
+def shown(path: bytes) -> str:
+    """The path for people, with its ``/`` in front: one line, whatever its bytes."""
+    text = "/" + path.decode(errors="backslashreplace")
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode(errors="surrogateescape")
+
+
+def _bytes(text: str) -> bytes:
+    raw = text.encode(errors="surrogateescape")
+    if b"\0" in raw:
+        raise ValueError("a zero byte in a name")
+    return raw
+
+
+def _safe_path(text: str) -> bytes:
+    """A path that can only lead below the place it is restored to."""
+    path = _bytes(text)
+    if any(part in (b"", b".", b"..") for part in path.split(b"/")):
+        raise ValueError(f"path {text!r}")
+    return path
+
+
+def _mode(text: str) -> int:
+    mode = int(text, 8)
+    if not 0 <= mode <= 0o7777:
+        raise ValueError(f"mode {text}")
+    return mode
+
+
+def _integer(raw: object) -> int:
+    if type(raw) is not int:
+        raise ValueError(f"{raw!r} is no whole number")
+    return raw
+
+
+def _count(raw: object) -> int:
+    number = _integer(raw)
+    if number < 0:
+        raise ValueError(f"{number} is negative")
+    return number
+
+
+def _name(raw: object) -> str:
+    if not isinstance(raw, str):
+        raise ValueError(f"{raw!r} is no name")
+    return raw
+
+
+def _chunks(raw: Iterable[Any]) -> Iterable[Chunk]:
+    end = 0
+    for offset, size_bytes, sha256, pack in raw:
+        if _count(offset) < end or _count(size_bytes) == 0:
+            raise ValueError("pieces of a file overlap, or are empty")
+        if not _SHA256.fullmatch(sha256) or not _PACK.fullmatch(pack):
+            raise ValueError(f"piece {sha256!r} in pack {pack!r}")
+        end = offset + size_bytes
+        yield Chunk(offset, size_bytes, sha256, pack)
+
+
+def _xattrs(raw: Mapping[str, str]) -> Iterable[tuple[str, bytes]]:
+    for name, value in raw.items():
+        yield _bytes(name).decode(errors="surrogateescape"), base64.b64decode(value, validate=True)
