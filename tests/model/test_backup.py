@@ -13,6 +13,7 @@ from backstop.errors import IntegrityError
 from backstop.model.backup import BackupKind, BackupLabel, Manifest, Signature, StoredObject
 from backstop.model.canonical import canonical_json, format_time, parse_time
 from backstop.model.proof import Proof
+from backstop.targets.fields import NAME_PATTERN
 
 MOMENT = datetime(2026, 11, 23, 1, 0, 0, 123456, tzinfo=timezone.utc)
 
@@ -112,11 +113,15 @@ def test_what_is_no_label_is_refused(text: str):
 @given(
     st.datetimes(min_value=datetime(1000, 1, 1), timezones=st.just(timezone.utc)),  # noqa: DTZ001
     st.sampled_from(BackupKind),
+    st.from_regex(NAME_PATTERN, fullmatch=True),
 )
-def test_a_label_says_its_second_and_kind(moment: datetime, kind: BackupKind):
-    label = BackupLabel.at(moment, kind)
+def test_a_label_says_its_second_and_kind_and_of_a_tree_the_name(
+    moment: datetime, kind: BackupKind, name: str
+):
+    label = BackupLabel.at(moment, kind, tree=name if kind is BackupKind.TREE else "")
 
     assert label.kind is kind
+    assert label.tree == (name if kind is BackupKind.TREE else "")
     assert label.text.startswith(moment.strftime("%Y%m%dT%H%M%SZ"))
 
 
