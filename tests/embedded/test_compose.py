@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,12 @@ SERVICES: dict[str, Any] = COMPOSE["services"]
 def secrets(tmp_path: Path) -> Path:
     script = runpy.run_path(str(CHECKOUT / "include/compose/make_secrets.py"))
     script["main"].__globals__["HERE"] = tmp_path / "secrets"
-    script["main"]()
-    script["main"]()  # a second run keeps what is there
+    mask = os.umask(0o022)
+    try:
+        script["main"]()
+        script["main"]()  # a second run keeps what is there
+    finally:
+        os.umask(mask)  # the script is a process of its own, and sets it
     return tmp_path / "secrets"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import signal
@@ -24,6 +25,7 @@ from backstop.errors import (
 )
 from backstop.storage import posix_files
 from backstop.storage.posix import PosixStorage
+from backstop.storage.posix_files import temporary_file
 
 PLUGINS = str(Path(backstop.__file__).parent.parent)
 
@@ -182,6 +184,48 @@ def test_the_file_of_a_living_writer_is_left_alone_however_old(root):
         assert path.exists()
     finally:
         writer.communicate()
+
+
+def test_a_sweeper_holds_the_lock_of_what_it_removes(root, monkeypatch):
+    # Otherwise a writer could lock its new file between being found stale and being removed.
+    root.mkdir()
+    new = root / "new"
+    writer = os.open(new, os.O_RDWR | os.O_CREAT)
+    unlink, locked = Path.unlink, []
+
+    def lock_first(path: Path) -> None:
+        try:
+            fcntl.flock(writer, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            unlink(path)
+        else:
+            locked.append(path)
+
+    monkeypatch.setattr(Path, "unlink", lock_first)
+    try:
+        assert posix_files.sweep(root) == [new]
+    finally:
+        os.close(writer)
+    assert not locked
+
+
+def test_a_writer_whose_new_file_a_sweeper_has_locked_makes_another(root, monkeypatch):
+    root.mkdir()
+    original, held = os.open, []
+
+    def lock_at_once(path: Path, flags: int, *more: int) -> int:
+        descriptor = original(path, flags, *more)
+        if flags & os.O_CREAT and not held:
+            held.append(original(path, os.O_RDWR))
+            fcntl.flock(held[0], fcntl.LOCK_EX)
+            held.append(path)
+        return descriptor
+
+    monkeypatch.setattr(posix_files.os, "open", lock_at_once)
+    with temporary_file(root / ".tmp", root=root) as (_, path):
+        assert path != held[1]
+        assert path.exists()
+    os.close(held[0])
 
 
 def test_without_locks_only_files_older_than_a_day_are_swept(root, monkeypatch):

@@ -151,25 +151,21 @@ def _locked(directory: Path) -> tuple[int, Path]:
     while True:
         path = directory / f"{os.getpid()}-{secrets.token_hex(8)}"
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        if not _lock(descriptor):
-            return descriptor, path  # no locks here; sweeping then goes by age alone
-        with contextlib.suppress(FileNotFoundError):
-            # A sweeper may have come between creating and locking; then the name is gone.
-            if os.fstat(descriptor).st_ino == path.stat().st_ino:
-                return descriptor, path
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pass  # a sweeper came between creating and locking, and is about to remove the name
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                os.close(descriptor)
+                raise
+            return descriptor, path  # sweeping then goes by age alone
+        else:
+            with contextlib.suppress(FileNotFoundError):
+                # Or it has been and gone, and so is the name.
+                if os.fstat(descriptor).st_ino == path.stat().st_ino:
+                    return descriptor, path
         os.close(descriptor)
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError as error:
-        if error.errno not in _NO_LOCKS:
-            raise
-        return False
-    return True
 
 
 def sweep(directory: Path) -> list[Path]:
@@ -185,14 +181,25 @@ def sweep(directory: Path) -> list[Path]:
         return []
     for path in found:
         with contextlib.suppress(FileNotFoundError):
-            if _is_stale(path):
-                path.unlink()
+            if _remove_if_stale(path):
                 removed.append(path)
     return removed
 
 
-def _is_stale(path: Path) -> bool:
+def _remove_if_stale(path: Path) -> bool:
     descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        if not _is_stale(descriptor):
+            return False
+        # While we hold its lock: its owner may have made it this moment, and locks it next.
+        path.unlink()
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _is_stale(descriptor: int) -> bool:
+    """Whether its owner is dead; its lock is ours then."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -201,8 +208,6 @@ def _is_stale(path: Path) -> bool:
         if error.errno not in _NO_LOCKS:
             raise
         return time.time() - os.fstat(descriptor).st_mtime > _STALE_SECONDS
-    finally:
-        os.close(descriptor)
     return True
 
 
