@@ -114,7 +114,7 @@ def _seal(key: str, data: bytes, keyring: Keyring, context: dict[str, str]) -> S
 
 
 class _Memory(io.RawIOBase):
-    """Keeps the blocks it is given until they are taken: a buffer that grows would copy them again and again."""
+    """Keeps the blocks it is given until they are taken; a buffer that grows copies them again and again."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -60,7 +60,7 @@ class FileSlice(io.RawIOBase):
         return self._position
 
     def read(self, size: int = -1, /) -> bytes:
-        """More than ``size`` bytes when little is asked for; less only where the slice ends, or the disk likes.
+        """More than ``size`` bytes when little is asked for; less where the slice ends, or the disk likes.
 
         The HTTP client asks for 16 KiB at a time, and each piece costs it a call through all its layers.
 

@@ -23,10 +23,10 @@ _MOST_SEALED_BYTES = 48 * 1024 * 1024
 
 
 class Memory:
-    """What an archiver keeps in memory at most: four segments, used again and again, and 48 MiB of ciphertext.
+    """What an archiver keeps in memory: four segments, used again and again, and 48 MiB of ciphertext.
 
-    Writing a segment to the spool and reading it back costs as much as encrypting half of it, and nothing in
-    the spool is needed after a crash: the server sends again what no repository has acknowledged. Thread-safe.
+    Writing a segment to the spool and reading it back is a good part of the work, and nothing in the spool is
+    needed after a crash: the server sends again what no repository has acknowledged. Thread-safe.
     """
 
     def __init__(self) -> None:
