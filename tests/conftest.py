@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from backstop.postgres.connection import ClusterConnection
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Refuse to spread a group over workers, each with servers of its own: a pytest once did so silently."""
+    if getattr(config.option, "loadgroup", False):
+        for item in items:
+            if item.get_closest_marker("xdist_group") and "@" not in item.nodeid.rpartition("]")[2]:
+                raise pytest.UsageError("pytest-xdist does not group: pin a pytest that it understands")
+
+
 @pytest.fixture(scope="session")
 def servers_directory() -> Iterator[Path]:
     """Where this session's servers live: short, and open to the account PostgreSQL runs under."""

@@ -209,7 +209,7 @@ class Catalog:
         return Listing(tuple(found), tuple(unreadable))
 
     def labels(self) -> Iterator[tuple[BackupLabel, datetime]]:
-        """Every label that is taken here, and when its manifest was put by the storage's clock; none is read."""
+        """Every label that is taken here, and when, by the storage's clock, it was. No manifest is read."""
         prefix = f"{self._target}/meta/manifests/"
         for info in self._storage.list(prefix):
             with contextlib.suppress(IntegrityError):
