@@ -29,6 +29,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Refuse to spread a group over workers, each with servers of its own: a pytest once did so silently."""
+    if getattr(config.option, "loadgroup", False):
+        for item in items:
+            if item.get_closest_marker("xdist_group") and "@" not in item.nodeid.rpartition("]")[2]:
+                raise pytest.UsageError("pytest-xdist does not group: pin a pytest that it understands")
+
+
 @pytest.fixture(scope="session")
 def servers_directory() -> Iterator[Path]:
     """Where this session's servers live: short, and open to the account PostgreSQL runs under."""

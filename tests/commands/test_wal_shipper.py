@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from backstop.commands.wal.assembly import SegmentBuffer
 from backstop.commands.wal.laggards import leave_silent_behind
 from backstop.commands.wal.lane import Standing
 from backstop.commands.wal.settings import ArchiveSettings
@@ -78,9 +79,9 @@ def shipper(tmp_path: Path, storages: dict[str, Gate]) -> Iterator[WalShipper]:
 
 
 def whole(shipper: WalShipper, tmp_path: Path, segment: WalSegment) -> None:
-    path = tmp_path / segment.name
-    path.write_bytes(bytes(MEBIBYTE))
-    shipper.add_segment(segment, path)
+    buffer = SegmentBuffer(tmp_path / segment.name, MEBIBYTE, memory=shipper.memory)
+    buffer.write(bytes(MEBIBYTE), 0)
+    shipper.add_segment(segment, buffer)
 
 
 def test_only_what_every_working_repository_has_is_confirmed(shipper, storages):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 class Sealed:
     """What was written: sizes in bytes, SHA-256 in lower-case hexadecimal.
 
+    :param stored_sha256: empty when nobody asked for it.
     :param keys: ids of the keys that open it; fewer than the ring's when an optional one was out of reach.
     """
 
@@ -60,6 +61,7 @@ def encrypt_stream(
     keyring: Keyring,
     context: Mapping[str, str],
     compressors: int = 1,
+    hash_stored: bool = True,
 ) -> Sealed:
     """Compress and encrypt everything the source yields into the sink; memory is bounded.
 
@@ -68,6 +70,7 @@ def encrypt_stream(
     reader accepts.
 
     :param compressors: threads that compress ahead of the encryption.
+    :param hash_stored: False where no manifest will hold the SHA-256 of what is stored.
     :raises KeyUnavailableError: a required key is out of reach; nothing has been written then.
     :raises StorageFullError: no space where the sink lives.
     """
@@ -78,7 +81,7 @@ def encrypt_stream(
     from backstop.crypto.zstd_frames import FrameReader
 
     plain = HashingReader(source)
-    stored = HashingWriter(sink)
+    stored = HashingWriter(sink, hashed=hash_stored)
     materials = KeyringMaterials(keyring, name=object_name(context, None))
     encryptor = sdk_client().stream(
         mode="encrypt",
@@ -117,7 +120,8 @@ def decrypt_stream(
     :raises IntegrityError: names the object and what is wrong with it.
     :raises KeyUnavailableError: no key of the ring opens it.
     """
-    yield from Message(source, keyring=keyring, context=context, expected=expected).blocks()
+    message = Message(source, keyring=keyring, context=context, expected=expected, hash_stored=False)
+    yield from message.blocks()
 
 
 def decrypt_to_file(
@@ -127,15 +131,17 @@ def decrypt_to_file(
     keyring: Keyring,
     context: Mapping[str, str] | None = None,
     expected: StoredObject | None = None,
+    hash_stored: bool = True,
 ) -> Opened:
     """Decrypt into a file that appears, mode 0600, only after everything has been checked.
 
     Until then the bytes are in a temporary sibling, which is removed on any failure. A file that is at
     ``destination`` already is replaced, and only then. Not synced: it is a spool, not a repository.
 
+    :param hash_stored: False where there is nothing to compare the SHA-256 of what is stored with.
     :raises: as :func:`decrypt_stream`; :raises StorageFullError: no space for the plaintext.
     """
-    message = Message(source, keyring=keyring, context=context, expected=expected)
+    message = Message(source, keyring=keyring, context=context, expected=expected, hash_stored=hash_stored)
     try:
         descriptor, name = tempfile.mkstemp(prefix=".partial-", dir=destination.parent)  # mode 0600
     except OSError as error:

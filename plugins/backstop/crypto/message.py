@@ -29,6 +29,7 @@ _HINT = "read it from another repository, or choose another backup"
 class Opened:
     """What was read, after every check passed.
 
+    :param stored_sha256: empty when nobody asked for it.
     :param context: the message's own encryption context; authenticated.
     """
 
@@ -49,8 +50,9 @@ class Message:
         keyring: Keyring,
         context: Mapping[str, str] | None,
         expected: StoredObject | None,
+        hash_stored: bool = True,
     ) -> None:
-        self._stored = HashingReader(source)
+        self._stored = HashingReader(source, hashed=hash_stored or expected is not None)
         self._keyring = keyring
         self._context = context
         self._expected = expected

@@ -14,19 +14,21 @@ class HashingReader:
 
     :meth:`read` returns fewer bytes than asked only at the end of the stream. ``failure`` keeps what the
     stream itself raised, so that a caller can tell it from errors about the bytes.
+
+    :param hashed: False where nobody asks for the hash: hashing is a good part of the work.
     """
 
-    def __init__(self, source: BinaryIO) -> None:
+    def __init__(self, source: BinaryIO, *, hashed: bool = True) -> None:
         self._source = source
-        self._hash = hashlib.sha256()
+        self._hash = hashlib.sha256() if hashed else None
         self.bytes_read = 0
         self.ended = False
         self.failure: BaseException | None = None
 
     @property
     def sha256(self) -> str:
-        """Of everything read so far, as lower-case hexadecimal."""
-        return self._hash.hexdigest()
+        """Of everything read so far, as lower-case hexadecimal; empty when not hashed."""
+        return self._hash.hexdigest() if self._hash is not None else ""
 
     def read(self, size_bytes: int) -> bytes:
         """Exactly that many bytes, or what is left before the end of the stream."""
@@ -38,7 +40,8 @@ class HashingReader:
                 parts.append(part)
                 missing -= len(part)
             block = b"".join(parts)
-        self._hash.update(block)
+        if self._hash is not None:
+            self._hash.update(block)
         self.bytes_read += len(block)
         return block
 
@@ -55,23 +58,27 @@ class HashingReader:
 
 
 class HashingWriter:
-    """Writes to a sink, counting and hashing every byte."""
+    """Writes to a sink, counting and hashing every byte.
 
-    def __init__(self, sink: BinaryIO) -> None:
+    :param hashed: as :class:`HashingReader`.
+    """
+
+    def __init__(self, sink: BinaryIO, *, hashed: bool = True) -> None:
         self._sink = sink
         self._place = getattr(sink, "name", "the output")
-        self._hash = hashlib.sha256()
+        self._hash = hashlib.sha256() if hashed else None
         self.bytes_written = 0
 
     @property
     def sha256(self) -> str:
-        """Of everything written so far, as lower-case hexadecimal."""
-        return self._hash.hexdigest()
+        """Of everything written so far, as lower-case hexadecimal; empty when not hashed."""
+        return self._hash.hexdigest() if self._hash is not None else ""
 
     def write(self, block: bytes) -> None:
         """:raises StorageFullError: no space, or a quota, where the sink lives."""
         write_all(self._sink, block, place=self._place)
-        self._hash.update(block)
+        if self._hash is not None:
+            self._hash.update(block)
         self.bytes_written += len(block)
 
     def flush(self) -> None:

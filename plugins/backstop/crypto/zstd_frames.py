@@ -45,17 +45,23 @@ class FrameReader:
     def __init__(self, source: HashingReader, *, compressors: int = 1) -> None:
         blocks = _blocks(source)
         self._frames = map(_compress, blocks) if compressors == 1 else _compress_ahead(blocks, compressors)
-        self._buffer = bytearray()
+        self._rest = memoryview(b"")
         self._failure: BaseException | None = None
 
     def read(self, size_bytes: int) -> bytes:
         """Exactly that many compressed bytes, or what is left before the end."""
-        while len(self._buffer) < size_bytes and (frame := self._next_frame()) is not None:
-            self._buffer += frame
-        with memoryview(self._buffer) as view:
-            taken = bytes(view[:size_bytes])
-        del self._buffer[: len(taken)]
-        return taken
+        parts: list[memoryview] = []
+        missing = size_bytes
+        while missing:
+            if not self._rest:
+                frame = self._next_frame()
+                if frame is None:
+                    break
+                self._rest = memoryview(frame)
+            part, self._rest = self._rest[:missing], self._rest[missing:]
+            parts.append(part)
+            missing -= len(part)
+        return b"".join(parts)
 
     def _next_frame(self) -> bytes | None:
         if self._failure is not None:
@@ -110,10 +116,11 @@ def unframe(chunks: Iterable[bytes], *, most_bytes: int | None) -> Iterator[byte
             total += content_bytes
             if most_bytes is not None and total > most_bytes:
                 raise FrameError(f"holds more than the {most_bytes} bytes it should")
-            frame = bytes(memoryview(buffer)[:length])
+            with memoryview(buffer) as view, view[:length] as frame:
+                content = _decompress(decompressor, frame)
             del buffer[:length]
             frames += 1
-            yield _decompress(decompressor, frame)
+            yield content
         if len(buffer) > _MOST_COMPRESSED_BYTES:
             raise FrameError(f"a zstd frame is larger than {FRAME_BYTES} bytes")
     if buffer:
@@ -122,7 +129,7 @@ def unframe(chunks: Iterable[bytes], *, most_bytes: int | None) -> Iterator[byte
         raise FrameError("no zstd frame in it")
 
 
-def _decompress(decompressor: zstandard.ZstdDecompressor, frame: bytes) -> bytes:
+def _decompress(decompressor: zstandard.ZstdDecompressor, frame: memoryview) -> bytes:
     try:
         return decompressor.decompress(frame, allow_extra_data=False)
     except zstandard.ZstdError as error:

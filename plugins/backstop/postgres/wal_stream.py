@@ -39,7 +39,7 @@ class WalData:
     start: Lsn
     end_of_wal: Lsn
     server_time: datetime
-    data: bytes = field(repr=False)
+    data: memoryview = field(repr=False)
 
     @property
     def end(self) -> Lsn:
@@ -168,7 +168,7 @@ class WalStream:
     def _parse(self, message: memoryview) -> WalData | Keepalive:
         if message[0] == _WAL_DATA:
             _, start, end_of_wal, sent_at = _WAL_HEADER.unpack_from(message)
-            wal = WalData(Lsn(start), Lsn(end_of_wal), _time(sent_at), bytes(message[_WAL_HEADER.size :]))
+            wal = WalData(Lsn(start), Lsn(end_of_wal), _time(sent_at), message[_WAL_HEADER.size :])
             self._received = wal.end
             return wal
         if message[0] == _KEEPALIVE:

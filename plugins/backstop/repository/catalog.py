@@ -14,7 +14,8 @@ from backstop.model.canonical import canonical_json, sha256_hex
 from backstop.model.proof import Proof
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
 
     from backstop.crypto.signing import Signer, TrustedSigners
     from backstop.storage.base import Storage
@@ -206,6 +207,13 @@ class Catalog:
                 unreadable.append(error)
         found.sort(key=lambda published: published.manifest.finished_at)
         return Listing(tuple(found), tuple(unreadable))
+
+    def labels(self) -> Iterator[tuple[BackupLabel, datetime]]:
+        """Every label that is taken here, and when, by the storage's clock, it was. No manifest is read."""
+        prefix = f"{self._target}/meta/manifests/"
+        for info in self._storage.list(prefix):
+            with contextlib.suppress(IntegrityError):
+                yield _label(info.key[len(prefix) :], self._storage.location), info.modified_at
 
     def record_proof(self, proof: Proof, *, signer: Signer) -> Proof:
         """Store a proof, signed by the verifier's key."""

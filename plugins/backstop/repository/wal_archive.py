@@ -59,7 +59,7 @@ class WalArchive:
         :raises StorageError: it could not be stored.
         """
         try:
-            if isinstance(sealed.body, bytes):
+            if isinstance(sealed.body, bytes) and not sealed.whole:
                 return self.storage.put_once(sealed.key, sealed.body)
             return self.storage.upload(sealed.key, sealed.body)
         except ObjectConflictError:
@@ -187,8 +187,13 @@ class WalArchive:
         checking = destination.with_name(f".checking-{destination.name}")
         try:
             with self.storage.open(stored.key) as source:
+                # No manifest knows what is stored; the plaintext's hash is in the name.
                 opened = decrypt_to_file(
-                    source, checking, keyring=keyring, context=self.names.segment_context(segment)
+                    source,
+                    checking,
+                    keyring=keyring,
+                    context=self.names.segment_context(segment),
+                    hash_stored=False,
                 )
             self._check(stored.key, stored.sha, opened.plain_sha256)
             if opened.plain_bytes != segment.size_bytes:

@@ -6,13 +6,13 @@ import hashlib
 import io
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from backstop.crypto.envelope import encrypt_stream
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import BinaryIO
+    from typing import Any
 
     from backstop.crypto.key_encryption import Keyring
     from backstop.model.lsn import WalSegment
@@ -20,12 +20,15 @@ if TYPE_CHECKING:
 
 MAX_DELTA_BYTES = 4 * 1024 * 1024
 """A delta goes as one small object (see :meth:`backstop.storage.base.Storage.put_once`)."""
+MAX_BODY_BYTES = 16 * 1024 * 1024
+"""A segment up to this size may stay in memory and go in one request."""
 
 
 @dataclass(frozen=True, slots=True)
 class SealedWal:
-    """Ciphertext ready to be put, in memory (deltas, histories) or in a file (segments).
+    """Ciphertext ready to be put, in memory (deltas, histories, most segments) or in a file.
 
+    :param whole: a segment; it is looked at once it has been stored.
     :param keys: ids of the keys that open it; fewer than the ring's when an optional one was out of reach.
     """
 
@@ -34,6 +37,7 @@ class SealedWal:
     stored_bytes: int
     plain_sha256: str
     keys: tuple[str, ...]
+    whole: bool = False
 
 
 def prepare_sealing(keyring: Keyring) -> None:
@@ -52,22 +56,33 @@ def prepare_sealing(keyring: Keyring) -> None:
 
 
 def seal_segment(
-    names: WalNames, segment: WalSegment, source: BinaryIO, destination: Path, *, keyring: Keyring
+    names: WalNames, segment: WalSegment, source: BinaryIO, destination: Path | None, *, keyring: Keyring
 ) -> SealedWal:
-    """Encrypt a whole segment into a new file (0600), which the caller removes.
+    """Encrypt a whole segment into a new file (0600), which the caller removes, or in memory.
 
+    :param destination: None: in memory, for no more than :data:`MAX_BODY_BYTES` of plaintext.
     :raises ValueError: the source holds more or less than a segment: it must never be stored as one.
     :raises KeyUnavailableError: a required key is out of reach. :raises StorageFullError: no space.
     """
     context = names.segment_context(segment)
-    descriptor = os.open(destination, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb", buffering=0) as sink:
-        sealed = encrypt_stream(source, sink, keyring=keyring, context=context)
+    body: bytes | Path
+    if destination is None:
+        sink = _Memory()
+        sealed = encrypt_stream(
+            source, cast("BinaryIO", sink), keyring=keyring, context=context, hash_stored=False
+        )
+        body = sink.taken()
+    else:
+        descriptor = os.open(destination, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "wb", buffering=0) as file:
+            sealed = encrypt_stream(source, file, keyring=keyring, context=context, hash_stored=False)
+        body = destination
     if sealed.plain_bytes != segment.size_bytes:
-        destination.unlink()
+        if destination is not None:
+            destination.unlink()
         raise ValueError(f"{segment} has {sealed.plain_bytes} bytes instead of {segment.size_bytes}")
     key = names.segment(segment, sealed.plain_sha256)
-    return SealedWal(key, destination, sealed.stored_bytes, sealed.plain_sha256, sealed.keys)
+    return SealedWal(key, body, sealed.stored_bytes, sealed.plain_sha256, sealed.keys, whole=True)
 
 
 def seal_delta(
@@ -91,6 +106,25 @@ def seal_history(names: WalNames, timeline: int, data: bytes, *, keyring: Keyrin
 
 
 def _seal(key: str, data: bytes, keyring: Keyring, context: dict[str, str]) -> SealedWal:
-    sink = io.BytesIO()
-    sealed = encrypt_stream(io.BytesIO(data), sink, keyring=keyring, context=context)
-    return SealedWal(key, sink.getvalue(), sealed.stored_bytes, sealed.plain_sha256, sealed.keys)
+    sink = _Memory()
+    sealed = encrypt_stream(
+        io.BytesIO(data), cast("BinaryIO", sink), keyring=keyring, context=context, hash_stored=False
+    )
+    return SealedWal(key, sink.taken(), sealed.stored_bytes, sealed.plain_sha256, sealed.keys)
+
+
+class _Memory(io.RawIOBase):
+    """Keeps the blocks it is given until they are taken; a buffer that grows copies them again and again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._blocks: list[Any] = []
+
+    def write(self, block: Any, /) -> int:
+        self._blocks.append(block)
+        return len(block)
+
+    def taken(self) -> bytes:
+        taken = b"".join(self._blocks)
+        self._blocks.clear()
+        return taken

@@ -47,10 +47,11 @@ class Storage(Protocol):
         """
         ...
 
-    def upload(self, key: str, source: Path) -> ObjectInfo:
+    def upload(self, key: str, source: Path | bytes) -> ObjectInfo:
         """Store the file as a payload object under a key nobody else ever uses; durable when it returns.
 
-        Large files go in parts; a failed upload leaves nothing visible and nothing billed (aborted).
+        Large files go in parts; a failed upload leaves nothing visible and nothing billed (aborted). Bytes go
+        in one request: no more than some 16 MiB of them.
         ``source`` is not modified and may be removed afterwards. A storage on the same file system may
         hard-link, so a caller never writes to ``source`` again.
 

@@ -49,9 +49,9 @@ class MemoryStorage:
                 )
             return self._store(key, bytes(data))
 
-    def upload(self, key: str, source: Path) -> ObjectInfo:
+    def upload(self, key: str, source: Path | bytes) -> ObjectInfo:
         check_key(key)
-        data = source.read_bytes()
+        data = source if isinstance(source, bytes) else source.read_bytes()
         with self._lock:
             if key in self._objects:
                 raise ObjectConflictError(f"{self.location}/{key} exists", hint="it is never overwritten")

@@ -58,12 +58,9 @@ class PosixStorage:
     def put_once(self, key: str, data: bytes) -> ObjectInfo:
         path = self._path(key)
         self._prepare(path)
-        with errors_named(path), temporary_file(self._temporary, root=self.root) as (descriptor, temporary):
-            with os.fdopen(os.dup(descriptor), "wb") as file:
-                file.write(data)
-            os.fsync(descriptor)
+        with errors_named(path):
             try:
-                link_new(temporary, path, root=self.root)
+                self._write(data, path)
             except FileExistsError:
                 if path.stat().st_size != len(data) or path.read_bytes() != data:
                     raise self._conflict(path) from None
@@ -71,8 +68,24 @@ class PosixStorage:
                 self._sync(path)
             return self._info(key, path.stat())
 
-    def upload(self, key: str, source: Path) -> ObjectInfo:
+    def _write(self, data: bytes, path: Path) -> None:
+        """:raises FileExistsError: the name is taken."""
+        with temporary_file(self._temporary, root=self.root) as (descriptor, temporary):
+            with os.fdopen(os.dup(descriptor), "wb") as file:
+                file.write(data)
+            os.fsync(descriptor)
+            link_new(temporary, path, root=self.root)
+
+    def upload(self, key: str, source: Path | bytes) -> ObjectInfo:
         path = self._path(key)
+        if isinstance(source, bytes):
+            self._prepare(path)
+            with errors_named(path):
+                try:
+                    self._write(source, path)
+                except FileExistsError:
+                    raise self._conflict(path) from None
+                return self._info(key, path.stat())
         with errors_named(source):
             source = source.resolve(strict=True)
             expected_bytes = source.stat().st_size

@@ -95,7 +95,7 @@ class S3Storage:
             hint="it is never overwritten; find out who wrote it",
         )
 
-    def upload(self, key: str, source: Path) -> ObjectInfo:
+    def upload(self, key: str, source: Path | bytes) -> ObjectInfo:
         upload = Upload(
             self._client,
             bucket=self._bucket,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PART_BYTES = 16 * 1024 * 1024
 PART_THREADS = 4
 _MAX_PARTS = 10_000  # S3's limit
-_CHECKSUM_READ_BYTES = 1024 * 1024
+_READ_BYTES = 1024 * 1024
 
 
 class FileSlice(io.RawIOBase):
@@ -60,9 +60,24 @@ class FileSlice(io.RawIOBase):
         return self._position
 
     def read(self, size: int = -1, /) -> bytes:
-        """:raises SourceFileError: the file ends before the slice, or cannot be read."""
-        left = max(0, self._size_bytes - self._position)
-        count = left if size is None or size < 0 else min(size, left)
+        """More than ``size`` bytes when little is asked for; less where the slice ends, or the disk likes.
+
+        The HTTP client asks for 16 KiB at a time, and each piece costs it a call through all its layers.
+
+        :raises SourceFileError: the file ends before the slice, or cannot be read.
+        """
+        if size is None or size < 0:
+            size = self._size_bytes
+        return self._take(max(size, _READ_BYTES) if size else 0)
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        target = memoryview(buffer).cast("B")
+        block = self._take(len(target))
+        target[: len(block)] = block
+        return len(block)
+
+    def _take(self, size: int) -> bytes:
+        count = min(size, max(0, self._size_bytes - self._position))
         if count == 0:
             return b""
         try:
@@ -74,24 +89,22 @@ class FileSlice(io.RawIOBase):
         self._position += len(block)
         return block
 
-    def readinto(self, buffer: WriteableBuffer, /) -> int:
-        target = memoryview(buffer).cast("B")
-        block = self.read(len(target))
-        target[: len(block)] = block
-        return len(block)
-
     def crc32(self) -> str:
         """As S3 wants it: base64 of the four bytes. Leaves the position at the start."""
         checksum = 0
         self.seek(0)
-        while block := self.read(_CHECKSUM_READ_BYTES):
+        while block := self.read(_READ_BYTES):
             checksum = zlib.crc32(block, checksum)
         self.seek(0)
-        return base64.b64encode(checksum.to_bytes(4, "big")).decode()
+        return _base64(checksum)
+
+
+def _base64(checksum: int) -> str:
+    return base64.b64encode(checksum.to_bytes(4, "big")).decode()
 
 
 class Upload:
-    """One file on its way to one key.
+    """One file, or what is in memory, on its way to one key.
 
     Every request carries a CRC32 which the service compares, so a damaged part never becomes an object. The
     final request is conditional: nothing is replaced. The key is ours alone (unique by attempt), so an object
@@ -106,7 +119,7 @@ class Upload:
         *,
         bucket: str,
         key: str,
-        source: Path,
+        source: Path | bytes,
         patience: Patience,
         what: str,
         size_of_stored: Callable[[], int | None],
@@ -126,11 +139,17 @@ class Upload:
 
     def run(self) -> tuple[int, str | None]:
         """Send it. Returns its size in bytes and the version id, None where there are no versions."""
+        if isinstance(self._source, bytes):
+            data, checksum = self._source, _base64(zlib.crc32(self._source))
+            return len(data), self._finally(lambda: self._put(data, checksum), len(data))
+        return self._run_file(self._source)
+
+    def _run_file(self, source: Path) -> tuple[int, str | None]:
         try:
-            descriptor = os.open(self._source, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
             raise StorageError(
-                f"{self._source} cannot be uploaded: {error.strerror}",
+                f"{source} cannot be uploaded: {error.strerror}",
                 hint="check the disk of the staging directory",
             ) from error
         try:
@@ -146,20 +165,21 @@ class Upload:
     def _send(self, descriptor: int, size_bytes: int) -> str | None:
         if size_bytes <= self._part_bytes:
             whole = self._slice(descriptor, 0, size_bytes)
-            return self._finally(lambda: self._put(whole), size_bytes)
+            checksum = whole.crc32()
+            return self._finally(lambda: self._put_file(whole, checksum), size_bytes)
         return self._send_parts(descriptor, size_bytes)
 
     def _slice(self, descriptor: int, offset: int, size_bytes: int) -> FileSlice:
         return FileSlice(descriptor, name=str(self._source), offset=offset, size_bytes=size_bytes)
 
-    def _put(self, whole: FileSlice) -> str | None:
+    def _put_file(self, whole: FileSlice, checksum: str) -> str | None:
+        whole.seek(0)
+        return self._put(cast("IO[bytes]", whole), checksum)
+
+    def _put(self, body: IO[bytes] | bytes, checksum: str) -> str | None:
         self._final_requests += 1
         answer = self._client.put_object(
-            Bucket=self._bucket,
-            Key=self._key,
-            Body=cast("IO[bytes]", whole),
-            IfNoneMatch="*",
-            ChecksumCRC32=whole.crc32(),
+            Bucket=self._bucket, Key=self._key, Body=body, IfNoneMatch="*", ChecksumCRC32=checksum
         )
         return answer.get("VersionId")
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backstop.commands.database.fetch import read_object
-from backstop.errors import BackstopError, NotFoundError, SourceError
+from backstop.errors import BackstopError, IntegrityError, NotFoundError, SourceError
 from backstop.postgres.backup_manifest import NAME as BACKUP_MANIFEST
 from backstop.postgres.preflight import UNKNOWN
+from backstop.repository.newest import newest_first
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +58,8 @@ def refuse_other_cluster(
     if system_id == allowed:
         return
     for repository in repositories:
-        for published in reversed(repository.catalog.backups().backups):
+        # What was taken of a tree says nothing about a cluster.
+        for published in newest_first(repository.catalog, wanted=lambda label: not label.tree):
             manifest = published.manifest
             if manifest.system_id == UNKNOWN:
                 continue
@@ -91,6 +93,14 @@ def known_manifests(repositories: Sequence[Repository]) -> list[Manifest]:
     return list(found.values())
 
 
+def _holds(repository: Repository, label: BackupLabel, system_id: str) -> bool:
+    """Whether that backup of the cluster is there, readable."""
+    try:
+        return repository.catalog.backup(label).manifest.system_id == system_id
+    except (NotFoundError, IntegrityError):
+        return False
+
+
 def choose_parent(
     repositories: Sequence[Repository], *, system_id: str, wanted: BackupLabel | None = None
 ) -> Parent:
@@ -99,20 +109,14 @@ def choose_parent(
     :param wanted: this one, and no other.
     :raises SourceError: there is none.
     """
-    manifests = [
-        {
-            published.manifest.label: published.manifest
-            for published in repository.catalog.backups().base_backups
-            if published.manifest.system_id == system_id
-        }
-        for repository in repositories
-    ]
-    first = manifests[0]
-    for label, manifest in sorted(first.items(), key=lambda item: item[1].finished_at, reverse=True):
-        if wanted is not None and label != wanted:
-            continue
-        chain = (*manifest.refers_to, label)
-        if all(needed in known for needed in chain for known in manifests):
+
+    def considered(label: BackupLabel) -> bool:
+        return label.kind.physical and wanted in (None, label)
+
+    for published in newest_first(repositories[0].catalog, wanted=considered):
+        manifest = published.manifest
+        chain = (*manifest.refers_to, manifest.label)
+        if all(_holds(one, label, system_id) for label in reversed(chain) for one in repositories):
             return Parent(manifest, chain, repositories[0])
     names = ", ".join(repository.name for repository in repositories)
     if wanted is not None:

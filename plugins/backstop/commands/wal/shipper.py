@@ -16,16 +16,17 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+from backstop.commands.wal.assembly import Memory, let_go, seal
 from backstop.commands.wal.lane import Lane, Piece, Standing
 from backstop.errors import BackstopError, IntegrityError
 from backstop.model.coverage import Coverage
 from backstop.repository.wal_names import SHA_DIGITS
-from backstop.repository.wal_sealing import seal_delta, seal_history, seal_segment
+from backstop.repository.wal_sealing import seal_delta, seal_history
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
+    from backstop.commands.wal.assembly import SegmentBuffer
     from backstop.commands.wal.settings import ArchiveSettings
     from backstop.crypto.key_encryption import Keyring
     from backstop.model.lsn import Lsn, WalSegment
@@ -65,6 +66,7 @@ class WalShipper:
         )
         self.names = next(iter(archives.values())).names
         self.condition = threading.Condition()
+        self.memory = Memory()
         self.growing: WalSegment | None = None
         self.floor: Lsn | None = None
         """What has been confirmed once."""
@@ -149,35 +151,33 @@ class WalShipper:
 
     # -- Segments --------------------------------------------------------------------------------------------
 
-    def add_segment(self, segment: WalSegment, path: Path) -> None:
-        """A finished one; the file belongs to the shipper from now on."""
+    def add_segment(self, segment: WalSegment, buffer: SegmentBuffer) -> None:
+        """A finished one; the buffer belongs to the shipper from now on."""
         with self.condition:
             self.spooled_bytes += segment.size_bytes
-        self._sealing.submit(self._seal, segment, path)
+        self._sealing.submit(self._seal, segment, buffer)
 
-    def _seal(self, segment: WalSegment, path: Path) -> None:
+    def _seal(self, segment: WalSegment, buffer: SegmentBuffer) -> None:
         try:
-            piece = self._sealed(segment, path)
+            piece = self._sealed(segment, buffer)
         except BaseException as error:
             self.fail(error)
             return
         if piece is not None:
             self._send(piece)
 
-    def _sealed(self, segment: WalSegment, path: Path) -> Piece | None:
+    def _sealed(self, segment: WalSegment, buffer: SegmentBuffer) -> Piece | None:
         """Encrypt it, as often as the key service or the disk needs; None when stopped meanwhile."""
-        destination = path.with_name(f"{path.name}.sealed")
         while not self._ended.is_set():
             try:
-                with path.open("rb", buffering=0) as source:
-                    sealed = seal_segment(self.names, segment, source, destination, keyring=self._keyring)
+                sealed = seal(self.names, segment, buffer, keyring=self._keyring, memory=self.memory)
             except BackstopError as error:
                 log.warning("%s waits in the spool: %s", segment, error)
                 self.error = error
                 self._ended.wait(_SEALING_PAUSE_SECONDS)
                 continue
             self.error = None
-            path.unlink(missing_ok=True)
+            buffer.discard()
             known = self._known.get(segment.name)
             if known is not None and known != sealed.plain_sha256[:SHA_DIGITS]:
                 raise IntegrityError(
@@ -267,8 +267,7 @@ class WalShipper:
             if piece.whole:
                 self._shipped.append(time.monotonic())
                 self.spooled_bytes -= piece.sealed.stored_bytes
-                if not isinstance(piece.sealed.body, bytes):
-                    piece.sealed.body.unlink(missing_ok=True)
+                let_go(piece.sealed, memory=self.memory)
         self.condition.notify_all()
 
     def lane_failed(self, lane: Lane, error: BackstopError) -> None:

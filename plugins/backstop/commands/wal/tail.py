@@ -1,13 +1,12 @@
-"""The segment that grows: assembled in the spool, and shipped piece by piece until it is whole."""
+"""The segment that grows: assembled here, and shipped piece by piece until it is whole."""
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from typing import TYPE_CHECKING
 
-from backstop.crypto.streams import raise_if_full
+from backstop.commands.wal.assembly import SegmentBuffer
 from backstop.errors import BackstopError
 from backstop.repository.wal_sealing import MAX_DELTA_BYTES
 
@@ -41,7 +40,7 @@ class WalTail:
         self.next = first
         """What has to be received from its first byte on when a connection begins."""
         self._segment: WalSegment | None = None
-        self._descriptor = -1
+        self._buffer: SegmentBuffer | None = None
         self._received = self._cut = 0
         self._waiting_since: float | None = None
         self._hurry = False
@@ -67,10 +66,11 @@ class WalTail:
         """
         self._serial += 1
         path = self._folder / f"{segment.name}.{self._serial}"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         with self._changed:
             self._drop()
-            self._segment, self._descriptor, self._path = segment, descriptor, path
+        buffer = SegmentBuffer(path, segment.size_bytes, memory=self._shipper.memory)
+        with self._changed:
+            self._segment, self._buffer = segment, buffer
             self._received = 0
             self._finishing = False
             self._start_over()
@@ -82,20 +82,12 @@ class WalTail:
         :param server_end: how far the server has written: a segment that is whole there needs no deltas.
         :raises StorageFullError: no space in the spool.
         """
-        segment = self._segment
-        assert segment is not None  # noqa: S101
-        try:
-            rest = memoryview(data)
-            offset = self._received
-            while rest:
-                written = os.pwrite(self._descriptor, rest, offset)
-                offset += written
-                rest = rest[written:]
-        except OSError as error:
-            raise_if_full(error, self._path)
-            raise
+        segment, buffer = self._segment, self._buffer
+        assert segment is not None and buffer is not None  # noqa: S101, PT018
+        buffer.write(data, self._received)
+        offset = self._received + len(data)
         if offset == segment.size_bytes:
-            self._hand_over(segment)
+            self._hand_over(segment, buffer)
             return
         with self._changed:
             self._received = offset
@@ -106,12 +98,11 @@ class WalTail:
             elif self._synchronous:
                 self._changed.notify_all()
 
-    def _hand_over(self, segment: WalSegment) -> None:
+    def _hand_over(self, segment: WalSegment, buffer: SegmentBuffer) -> None:
         with self._changed:
-            os.close(self._descriptor)
-            self._descriptor, self._segment = -1, None
+            self._buffer = self._segment = None
             self.next = segment.next()
-        self._shipper.add_segment(segment, self._path)
+        self._shipper.add_segment(segment, buffer)
 
     def hurry(self) -> None:
         """Ship what is there without waiting for more."""
@@ -131,10 +122,9 @@ class WalTail:
         self._waiting_since = time.monotonic() if self._received else None
 
     def _drop(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._path.unlink(missing_ok=True)
-            self._descriptor, self._segment = -1, None
+        if self._buffer is not None:
+            self._buffer.discard()
+            self._buffer = self._segment = None
 
     def close(self) -> None:
         """End the thread. Nothing is shipped by this."""
@@ -188,14 +178,14 @@ class WalTail:
 
     def _take(self) -> tuple[WalSegment, int, bytes, set[str]]:
         """The next piece to ship, and the deltas that it replaces."""
-        assert self._segment is not None  # noqa: S101
+        assert self._segment is not None and self._buffer is not None  # noqa: S101, PT018
         start, replaced = self._cut, set[str]()
         if len(self._deltas) >= _MERGED and self._received - self._deltas[-_MERGED][0] <= MAX_DELTA_BYTES:
             start = self._deltas[-_MERGED][0]
             replaced = {key for _, key in self._deltas[-_MERGED:]}
         length = min(MAX_DELTA_BYTES, self._received - start)
-        # Read under the lock: the receiver may hand the file over at any moment.
-        data = os.pread(self._descriptor, length, start)
+        # Read under the lock: the receiver may hand the buffer over at any moment.
+        data = self._buffer.read(start, length)
         self._cut = start + len(data)
         rest = self._received > self._cut
         self._waiting_since = time.monotonic() - self._interval if rest else None
