@@ -12,7 +12,7 @@ import pytest
 from backstop.commands.database.swap import ApplicationCommands
 from backstop.commands.recovery import cut_over as module
 from backstop.commands.recovery.cut_over import check_cut_over, cut_over, reopen_cluster
-from backstop.commands.recovery.recover import RecoveryResult
+from backstop.commands.recovery.result import RecoveryResult
 from backstop.commands.recovery.summary import result_document, result_from
 from backstop.errors import CommandError, RestoreError
 from tests.making import STARTED

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from backstop.commands.recovery.recover import RecoveryResult
+    from backstop.commands.recovery.result import RecoveryResult
     from backstop.hooks.target import TargetHook
     from backstop.model.recovery import RecoveryTarget
     from backstop.targets.cluster import Recovery

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from backstop.commands.recovery.cut_over import CutOverOutcome
-    from backstop.commands.recovery.recover import RecoveryResult
+    from backstop.commands.recovery.result import RecoveryResult
     from backstop.model.recovery import RecoveryPlan, RecoverySources
     from backstop.model.window import RecoveryWindow
     from backstop.repository.catalog import Repository

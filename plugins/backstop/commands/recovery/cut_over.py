@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from backstop.commands.database.swap import ApplicationCommands
-    from backstop.commands.recovery.recover import RecoveryResult
+    from backstop.commands.recovery.result import RecoveryResult
     from backstop.postgres.connection import ClusterConnection
 
 
