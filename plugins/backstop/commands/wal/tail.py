@@ -67,7 +67,11 @@ class WalTail:
         """
         self._serial += 1
         path = self._folder / f"{segment.name}.{self._serial}"
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise_if_full(error, path)
+            raise
         with self._changed:
             self._drop()
             self._segment, self._descriptor, self._path = segment, descriptor, path
@@ -112,6 +116,11 @@ class WalTail:
             self._descriptor, self._segment = -1, None
             self.next = segment.next()
         self._shipper.add_segment(segment, self._path)
+
+    def let_go(self) -> None:
+        """Drop what was begun; it has to be received again, from the segment's first byte."""
+        with self._changed:
+            self._drop()
 
     def hurry(self) -> None:
         """Ship what is there without waiting for more."""
