@@ -47,7 +47,10 @@ class World:
             system_id = str(
                 session.execute("SELECT system_identifier FROM pg_control_system()").fetchone()[0]
             )
-        archive = WalArchive(self.protection.storages["local"], self.protection.target, system_id)
+        for storage in self.protection.storages.values():
+            self._ship(WalArchive(storage, self.protection.target, system_id), tail=tail)
+
+    def _ship(self, archive: WalArchive, *, tail: bool) -> None:
         keyring = self.protection.keyring
         for path in sorted(self.source.wal.iterdir()):
             if path.suffix == ".history":
@@ -72,10 +75,10 @@ class World:
                 archive.put(found)
                 sealed.unlink(missing_ok=True)
 
-    def restore(self, **changes) -> PointInTimeRestore:
+    def restore(self, repository: str = "local", **changes) -> PointInTimeRestore:
         settings = RecoverSettings(destination=self.out / "clone", account=ACCOUNT)
         return PointInTimeRestore(
-            repository=self.protection.repository("local"),
+            repository=self.protection.repository(repository),
             target=self.protection.target,
             keyring=self.protection.keyring,
             settings=replace(settings, **changes),
@@ -83,8 +86,8 @@ class World:
             progress=Silent(),
         )
 
-    def recover(self, goal: str, *, inclusive: bool = True, **changes):
-        restore = self.restore(**changes)
+    def recover(self, goal: str, *, inclusive: bool = True, repository: str = "local", **changes):
+        restore = self.restore(repository, **changes)
         return restore.run(restore.plan(RecoveryTarget.parse(goal, inclusive=inclusive)))
 
     def ledger(self, data: Path) -> list[int]:
