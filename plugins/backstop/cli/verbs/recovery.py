@@ -216,6 +216,7 @@ def _print_result(result: RecoveryResult, outcome: CutOverOutcome | None) -> Non
         ("took", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.seconds.items())),
     ]
     fields += [("healed", sentence) for sentence in result.healed]
+    fields += [("warning", sentence) for sentence in result.warnings]
     if outcome is not None:
         fields += [
             ("live", outcome.live),
