@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backstop.commands.database.swap import ApplicationCommands
+from backstop.commands.recovery import cut_over as module
 from backstop.commands.recovery.clone import detach
 from backstop.commands.recovery.cut_over import check_cut_over, cut_over, reopen_cluster
 from backstop.commands.recovery.result import RecoveryResult
@@ -71,20 +72,22 @@ def commands(live: Path, started: Path) -> ApplicationCommands:
     return ApplicationCommands(start=[["sh", "-c", f"cat {live}/PG_VERSION >> {started}"]])
 
 
-def killed(work: Callable[[], object], *, renames: int) -> None:
-    """By kill -9, in a process of its own, when so many directories have been renamed."""
+def killed(work: Callable[[], object], *, before: str) -> None:
+    """By kill -9, in a process of its own, before this step."""
     child = os.fork()
     if child == 0:
-        rename, done = Path.rename, []
+        rename = Path.rename
 
-        def rename_and_die(self: Path, target: Path) -> Path:
-            moved = rename(self, target)
-            done.append(moved)
-            if len(done) == renames:
-                os.kill(os.getpid(), signal.SIGKILL)
-            return moved
+        def die(*_: object) -> None:
+            os.kill(os.getpid(), signal.SIGKILL)
 
-        Path.rename = rename_and_die  # type: ignore[method-assign]
+        def rename_or_die(self: Path, target: Path) -> Path:
+            return die() or self if self.name == "restored" else rename(self, target)
+
+        if before == "attach":
+            module.attach = die
+        else:
+            Path.rename = rename_or_die  # type: ignore[method-assign]
         work()
         os._exit(1)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
@@ -96,7 +99,7 @@ def test_a_cut_over_killed_before_the_recovered_data_has_its_settings_gets_them_
     detach(restored)
     result = result_of(restored)
     inode = live.stat().st_ino
-    killed(lambda: cut_over(result, live=live, cluster=commands, now=STARTED), renames=2)
+    killed(lambda: cut_over(result, live=live, cluster=commands, now=STARTED), before="attach")
     assert "archive_mode = off" in (live / "postgresql.auto.conf").read_text()
     (live / "postgresql.auto.conf.new").touch()  # and another one, a little later
 
@@ -112,14 +115,14 @@ def test_wherever_a_cut_over_is_killed_no_copy_beside_the_live_cluster_can_distu
     live, restored, commands
 ):
     detach(restored)
-    killed(lambda: cut_over(result_of(restored), live=live, cluster=commands, now=STARTED), renames=1)
+    killed(lambda: cut_over(result_of(restored), live=live, cluster=commands, now=STARTED), before="rename")
 
     assert "archive_mode = off" in (restored / "postgresql.auto.conf").read_text()
 
 
 def test_a_cut_over_killed_between_its_two_renames_is_put_right(live, restored, started, commands):
     inode = live.stat().st_ino
-    killed(lambda: cut_over(result_of(restored), live=live, cluster=commands, now=STARTED), renames=1)
+    killed(lambda: cut_over(result_of(restored), live=live, cluster=commands, now=STARTED), before="rename")
     assert not live.exists()
 
     reopen_cluster(live, commands, live_inode=inode)
