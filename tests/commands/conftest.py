@@ -1,4 +1,4 @@
-"""A folder whose paths are short and open to a scratch server's user."""
+"""A folder whose paths are short and open to a scratch server's user; in it, a cluster to be recovered."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.recovery_world import running_world
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.recovery_world import World
 
 
 @pytest.fixture
@@ -19,3 +23,9 @@ def folder() -> Iterator[Path]:
     path.chmod(0o711)
     yield path
     shutil.rmtree(path)
+
+
+@pytest.fixture(params=[18, 16])
+def world(request: pytest.FixtureRequest, folder: Path) -> Iterator[World]:
+    with running_world(folder, request.param) as made:
+        yield made

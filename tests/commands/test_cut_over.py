@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import os
 import signal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from backstop.commands.database.swap import ApplicationCommands
 from backstop.commands.recovery import cut_over as module
+from backstop.commands.recovery.clone import detach
 from backstop.commands.recovery.cut_over import check_cut_over, cut_over, reopen_cluster
-from backstop.commands.recovery.recover import RecoveryResult
+from backstop.commands.recovery.result import RecoveryResult
 from backstop.commands.recovery.summary import result_document, result_from
 from backstop.errors import CommandError, RestoreError
 from tests.making import STARTED
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Callable
 
 
 def data_directory(path: Path, content: str) -> Path:
@@ -70,14 +72,57 @@ def commands(live: Path, started: Path) -> ApplicationCommands:
     return ApplicationCommands(start=[["sh", "-c", f"cat {live}/PG_VERSION >> {started}"]])
 
 
-def test_a_cut_over_killed_between_its_two_renames_is_put_right(live, restored, started, commands):
-    inode = live.stat().st_ino
+def killed(work: Callable[[], object], *, before: str) -> None:
+    """By kill -9, in a process of its own, before this step."""
     child = os.fork()
     if child == 0:
-        module.attach = lambda _: os.kill(os.getpid(), signal.SIGKILL)
-        cut_over(result_of(restored), live=live, cluster=commands, now=STARTED)
+        rename = Path.rename
+
+        def die(*_: object) -> None:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        def rename_or_die(self: Path, target: Path) -> Path:
+            return die() or self if self.name == "restored" else rename(self, target)
+
+        if before == "attach":
+            module.attach = die
+        else:
+            Path.rename = rename_or_die  # type: ignore[method-assign]
+        work()
         os._exit(1)
     assert os.WTERMSIG(os.waitpid(child, 0)[1]) == signal.SIGKILL
+
+
+def test_a_cut_over_killed_before_the_recovered_data_has_its_settings_gets_them_and_is_started(
+    live, restored, started, commands
+):
+    detach(restored)
+    result = result_of(restored)
+    inode = live.stat().st_ino
+    killed(lambda: cut_over(result, live=live, cluster=commands, now=STARTED), before="attach")
+    assert "archive_mode = off" in (live / "postgresql.auto.conf").read_text()
+    (live / "postgresql.auto.conf.new").touch()  # and another one, a little later
+
+    with pytest.raises(RestoreError, match="has been put in place already"):
+        cut_over(result, live=live, cluster=commands, now=STARTED)
+    reopen_cluster(live, commands, live_inode=inode, recovered_inode=result.data_inode)
+
+    assert (live / "postgresql.auto.conf").read_text() == ""
+    assert started.read_text() == "recovered"
+
+
+def test_wherever_a_cut_over_is_killed_no_copy_beside_the_live_cluster_can_disturb_it(
+    live, restored, commands
+):
+    detach(restored)
+    killed(lambda: cut_over(result_of(restored), live=live, cluster=commands, now=STARTED), before="rename")
+
+    assert "archive_mode = off" in (restored / "postgresql.auto.conf").read_text()
+
+
+def test_a_cut_over_killed_between_its_two_renames_is_put_right(live, restored, started, commands):
+    inode = live.stat().st_ino
+    killed(lambda: cut_over(result_of(restored), live=live, cluster=commands, now=STARTED), before="rename")
     assert not live.exists()
 
     reopen_cluster(live, commands, live_inode=inode)

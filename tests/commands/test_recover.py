@@ -3,134 +3,27 @@
 from __future__ import annotations
 
 import os
-import subprocess
-from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from backstop.commands.database.swap import ApplicationCommands
-from backstop.commands.progress import Silent
 from backstop.commands.questions import Query
 from backstop.commands.recovery.cut_over import cut_over
-from backstop.commands.recovery.recover import PointInTimeRestore, RecoverSettings
 from backstop.errors import CommandError, IntegrityError, RestoreError, VerificationError
 from backstop.model.backup import BackupKind
-from backstop.model.lsn import WalSegment
 from backstop.model.recovery import RecoveryTarget
-from backstop.repository.wal_archive import WalArchive
-from backstop.repository.wal_sealing import seal_delta, seal_history, seal_segment
-from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
-from tests.physical import BaseBackups
-from tests.protection import protect, utc_now
-from tests.recovering import Source
+from tests.protection import utc_now
+from tests.recovery_world import ALSO_15, numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from tests.recovery_world import World
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
-ACCOUNT = "nobody" if os.geteuid() == 0 else ""
 
-
-class World:
-    """A protected cluster that archives WAL, and its point-in-time recoveries."""
-
-    def __init__(self, folder: Path, server: EmbeddedPostgres) -> None:
-        self.folder = folder
-        self.source = Source(server, folder)
-        self.protection = protect(folder, server.connection())
-        self.backups = BaseBackups(self.protection, server)
-        self.out = folder / "restored"
-        self.out.mkdir(mode=0o755)
-        self.out.chmod(0o755)
-
-    def ship(self, *, tail: bool = True) -> None:
-        """Everything that was received goes into the repository."""
-        self.source.caught_up()
-        with self.source.server.connect() as session:
-            system_id = str(
-                session.execute("SELECT system_identifier FROM pg_control_system()").fetchone()[0]
-            )
-        archive = WalArchive(self.protection.storages["local"], self.protection.target, system_id)
-        keyring = self.protection.keyring
-        for path in sorted(self.source.wal.iterdir()):
-            if path.suffix == ".history":
-                archive.put(
-                    seal_history(archive.names, int(path.stem, 16), path.read_bytes(), keyring=keyring)
-                )
-            elif path.suffix == ".partial" and tail:
-                segment = WalSegment.parse(path.stem)
-                data = path.read_bytes().rstrip(b"\0")
-                data += bytes(-len(data) % 8)  # records are aligned
-                half = len(data) // 2
-                for offset, piece in ((0, data[:half]), (half, data[half:])):
-                    archive.put(
-                        seal_delta(archive.names, segment, offset_bytes=offset, data=piece, keyring=keyring)
-                    )
-            elif not path.suffix:
-                sealed = self.folder / "sealed"
-                with path.open("rb") as stream:
-                    found = seal_segment(
-                        archive.names, WalSegment.parse(path.name), stream, sealed, keyring=keyring
-                    )
-                archive.put(found)
-                sealed.unlink(missing_ok=True)
-
-    def restore(self, **changes) -> PointInTimeRestore:
-        settings = RecoverSettings(destination=self.out / "clone", account=ACCOUNT)
-        return PointInTimeRestore(
-            repository=self.protection.repository("local"),
-            target=self.protection.target,
-            keyring=self.protection.keyring,
-            settings=replace(settings, **changes),
-            clock=utc_now,
-            progress=Silent(),
-        )
-
-    def recover(self, goal: str, *, inclusive: bool = True, **changes):
-        restore = self.restore(**changes)
-        return restore.run(restore.plan(RecoveryTarget.parse(goal, inclusive=inclusive)))
-
-    def ledger(self, data: Path) -> list[int]:
-        """What a clone's ledger holds, read in single-user mode."""
-        single = subprocess.run(
-            [
-                *(["setpriv", "--reuid", ACCOUNT, "--clear-groups", "--"] if ACCOUNT else []),
-                str(self.source.tools.bin_dir / "postgres"), "--single", "-D", str(data), "postgres",
-            ],
-            input="SELECT n FROM ledger ORDER BY n\n", capture_output=True, text=True, check=True,
-        )  # fmt: skip
-        lines = [line for line in single.stdout.splitlines() if 'n = "' in line]
-        return [int(line.split('n = "')[1].split('"')[0]) for line in lines]
-
-    def untouched(self) -> bool:
-        """Whether nothing is left of a recovery that failed."""
-        return [path for path in self.out.rglob("*") if path != self.out / ".backstop"] == []
-
-
-@pytest.fixture(params=[18, 16])
-def world(request: pytest.FixtureRequest, folder: Path) -> Iterator[World]:
-    settings = {"wal_level": "logical", "summarize_wal": "on"} if request.param >= 17 else {}
-    with EmbeddedPostgres(
-        folder / "pg",
-        bin_dir=pip_postgres_bin(request.param),
-        durable=False,
-        die_with_parent=True,
-        settings=settings,
-    ) as server:
-        world = World(folder, server)
-        world.source.receive()
-        yield world
-        world.source.stop_receiving()
-
-
-def numbers(last: int) -> list[int]:
-    return list(range(1, last + 1))
-
-
+@ALSO_15
 def test_a_moment_comes_back_from_the_repository_and_nothing_later(world: World) -> None:
     ledger = world.source.ledger
     ledger.write(5)
@@ -223,6 +116,7 @@ def test_a_probe_that_is_not_answered_as_expected_leaves_nothing(world: World) -
     assert world.untouched()
 
 
+@ALSO_15
 def test_two_tablespaces_come_back_below_the_given_directory_alone(world: World) -> None:
     places = [world.folder / name for name in ("one", "two")]
     for place in places:

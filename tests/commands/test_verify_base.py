@@ -10,14 +10,14 @@ from backstop.commands.progress import Silent
 from backstop.commands.proof.base import verify_base_backup
 from backstop.commands.questions import Query
 from backstop.model.backup import BackupLabel
-from tests.commands.test_recover import World, world
 from tests.protection import utc_now
+from tests.recovery_world import ALSO_15
 
 if TYPE_CHECKING:
     from backstop.model.proof import Proof
+    from tests.recovery_world import World
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
-__all__ = ["world"]
 
 
 def prove(world: World, label: str, **changes) -> Proof:
@@ -35,6 +35,7 @@ def prove(world: World, label: str, **changes) -> Proof:
     )
 
 
+@ALSO_15
 def test_a_base_backup_is_proven_by_replaying_all_wal_behind_it(world: World) -> None:
     report = world.backups.take()
     world.source.ledger.write(7)

@@ -88,6 +88,16 @@ def stall(seconds: float = 60.0, *, after_bytes: int | None = None) -> Fault:
     return act
 
 
+def delay(seconds: float) -> Fault:
+    """Pass it on after so long, unless the proxy closes."""
+
+    def act(handler: _Handler) -> None:
+        handler.proxy.closing.wait(seconds)
+        handler.forward()
+
+    return act
+
+
 def lose_acknowledgement() -> Fault:
     """Pass it on, let the server carry it out, and reset the connection instead of answering."""
 

@@ -12,7 +12,7 @@ from tests.long.disaster_plan import NOTHING
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from backstop.commands.recovery.recover import RecoveryResult
+    from backstop.commands.recovery.result import RecoveryResult
     from tests.long.disasters import Disaster
     from tests.long.wal_truth import Commit
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from backstop.model.recovery_choice import choose_window
+from backstop.model.recovery_choice import choose_window, usable_windows
 from backstop.model.recovery_fit import CLOCK_ERROR, Facts
 from backstop.model.recovery_target import RecoveryTarget, TargetKind
 from backstop.model.timeline import history_name
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from backstop.model.lsn import Lsn, WalSegment
+    from backstop.model.recovery_look import Look
     from backstop.model.timeline import TimelineSpan
     from backstop.model.wal import StoredWal
     from backstop.model.wal_path import SegmentRun
     from backstop.model.wal_tail import Tail
 
-__all__ = ["RecoveryPlan", "RecoverySources", "RecoveryTarget", "TargetKind", "plan_recovery"]
+__all__ = ["RecoveryPlan", "RecoverySources", "RecoveryTarget", "TargetKind", "plan_recovery", "windows_for"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ def plan_recovery(
     now: datetime,
     majors: Collection[int] | None = None,
     position: Lsn | None = None,
+    look: Look | None = None,
     last_commit_at: datetime | None = None,
     last_record: Lsn | None = None,
     clock_error: timedelta = CLOCK_ERROR,
@@ -105,7 +107,8 @@ def plan_recovery(
     """Decide, before anything is fetched, how to recover to the target.
 
     :param majors: major versions of the server programs at hand; by default any.
-    :param position: where the record of a restore point or transaction was found in WAL.
+    :param position: where the record of a restore point or transaction lies.
+    :param look: what was found by looking for it in WAL.
     :param last_commit_at: time of the last commit in the newest window of the timeline, when somebody has
         looked into WAL: then it decides, and not when the WAL was stored.
     :param last_record: likewise, where the last record begins; behind it there may be padding.
@@ -117,7 +120,8 @@ def plan_recovery(
         windows=recovery_windows(sources),
         now=now,
         majors=frozenset(majors) if majors is not None else None,
-        position=position,
+        look=look,
+        positions={**(look.positions if look else {}), **({str(target): position} if position else {})},
         last_commit_at=last_commit_at,
         last_record=last_record,
         clock_error=clock_error,
@@ -126,7 +130,7 @@ def plan_recovery(
     coverage = window.coverage
     assert coverage is not None  # noqa: S101 — a window that can be chosen has both
     assert coverage.end is not None  # noqa: S101
-    stop = _stop_lsn(target, window, position)
+    stop = _stop_lsn(target, window, facts.position_of(target))
     segments, following = _split(coverage.runs, _expected_last(target, window, sources.wal, stop))
     return RecoveryPlan(
         target=target,
@@ -145,9 +149,27 @@ def plan_recovery(
         histories=tuple(sorted(sources.histories.readable)),
         end_lsn=coverage.end,
         stop_lsn=stop,
-        why=(*why, _route(window), _wal_words(segments, coverage.end)),
+        why=(*why, *_seen(look), _route(window), _wal_words(segments, coverage.end)),
         warnings=_warnings(target, window, sources),
     )
+
+
+def windows_for(
+    target: RecoveryTarget, sources: RecoverySources, *, now: datetime
+) -> tuple[RecoveryWindow, ...]:
+    """Where the target may lie: what is worth looking through, oldest first."""
+    facts = Facts(
+        sources=sources,
+        windows=recovery_windows(sources),
+        now=now,
+        majors=None,
+        look=None,
+        positions={},
+        last_commit_at=None,
+        last_record=None,
+        clock_error=CLOCK_ERROR,
+    )
+    return usable_windows(target, facts)
 
 
 def _stop_lsn(target: RecoveryTarget, window: RecoveryWindow, position: Lsn | None) -> Lsn | None:
@@ -155,7 +177,7 @@ def _stop_lsn(target: RecoveryTarget, window: RecoveryWindow, position: Lsn | No
         return window.base.end
     if target.kind is TargetKind.LATEST:
         return window.end_lsn
-    return target.lsn or (position if target.kind is not TargetKind.TIME else None)
+    return position
 
 
 def _expected_last(
@@ -189,6 +211,10 @@ def _split(
         tuple(before for before, _ in halves if before is not None),
         tuple(after for _, after in halves if after is not None),
     )
+
+
+def _seen(look: Look | None) -> tuple[str, ...]:
+    return (look.says,) if look and look.found else ()
 
 
 def _route(window: RecoveryWindow) -> str:

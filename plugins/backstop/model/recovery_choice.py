@@ -41,6 +41,15 @@ def choose_window(target: RecoveryTarget, facts: Facts) -> Choice:
         ) from None
 
 
+def usable_windows(target: RecoveryTarget, facts: Facts) -> tuple[RecoveryWindow, ...]:
+    """All that a recovery to this target could be made in, whether or not it lies there; oldest first."""
+    try:
+        found, _ = _candidates(target, facts)
+    except Refusal:
+        return ()
+    return tuple(window for window in found if not facts.why_not(window))
+
+
 def _unknown_way(target: RecoveryTarget, facts: Facts) -> str:
     """Base backups may be missing from the choice because nobody knows that they lead there."""
     timeline = (
@@ -89,7 +98,7 @@ def _choose(target: RecoveryTarget, facts: Facts) -> Choice:
             near=_elsewhere(target, facts),
             remedy=_install(candidates, facts),
         )
-    position = target.lsn or facts.position
+    position = facts.position_of(target)
     if target.time is not None:
         window, why = by_time(target, target.time, windows, facts)
     elif position is not None and target.kind in (TargetKind.LSN, TargetKind.NAME, TargetKind.XID):
@@ -99,7 +108,7 @@ def _choose(target: RecoveryTarget, facts: Facts) -> Choice:
     elif target.kind is TargetKind.LATEST:
         window, why = by_newest(target, windows)
     else:
-        window, why = by_nothing(target, windows)
+        window, why = by_nothing(target, windows, facts)
     passed_over = [facts.why_not(other) for other in candidates if facts.why_not(other)]
     return window, (
         f"base backup {' + '.join(window.chain)}: {why}",

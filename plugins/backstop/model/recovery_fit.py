@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from backstop.model.recovery_target import RecoveryTarget, TargetKind
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from backstop.model.lsn import Lsn
+    from backstop.model.recovery_look import Look
     from backstop.model.window import RecoverySources, RecoveryWindow
 
 CLOCK_ERROR = timedelta(seconds=2)
@@ -31,10 +32,15 @@ class Facts:
     windows: Sequence[RecoveryWindow]
     now: datetime
     majors: frozenset[int] | None
-    position: Lsn | None
+    look: Look | None
+    positions: Mapping[str, Lsn]
     last_commit_at: datetime | None
     last_record: Lsn | None
     clock_error: timedelta
+
+    def position_of(self, target: RecoveryTarget) -> Lsn | None:
+        """Where it lies, when that is known."""
+        return target.lsn or self.positions.get(str(target))
 
     def why_not(self, window: RecoveryWindow) -> str:
         """In words, why a window cannot be used for anything; empty when it can."""
@@ -155,11 +161,24 @@ def by_newest(target: RecoveryTarget, windows: Sequence[RecoveryWindow]) -> tupl
     return window, "the newest, with the least WAL to replay"
 
 
-def by_nothing(target: RecoveryTarget, windows: Sequence[RecoveryWindow]) -> tuple[RecoveryWindow, str]:
+def by_nothing(
+    target: RecoveryTarget, windows: Sequence[RecoveryWindow], facts: Facts
+) -> tuple[RecoveryWindow, str]:
     """Nobody knows where it lies: begin early enough to meet it, in the WAL that leads on to the newest."""
+    if facts.look is not None and facts.look.complete:
+        raise Refusal(facts.look.says, near=_near(target, facts.look))
     newest = windows[-1]
     reaching = [window for window in windows if window.end_lsn == newest.end_lsn]
+    unseen = facts.look.says if facts.look else f"nobody has looked where {target} lies"
     return reaching[0], (
-        f"the oldest from which WAL leads without a gap to {newest.end_lsn}, because nobody has looked where "
-        f"{target} lies; found with pg_waldump, a newer one may do"
+        f"the oldest from which WAL leads without a gap to {newest.end_lsn}, because {unseen}; "
+        f"found with pg_waldump, a newer one may do"
     )
+
+
+def _near(target: RecoveryTarget, look: Look) -> list[RecoveryTarget]:
+    texts = [*(other.target for other in look.others), TargetKind.LATEST.value, TargetKind.IMMEDIATE.value]
+    return [
+        RecoveryTarget.parse(text, timeline=target.timeline, inclusive=target.inclusive, base=target.base)
+        for text in texts
+    ]

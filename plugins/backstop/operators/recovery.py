@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from backstop.commands.recovery.recover import RecoveryResult
+    from backstop.commands.recovery.result import RecoveryResult
     from backstop.hooks.target import TargetHook
     from backstop.model.recovery import RecoveryTarget
     from backstop.targets.cluster import Recovery
@@ -142,7 +142,7 @@ class RecoverBesideOperator(ApprovedOperator):
         require_same(plan, self.plan)
         result = restore.run(plan)
         progress.finish()
-        for sentence in result.healed:
+        for sentence in (*result.healed, *result.warnings):
             self.log.warning("%s", sentence)
         return result_document(result)
 
@@ -204,7 +204,11 @@ class CheckCutOverOperator(_CutOverOperator):
 
         self.require_consent(_recovery(self.target), utc_now())
         live, _ = cutover_commands(TargetHook(self.target).configuration, self.target)
-        return {"live_inode": check_cut_over(self.require_validated(), live=live)}
+        validated = self.require_validated()
+        return {
+            "live_inode": check_cut_over(validated, live=live),
+            "recovered_inode": validated.data_inode,
+        }
 
 
 class CutOverOperator(_CutOverOperator):
@@ -257,7 +261,13 @@ class StartClusterOperator(BackstopOperator):
             return
         self.log.warning("The cut-over did not come to its end; starting the server")
         live, commands = cutover_commands(TargetHook(self.target).configuration, self.target)
-        reopen_cluster(live, commands, live_inode=(self.checked or {}).get("live_inode"))
+        checked = self.checked or {}
+        reopen_cluster(
+            live,
+            commands,
+            live_inode=checked.get("live_inode"),
+            recovered_inode=checked.get("recovered_inode"),
+        )
 
 
 def _recovery(target: str) -> Recovery:

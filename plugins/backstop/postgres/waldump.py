@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from backstop.postgres.tools import PostgresTools
 
-_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
+WALDUMP_ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 _RECORD = re.compile(r"lsn: (?P<lsn>[0-9A-F]+/[0-9A-F]+)")
 _COMMIT = re.compile(
     r"desc: COMMIT(?:_PREPARED)? (?:[^;]*?)(?P<time>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+) UTC"
@@ -40,7 +40,7 @@ def look_into(segment: Path, tools: PostgresTools) -> SegmentContent:
     try:
         run_tool(
             [tools.path("pg_waldump"), f"--path={segment.parent}", segment.name, segment.name],
-            env=_ENVIRONMENT,
+            env=WALDUMP_ENVIRONMENT,
             stdout_to=listing,
         )
     except ToolError:

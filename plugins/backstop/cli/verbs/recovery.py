@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from backstop.commands.recovery.cut_over import CutOverOutcome
-    from backstop.commands.recovery.recover import RecoveryResult
+    from backstop.commands.recovery.result import RecoveryResult
     from backstop.model.recovery import RecoveryPlan, RecoverySources
     from backstop.model.window import RecoveryWindow
     from backstop.repository.catalog import Repository
@@ -216,6 +216,7 @@ def _print_result(result: RecoveryResult, outcome: CutOverOutcome | None) -> Non
         ("took", ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.seconds.items())),
     ]
     fields += [("healed", sentence) for sentence in result.healed]
+    fields += [("warning", sentence) for sentence in result.warnings]
     if outcome is not None:
         fields += [
             ("live", outcome.live),

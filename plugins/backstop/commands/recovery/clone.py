@@ -28,20 +28,26 @@ def detach(data: Path) -> None:
 
 
 def attach(data: Path) -> None:
-    """It takes its source's place, with its source's settings."""
-    _rewrite(data, _without_ours(data))
+    """It takes its source's place, with its source's settings. Does nothing where that is done already."""
+    if _BEGIN in _text(data):
+        _rewrite(data, _without_ours(data))
 
 
 def _without_ours(data: Path) -> str:
-    text = (data / _FILE).read_text(encoding="utf-8", errors="surrogateescape")
+    text = _text(data)
     before, found, rest = text.partition(_BEGIN)
     return before + rest.partition(_END)[2] if found else text
+
+
+def _text(data: Path) -> str:
+    return (data / _FILE).read_text(encoding="utf-8", errors="surrogateescape")
 
 
 def _rewrite(data: Path, text: str) -> None:
     path = data / _FILE
     owner = path.stat()
     new = data / f"{_FILE}.new"
+    new.unlink(missing_ok=True)  # of one that was killed here
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as stream:
         os.fchown(stream.fileno(), owner.st_uid, owner.st_gid)

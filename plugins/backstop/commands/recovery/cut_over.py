@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from backstop.commands.database.swap import ApplicationCommands
-    from backstop.commands.recovery.recover import RecoveryResult
+    from backstop.commands.recovery.result import RecoveryResult
     from backstop.postgres.connection import ClusterConnection
 
 
@@ -72,8 +72,9 @@ def cut_over(
     try:
         if exists:
             live.rename(kept)
-        attach(restored)
         restored.rename(live)
+        # Behind the rename: whoever is killed, a copy beside the live cluster must not be able to disturb it.
+        attach(live)
         cluster.run("start")
         cluster.run("probe")
         if (kept / "postmaster.pid").exists():
@@ -107,11 +108,18 @@ def reserve_slot(cluster: ClusterConnection, slot: str) -> None:
             connection.create_slot(slot)
 
 
-def reopen_cluster(live: Path, cluster: ApplicationCommands, *, live_inode: int | None) -> None:
+def reopen_cluster(
+    live: Path,
+    cluster: ApplicationCommands,
+    *,
+    live_inode: int | None,
+    recovered_inode: int | None = None,
+) -> None:
     """For a cut-over that was killed in the middle: a whole data directory under the live name, and a server.
 
     :param live_inode: what :func:`check_cut_over` found under the live name; only that is ever put back, not
         what an earlier cut-over left beside it.
+    :param recovered_inode: of what was to take its place: where it has, it also gets its source's settings.
     :raises RestoreError: nothing is there that could be put back. :raises CommandError: it does not start.
     """
     if not os.path.lexists(live):
@@ -127,6 +135,8 @@ def reopen_cluster(live: Path, cluster: ApplicationCommands, *, live_inode: int 
                 hint="put the recovered data directory there by hand, or cut over again",
             )
         kept[0].rename(live)
+    if live.stat().st_ino == recovered_inode and not (live / "postmaster.pid").exists():
+        attach(live)
     cluster.run("start")
     cluster.run("probe")
 
@@ -137,6 +147,11 @@ def check_cut_over(result: RecoveryResult, *, live: Path) -> int | None:
     :raises RestoreError: what stands in the way; nothing is changed.
     """
     restored = Path(result.data)
+    if live.is_dir() and live.stat().st_ino == result.data_inode:
+        raise RestoreError(
+            f"{live} is what was recovered: it has been put in place already",
+            hint="an earlier cut-over was cut off; start the cluster (task `start_cluster`), or recover anew",
+        )
     if not restored.is_dir() or restored.stat().st_ino != result.data_inode:
         raise RestoreError(
             f"{restored} is not the directory that was validated", hint="recover again, then cut over"

@@ -7,30 +7,30 @@ appears, recovered and validated, by one rename.
 from __future__ import annotations
 
 import secrets
-import shutil
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from backstop.commands.base.extraction import link_tablespaces
 from backstop.commands.base.fetch import fetch_base
+from backstop.commands.base.page_check import check_relations
 from backstop.commands.database.fetch import refuse_taken
 from backstop.commands.questions import ask
 from backstop.commands.recovery.clone import detach
+from backstop.commands.recovery.preflight import WalSight, refuse_without_space, stop_of
 from backstop.commands.recovery.progress import RecoveryWatch
+from backstop.commands.recovery.result import RecoveryResult
 from backstop.commands.recovery.sources import recovery_sources, route_of
 from backstop.commands.staging import staging_directory, sweep_staging
 from backstop.commands.stopwatch import Stopwatch
-from backstop.commands.wal.prefetch import Prefetcher, PrefetchSettings, fetch_alone
+from backstop.commands.wal.prefetch import Prefetcher, PrefetchSettings
 from backstop.commands.wal.sources import ArchivedWal
 from backstop.errors import RestoreError, VerificationError
 from backstop.model.backup import BackupLabel
 from backstop.model.recovery import TargetKind, plan_recovery
 from backstop.postgres.isolation import run_as
 from backstop.postgres.recovery import RecoveredCluster, ServerChoice
-from backstop.postgres.recovery_settings import RecoveryStop
 from backstop.postgres.tools import PostgresTools
-from backstop.postgres.waldump import look_into
 from backstop.repository.pins import pin
 from backstop.repository.wal_archive import WalArchive
 
@@ -44,16 +44,11 @@ if TYPE_CHECKING:
     from backstop.commands.wal.sources import WalSource
     from backstop.crypto.key_encryption import Keyring
     from backstop.model.backup import Manifest
-    from backstop.model.lsn import Lsn
     from backstop.model.recovery import RecoveryPlan, RecoveryTarget
     from backstop.postgres.recovery import RecoveryEnd
-    from backstop.postgres.recovery_settings import StopKind
     from backstop.repository.catalog import Repository
 
 _WORK = ".backstop"
-# WAL that a server keeps until its next restart point (recovery_settings.py), and some air.
-_KEPT_WAL_BYTES = 4 * 1024 * 1024 * 1024
-_LOOK_BACK_SEGMENTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +61,8 @@ class RecoverSettings:
     :param database: where the probe queries are asked.
     :param tablespaces: for the cluster's tablespaces; by default beside the destination.
     :param preload: ``shared_preload_libraries``, for clusters whose WAL needs them.
-    :param check_pages: compare every page with its checksum afterwards.
+    :param check_pages: compare every page with its checksum afterwards, and every B-tree index with its order
+        where ``amcheck`` is installed.
     """
 
     destination: Path
@@ -86,35 +82,12 @@ class RecoverSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class RecoveryResult:
-    """A recovered, validated data directory.
-
-    :param data_inode: what was validated: a name alone could come to mean another directory.
-    :param last_commit_at: of the newest transaction in it.
-    :param seconds: by phase.
-    :param replayed_bytes_per_second: of WAL.
-    :param healed: copies of WAL that were missing or damaged and came from another repository.
-    """
-
-    data: str
-    data_inode: int
-    system_id: str
-    server_version: int
-    chain: tuple[str, ...]
-    timeline: int
-    end_lsn: str
-    last_commit_at: datetime | None
-    stopped: str
-    replayed_bytes: int
-    replayed_bytes_per_second: float
-    pages_checked: int | None
-    tablespaces: dict[int, str]
-    seconds: dict[str, float]
-    healed: tuple[str, ...]
-    warnings: tuple[str, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+class _Recovered:
+    end: RecoveryEnd
+    pages: int | None = None
+    relations: int | None = None
+    warnings: tuple[str, ...] = ()
+    healed: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -134,7 +107,8 @@ class PointInTimeRestore:
     watch: Stopwatch = field(default_factory=Stopwatch)
 
     def plan(self, goal: RecoveryTarget) -> RecoveryPlan:
-        """Decide what to fetch, and refuse now what cannot work. Fetches no more than a few segments.
+        """Decide what to fetch, and refuse now what cannot work. Fetches a few segments of WAL; for a restore
+        point all of it may be read, the newest first.
 
         :raises RecoveryImpossibleError: the goal cannot be reached, and what can.
         :raises RestoreError: no space, or the destination is taken. :raises ToolError: programs are missing.
@@ -149,10 +123,13 @@ class PointInTimeRestore:
             sources = recovery_sources(self.repository, target=self.target, keyring=self.keyring)
             plan = plan_recovery(goal, sources, now=self.clock())
             tools = PostgresTools.find(plan.server_major, server=True)
-            if goal.kind is TargetKind.TIME:
-                last_commit_at = self._look_at_end(plan, tools)[1]
-                plan = plan_recovery(goal, sources, now=self.clock(), last_commit_at=last_commit_at)
-        self._refuse_without_space(plan)
+            plan = self._sight(plan, tools).plan(plan, goal, sources, now=self.clock())
+        refuse_without_space(
+            self.settings.destination.parent,
+            plan,
+            self._chain(plan),
+            ahead_bytes=self.settings.prefetch.ahead_bytes,
+        )
         return plan
 
     def run(self, plan: RecoveryPlan) -> RecoveryResult:
@@ -162,7 +139,7 @@ class PointInTimeRestore:
             was answered wrongly. :raises IntegrityError: something in the repository or a page is damaged.
         """
         settings = self.settings
-        chain = [self.repository.catalog.backup(BackupLabel(label)).manifest for label in plan.chain]
+        chain = self._chain(plan)
         isolation = run_as(settings.account)
         tools = PostgresTools.find(plan.server_major, server=True)
         refuse_taken(settings.destination)
@@ -199,9 +176,9 @@ class PointInTimeRestore:
                     owner=isolation.owner,
                 )
             choice = ServerChoice(tools, isolation, superuser=settings.superuser, preload=settings.preload)
-            end, pages, healed = self._recover(plan, work, choice, list(base.tablespaces.values()), tools)
+            found = self._recover(plan, work, choice, list(base.tablespaces.values()), tools)
             self._put_in_place(work, base.tablespaces)
-        return self._result(plan, chain[-1], end, pages, healed, list(base.tablespaces))
+        return self._result(plan, chain[-1], found, list(base.tablespaces))
 
     def _recover(
         self,
@@ -210,12 +187,12 @@ class PointInTimeRestore:
         choice: ServerChoice,
         tablespaces: list[Path],
         tools: PostgresTools,
-    ) -> tuple[RecoveryEnd, int | None, list[str]]:
+    ) -> _Recovered:
         route = route_of(plan)
         prefetch = self.settings.prefetch
         at_least = plan.window.base.end
         if plan.target.kind is TargetKind.LATEST:
-            at_least = self._look_at_end(plan, tools)[0] or at_least
+            at_least = self._sight(plan, tools).end(plan)[0] or at_least
         prefetcher = Prefetcher(
             work / "spool",
             sources=self._wal(plan.system_id),
@@ -247,18 +224,27 @@ class PointInTimeRestore:
                     on_replayed=RecoveryWatch(route, self.progress),
                 )
             with self.watch.phase("validate"):
-                wrong = ask(cluster.connection(self.settings.database), self.settings.queries)
-                if wrong:
-                    raise VerificationError(
-                        f"the recovered copy of {self.target} is not as expected: " + "; ".join(wrong),
-                        hint="nothing was put in place; recover to another point, or correct the queries",
-                    )
-                cluster.shut_down()
-                pages = cluster.check_pages() if self.settings.check_pages else None
+                found = self._validate(cluster, end)
             with self.watch.phase("sync"):
                 detach(work / "data")
                 cluster.sync()
-        return end, pages, prefetcher.report.healed
+        return replace(found, healed=tuple(prefetcher.report.healed))
+
+    def _validate(self, cluster: RecoveredCluster, end: RecoveryEnd) -> _Recovered:
+        wrong = ask(cluster.connection(self.settings.database), self.settings.queries)
+        if wrong:
+            raise VerificationError(
+                f"the recovered copy of {self.target} is not as expected: " + "; ".join(wrong),
+                hint="nothing was put in place; recover to another point, or correct the queries",
+            )
+        if not self.settings.check_pages:
+            cluster.shut_down()
+            return _Recovered(end)
+        relations, damaged = check_relations(cluster.connection())
+        cluster.shut_down()
+        # An index is made anew from its table: no reason to withhold that.
+        warnings = tuple(f"{index}; REINDEX it before it is used" for index in damaged)
+        return _Recovered(end, cluster.check_pages(), relations, warnings)
 
     def _put_in_place(self, work: Path, tablespaces: dict[int, Path]) -> None:
         """The data directory last: it must not be there for a moment without its tablespaces."""
@@ -277,12 +263,11 @@ class PointInTimeRestore:
         self,
         plan: RecoveryPlan,
         manifest: Manifest,
-        end: RecoveryEnd,
-        pages: int | None,
-        healed: list[str],
+        found: _Recovered,
         tablespaces: list[int],
     ) -> RecoveryResult:
         final = self.settings.tablespaces_folder
+        end = found.end
         return RecoveryResult(
             data=str(self.settings.destination),
             data_inode=self.settings.destination.stat().st_ino,
@@ -295,58 +280,22 @@ class PointInTimeRestore:
             stopped=end.stopped,
             replayed_bytes=end.replayed_bytes,
             replayed_bytes_per_second=round(end.replayed_bytes / max(end.seconds, 0.001)),
-            pages_checked=pages,
+            pages_checked=found.pages,
+            relations_checked=found.relations,
             tablespaces={oid: str(final / str(oid)) for oid in tablespaces},
             seconds=self.watch.seconds(),
-            healed=tuple(healed),
-            warnings=plan.warnings,
+            healed=found.healed,
+            warnings=(*plan.warnings, *found.warnings),
         )
+
+    def _chain(self, plan: RecoveryPlan) -> list[Manifest]:
+        return [self.repository.catalog.backup(BackupLabel(label)).manifest for label in plan.chain]
+
+    def _sight(self, plan: RecoveryPlan, tools: PostgresTools) -> WalSight:
+        return WalSight(self.settings.destination.parent / _WORK, self._wal(plan.system_id), tools)
 
     def _wal(self, system_id: str) -> list[WalSource]:
         return [
             ArchivedWal(WalArchive(one.storage, self.target, system_id), self.keyring)
             for one in (self.repository, *self.others)
         ]
-
-    def _look_at_end(self, plan: RecoveryPlan, tools: PostgresTools) -> tuple[Lsn | None, datetime | None]:
-        """Where the last record begins, and when the last transaction in the last segments committed."""
-        route = route_of(plan)
-        last_record: Lsn | None = None
-        oldest = max(route.first.number, route.last.number - _LOOK_BACK_SEGMENTS)
-        with staging_directory(
-            self.settings.destination.parent / _WORK, f"look-{secrets.token_hex(4)}"
-        ) as folder:
-            for number in range(route.last.number, oldest - 1, -1):
-                segment = route.segment(number)
-                fetch_alone(segment, folder / segment.name, sources=self._wal(plan.system_id), route=route)
-                found = look_into(folder / segment.name, tools)
-                (folder / segment.name).unlink()
-                last_record = last_record or found.last_record
-                if found.last_commit_at is not None:
-                    return last_record, found.last_commit_at
-        return last_record, None
-
-    def _refuse_without_space(self, plan: RecoveryPlan) -> None:
-        chain = [self.repository.catalog.backup(BackupLabel(label)).manifest for label in plan.chain]
-        copies = sum(manifest.plain_bytes for manifest in chain)
-        combined = chain[0].plain_bytes if len(chain) > 1 else 0
-        wal = min(route_of(plan).size_bytes, _KEPT_WAL_BYTES)
-        needed = copies + combined + wal + min(self.settings.prefetch.ahead_bytes, wal)
-        free = shutil.disk_usage(self.settings.destination.parent).free
-        if free < needed:
-            raise RestoreError(
-                f"{self.settings.destination.parent} has {free} bytes free; this recovery needs {needed}",
-                hint="free space there, or choose another place",
-            )
-
-
-def stop_of(plan: RecoveryPlan) -> RecoveryStop:
-    """The plan's target in PostgreSQL's settings."""
-    given = plan.settings
-    kind = plan.target.kind.value
-    return RecoveryStop(
-        kind=cast("StopKind", kind),
-        value=given.get(f"recovery_target_{kind}", ""),
-        inclusive=plan.target.inclusive,
-        timeline=plan.timeline,
-    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from backstop.commands.wal.route import Leg, WalRoute
 from backstop.errors import BackstopError, NotFoundError
 from backstop.model.lsn import DEFAULT_SEGMENT_BYTES
+from backstop.model.recovery import windows_for
 from backstop.model.timeline import Histories, StoredHistory
 from backstop.model.wal import StoredWal
 from backstop.model.wal_tail import TailPiece
@@ -14,11 +15,14 @@ from backstop.model.window import BaseBackup, RecoverySources
 from backstop.repository.wal_archive import WalArchive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from backstop.crypto.key_encryption import Keyring
-    from backstop.model.recovery import RecoveryPlan
+    from backstop.model.lsn import Lsn
+    from backstop.model.recovery import RecoveryPlan, RecoveryTarget
+    from backstop.model.timeline import TimelineSpan
+    from backstop.model.window import RecoveryWindow
     from backstop.repository.catalog import Repository
 
 
@@ -53,14 +57,31 @@ def recovery_sources(repository: Repository, *, target: str, keyring: Keyring) -
 
 def route_of(plan: RecoveryPlan) -> WalRoute:
     """The plan's way through the WAL."""
-    start = plan.window.base.start
+    return _route(plan.path, plan.window.base.start, plan.end_lsn, plan.segment_bytes)
+
+
+def routes_to_look_along(goal: RecoveryTarget, sources: RecoverySources, *, now: datetime) -> list[WalRoute]:
+    """All WAL in which the goal may lie, the newest first; no segment twice."""
+    longest: dict[Lsn, RecoveryWindow] = {}
+    for window in windows_for(goal, sources, now=now):
+        if window.end_lsn is not None:
+            other = longest.setdefault(window.end_lsn, window)
+            # Two that end at the same place differ in how much lies before.
+            if window.base.start < other.base.start:
+                longest[window.end_lsn] = window
+    return [
+        _route(longest[end].path, longest[end].base.start, end, sources.wal.segment_bytes)
+        for end in sorted(longest, reverse=True)
+    ]
+
+
+def _route(path: Sequence[TimelineSpan], start: Lsn, end: Lsn, segment_bytes: int) -> WalRoute:
     spans = [
         span
-        for span in plan.path
-        if (span.end is None or span.end > start) and (span.begin < plan.end_lsn or span.begin <= start)
+        for span in path
+        if (span.end is None or span.end > start) and (span.begin < end or span.begin <= start)
     ]
-    legs = tuple(Leg(span.timeline, max(span.begin, start)) for span in spans)
-    return WalRoute(legs, plan.end_lsn, plan.segment_bytes)
+    return WalRoute(tuple(Leg(span.timeline, max(span.begin, start)) for span in spans), end, segment_bytes)
 
 
 def _segments(archive: WalArchive) -> Iterator[tuple[str, str, datetime]]:

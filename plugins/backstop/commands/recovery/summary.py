@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from backstop.commands.recovery.recover import RecoveryResult
+from backstop.commands.recovery.result import RecoveryResult
 from backstop.errors import RestoreError
 from backstop.model.canonical import format_time, parse_time
 from backstop.model.recovery import RecoveryTarget

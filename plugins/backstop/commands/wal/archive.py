@@ -22,6 +22,7 @@ from backstop.errors import (
     ConfigurationError,
     SourceBusyError,
     SourceError,
+    StorageFullError,
     WalLostError,
 )
 from backstop.postgres.replication import ReplicationConnection
@@ -69,13 +70,13 @@ def archive_wal(
 ) -> None:
     """Receive and ship until ``stop``; what was received by then is shipped before it returns.
 
-    A server or repository that goes away is waited for, however long. Every second ``on_state`` is told, from
-    another thread, how things stand.
+    A server or repository that goes away is waited for, however long, and so is space in the spool. Every
+    second ``on_state`` is told, from another thread, how things stand.
 
     :raises WalLostError: WAL is missing between the archive and the server: a new base backup is needed.
     :raises SourceError: the server is another cluster than the archive's, or refuses us.
     :raises IntegrityError: what the server sends is archived with other content.
-    :raises StorageFullError: no space in the spool.
+    :raises StorageFullError: no space in the spool at the very start.
     """
     if not repositories:
         raise ConfigurationError(f"{target} has no repository", hint="list one in targets.yaml")
@@ -135,6 +136,14 @@ class _Archiver:
             except SourceBusyError as error:
                 self._wait_in_line(error)
                 received = False
+            except StorageFullError as error:
+                # Of the spool. The server keeps what is not confirmed; what was begun of it makes room here,
+                # so that whole segments can be sealed and leave.
+                if self._work is None:
+                    raise
+                self._work.tail.let_go()
+                received = False
+                self._note(error)
             except BackstopError as error:
                 if not error.retryable:
                     raise

@@ -66,7 +66,7 @@ class SegmentBuffer:
     """One segment's bytes, until :meth:`discard`.
 
     :param path: a new file (0600), should there be no room in memory.
-    :raises OSError: the file cannot be made.
+    :raises StorageFullError: no space in the spool.
     """
 
     def __init__(self, path: Path, size_bytes: int, *, memory: Memory) -> None:
@@ -75,7 +75,11 @@ class SegmentBuffer:
         self._room = memory.segment(size_bytes)
         self._descriptor = -1
         if self._room is None:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            try:
+                self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                raise_if_full(error, path)
+                raise
 
     def write(self, data: bytes | memoryview, offset_bytes: int) -> None:
         """:raises StorageFullError: no space in the spool."""

@@ -104,6 +104,11 @@ class WalTail:
             self.next = segment.next()
         self._shipper.add_segment(segment, buffer)
 
+    def let_go(self) -> None:
+        """Drop what was begun; it has to be received again, from the segment's first byte."""
+        with self._changed:
+            self._drop()
+
     def hurry(self) -> None:
         """Ship what is there without waiting for more."""
         with self._changed:
