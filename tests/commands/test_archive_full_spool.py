@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backstop.commands.wal import tail as tail_module
+from backstop.commands.wal import assembly
 from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
 from tests.commands.archiving import KEEP_WAL, Protected, wait_for
 
@@ -34,6 +34,13 @@ def protected(folder: Path) -> Iterator[Protected]:
         die_with_parent=True,
     ) as server:
         yield Protected(folder, server)
+
+
+@pytest.fixture(autouse=True)
+def no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything goes through the spool, as when repositories are slow."""
+    monkeypatch.setattr(assembly, "_MOST_SEGMENTS", 0)
+    monkeypatch.setattr(assembly, "_MOST_SEALED_BYTES", 0)
 
 
 @pytest.fixture
@@ -99,10 +106,11 @@ def test_a_quota_that_is_used_up_is_outlived_like_a_full_disk(
     class Full:
         O_RDWR, O_CREAT, O_EXCL, O_CLOEXEC = os.O_RDWR, os.O_CREAT, os.O_EXCL, os.O_CLOEXEC
         open, close, pread, pwrite = os.open, os.close, os.pread, staticmethod(over_quota)
+        lseek, SEEK_SET = os.lseek, os.SEEK_SET
 
     outlives_it(
         protected,
         protected.settings.spool,
-        full=lambda: monkeypatch.setattr(tail_module, "os", Full),
-        free=lambda: monkeypatch.setattr(tail_module, "os", os),
+        full=lambda: monkeypatch.setattr(assembly, "os", Full),
+        free=lambda: monkeypatch.setattr(assembly, "os", os),
     )
