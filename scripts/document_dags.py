@@ -67,10 +67,16 @@ def _section(dag: DAG) -> str:
 
 
 def _when(dag: DAG) -> str:
+    from airflow.sdk import AssetOrTimeSchedule
+
     if dag.schedule is None:
         return "started by hand"
     if isinstance(dag.schedule, list):
         return "woken by " + ", ".join(f"*{asset.name}*" for asset in dag.schedule)
+    if isinstance(dag.schedule, AssetOrTimeSchedule):
+        cron, assets = dag.schedule.timetable, dag.schedule.asset_condition.objects
+        woken = " or ".join(f"*{asset.name}*" for asset in assets)
+        return f"schedule `{cron.expression}` UTC, and woken by {woken}"
     if dag.schedule == "@continuous":
         return "always running"
     if hasattr(dag.schedule, "timetables"):

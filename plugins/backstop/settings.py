@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from backstop.commands.proof.prove import ProofSettings
     from backstop.commands.questions import Query
     from backstop.commands.recovery.recover import RecoverSettings
+    from backstop.commands.trees.bursts import Rhythm
+    from backstop.commands.trees.comparison import WatchedTree
     from backstop.commands.wal.settings import ArchiveSettings
+    from backstop.crypto.key_encryption import Keyring
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository
     from backstop.targets import Configuration, VerifyQuery
@@ -245,6 +248,55 @@ def cutover_commands(configuration: Configuration, target: str) -> tuple[Path, A
     return cutover.data_directory, ApplicationCommands(
         stop=cutover.stop, start=cutover.start, probe=cutover.probe, timeout=cutover.timeout
     )
+
+
+def watch_rhythm(configuration: Configuration, target: str, tree: str) -> Rhythm:
+    """How changes of one of this target's file trees are gathered.
+
+    :raises NotFoundError: no such tree.
+    """
+    from backstop.commands.trees.bursts import Rhythm
+    from backstop.targets.trees import OnChange
+    from backstop.wiring import find_tree
+
+    on_change = find_tree(configuration, target, tree).on_change or OnChange()
+    return Rhythm(settle=on_change.settle, at_most=on_change.at_most, poll=on_change.poll)
+
+
+def watched_tree(
+    configuration: Configuration,
+    target: str,
+    tree: str,
+    repositories: Sequence[Repository],
+    *,
+    keyring: Keyring,
+) -> WatchedTree:
+    """One of this target's file trees, to be compared with its newest backup.
+
+    :raises NotFoundError: no such tree.
+    """
+    from backstop.commands.trees.comparison import WatchedTree
+    from backstop.wiring import find_tree
+
+    rules = find_tree(configuration, target, tree)
+    return WatchedTree(
+        name=tree,
+        repositories=repositories,
+        keyring=keyring,
+        staging=tree_staging(configuration, target, tree, repositories),
+        patterns=tuple(rules.paths),
+        exclude=tuple(rules.exclude),
+        one_file_system=rules.one_file_system,
+    )
+
+
+def tree_staging(
+    configuration: Configuration, target: str, tree: str, repositories: Sequence[Repository]
+) -> Path:
+    """Where backups and restores of this tree keep what is on its way."""
+    from backstop.wiring import find_tree
+
+    return find_tree(configuration, target, tree).spool or staging(configuration, target, repositories)
 
 
 def cluster_spool(configuration: Configuration, target: str, repositories: Sequence[Repository]) -> Path:

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 from backstop.hooks.credentials import AirflowCredentials
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from backstop.commands.database.restore import DatabaseRestore
     from backstop.commands.progress import Progress
     from backstop.commands.recovery.recover import PointInTimeRestore
+    from backstop.commands.trees.comparison import WatchedTree
+    from backstop.commands.trees.watch import TreeWatch
     from backstop.crypto.key_encryption import Keyring
     from backstop.crypto.signing import Role, Signer
     from backstop.postgres.connection import ClusterConnection
@@ -147,6 +150,28 @@ class TargetHook:
             clock=utc_now,
             progress=progress,
             others=[one for one in repositories if one.name != repository],
+        )
+
+    def tree_watch(self, tree: str, *, say: Callable[[str], None]) -> TreeWatch:
+        """What waits for changes in one of the target's file trees; not open yet.
+
+        :param say: takes sentences for a log.
+        """
+        from backstop.commands.trees.watch import TreeWatch
+        from backstop.settings import watch_rhythm
+
+        return TreeWatch(self.watched_tree(tree), watch_rhythm(self.configuration, self.name, tree), say=say)
+
+    def watched_tree(self, tree: str) -> WatchedTree:
+        """One of the target's file trees, to be compared with its newest backup."""
+        from backstop.settings import watched_tree
+
+        return watched_tree(
+            self.configuration,
+            self.name,
+            tree,
+            self.tree_repositories(tree),
+            keyring=self.keyring(for_reading=True),
         )
 
     def inventory(self) -> Inventory | None:
