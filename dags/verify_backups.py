@@ -12,9 +12,9 @@ A backup of files is proven by restoring it into scratch: all of it, or a random
 (`verify.share`, recorded), content and metadata compared with its list.
 
 **When:** a new backup wakes it, of whatever kind; so does the clock, every hour, where a service on another
-host backs files up by itself. It works off *everything* that `verify.policy` wants proven and is not, in every
-repository, newest first, one at a time: a run that was missed or failed is made up for by the next. To prove
-what is left now, press *Trigger*.
+host backs files up by itself. It works off *everything* that `verify.policy` wants proven and is not, in
+every repository, newest first, one at a time: a run that was missed or failed is made up for by the next.
+To prove what is left now, press *Trigger*.
 
 **What a dump contains is code.** The scratch server runs apart from the machine: no network, an empty
 environment, no sight of keys and repositories. Nothing of it is left behind, whatever happens.
