@@ -1,4 +1,4 @@
-"""How targets.yaml wants backups proven, as the settings that commands take. For the CLI and Airflow alike."""
+"""How targets.yaml wants backups proven, as settings of commands. For the CLI and for Airflow alike."""
 
 from __future__ import annotations
 
