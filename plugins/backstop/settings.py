@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from backstop.commands.database.attempt import DumpSettings
     from backstop.commands.database.restore import RestoreSettings
     from backstop.commands.database.swap import ApplicationCommands
-    from backstop.commands.proof.dump import VerifySettings
-    from backstop.commands.proof.prove import ProofSettings
     from backstop.commands.questions import Query
     from backstop.commands.recovery.recover import RecoverSettings
     from backstop.commands.trees.bursts import Rhythm
@@ -69,54 +66,6 @@ def dump_settings(
     )
 
 
-def verify_settings(
-    configuration: Configuration,
-    target: str,
-    repositories: Sequence[Repository],
-    *,
-    server: ClusterConnection | None,
-) -> VerifySettings:
-    """How to prove this target's backups.
-
-    :param server: what ``verify.server_conn_id`` names, if anything.
-    """
-    from backstop.commands.proof.dump import VerifySettings
-
-    database = configuration.targets[target].database
-    return VerifySettings(
-        scratch=staging(configuration, target, repositories),
-        jobs=database.jobs,
-        isolation=database.verify.isolation,
-        hide=private_folders(configuration),
-        queries=_queries(configuration, target),
-        server=server,
-    )
-
-
-def proof_settings(
-    configuration: Configuration,
-    target: str,
-    repositories: Sequence[Repository],
-    *,
-    server: ClusterConnection | None,
-) -> ProofSettings:
-    """How to prove this target's backups of every kind.
-
-    :param server: what ``verify.server_conn_id`` names, if anything; base backups are never restored there.
-    """
-    from backstop.commands.proof.prove import ProofSettings
-
-    cluster = configuration.targets[target].cluster
-    recovery = cluster.recovery if cluster else None
-    dump = verify_settings(configuration, target, repositories, server=server)
-    return ProofSettings(
-        dump=dump,
-        base=replace(dump, server=None, queries=_asked(recovery.queries) if recovery else ()),
-        superuser=recovery.superuser if recovery else "postgres",
-        database=configuration.targets[target].database.dbname,
-    )
-
-
 def restore_settings(
     configuration: Configuration,
     target: str,
@@ -133,7 +82,7 @@ def restore_settings(
         database=database.dbname,
         reader=reader,
         jobs=database.jobs,
-        queries=_queries(configuration, target),
+        queries=verify_queries(configuration, target),
         after_restore=database.restore.after_restore,
         allow_superuser=database.restore.allow_superuser,
         accept_logical_slots=database.restore.accept_logical_slots,
@@ -220,7 +169,7 @@ def recover_settings(configuration: Configuration, target: str, *, destination: 
         account=recovery.run_as or "",
         superuser=recovery.superuser,
         database=configuration.targets[target].database.dbname,
-        queries=_asked(recovery.queries),
+        queries=as_queries(recovery.queries),
     )
 
 
@@ -324,11 +273,13 @@ def private_folders(configuration: Configuration) -> tuple[Path, ...]:
     return tuple(sorted({*keys, *stores}))
 
 
-def _queries(configuration: Configuration, target: str) -> tuple[Query, ...]:
-    return _asked(configuration.targets[target].database.verify.queries)
+def verify_queries(configuration: Configuration, target: str) -> tuple[Query, ...]:
+    """What is asked of a restored copy of the target's database."""
+    return as_queries(configuration.targets[target].database.verify.queries)
 
 
-def _asked(queries: Sequence[VerifyQuery]) -> tuple[Query, ...]:
+def as_queries(queries: Sequence[VerifyQuery]) -> tuple[Query, ...]:
+    """What targets.yaml asks of a restored copy."""
     from backstop.commands.questions import Query
 
     return tuple(Query(sql=one.sql, expect=one.expect, name=one.name or one.sql) for one in queries)
