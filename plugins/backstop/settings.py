@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from backstop.commands.proof.prove import ProofSettings
     from backstop.commands.questions import Query
     from backstop.commands.recovery.recover import RecoverSettings
+    from backstop.commands.trees.backup import TreeBackupSettings
     from backstop.commands.wal.settings import ArchiveSettings
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository
@@ -244,6 +245,26 @@ def cutover_commands(configuration: Configuration, target: str) -> tuple[Path, A
         )
     return cutover.data_directory, ApplicationCommands(
         stop=cutover.stop, start=cutover.start, probe=cutover.probe, timeout=cutover.timeout
+    )
+
+
+def tree_backup_settings(
+    configuration: Configuration, target: str, tree: str, repositories: Sequence[Repository]
+) -> TreeBackupSettings:
+    """How to back one of this target's file trees up.
+
+    :raises NotFoundError: no such tree.
+    """
+    from backstop.commands.trees.backup import TreeBackupSettings
+    from backstop.wiring import find_tree
+
+    rules = find_tree(configuration, target, tree)
+    return TreeBackupSettings(
+        staging=rules.spool or staging(configuration, target, repositories),
+        patterns=tuple(rules.paths),
+        exclude=tuple(rules.exclude),
+        one_file_system=rules.one_file_system,
+        unreadable=rules.unreadable,
     )
 
 
