@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from backstop.commands.database.swap import ApplicationCommands
     from backstop.commands.questions import Query
     from backstop.commands.recovery.recover import RecoverSettings
+    from backstop.commands.trees.backup import TreeBackupSettings
     from backstop.commands.trees.bursts import Rhythm
     from backstop.commands.trees.comparison import WatchedTree
     from backstop.commands.wal.settings import ArchiveSettings
@@ -246,6 +247,26 @@ def tree_staging(
     from backstop.wiring import find_tree
 
     return find_tree(configuration, target, tree).spool or staging(configuration, target, repositories)
+
+
+def tree_backup_settings(
+    configuration: Configuration, target: str, tree: str, repositories: Sequence[Repository]
+) -> TreeBackupSettings:
+    """How to back one of this target's file trees up.
+
+    :raises NotFoundError: no such tree.
+    """
+    from backstop.commands.trees.backup import TreeBackupSettings
+    from backstop.wiring import find_tree
+
+    rules = find_tree(configuration, target, tree)
+    return TreeBackupSettings(
+        staging=rules.spool or staging(configuration, target, repositories),
+        patterns=tuple(rules.paths),
+        exclude=tuple(rules.exclude),
+        one_file_system=rules.one_file_system,
+        unreadable=rules.unreadable,
+    )
 
 
 def cluster_spool(configuration: Configuration, target: str, repositories: Sequence[Repository]) -> Path:
