@@ -88,7 +88,7 @@ def _add(places: set[Place], path: Path, *, whole: bool) -> None:
 class Notices:
     """Watches a tree's paths while it lasts.
 
-    :param left_out: whether a path is none of the tree's.
+    :param left_out: whether a path inside its folders is none of the tree's, nor what is below it.
     :raises OSError: also from its methods: the kernel watches no more folders
         (``fs.inotify.max_user_watches``), or none at all.
     """
@@ -151,7 +151,7 @@ class Notices:
             del self._folders[event.wd]
             return True
         path = b"/".join((place.path, os.fsencode(event.name))) if event.name else place.path
-        if self._left_out(path) or not (place.whole or self._concerns(path)):
+        if self._left_out(path) if place.whole else not self._concerns(path):
             return False
         if event.mask & flags.ISDIR:
             if event.mask & flags.MOVED_FROM:

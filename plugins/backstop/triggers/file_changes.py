@@ -12,7 +12,7 @@ from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from backstop.commands.trees.changes import Changes
+    from backstop.commands.trees.change_detection import Changes
     from backstop.commands.trees.watch import TreeWatch
 
 NAMED = 10

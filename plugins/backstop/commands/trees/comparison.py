@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from backstop.commands.staging import staging_directory, sweep_staging
-from backstop.commands.trees.changes import Changes, KnownContent, find_changes
+from backstop.commands.trees.change_detection import Changes, KnownContent, find_changes
 from backstop.commands.trees.listing import read_listing
 from backstop.commands.trees.newest import NewestBackup
+from backstop.files.exclusion import Exclusion
 from backstop.files.scan import find_roots, scan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from backstop.repository.catalog import Repository
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WatchedTree:
     """What belongs to a tree, and who has its backups.
 
@@ -40,6 +42,12 @@ class WatchedTree:
     patterns: Sequence[str]
     exclude: Sequence[str] = ()
     one_file_system: bool = False
+
+    @cached_property
+    def left_out(self) -> Callable[[bytes], bool]:
+        """Whether an absolute path inside the tree is excluded, with what is below it."""
+        exclusion = Exclusion(self.exclude)
+        return lambda path: exclusion.covers(path.strip(b"/"), path.rpartition(b"/")[2])
 
     def workspace(self) -> AbstractContextManager[Path]:
         """A folder for the list; :raises StorageError: it cannot be made."""
@@ -70,18 +78,19 @@ class Comparison:
         listing = self._newest_listing()
         if listing is None:
             return Changes(added=1, sample=("there is no backup yet",), state="no backup")
-        roots = find_roots(self._tree.patterns)
+        roots, entries = find_roots(self._tree.patterns), listing.entries
 
-        def look(before: Iterator[Entry]) -> Iterator[Scanned]:
+        def look(on_removed: Callable[[Entry], object]) -> Iterator[Scanned]:
             return scan(
                 roots,
                 exclude=self._tree.exclude,
                 one_file_system=self._tree.one_file_system,
-                previous=before,
-                on_skip=lambda *_: None,
+                previous=entries(),
+                on_skip=lambda _: None,
+                on_removed=on_removed,
             )
 
-        return find_changes(look, listing.entries, known=self._known)
+        return find_changes(look, known=self._known)
 
     def _newest_listing(self) -> TreeListing | None:
         newest = self._newest.find()

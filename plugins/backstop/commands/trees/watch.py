@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from backstop.commands.trees.bursts import Bursts
-from backstop.commands.trees.changes import Changes, unknown
+from backstop.commands.trees.change_detection import Changes, unknown
 from backstop.commands.trees.comparison import Comparison
 from backstop.errors import BackstopError, SourceError
 
@@ -52,7 +52,7 @@ class TreeWatch:
         """From now on nothing is missed. :raises StorageError: the staging folder cannot be used."""
         folder = self._resources.enter_context(self._tree.workspace())
         self._comparison = Comparison(self._tree, folder)
-        self._bursts = Bursts(self._tree.patterns, self._rhythm, left_out=lambda _: False, say=self._say)
+        self._bursts = Bursts(self._tree.patterns, self._rhythm, left_out=self._tree.left_out, say=self._say)
         self._resources.callback(self._bursts.close)
         return self
 

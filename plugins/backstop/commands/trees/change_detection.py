@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from itertools import tee
 from typing import TYPE_CHECKING, Any
 
 from backstop.files.same_content import has_content_of
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
 SAMPLE = 50
 """How many changes are named."""
 
-Scan = Callable[[Iterator[Entry]], "Iterator[Scanned]"]
-"""Walks the tree as it is now, given the entries of the backup: ``files.scan.scan`` with its rules."""
+Look = Callable[[Callable[[Entry], object]], "Iterator[Scanned]"]
+"""Walks the tree beside the list of its backup; what the list alone has is given to the argument."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,59 +78,37 @@ class KnownContent:
         return same
 
 
-def find_changes(
-    scan: Scan, listed: Callable[[], Iterator[Entry]], *, known: KnownContent | None = None
-) -> Changes:
+def find_changes(look: Look, *, known: KnownContent | None = None) -> Changes:
     """Compare a tree with a backup's list of it.
 
     Times do not count: who touches a file, or saves it as it was, has changed nothing. Files that look
     different are read, but only while no other difference has been found: one is enough for a backup, which
     reads them anyway.
 
-    :param listed: gives the backup's entries, in their order, each time it is called.
-    :raises SourceError: a path of the tree does not exist.
+    :param look: called once, or twice when files have to be read.
+    :raises SourceError: the tree cannot be walked.
     """
-    known = known or KnownContent()
-    plain = _Tally()
-    suspects = 0
-    for now, before, unchanged in _pairs(scan, listed):
-        if now is None or before is None or _differs(now, before):
-            plain.add(now, before)
-        elif _suspect(now, before, unchanged=unchanged):
-            suspects += 1
-            plain.note(now)
-    if plain.count or not suspects:
+    plain = _compared(look, reads=None)
+    if plain.count or not plain.suspects:
         return plain.changes()
-    read = _Tally()
-    for now, before, unchanged in _pairs(scan, listed):
-        if now is None or before is None or _differs(now, before):
-            read.add(now, before)  # it has changed since the first look
-        elif _suspect(now, before, unchanged=unchanged):
-            read.note(now)
-            if not read.count and not known.holds(now, before):
-                read.add(now, before)
-    return read.changes()
+    return _compared(look, reads=known or KnownContent()).changes()
 
 
-def _pairs(
-    scan: Scan, listed: Callable[[], Iterator[Entry]]
-) -> Iterator[tuple[Entry | None, Entry | None, bool]]:
-    """Each path once: what it is now, what it was, whether they look the same."""
-    given, own = tee(listed())
-    before = next(own, None)
-    for scanned in scan(given):
-        now = scanned.entry
-        while before is not None and before.sort_key < now.sort_key:
-            yield None, before, False
-            before = next(own, None)
-        if before is not None and before.path == now.path:
-            yield now, before, scanned.unchanged is not None
-            before = next(own, None)
-        else:
-            yield now, None, False
-    while before is not None:
-        yield None, before, False
-        before = next(own, None)
+def _compared(look: Look, *, reads: KnownContent | None) -> _Tally:
+    tally = _Tally()
+    for scanned in look(tally.removed_one):
+        if scanned.unchanged is not None:
+            continue
+        now, before = scanned.entry, scanned.previous
+        if before is None:
+            tally.add("added", now)
+        elif _differs(now, before):
+            tally.add("changed", now)
+        elif now.kind is EntryKind.FILE and not now.hard_link:
+            tally.suspect(now)
+            if reads and not tally.count and not reads.holds(now, before):
+                tally.add("changed", now)
+    return tally
 
 
 def _differs(now: Entry, before: Entry) -> bool:
@@ -141,41 +118,42 @@ def _differs(now: Entry, before: Entry) -> bool:
     )
 
 
-def _suspect(now: Entry, before: Entry, *, unchanged: bool) -> bool:
-    """Whether only its content can tell."""
-    return now.kind is EntryKind.FILE and not now.hard_link and (before.skewed or not unchanged)
-
-
 class _Tally:
     """Counts changes, names the first, and sums up what the changed files look like."""
 
     def __init__(self) -> None:
-        self.added = self.changed = self.removed = 0
+        self.counts = {"added": 0, "changed": 0, "removed": 0}
+        self.suspects = 0
         self._sample: list[str] = []
         self._state = hashlib.sha256()
 
     @property
     def count(self) -> int:
-        return self.added + self.changed + self.removed
+        return sum(self.counts.values())
 
-    def add(self, now: Entry | None, before: Entry | None) -> None:
-        found = now or before
-        if found is None:
-            return
-        what = "removed" if now is None else "added" if before is None else "changed"
-        setattr(self, what, getattr(self, what) + 1)
+    def add(self, what: str, entry: Entry) -> None:
+        self.counts[what] += 1
         if len(self._sample) < SAMPLE:
-            self._sample.append(f"{what} {shown(found.path)}")
-        self._state.update(what.encode())
-        self.note(found)
-
-    def note(self, entry: Entry) -> None:
-        """It may count, too: seen in another state, it is another change."""
+            self._sample.append(f"{what} {shown(entry.path)}")
         if entry.kind is EntryKind.DIRECTORY:
             # A folder's times change with what comes and goes in it, which is seen for itself.
             entry = replace(entry, mtime_ns=0, identity=None)
+        self._state.update(what.encode() + entry.to_line())
+
+    def removed_one(self, entry: Entry) -> None:
+        self.add("removed", entry)
+
+    def suspect(self, entry: Entry) -> None:
+        """Only its content can tell; seen in another state, it would be another change."""
+        self.suspects += 1
         self._state.update(entry.to_line())
 
     def changes(self) -> Changes:
         state = self._state.hexdigest() if self.count else ""
-        return Changes(self.added, self.changed, self.removed, tuple(self._sample), state)
+        return Changes(
+            added=self.counts["added"],
+            changed=self.counts["changed"],
+            removed=self.counts["removed"],
+            sample=tuple(self._sample),
+            state=state,
+        )
