@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from backstop.commands.proof.prove import ProofSettings
     from backstop.commands.questions import Query
     from backstop.commands.recovery.recover import RecoverSettings
+    from backstop.commands.trees.restore import TreeRestoreSettings
     from backstop.commands.wal.settings import ArchiveSettings
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository
@@ -244,6 +245,28 @@ def cutover_commands(configuration: Configuration, target: str) -> tuple[Path, A
         )
     return cutover.data_directory, ApplicationCommands(
         stop=cutover.stop, start=cutover.start, probe=cutover.probe, timeout=cutover.timeout
+    )
+
+
+def tree_restore_settings(
+    configuration: Configuration, target: str, tree: str, repositories: Sequence[Repository]
+) -> TreeRestoreSettings:
+    """How to restore this tree. :raises NotFoundError: the target has no tree of that name."""
+    from backstop.commands.trees.restore import TreeRestoreSettings
+
+    trees = configuration.targets[target].trees
+    if tree not in trees:
+        raise NotFoundError(
+            f"target {target} has no tree {tree!r}", hint=f"it has: {', '.join(sorted(trees)) or 'none'}"
+        )
+    rules = trees[tree].restore
+    return TreeRestoreSettings(
+        scratch=trees[tree].spool or staging(configuration, target, repositories),
+        patterns=tuple(trees[tree].paths),
+        owner=rules.owner,
+        after_restore=tuple(tuple(argv) for argv in rules.after_restore),
+        timeout=rules.timeout,
+        undo_on_failure=rules.undo_on_failure,
     )
 
 
