@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from backstop.commands.trees.backup import TreeBackupSettings
     from backstop.commands.trees.bursts import Rhythm
     from backstop.commands.trees.comparison import WatchedTree
+    from backstop.commands.trees.restore import TreeRestoreSettings
     from backstop.commands.wal.settings import ArchiveSettings
     from backstop.crypto.key_encryption import Keyring
     from backstop.postgres.connection import ClusterConnection
@@ -266,6 +267,28 @@ def tree_backup_settings(
         exclude=tuple(rules.exclude),
         one_file_system=rules.one_file_system,
         unreadable=rules.unreadable,
+    )
+
+
+def tree_restore_settings(
+    configuration: Configuration, target: str, tree: str, repositories: Sequence[Repository]
+) -> TreeRestoreSettings:
+    """How to restore this tree. :raises NotFoundError: the target has no tree of that name."""
+    from backstop.commands.trees.restore import TreeRestoreSettings
+
+    trees = configuration.targets[target].trees
+    if tree not in trees:
+        raise NotFoundError(
+            f"target {target} has no tree {tree!r}", hint=f"it has: {', '.join(sorted(trees)) or 'none'}"
+        )
+    rules = trees[tree].restore
+    return TreeRestoreSettings(
+        scratch=trees[tree].spool or staging(configuration, target, repositories),
+        patterns=tuple(trees[tree].paths),
+        owner=rules.owner,
+        after_restore=tuple(tuple(argv) for argv in rules.after_restore),
+        timeout=rules.timeout,
+        undo_on_failure=rules.undo_on_failure,
     )
 
 
