@@ -19,8 +19,8 @@ _BLOCK_BYTES = 1024 * 1024
 def missing_objects(repository: Repository, manifest: Manifest) -> list[str]:
     """One sentence for each object that is not there, or not of its size.
 
-    By one listing of names and sizes. It shows current versions only: where another version is the current one,
-    ours is read to count its bytes.
+    By one listing of names and sizes. It shows current versions only: where another one is current, ours is
+    read to count its bytes.
     """
     wanted = {stored.key: stored for stored in manifest.objects}
     prefix = os.path.commonpath([key.rpartition("/")[0] for key in wanted]) + "/" if wanted else ""

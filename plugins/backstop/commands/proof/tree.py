@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import secrets
 import socket
 from contextlib import closing
@@ -82,9 +81,9 @@ def verify_tree(
 ) -> Proof:
     """Restore files of one backup from one repository, compare them with its list, record a signed proof.
 
-    A backup that is damaged, lacks objects, or does not restore as listed gets a proof that says so. What says
-    nothing about the backup (no key, no network, no disk) is raised, and nothing is recorded. The live tree
-    is not looked at.
+    A backup that is damaged, lacks objects, or does not restore as listed gets a proof that says so. What
+    says nothing about the backup (no key, no network, no disk) is raised, and nothing is recorded. The live
+    tree is not looked at.
 
     :raises ConfigurationError: it is no backup of files; :raises BackstopError: it could not be judged.
     """
@@ -211,7 +210,7 @@ class _TreeVerification:
         return sum(sizes), len(sizes)
 
     def _look_for(self, expected: ExpectedFiles, listing: TreeListing) -> None:
-        """A warning, never a failed proof: a row that is newer than the backup expects what it cannot have."""
+        """A warning, never a failed proof: a row newer than the backup expects what that cannot have."""
         try:
             found = missing_files(expected, listing.entries())
         except BackstopError as error:
