@@ -239,6 +239,29 @@ def watched_tree(
     )
 
 
+def tree_backup_choice(text: str) -> tuple[str | None, datetime | None]:
+    """Which backup of a tree: ``latest``, a label, or a time with its zone: the newest finished by then.
+
+    :returns: the label, or the time, or neither.
+    :raises ConfigurationError: it is none of them.
+    """
+    text = text.strip()
+    if text in ("", "latest"):
+        return None, None
+    if BackupLabel.is_one(text):
+        return text, None
+    try:
+        at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        at = datetime.min
+    if at.tzinfo is None:
+        raise ConfigurationError(
+            f"{text!r} is neither a backup's label nor a time with its zone",
+            hint="write latest, 20261123T020000Z-tree-media, or 2026-11-23T12:00:00Z",
+        )
+    return None, at
+
+
 def tree_staging(
     configuration: Configuration, target: str, tree: str, repositories: Sequence[Repository]
 ) -> Path:
