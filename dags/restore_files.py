@@ -72,7 +72,9 @@ def define_files_restore(queue: str | None, trees: Sequence[tuple[Target, Tree]]
         is_paused_upon_creation=False,
         params={
             "target": Param(targets[0], title="Target", type="string", enum=targets),
-            "tree": Param(names[0], "One of the target's file trees.", title="Tree", type="string", enum=names),
+            "tree": Param(
+                names[0], "One of the target's file trees.", title="Tree", type="string", enum=names
+            ),
             "backup": Param(
                 LATEST,
                 "latest; a label such as 20261123T020000Z-tree-media; a time such as 2026-11-23T12:00:00Z",

@@ -18,10 +18,8 @@ if TYPE_CHECKING:
     from backstop.commands.database.swap import ApplicationCommands
     from backstop.commands.questions import Query
     from backstop.commands.recovery.recover import RecoverSettings
-    from backstop.commands.trees.bursts import Rhythm
-    from backstop.commands.trees.comparison import WatchedTree
+    from backstop.commands.trees.backup import TreeBackupSettings
     from backstop.commands.wal.settings import ArchiveSettings
-    from backstop.crypto.key_encryption import Keyring
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository
     from backstop.targets import Configuration, VerifyQuery
@@ -199,76 +197,24 @@ def cutover_commands(configuration: Configuration, target: str) -> tuple[Path, A
     )
 
 
-def watch_rhythm(configuration: Configuration, target: str, tree: str) -> Rhythm:
-    """How changes of one of this target's file trees are gathered.
+def tree_backup_settings(
+    configuration: Configuration, target: str, tree: str, repositories: Sequence[Repository]
+) -> TreeBackupSettings:
+    """How to back one of this target's file trees up.
 
     :raises NotFoundError: no such tree.
     """
-    from backstop.commands.trees.bursts import Rhythm
-    from backstop.targets.trees import OnChange
-    from backstop.wiring import find_tree
-
-    on_change = find_tree(configuration, target, tree).on_change or OnChange()
-    return Rhythm(settle=on_change.settle, at_most=on_change.at_most, poll=on_change.poll)
-
-
-def watched_tree(
-    configuration: Configuration,
-    target: str,
-    tree: str,
-    repositories: Sequence[Repository],
-    *,
-    keyring: Keyring,
-) -> WatchedTree:
-    """One of this target's file trees, to be compared with its newest backup.
-
-    :raises NotFoundError: no such tree.
-    """
-    from backstop.commands.trees.comparison import WatchedTree
+    from backstop.commands.trees.backup import TreeBackupSettings
     from backstop.wiring import find_tree
 
     rules = find_tree(configuration, target, tree)
-    return WatchedTree(
-        name=tree,
-        repositories=repositories,
-        keyring=keyring,
-        staging=tree_staging(configuration, target, tree, repositories),
+    return TreeBackupSettings(
+        staging=rules.spool or staging(configuration, target, repositories),
         patterns=tuple(rules.paths),
         exclude=tuple(rules.exclude),
         one_file_system=rules.one_file_system,
+        unreadable=rules.unreadable,
     )
-
-
-def tree_backup_choice(text: str) -> tuple[str | None, datetime | None]:
-    """Which backup of a tree: ``latest``, a label, or a time with its zone: the newest finished by then.
-
-    :returns: the label, or the time, or neither.
-    :raises ConfigurationError: it is none of them.
-    """
-    text = text.strip()
-    if text in ("", "latest"):
-        return None, None
-    if BackupLabel.is_one(text):
-        return text, None
-    try:
-        at = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        at = datetime.min
-    if at.tzinfo is None:
-        raise ConfigurationError(
-            f"{text!r} is neither a backup's label nor a time with its zone",
-            hint="write latest, 20261123T020000Z-tree-media, or 2026-11-23T12:00:00Z",
-        )
-    return None, at
-
-
-def tree_staging(
-    configuration: Configuration, target: str, tree: str, repositories: Sequence[Repository]
-) -> Path:
-    """Where backups and restores of this tree keep what is on its way."""
-    from backstop.wiring import find_tree
-
-    return find_tree(configuration, target, tree).spool or staging(configuration, target, repositories)
 
 
 def cluster_spool(configuration: Configuration, target: str, repositories: Sequence[Repository]) -> Path:

@@ -177,13 +177,13 @@ class TargetHook:
         :param say: takes sentences for a log.
         """
         from backstop.commands.trees.watch import TreeWatch
-        from backstop.settings import watch_rhythm
+        from backstop.tree_settings import watch_rhythm
 
         return TreeWatch(self.watched_tree(tree), watch_rhythm(self.configuration, self.name, tree), say=say)
 
     def watched_tree(self, tree: str) -> WatchedTree:
         """One of the target's file trees, to be compared with its newest backup."""
-        from backstop.settings import watched_tree
+        from backstop.tree_settings import watched_tree
 
         return watched_tree(
             self.configuration,

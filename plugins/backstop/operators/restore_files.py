@@ -67,16 +67,17 @@ class PlanFilesRestoreOperator(BackstopOperator):
         self.repository = repository
 
     def carry_out(self, context: Context) -> dict[str, Any]:
-        from backstop.commands.trees.restore import find_tree_backup
+        from backstop.commands.trees.find import find_tree_backup
         from backstop.hooks.target import TargetHook
         from backstop.operators.progress import LoggedProgress
-        from backstop.settings import backup_choice, named_repository
+        from backstop.settings import named_repository
+        from backstop.tree_settings import tree_backup_choice
 
         only = _paths(self.only)
         mode, destination = self._where()
         hook = TargetHook(self.target)
         hook.tree(self.tree)
-        label, at = backup_choice(self.backup or LATEST)
+        label, at = tree_backup_choice(self.backup or LATEST)
         repositories = hook.tree_repositories(self.tree)
         if self.repository != ANY_REPOSITORY:
             repositories = [named_repository(repositories, self.repository)]
@@ -99,7 +100,9 @@ class PlanFilesRestoreOperator(BackstopOperator):
             )
         destination = (self.destination or "").strip()
         if self.mode == "elsewhere" and not destination:
-            raise ConfigurationError("restored elsewhere, but where?", hint="name a new folder as destination")
+            raise ConfigurationError(
+                "restored elsewhere, but where?", hint="name a new folder as destination"
+            )
         if not destination:
             return self.mode, None
         if not destination.startswith("/"):
@@ -141,7 +144,11 @@ class ApproveFilesRestoreOperator(ApproveRestoreOperator):
     def words(self, now: datetime) -> tuple[str, list[str]]:
         from backstop.operators.wording import files_statements
 
-        what = f"{len(self.plan['only'])} paths of {self.plan['tree']}" if self.plan["only"] else self.plan["tree"]
+        what = (
+            f"{len(self.plan['only'])} paths of {self.plan['tree']}"
+            if self.plan["only"]
+            else self.plan["tree"]
+        )
         headline = f"Replace {what} of {self.plan['target']} by backup {self.plan['label']}?"
         return headline, files_statements(self.plan, now)
 

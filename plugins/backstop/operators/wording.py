@@ -101,7 +101,10 @@ def files_statements(plan: Mapping[str, Any], now: datetime) -> list[str]:
     """Markdown lines: which files from when, what becomes of the live ones."""
     if plan["mode"] == "swap_back":
         rows = [
-            ("Goes back to", f"{plan['names']:,} former files and folders, put aside at {plan['swapped_at']}"),
+            (
+                "Goes back to",
+                f"{plan['names']:,} former files and folders, put aside at {plan['swapped_at']}",
+            ),
             ("Live files", "what was restored then is kept in its turn, under a new name"),
             ("Given up", "what was changed in them since; it stays in what is kept"),
         ]
