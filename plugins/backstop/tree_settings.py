@@ -75,14 +75,14 @@ def tree_backup_choice(text: str) -> tuple[str | None, datetime | None]:
         return text, None
     try:
         at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        if at.tzinfo is not None:
+            return None, at
     except ValueError:
-        at = datetime.min
-    if at.tzinfo is None:
-        raise ConfigurationError(
-            f"{text!r} is neither a backup's label nor a time with its zone",
-            hint="write latest, 20261123T020000Z-tree-media, or 2026-11-23T12:00:00Z",
-        )
-    return None, at
+        pass
+    raise ConfigurationError(
+        f"{text!r} is neither a backup's label nor a time with its zone",
+        hint="write latest, 20261123T020000Z-tree-media, or 2026-11-23T12:00:00Z",
+    )
 
 
 def tree_staging(

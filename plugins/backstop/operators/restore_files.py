@@ -248,20 +248,19 @@ class SwapFilesOperator(_RestoredOperator):
                 f"what was restored of {self.plan['tree']} was not validated; nothing was touched",
                 hint="clear the task `validate`",
             )
-        outcome = restore.swap(self.beside())
+        try:
+            outcome = restore.swap(self.beside())
+        except TreeSwapError as error:
+            for command in error.outcome.commands:
+                self.log.info("%s: %s", " ".join(command.argv), command.output)
+            self._remember(hook, error.outcome)
+            raise
+        self._remember(hook, outcome)
         for command in outcome.commands:
             self.log.info("%s: %s", " ".join(command.argv), command.output)
         for place in outcome.kept:
             self.log.info("The former files are kept: %s", place)
-        if outcome.failure:
-            raise RestoreError(
-                f"the files of {self.plan['tree']} were exchanged, then after_restore failed: {outcome.failure}",
-                hint="the former files are back; mend the command, or restore another backup"
-                if outcome.undone
-                else f"they are in place; `python -m backstop restore-files --target {self.target} "
-                f"--tree {self.plan['tree']} --swap-back` goes back",
-            )
-        return outcome.to_dict()
+        return summary(outcome)
 
 
 def _paths(raw: Any) -> Sequence[str]:

@@ -111,7 +111,7 @@ def check_files(arguments: argparse.Namespace) -> int:
             repository,
             published.manifest,
             keyring=session.keyring_for_reading(arguments.escrow_key),
-            folder=folder / "list",
+            folder=folder,
         )
         found = missing_files(expected, listing.entries())
     if arguments.json:
