@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +16,12 @@ from backstop.operators.choice import ANY_REPOSITORY
 from backstop.operators.people import requester
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from airflow.sdk import Context
 
-    from backstop.commands.trees.plan import RestoredTree
+    from backstop.commands.trees.plan import RestoredTree, TreeSwapOutcome
     from backstop.commands.trees.restore import TreeRestore
     from backstop.targets.database import Consent
 
@@ -136,21 +137,20 @@ class ApproveFilesRestoreOperator(ApproveRestoreOperator):
     """Show the plan and wait for consent, as the tree's policy asks before live files are replaced."""
 
     REPLACES = "files"
-    HARMLESS = ("beside", "elsewhere", "dry run")
 
     def rules(self) -> Consent:
-        return _rules(self.plan)
+        return rules_of(self.plan)
 
     def words(self, now: datetime) -> tuple[str, list[str]]:
         from backstop.operators.wording import files_statements
 
-        what = (
-            f"{len(self.plan['only'])} paths of {self.plan['tree']}"
-            if self.plan["only"]
-            else self.plan["tree"]
-        )
-        headline = f"Replace {what} of {self.plan['target']} by backup {self.plan['label']}?"
-        return headline, files_statements(self.plan, now)
+        plan = self.plan
+        if plan["mode"] == "swap_back":
+            headline = f"Swap {plan['tree']} of {plan['target']} back to the files it had before?"
+        else:
+            what = f"{len(plan['only'])} paths of {plan['tree']}" if plan["only"] else plan["tree"]
+            headline = f"Replace {what} of {plan['target']} by backup {plan['label']}?"
+        return headline, files_statements(plan, now)
 
 
 class _FilesStepOperator(ApprovedOperator):
@@ -162,7 +162,7 @@ class _FilesStepOperator(ApprovedOperator):
         from backstop.operators.progress import LoggedProgress
         from backstop.settings import utc_now
 
-        self.require_consent(_rules(self.plan), utc_now())
+        self.require_consent(rules_of(self.plan), utc_now())
         plan = self.plan
         return TargetHook(self.target).tree_restore(
             plan["tree"], plan["label"], plan["repository"], LoggedProgress(self.log)
@@ -248,19 +248,8 @@ class SwapFilesOperator(_RestoredOperator):
                 f"what was restored of {self.plan['tree']} was not validated; nothing was touched",
                 hint="clear the task `validate`",
             )
-        try:
-            outcome = restore.swap(self.beside())
-        except TreeSwapError as error:
-            for command in error.outcome.commands:
-                self.log.info("%s: %s", " ".join(command.argv), command.output)
-            self._remember(hook, error.outcome)
-            raise
-        self._remember(hook, outcome)
-        for command in outcome.commands:
-            self.log.info("%s: %s", " ".join(command.argv), command.output)
-        for place in outcome.kept:
-            self.log.info("The former files are kept: %s", place)
-        return summary(outcome)
+        with remembering(self, self.plan, restore) as remember:
+            return remember(restore.swap(self.beside()))
 
 
 def _paths(raw: Any) -> Sequence[str]:
@@ -271,7 +260,39 @@ def _paths(raw: Any) -> Sequence[str]:
     return [one.strip() for one in paths if one.strip()]
 
 
-def _rules(plan: Any) -> Consent:
+@contextmanager
+def remembering(
+    operator: BackstopOperator, plan: Mapping[str, Any], restore: TreeRestore
+) -> Iterator[Callable[[TreeSwapOutcome], dict[str, Any]]]:
+    """Around a swap of files: what it did is logged, and kept on this host so that it can be taken back."""
+    from backstop.commands.trees.plan import TreeSwapError
+    from backstop.commands.trees.swaps import remember_swap
+
+    def remember(outcome: TreeSwapOutcome) -> dict[str, Any]:
+        for command in outcome.commands:
+            operator.log.info("%s: %s", " ".join(command.argv), command.output or "(nothing said)")
+        for place in outcome.kept:
+            operator.log.info("Kept: %s", place)
+        if plan["destination"] is None:
+            remember_swap(restore.settings.scratch, operator.target, plan["tree"], outcome)
+        return {
+            "label": outcome.label,
+            "swapped_at": outcome.swapped_at,
+            "names": len(outcome.exchanged),
+            "kept": list(outcome.kept),
+            "undone": outcome.undone,
+            "seconds": outcome.seconds,
+        }
+
+    try:
+        yield remember
+    except TreeSwapError as error:
+        remember(error.outcome)
+        raise
+
+
+def rules_of(plan: Mapping[str, Any]) -> Consent:
+    """What the tree's policy says of restores."""
     from backstop.hooks.target import TargetHook
 
     return TargetHook(plan["target"]).tree(plan["tree"]).restore

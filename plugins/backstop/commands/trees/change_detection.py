@@ -112,7 +112,7 @@ def _compared(look: Look, known: KnownContent, *, budget_bytes: int | None) -> _
         elif now.kind is EntryKind.FILE and not now.hard_link and not known.seen(now):
             if budget_bytes is not None:
                 budget_bytes -= now.size_bytes
-            if budget_bytes is not None and budget_bytes < 0 or budget_bytes is None and tally.count:
+            if (budget_bytes is not None and budget_bytes < 0) or (budget_bytes is None and tally.count):
                 tally.not_read(now)
             elif not known.holds(now, before):
                 tally.add("changed", now)
