@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from backstop.commands.proof.prove import ProofSettings
     from backstop.commands.questions import Query
     from backstop.commands.recovery.recover import RecoverSettings
+    from backstop.commands.trees.backup import TreeBackupSettings
     from backstop.commands.trees.restore import TreeRestoreSettings
     from backstop.commands.wal.settings import ArchiveSettings
     from backstop.postgres.connection import ClusterConnection
@@ -248,25 +249,44 @@ def cutover_commands(configuration: Configuration, target: str) -> tuple[Path, A
     )
 
 
+def tree_backup_settings(
+    configuration: Configuration, target: str, tree: str, repositories: Sequence[Repository]
+) -> TreeBackupSettings:
+    """How to back one of this target's file trees up.
+
+    :raises NotFoundError: no such tree.
+    """
+    from backstop.commands.trees.backup import TreeBackupSettings
+    from backstop.wiring import find_tree
+
+    rules = find_tree(configuration, target, tree)
+    return TreeBackupSettings(
+        staging=rules.spool or staging(configuration, target, repositories),
+        patterns=tuple(rules.paths),
+        exclude=tuple(rules.exclude),
+        one_file_system=rules.one_file_system,
+        unreadable=rules.unreadable,
+    )
+
+
 def tree_restore_settings(
     configuration: Configuration, target: str, tree: str, repositories: Sequence[Repository]
 ) -> TreeRestoreSettings:
-    """How to restore this tree. :raises NotFoundError: the target has no tree of that name."""
-    from backstop.commands.trees.restore import TreeRestoreSettings
+    """How to restore one of this target's file trees.
 
-    trees = configuration.targets[target].trees
-    if tree not in trees:
-        raise NotFoundError(
-            f"target {target} has no tree {tree!r}", hint=f"it has: {', '.join(sorted(trees)) or 'none'}"
-        )
-    rules = trees[tree].restore
+    :raises NotFoundError: no such tree.
+    """
+    from backstop.commands.trees.restore import TreeRestoreSettings
+    from backstop.wiring import find_tree
+
+    rules = find_tree(configuration, target, tree)
     return TreeRestoreSettings(
-        scratch=trees[tree].spool or staging(configuration, target, repositories),
-        patterns=tuple(trees[tree].paths),
-        owner=rules.owner,
-        after_restore=tuple(tuple(argv) for argv in rules.after_restore),
-        timeout=rules.timeout,
-        undo_on_failure=rules.undo_on_failure,
+        scratch=rules.spool or staging(configuration, target, repositories),
+        patterns=tuple(rules.paths),
+        owner=rules.restore.owner,
+        after_restore=tuple(tuple(argv) for argv in rules.restore.after_restore),
+        timeout=rules.restore.timeout,
+        undo_on_failure=rules.restore.undo_on_failure,
     )
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from backstop.repository.catalog import Repository
     from backstop.repository.inventory import Inventory
     from backstop.targets import Configuration, Target
+    from backstop.targets.trees import Tree
 
 
 class TargetHook:
@@ -49,10 +50,29 @@ class TargetHook:
     def target(self) -> Target:
         return self.configuration.targets[self.name]
 
+    def tree(self, name: str) -> Tree:
+        """One of the target's file trees. :raises NotFoundError: it has none of that name."""
+        from backstop.wiring import find_tree
+
+        return find_tree(self.configuration, self.name, name)
+
     def repositories(self) -> list[Repository]:
+        """Where backups of the database go."""
         from backstop.wiring import open_repositories
 
         return open_repositories(self.configuration, self.name, self._credentials)
+
+    def tree_repositories(self, tree: str) -> list[Repository]:
+        """Where backups of one of its file trees go."""
+        from backstop.wiring import open_tree_repositories
+
+        return open_tree_repositories(self.configuration, self.name, tree, self._credentials)
+
+    def every_repository(self) -> list[Repository]:
+        """Wherever backups of the target lie: of its database and of its trees."""
+        from backstop.wiring import open_every_repository
+
+        return open_every_repository(self.configuration, self.name, self._credentials)
 
     def keyring(self, *, for_reading: bool = False) -> Keyring:
         """:param for_reading: a restore is never refused for want of an escrow copy; a backup is."""

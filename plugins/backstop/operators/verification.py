@@ -55,7 +55,7 @@ class CheckRepositoriesOperator(BackstopOperator):
 
         counts: dict[str, int] = {}
         wrong: list[str] = []
-        for repository in TargetHook(self.target).repositories():
+        for repository in TargetHook(self.target).every_repository():
             try:
                 listing = repository.catalog.backups()
                 judged = [repository.catalog.verifications(published) for published in listing.backups]

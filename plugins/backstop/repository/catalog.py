@@ -216,6 +216,12 @@ class Catalog:
         found.sort(key=lambda published: published.manifest.finished_at)
         return Listing(tuple(found), tuple(unreadable))
 
+    def labels(self) -> list[BackupLabel]:
+        """Of what is published here, by the names alone: nothing is read, and nothing known of its state."""
+        prefix = f"{self._target}/meta/manifests/"
+        found = (info.key[len(prefix) :].removesuffix(".json") for info in self._storage.list(prefix))
+        return [BackupLabel(name) for name in found if BackupLabel.is_one(name)]
+
     def record_proof(self, proof: Proof, *, signer: Signer) -> Proof:
         """Store a proof, signed by the verifier's key."""
         signed = signer.sign(proof)
