@@ -92,7 +92,14 @@ class TreeMaker:
             "format": 1,
             "tree": self.tree,
             "roots": [
-                {"pattern": pattern, "path": path.lstrip("/")}
+                {
+                    "pattern": pattern,
+                    "path": path,
+                    "kind": next(
+                        (one.kind for one in entries if one.path == os.fsencode(path)[1:]),
+                        EntryKind.DIRECTORY,
+                    ).value,
+                }
                 for pattern, path in zip(patterns or roots, roots, strict=True)
             ],
             "exclude": list(exclude),

@@ -19,11 +19,8 @@ if TYPE_CHECKING:
     from backstop.commands.questions import Query
     from backstop.commands.recovery.recover import RecoverSettings
     from backstop.commands.trees.backup import TreeBackupSettings
-    from backstop.commands.trees.bursts import Rhythm
-    from backstop.commands.trees.comparison import WatchedTree
     from backstop.commands.trees.restore import TreeRestoreSettings
     from backstop.commands.wal.settings import ArchiveSettings
-    from backstop.crypto.key_encryption import Keyring
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository
     from backstop.targets import Configuration, VerifyQuery
@@ -201,55 +198,6 @@ def cutover_commands(configuration: Configuration, target: str) -> tuple[Path, A
     )
 
 
-def watch_rhythm(configuration: Configuration, target: str, tree: str) -> Rhythm:
-    """How changes of one of this target's file trees are gathered.
-
-    :raises NotFoundError: no such tree.
-    """
-    from backstop.commands.trees.bursts import Rhythm
-    from backstop.targets.trees import OnChange
-    from backstop.wiring import find_tree
-
-    on_change = find_tree(configuration, target, tree).on_change or OnChange()
-    return Rhythm(settle=on_change.settle, at_most=on_change.at_most, poll=on_change.poll)
-
-
-def watched_tree(
-    configuration: Configuration,
-    target: str,
-    tree: str,
-    repositories: Sequence[Repository],
-    *,
-    keyring: Keyring,
-) -> WatchedTree:
-    """One of this target's file trees, to be compared with its newest backup.
-
-    :raises NotFoundError: no such tree.
-    """
-    from backstop.commands.trees.comparison import WatchedTree
-    from backstop.wiring import find_tree
-
-    rules = find_tree(configuration, target, tree)
-    return WatchedTree(
-        name=tree,
-        repositories=repositories,
-        keyring=keyring,
-        staging=tree_staging(configuration, target, tree, repositories),
-        patterns=tuple(rules.paths),
-        exclude=tuple(rules.exclude),
-        one_file_system=rules.one_file_system,
-    )
-
-
-def tree_staging(
-    configuration: Configuration, target: str, tree: str, repositories: Sequence[Repository]
-) -> Path:
-    """Where backups and restores of this tree keep what is on its way."""
-    from backstop.wiring import find_tree
-
-    return find_tree(configuration, target, tree).spool or staging(configuration, target, repositories)
-
-
 def tree_backup_settings(
     configuration: Configuration, target: str, tree: str, repositories: Sequence[Repository]
 ) -> TreeBackupSettings:
@@ -273,22 +221,21 @@ def tree_backup_settings(
 def tree_restore_settings(
     configuration: Configuration, target: str, tree: str, repositories: Sequence[Repository]
 ) -> TreeRestoreSettings:
-    """How to restore this tree. :raises NotFoundError: the target has no tree of that name."""
-    from backstop.commands.trees.restore import TreeRestoreSettings
+    """How to restore one of this target's file trees.
 
-    trees = configuration.targets[target].trees
-    if tree not in trees:
-        raise NotFoundError(
-            f"target {target} has no tree {tree!r}", hint=f"it has: {', '.join(sorted(trees)) or 'none'}"
-        )
-    rules = trees[tree].restore
+    :raises NotFoundError: no such tree.
+    """
+    from backstop.commands.trees.restore import TreeRestoreSettings
+    from backstop.wiring import find_tree
+
+    rules = find_tree(configuration, target, tree)
     return TreeRestoreSettings(
-        scratch=trees[tree].spool or staging(configuration, target, repositories),
-        patterns=tuple(trees[tree].paths),
-        owner=rules.owner,
-        after_restore=tuple(tuple(argv) for argv in rules.after_restore),
-        timeout=rules.timeout,
-        undo_on_failure=rules.undo_on_failure,
+        scratch=rules.spool or staging(configuration, target, repositories),
+        patterns=tuple(rules.paths),
+        owner=rules.restore.owner,
+        after_restore=tuple(tuple(argv) for argv in rules.restore.after_restore),
+        timeout=rules.restore.timeout,
+        undo_on_failure=rules.restore.undo_on_failure,
     )
 
 

@@ -1,4 +1,4 @@
-"""What has changed in a tree since its backup: found by looks, and by reading only where looks cannot tell."""
+"""What has changed in a tree since its backup: found by looks, and by reading where looks cannot tell."""
 
 from __future__ import annotations
 
@@ -154,12 +154,21 @@ def test_a_file_that_only_looks_changed_is_read_once(tree, monkeypatch):
     assert len(read) == 2
 
 
-def test_once_one_change_is_known_no_file_is_read_to_find_more(tree, monkeypatch):
-    monkeypatch.setattr(change_detection, "has_content_of", lambda entry: pytest.fail("it was read"))
-    os.utime(tree.root / "a" / "app.conf")
+def test_large_files_are_read_only_when_nothing_else_has_changed(tree, monkeypatch):
+    read = []
+    monkeypatch.setattr(change_detection, "has_content_of", lambda entry: read.append(entry.path) or True)
+    monkeypatch.setattr(change_detection, "_READ_BYTES", 10)
+    os.utime(tree.root / "a" / "sparse")
     tree.write("new")
+    assert (tree.changes().added, tree.changes().changed, read) == (1, 0, [])
 
-    assert (tree.changes().added, tree.changes().changed) == (1, 0)
+    first = tree.changes().state
+    os.utime(tree.root / "a" / "sparse")
+    assert tree.changes().state != first
+
+    (tree.root / "new").unlink()
+    assert not tree.changes()
+    assert len(read) == 1
 
 
 def test_a_file_that_kept_changing_while_it_was_backed_up_is_looked_at_again(tree):

@@ -117,11 +117,6 @@ def differing(
         yield f"{found.st_size} bytes instead of {entry.size_bytes}"
 
 
-def kind_of(mode: int) -> EntryKind | None:
-    """By ``st_mode``; None for what no backup holds."""
-    return next((kind for kind, form in _FORMATS.items() if stat.S_IFMT(mode) == form), None)
-
-
 def _differing_xattrs(path: str, entry: Entry, excused: frozenset[str]) -> Iterator[str]:
     try:
         names = os.listxattr(path, follow_symlinks=False)

@@ -14,6 +14,7 @@ from backstop.model.file_tree import EntryKind, sort_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
     from backstop.model.file_tree import Entry
 
 __all__ = ["Root", "Scanned", "Skipped", "find_roots", "scan"]

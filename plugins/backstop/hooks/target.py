@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from backstop.commands.progress import Progress
     from backstop.commands.recovery.recover import PointInTimeRestore
     from backstop.commands.trees.comparison import WatchedTree
+    from backstop.commands.trees.restore import TreeRestore
     from backstop.commands.trees.watch import TreeWatch
     from backstop.crypto.key_encryption import Keyring
     from backstop.crypto.signing import Role, Signer
@@ -152,19 +153,37 @@ class TargetHook:
             others=[one for one in repositories if one.name != repository],
         )
 
+    def tree_restore(self, tree: str, label: str, repository: str, progress: Progress) -> TreeRestore:
+        """One backup of a file tree on its way back from one repository.
+
+        :raises ConfigurationError: not a label; :raises NotFoundError: no such tree, or repository.
+        """
+        from backstop.commands.trees.restore import TreeRestore
+        from backstop.settings import named_repository, parse_label, tree_restore_settings, utc_now
+
+        repositories = self.tree_repositories(tree)
+        return TreeRestore(
+            repository=named_repository(repositories, repository),
+            label=parse_label(label),
+            keyring=self.keyring(for_reading=True),
+            settings=tree_restore_settings(self.configuration, self.name, tree, repositories),
+            clock=utc_now,
+            progress=progress,
+        )
+
     def tree_watch(self, tree: str, *, say: Callable[[str], None]) -> TreeWatch:
         """What waits for changes in one of the target's file trees; not open yet.
 
         :param say: takes sentences for a log.
         """
         from backstop.commands.trees.watch import TreeWatch
-        from backstop.settings import watch_rhythm
+        from backstop.tree_settings import watch_rhythm
 
         return TreeWatch(self.watched_tree(tree), watch_rhythm(self.configuration, self.name, tree), say=say)
 
     def watched_tree(self, tree: str) -> WatchedTree:
         """One of the target's file trees, to be compared with its newest backup."""
-        from backstop.settings import watched_tree
+        from backstop.tree_settings import watched_tree
 
         return watched_tree(
             self.configuration,

@@ -14,7 +14,8 @@ from backstop.commands.trees.differences import compared_backups, path_history
 from backstop.commands.trees.wording import difference_line, entry_words, occurrence_row
 from backstop.errors import ConfigurationError, NotFoundError
 from backstop.model.file_tree import shown
-from backstop.settings import parse_label, tree_staging
+from backstop.settings import parse_label
+from backstop.tree_settings import tree_staging
 from backstop.wiring import cluster_connection
 
 if TYPE_CHECKING:

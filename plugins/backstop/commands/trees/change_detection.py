@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 SAMPLE = 50
 """How many changes are named."""
+_READ_BYTES = 64 * 1024 * 1024
+"""How much is read of files that only look different, when it is not needed to decide."""
 
 Look = Callable[[Callable[[Entry], object]], "Iterator[Scanned]"]
 """Walks the tree beside the list of its backup; what the list alone has is given to the argument."""
@@ -69,32 +71,35 @@ class KnownContent:
 
     def holds(self, now: Entry, before: Entry) -> bool:
         """Whether the file's content is that of the backup; :param now: what it looks like."""
-        looks = now.identity, now.mtime_ns
-        if self._known.get(now.path) == looks:
-            return True
         same = has_content_of(before)
         if same and len(self._known) < self.limit:
-            self._known[now.path] = looks
+            self._known[now.path] = now.identity, now.mtime_ns
         return same
+
+    def seen(self, now: Entry) -> bool:
+        """Whether it was found to hold that content, and has not been touched since."""
+        return self._known.get(now.path) == (now.identity, now.mtime_ns)
 
 
 def find_changes(look: Look, *, known: KnownContent | None = None) -> Changes:
     """Compare a tree with a backup's list of it.
 
     Times do not count: who touches a file, or saves it as it was, has changed nothing. Files that look
-    different are read, but only while no other difference has been found: one is enough for a backup, which
-    reads them anyway.
+    different are read to find out, but once another difference is known only so many of them: one is enough
+    for a backup, which reads them anyway.
 
-    :param look: called once, or twice when files have to be read.
+    :param look: called once, or twice when nothing but large files looks different.
     :raises SourceError: the tree cannot be walked.
     """
-    plain = _compared(look, reads=None)
-    if plain.count or not plain.suspects:
-        return plain.changes()
-    return _compared(look, reads=known or KnownContent()).changes()
+    known = known or KnownContent()
+    found = _compared(look, known, budget_bytes=_READ_BYTES)
+    if found.unread and not found.count:
+        found = _compared(look, known, budget_bytes=None)
+    return found.changes()
 
 
-def _compared(look: Look, *, reads: KnownContent | None) -> _Tally:
+def _compared(look: Look, known: KnownContent, *, budget_bytes: int | None) -> _Tally:
+    """:param budget_bytes: how much is read at most; None: until one difference is known."""
     tally = _Tally()
     for scanned in look(tally.removed_one):
         if scanned.unchanged is not None:
@@ -104,9 +109,12 @@ def _compared(look: Look, *, reads: KnownContent | None) -> _Tally:
             tally.add("added", now)
         elif _differs(now, before):
             tally.add("changed", now)
-        elif now.kind is EntryKind.FILE and not now.hard_link:
-            tally.suspect(now)
-            if reads and not tally.count and not reads.holds(now, before):
+        elif now.kind is EntryKind.FILE and not now.hard_link and not known.seen(now):
+            if budget_bytes is not None:
+                budget_bytes -= now.size_bytes
+            if (budget_bytes is not None and budget_bytes < 0) or (budget_bytes is None and tally.count):
+                tally.not_read(now)
+            elif not known.holds(now, before):
                 tally.add("changed", now)
     return tally
 
@@ -123,7 +131,7 @@ class _Tally:
 
     def __init__(self) -> None:
         self.counts = {"added": 0, "changed": 0, "removed": 0}
-        self.suspects = 0
+        self.unread = 0
         self._sample: list[str] = []
         self._state = hashlib.sha256()
 
@@ -143,9 +151,9 @@ class _Tally:
     def removed_one(self, entry: Entry) -> None:
         self.add("removed", entry)
 
-    def suspect(self, entry: Entry) -> None:
+    def not_read(self, entry: Entry) -> None:
         """Only its content can tell; seen in another state, it would be another change."""
-        self.suspects += 1
+        self.unread += 1
         self._state.update(entry.to_line())
 
     def changes(self) -> Changes:

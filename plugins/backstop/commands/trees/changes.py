@@ -7,7 +7,8 @@ import stat
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from backstop.files.metadata import differing, kind_of
+from backstop.files.metadata import differing
+from backstop.files.roots import kind_of
 from backstop.files.walk import walk
 from backstop.model.file_tree import Entry, EntryKind, shown, sort_key
 

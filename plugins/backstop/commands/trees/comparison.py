@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -98,11 +99,16 @@ class Comparison:
             self._label = self._listing = None
             return None
         repository, published = newest
-        if published.manifest.label != self._label:
+        label = published.manifest.label
+        if label != self._label:
+            self._label = self._listing = None
+            shutil.rmtree(self._folder / "list", ignore_errors=True)
+            folder = self._folder / "list"
+            folder.mkdir(mode=0o700)
             self._listing = read_listing(
-                repository, published.manifest, keyring=self._tree.keyring, folder=self._folder
+                repository, published.manifest, keyring=self._tree.keyring, folder=folder
             )
-            self._label, self._known = published.manifest.label, KnownContent()
+            self._label, self._known = label, KnownContent()
         return self._listing
 
 

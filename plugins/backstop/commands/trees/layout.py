@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from backstop.errors import RestoreError
+from backstop.files.covering import covered_by, live_matches
 from backstop.files.directories import FOLDER, Directories
-from backstop.files.globs import covered_by, has_glob, is_excluded, live_matches
+from backstop.files.exclusion import Exclusion, has_magic
 from backstop.files.mounts import mounted_below
 from backstop.files.names import is_ours
 from backstop.files.walk import children
@@ -220,12 +221,15 @@ def _remove_matches(
 ) -> None:
     """What a glob finds now, and did not when the backup was taken."""
     gone: set[bytes] = set()
-    for pattern in filter(has_glob, selection.only or patterns):
+    exclusion = Exclusion(exclude)
+    # Of a `**` no limits are known: it brings back, and takes nothing away.
+    for pattern in (one for one in selection.only or patterns if has_magic(one) and "**" not in one):
         for found in live_matches(pattern):
             path = found.strip(b"/")
             # A glob that was asked for may match much that is none of the tree's.
-            ours = covered_by(found, patterns) and not is_excluded(found, exclude)
-            known = layout.find(path) or path in layout.in_place or is_ours(path.rpartition(b"/")[2])
+            name = path.rpartition(b"/")[2]
+            ours = covered_by(found, patterns) and not exclusion.covers(path, name)
+            known = layout.find(path) or path in layout.in_place or is_ours(name)
             if ours and not known and not gone.intersection(_and_above(path)):
                 gone.add(path)
                 _remove(layout, selection.root_of(path) or path, path, points)

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from backstop.errors import ConfigurationError, NotFoundError, RestoreError
-from backstop.files.globs import covered_by
+from backstop.files.covering import covered_by
 from backstop.model.file_tree import shown
 
 if TYPE_CHECKING:

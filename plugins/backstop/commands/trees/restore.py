@@ -157,7 +157,7 @@ class TreeRestore:
         )
 
     def restore_beside(self, plan: TreeRestorePlan) -> RestoredTree:
-        """Restore what was planned into private folders; what an earlier restore of this tree left is cleared.
+        """Restore what was planned into private folders; what an earlier try left is cleared away.
 
         :raises IntegrityError: the backup is damaged, or was not written by Backstop; nothing is left behind.
         :raises RestoreError: it cannot be written here.

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from backstop.commands.trees.pack import refuse_odd_chunk
 from backstop.errors import ConfigurationError, IntegrityError
-from backstop.files.globs import glob_regex, has_glob
+from backstop.files.covering import glob_regex
+from backstop.files.exclusion import has_magic
 from backstop.model.file_tree import Entry, EntryKind, shown, sort_key
 
 if TYPE_CHECKING:
@@ -52,8 +53,8 @@ class Selection:
                     hint="write paths and globs as they are on the machine, such as /etc/calibrify/*.conf",
                 )
             self._paths.add(os.fsencode(pattern).strip(b"/"))
-            if has_glob(pattern):
-                self._globs.append(glob_regex(pattern.rstrip("/")))
+            if has_magic(pattern):
+                self._globs.append(glob_regex(pattern))
 
     def entries(self) -> Iterator[Selected]:
         """:raises IntegrityError: the list is not what a walk of a tree gives."""
@@ -81,7 +82,7 @@ class Selection:
         return tuple(
             pattern
             for pattern in self.only
-            if not has_glob(pattern) and os.fsencode(pattern).strip(b"/") not in self._seen
+            if not has_magic(pattern) and os.fsencode(pattern).strip(b"/") not in self._seen
         )
 
     def covers(self, path: bytes) -> bool:

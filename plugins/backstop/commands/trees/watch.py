@@ -71,12 +71,12 @@ class TreeWatch:
         What is still not backed up when it is time to recheck is said again: its backup must have failed.
         """
         while not stop.is_set():
-            self._await_reason(stop)
+            burst_is_over = self._await_reason(stop)
             if stop.is_set():
                 break
             self._bursts.refresh()
             changes = self._look()
-            if not self._bursts.told:
+            if not burst_is_over:
                 changes = self._settled(changes, stop)
             if changes and changes.state != self._reported:
                 self._reported = changes.state
@@ -87,18 +87,22 @@ class TreeWatch:
         """Forget what was said: its backup has failed. The next :meth:`wait` looks at once."""
         self._reported, self._look_now = "", True
 
-    def _await_reason(self, stop: threading.Event) -> None:
+    def _await_reason(self, stop: threading.Event) -> bool:
+        """Until it is time to look; whether a burst of changes was waited out."""
         if self._look_now:
             self._look_now = False
-        elif self._blind_since is not None:
+            return False
+        if self._blind_since is not None:
             stop.wait(self._retry.total_seconds())
-        elif not self._bursts.wait(stop):
+            return False
+        if not self._bursts.wait(stop):
             self._reported = ""
+        return self._bursts.told
 
     def _settled(self, changes: Changes, stop: threading.Event) -> Changes:
-        """A burst that nobody tells of is over when the tree looks the same twice."""
+        """A burst that nobody told us the end of is over when the tree looks the same twice."""
         began = time.monotonic()
-        while changes and changes.state != self._reported:
+        while changes and not changes.problem and changes.state != self._reported:
             if time.monotonic() - began > self._rhythm.at_most.total_seconds():
                 break
             if stop.wait(self._rhythm.settle.total_seconds()):
