@@ -11,9 +11,9 @@ RUN pip install --no-cache-dir --require-hashes --no-deps -r /tmp/requirements.t
 
 # PostgreSQL refuses to run as root, and scratch servers run as whoever runs the task.
 RUN useradd --create-home --uid 50000 airflow \
-    && mkdir -p /opt/airflow/logs /var/backups/backstop \
-    && chown -R airflow:0 /opt/airflow /var/backups/backstop \
-    && chmod -R g=u /opt/airflow /var/backups/backstop
+    && mkdir -p /opt/airflow/logs /var/backups/backstop /var/www/calibrify/media \
+    && chown -R airflow:0 /opt/airflow /var/backups/backstop /var/www/calibrify \
+    && chmod -R g=u /opt/airflow /var/backups/backstop /var/www/calibrify
 ENV AIRFLOW_HOME=/opt/airflow \
     PYTHONPATH=/opt/airflow/plugins
 COPY --chown=airflow dags /opt/airflow/dags

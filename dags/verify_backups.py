@@ -8,7 +8,11 @@ table, sequence and definition with the fingerprint taken in the backup's own sn
 A base backup is proven by a recovery: restored with its WAL into such a server, replayed to the newest point,
 every page compared with its checksum, `cluster.recovery.queries` asked.
 
-**When:** a new backup wakes it. It works off *everything* that `verify.policy` wants proven and is not, in
+A backup of files is proven by restoring it into scratch: all of it, or a random share of its files
+(`verify.share`, recorded), content and metadata compared with its list.
+
+**When:** a new backup wakes it, of whatever kind; so does the clock, every hour, where a service on another
+host backs files up by itself. It works off *everything* that `verify.policy` wants proven and is not, in
 every repository, newest first, one at a time: a run that was missed or failed is made up for by the next.
 To prove what is left now, press *Trigger*.
 
@@ -32,10 +36,11 @@ Without Airflow: `python -m backstop verify --target <target>`.
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
-from airflow.sdk import DAG
+from airflow.sdk import DAG, AssetAny, AssetOrTimeSchedule, CronTriggerTimetable
 
-from backstop.operators.asset import cluster_backups, database_backups
+from backstop.operators.asset import cluster_backups, database_backups, tree_backups
 from backstop.operators.inventory import IndexInventoryOperator
 from backstop.operators.verification import (
     CheckRepositoriesOperator,
@@ -52,10 +57,7 @@ def define_verification(target: Target) -> DAG:
         dag_display_name=f"Verify backups of {target.name}",
         description="Restore what is unproven into a scratch server, compare it, record proofs",
         doc_md=__doc__,
-        # A dump or a base backup, whichever comes: both are worked off.
-        schedule=(database_backups(target.name) | cluster_backups(target.name))
-        if target.cluster
-        else [database_backups(target.name)],
+        schedule=_schedule(target),
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=False,
@@ -90,6 +92,19 @@ def define_verification(target: Target) -> DAG:
         )
         list_unproven >> sweep_before >> verify >> [index, sweep_after]
     return dag
+
+
+def _schedule(target: Target) -> Any:
+    """A backup of any kind, whichever comes: all kinds are worked off."""
+    kinds = [database_backups(target.name)]
+    kinds += [cluster_backups(target.name)] if target.cluster else []
+    kinds += [tree_backups(target.name, tree) for tree in target.trees]
+    woken = AssetAny(*kinds)
+    if any(tree.on_change and tree.on_change.watcher == "service" for tree in target.trees.values()):
+        # That service backs up by itself, and nothing tells Airflow.
+        hourly = CronTriggerTimetable("17 * * * *", timezone="UTC", run_immediately=timedelta(0))
+        return AssetOrTimeSchedule(timetable=hourly, assets=woken)
+    return woken
 
 
 for _target in load_targets().targets.values():

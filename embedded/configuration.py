@@ -111,6 +111,39 @@ def _target(home: Home, server_account: str | None) -> dict[str, Any]:
                 },
             },
         },
+        "trees": _trees(home),
+    }
+
+
+def _trees(home: Home) -> dict[str, Any]:
+    """What the sample's host has besides its database. Restored files belong to whoever runs the stack."""
+    config = [
+        "opt/calibrify/config",
+        "etc/nginx/sites-available/calibrify.conf",
+        "etc/systemd/system/calibrify*.service",
+    ]
+    consent = {"approval": True, "four_eyes": True, "approval_timeout": "1h"}
+    return {
+        "media": {
+            "paths": [str(home.media)],
+            "schedule": "0 2 * * *",
+            "retention": {"local": "7d", "s3": "30d"},
+            "objectives": {"rto": "4h", "rpo": "24h"},
+            "spool": str(home.spool),
+            "restore": consent,
+            "expected": {
+                "sql": "SELECT photo_path FROM equipment WHERE photo_path IS NOT NULL",
+                "below": str(home.media),
+            },
+        },
+        "config": {
+            "paths": [str(home.host / path) for path in config],
+            "on_change": {"settle": "5s", "at_most": "30s"},
+            "retention": {"local": "7d", "s3": "30d"},
+            "objectives": {"rto": "1h"},
+            "spool": str(home.spool),
+            "restore": consent,
+        },
     }
 
 

@@ -1,4 +1,4 @@
-"""``make demo``: back up, prove, break and restore a sample database through Airflow, as people would.
+"""``make demo``: back up, prove, break and restore a sample application through Airflow, as people would.
 
 Everything goes through the DAGs and Airflow's REST API. ``admin`` asks for the restore and ``approver``
 approves it, because the target's policy wants four eyes. Can be run again and again; SCALE sets the size of
@@ -17,11 +17,13 @@ from psycopg import sql
 from rich.console import Console
 
 from backstop.errors import BackstopError
-from embedded.airflow_api import AirflowApi, Run
+from embedded.airflow_api import AirflowApi
 from embedded.clients import ApplicationClients
 from embedded.databases import OWNER, grant_backup_role
 from embedded.errors import StackError
+from embedded.files_demo import FilesDemo
 from embedded.home import Home
+from embedded.proving import wait_for_proofs
 from embedded.stack import Stack
 from embedded.steps import Steps
 from embedded.story import Story, show, size
@@ -53,19 +55,22 @@ class Demo:
         self.scale = scale
         self.clients = clients
         self.story = Story()
+        self.files = FilesDemo(stack.home, steps, self.story.files, scale=scale)
 
     def run(self) -> Story:
         self.stack.up(self.steps)
         server = self.stack.airflow()
         admin, approver = (_user(server, name, self.steps) for name in ("admin", "approver"))
         self.load_sample()
-        for dag_id in (BACK_UP, VERIFY, RESTORE, BASE_BACKUP, RECOVER):
+        self.files.write()
+        for dag_id in (BACK_UP, VERIFY, RESTORE, BASE_BACKUP, RECOVER, *self.files.dags()):
             admin.wait_for_dag(dag_id)
         self.back_up(admin)
         self.prove(admin)
         self.break_it()
         self.restore(admin, approver)
         self.recover(admin, approver)
+        self.files.run(admin, approver)
         return self.story
 
     def load_sample(self) -> None:
@@ -108,26 +113,9 @@ class Demo:
     def prove(self, admin: AirflowApi, *, timeout: float = 300.0) -> None:
         """The backup's asset has woken the verification; nobody triggers it here."""
         with self.steps.step("Proven by the verification it woke") as step:
-            deadline = time.monotonic() + timeout
-            wanted = set(self.story.repositories)
-            while set(self.story.proofs) != wanted:
-                if time.monotonic() > deadline:
-                    missing = ", ".join(sorted(wanted - set(self.story.proofs)))
-                    raise StackError(
-                        f"{self.story.label} has not been proven in {missing} after {timeout:.0f} s",
-                        hint=f"look at DAG {VERIFY} in Airflow",
-                    )
-                time.sleep(1)
-                for run in admin.runs(VERIFY)[:3]:
-                    self._take_proofs(admin, run)
+            found = wait_for_proofs(admin, VERIFY, self.story.label, self.story.repositories, timeout=timeout)
+            self.story.proofs = {name: one["seconds"]["total"] for name, one in found.items()}
             step.result = ", ".join(f"{name} in {took:.1f} s" for name, took in self.story.proofs.items())
-
-    def _take_proofs(self, admin: AirflowApi, run: Run) -> None:
-        for result in admin.results(run, "verify"):
-            if result["label"] == self.story.label:
-                self.story.proofs[result["repository"]] = result["seconds"]["total"]
-        if admin.state(run) == "failed":
-            raise StackError("the verification failed: " + "; ".join(admin.failures(run)))
 
     def break_it(self) -> None:
         with self.steps.step(f"Somebody drops table {VICTIM}") as step:

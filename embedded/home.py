@@ -69,6 +69,15 @@ class Home:
         return self.root / "recovered"
 
     @property
+    def host(self) -> Path:
+        """What a Calibrify host has below ``/``: the media and the configuration that are backed up."""
+        return self.root / "host"
+
+    @property
+    def media(self) -> Path:
+        return self.host / "var" / "www" / "calibrify" / "media"
+
+    @property
     def keyring(self) -> Path:
         return self.root / "keys" / "keyring.json"
 

@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+@dataclass
+class FilesStory:
+    """What happened to the files.
+
+    :param before: mode, mtime and SHA-256 of every file by its path.
+    :param backups: reports of the backups by tree; :param proofs: what the verification found, by repository.
+    """
+
+    before: dict[str, tuple[int, int, str]] = field(default_factory=dict)
+    backups: dict[str, dict[str, Any]] = field(default_factory=dict)
+    proofs: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    media_lost: int = 0
+    media_seconds: float = 0.0
+    file_lost: str = ""
+    file_seconds: float = 0.0
 
 
 @dataclass
@@ -39,6 +56,7 @@ class Story:
     replayed_bytes: int = 0
     cluster_downtime_seconds: float = 0.0
     protected_again: str = ""
+    files: FilesStory = field(default_factory=FilesStory)
 
 
 def size(count_bytes: int) -> str:
@@ -73,6 +91,8 @@ def show(story: Story, console: Console) -> None:
     )
     facts.add_row("Downtime of the cut over", f"{story.cluster_downtime_seconds:.2f} s")
     facts.add_row("Protected again by", story.protected_again)
+    for name, text in _about_files(story.files):
+        facts.add_row(name, text)
     rows = Table(title="Rows per table")
     for column in ("Table", "Before", "After the accident", "Restored"):
         rows.add_column(column, justify="left" if column == "Table" else "right")
@@ -88,3 +108,24 @@ def show(story: Story, console: Console) -> None:
     console.print()
     console.print(facts)
     console.print(rows)
+
+
+def _about_files(story: FilesStory) -> list[tuple[str, str]]:
+    rows = []
+    for tree, report in story.backups.items():
+        proofs = story.proofs[tree]
+        took = "; ".join(f"{name}: proven in {one['seconds']['total']:.1f} s" for name, one in proofs.items())
+        rows.append(
+            (
+                f"Files: {tree}",
+                f"{report['files']:,} files, {size(report['plain_bytes'])} read, "
+                f"{size(report['stored_bytes'])} stored in {report['seconds']:.1f} s; {took}",
+            )
+        )
+    for checks in [one["checks"] for one in story.proofs.get("media", {}).values()][:1]:
+        expected, missing = int(checks["expected_files"]), int(checks["missing_files"])
+        rows.append(("Rows and files", f"{expected:,} files that the database names, {missing} missing"))
+    back = f"all {story.media_lost:,} files are back, the same to the last byte and nanosecond"
+    rows.append(("Media folder lost", f"{back}, {story.media_seconds:.1f} s after the approval"))
+    rows.append((f"{story.file_lost} lost", f"it is back, {story.file_seconds:.1f} s after the approval"))
+    return rows

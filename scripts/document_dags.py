@@ -25,15 +25,18 @@ HEADING = """\
 Made by `python scripts/document_dags.py > docs/dags.md` from `dags/` and the example `dags/targets.yaml`; a
 test fails when this page has drifted. Each DAG shows its own section of this page in Airflow's UI.
 
-A file is a procedure. Scheduled ones become one DAG a target, `<file>__<target>`; those that people start are
-one DAG with the target as a parameter (and, where `targets.yaml` pins targets to a worker `queue`, one more
-for each queue, `<file>__<queue>`).
+A file is a procedure. Scheduled ones become one DAG a target, `<file>__<target>` (for files: one a tree,
+`<file>__<target>__<tree>`); those that people start are one DAG with the target as a parameter (and, where
+`targets.yaml` pins targets to a worker `queue`, one more for each queue, `<file>__<queue>`).
 """
 
 
 def page() -> str:
     """The text of docs/dags.md."""
-    return "\n".join([HEADING, *(_section(dag) for dag in _dags())])
+    by_file: dict[str, list[DAG]] = {}
+    for dag in _dags():
+        by_file.setdefault(dag.fileloc, []).append(dag)
+    return "\n".join([HEADING, *(_section(dags) for dags in by_file.values())])
 
 
 def _dags() -> list[DAG]:
@@ -48,9 +51,14 @@ def _dags() -> list[DAG]:
     return sorted(bag.dags.values(), key=lambda dag: dag.fileloc)
 
 
-def _section(dag: DAG) -> str:
+def _section(dags: list[DAG]) -> str:
+    """Of one file: its DAGs differ in whom and when."""
+    dag = dags[0]
     file = Path(dag.fileloc).relative_to(CHECKOUT)
-    lines = [f"## `{dag.dag_id}`", "", f"`{file}` · {_when(dag)}", "", *_nested(dag.doc_md or ""), ""]
+    lines = [f"## {', '.join(f'`{one.dag_id}`' for one in dags)}", ""]
+    for one in dags:
+        lines += [f"`{one.dag_id if len(dags) > 1 else file}` · {_when(one)}", ""]
+    lines += [*_nested(dag.doc_md or ""), ""]
     if dag.params:
         lines += ["### Parameters", "", "| | default | |", "|---|---|---|"]
         for name in dag.params:
@@ -67,10 +75,16 @@ def _section(dag: DAG) -> str:
 
 
 def _when(dag: DAG) -> str:
+    from airflow.sdk import AssetOrTimeSchedule
+
     if dag.schedule is None:
         return "started by hand"
     if isinstance(dag.schedule, list):
         return "woken by " + ", ".join(f"*{asset.name}*" for asset in dag.schedule)
+    if isinstance(dag.schedule, AssetOrTimeSchedule):
+        cron, assets = dag.schedule.timetable, dag.schedule.asset_condition.objects
+        woken = " or ".join(f"*{asset.name}*" for asset in assets)
+        return f"schedule `{cron.expression}` UTC, and woken by {woken}"
     if dag.schedule == "@continuous":
         return "always running"
     if hasattr(dag.schedule, "timetables"):

@@ -11,12 +11,12 @@ from backstop.commands.questions import Query
 from backstop.credentials import EnvironmentCredentials
 from backstop.crypto.signing import create_signing_keys
 from backstop.errors import ConfigurationError, NotFoundError
+from backstop.proof_settings import proof_settings, verify_policies
 from backstop.settings import (
     archive_settings,
     base_backup_settings,
     cutover_commands,
     named_repository,
-    proof_settings,
     recover_settings,
     recovery_destination,
 )
@@ -50,13 +50,15 @@ def load(tmp_path):
     """targets.yaml with this ``cluster`` section of ``calibrify``."""
     create_signing_keys(tmp_path / "signing")
 
-    def load(cluster, *, spool=None):
+    def load(cluster, *, spool=None, trees=None):
         database = {"conn_id": "lab_backup", "dbname": "calibrify", "repositories": ["disk"]}
         target = {"keys": "lab", "database": database}
         if spool:
             database["spool"] = spool
         if cluster is not None:
             target["cluster"] = {"conn_id": "lab_replication", **cluster}
+        if trees:
+            target["trees"] = trees
         keys = {
             "storage": "local",
             "path": f"{tmp_path}/ring.json",
@@ -69,7 +71,10 @@ def load(tmp_path):
                 {
                     "version": 1,
                     "keys": {"lab": keys},
-                    "repositories": {"disk": {"type": "posix", "path": f"{tmp_path}/repository"}},
+                    "repositories": {
+                        "disk": {"type": "posix", "path": f"{tmp_path}/repository"},
+                        "far": {"type": "posix", "path": f"{tmp_path}/far"},
+                    },
                     "targets": {"calibrify": target},
                 }
             )
@@ -142,7 +147,7 @@ def test_a_base_backup_is_proven_with_the_queries_of_recoveries_and_never_on_ano
     stores = repositories(configuration)
     elsewhere = replication_connection(configuration, "calibrify", CREDENTIALS)
 
-    settings = proof_settings(configuration, "calibrify", stores, server=elsewhere)
+    settings = proof_settings(configuration, "calibrify", stores, server=elsewhere, reader=lambda: elsewhere)
 
     assert settings.dump.server is elsewhere
     assert settings.base.server is None
@@ -153,10 +158,49 @@ def test_a_base_backup_is_proven_with_the_queries_of_recoveries_and_never_on_ano
 def test_a_base_backup_can_be_proven_where_nobody_said_how_to_recover(load):
     for cluster in ({}, None):
         configuration = load(cluster)
-        settings = proof_settings(configuration, "calibrify", repositories(configuration), server=None)
+        settings = proof_settings(
+            configuration, "calibrify", repositories(configuration), server=None, reader=nobody
+        )
 
         assert settings.base.queries == ()
         assert settings.superuser == "postgres"
+
+
+MEDIA = {
+    "paths": ["/srv/media"],
+    "spool": "/srv/spool",
+    "verify": {"share": 0.1, "policy": "weekly"},
+    "expected": {"sql": "SELECT path FROM photos", "below": "/srv/media"},
+}
+CONFIG = {"paths": ["/etc/lab"], "repositories": ["far"]}
+
+
+def test_each_tree_is_proven_by_its_own_share_and_its_own_question(load):
+    configuration = load(None, trees={"media": MEDIA, "config": CONFIG})
+
+    settings = proof_settings(
+        configuration, "calibrify", repositories(configuration), server=None, reader=nobody
+    )
+
+    media, config = settings.trees["media"], settings.trees["config"]
+    assert (media.share, str(media.scratch)) == (0.1, "/srv/spool")
+    assert media.expected.sql == "SELECT path FROM photos"
+    assert config.share == 1
+    assert config.expected is None
+    assert config.scratch == settings.dump.scratch
+
+
+def test_each_tree_has_a_policy_of_its_own_in_the_repositories_it_goes_to(load):
+    configuration = load({"verify": "daily"}, trees={"media": MEDIA, "config": CONFIG})
+
+    disk, far = (verify_policies(configuration, "calibrify", name) for name in ("disk", "far"))
+
+    assert (disk.dumps, disk.base, disk.trees) == ("each", "daily", {"media": "weekly"})
+    assert (far.dumps, far.base, far.trees) == (None, None, {"config": "each"})
+
+
+def nobody():
+    raise AssertionError("the database was asked")
 
 
 def test_a_cut_over_knows_the_live_directory_and_its_commands(load):

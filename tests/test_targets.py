@@ -263,6 +263,42 @@ def test_two_repositories_in_one_place_are_refused(write):
     assert "repositories.again: lies in the same place as repositories.local" in found
 
 
+def with_tree(tree: str) -> str:
+    return VALID + f"    trees:\n      media: {tree}\n"
+
+
+@pytest.mark.parametrize(
+    ("tree", "expected"),
+    [
+        ("{paths: [/srv], repositories: [locl]}", "there is no repository 'locl'; did you mean 'local'"),
+        ("{paths: [/srv], repositories: [s3, s3]}", "'s3' is listed twice"),
+        ("{paths: [/srv], repositories: [s3], retention: {local: 7d}}", "`repositories` does not list"),
+        ("{paths: [/srv], retention: {lcal: 7d}}", "`repositories` does not list; did you mean 'local'"),
+        ("{paths: [srv]}", "expected an absolute path"),
+        ("{paths: [/srv, '/back*']}", "repositories.local lies in it"),
+        ("{paths: [/backups], exclude: ['*.tmp', /backups/tmp]}", "repositories.local lies in it"),
+    ],
+)
+def test_a_tree_is_held_against_what_it_refers_to(write, tree, expected):
+    found = only_mistake(write(with_tree(tree)))
+
+    assert "targets.calibrify.trees.media" in found
+    assert expected in found
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        "{paths: [/srv], retention: {local: 7d, s3: 30d}}",
+        "{paths: [/srv], repositories: [s3], retention: {s3: 30d}}",
+        "{paths: ['/back*'], exclude: [/backups/**]}",
+        "{paths: ['/back*'], exclude: [backups]}",
+    ],
+)
+def test_a_tree_that_refers_to_what_there_is_has_no_mistake(write, tree):
+    assert mistakes_of(write(with_tree(tree))) == []
+
+
 @pytest.mark.parametrize("answer", ["true", "3", "2.5", "text", "null", "[]", "[[1, a], [2, null]]"])
 def test_an_expected_answer_is_a_value_or_rows(write, answer):
     text = VALID + f"      verify: {{queries: [{{sql: SELECT 1, expect: {answer}}}]}}\n"

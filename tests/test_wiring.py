@@ -24,11 +24,14 @@ from backstop.targets import load_targets
 from backstop.wiring import (
     cheapest_first,
     cluster_connection,
+    find_tree,
+    open_every_repository,
     open_inventory,
     open_keyring,
     open_repositories,
     open_repository,
     open_signer,
+    open_tree_repositories,
 )
 
 CHECKOUT = Path(__file__).parents[1]
@@ -85,6 +88,9 @@ targets:
   readonly:
     keys: lab
     database: {{conn_id: lab_backup, dbname: calibrify, repositories: [disk]}}
+    trees:
+      media: {{paths: [/srv/media]}}
+      configuration: {{paths: [/etc/app], repositories: [other, disk]}}
 """
         )
         return load_targets(file)
@@ -99,6 +105,34 @@ def test_a_targets_repositories_are_opened_in_its_own_order(load, tmp_path):
     assert repositories[1].location == f"{tmp_path}/repository"
     assert repositories[0].location.startswith("s3://lab-backups")
     assert "hunter2" not in repr(repositories)
+
+
+def test_a_tree_goes_where_the_database_goes_unless_it_says_otherwise(load):
+    configuration = load()
+
+    media = open_tree_repositories(configuration, "readonly", "media", CREDENTIALS)
+    other = open_tree_repositories(configuration, "readonly", "configuration", CREDENTIALS)
+
+    assert [one.name for one in media] == ["disk"]
+    assert [one.name for one in other] == ["other", "disk"]
+
+
+def test_what_only_a_tree_uses_is_a_repository_of_the_target_too(load):
+    configuration = load()
+
+    every = open_every_repository(configuration, "readonly", CREDENTIALS)
+
+    assert [one.name for one in every] == ["disk", "other"]
+    assert open_repository(configuration, "readonly", "other", CREDENTIALS).name == "other"
+    assert cheapest_first(configuration, "readonly") == ["disk", "other"]
+    assert [one.name for one in open_repositories(configuration, "readonly", CREDENTIALS)] == ["disk"]
+
+
+def test_an_unknown_tree_is_answered_with_the_one_that_was_meant(load):
+    with pytest.raises(NotFoundError, match=r"readonly has no file tree 'medai'.*did you mean 'media'"):
+        find_tree(load(), "readonly", "medai")
+    with pytest.raises(NotFoundError, match=r"calibrify has no file tree 'media'.*its `trees` are: none"):
+        find_tree(load(), "calibrify", "media")
 
 
 def test_a_directory_is_cheaper_than_s3(load):

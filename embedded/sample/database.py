@@ -33,7 +33,7 @@ _ROWS = {
     "certificates": 6_000,
     "scans": 24,
 }
-_PHOTOS = 60
+_PHOTOS = 300
 
 
 @dataclass(frozen=True, slots=True)

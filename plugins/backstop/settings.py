@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -17,10 +16,10 @@ if TYPE_CHECKING:
     from backstop.commands.database.attempt import DumpSettings
     from backstop.commands.database.restore import RestoreSettings
     from backstop.commands.database.swap import ApplicationCommands
-    from backstop.commands.proof.dump import VerifySettings
-    from backstop.commands.proof.prove import ProofSettings
     from backstop.commands.questions import Query
     from backstop.commands.recovery.recover import RecoverSettings
+    from backstop.commands.trees.backup import TreeBackupSettings
+    from backstop.commands.trees.restore import TreeRestoreSettings
     from backstop.commands.wal.settings import ArchiveSettings
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository
@@ -66,54 +65,6 @@ def dump_settings(
     )
 
 
-def verify_settings(
-    configuration: Configuration,
-    target: str,
-    repositories: Sequence[Repository],
-    *,
-    server: ClusterConnection | None,
-) -> VerifySettings:
-    """How to prove this target's backups.
-
-    :param server: what ``verify.server_conn_id`` names, if anything.
-    """
-    from backstop.commands.proof.dump import VerifySettings
-
-    database = configuration.targets[target].database
-    return VerifySettings(
-        scratch=staging(configuration, target, repositories),
-        jobs=database.jobs,
-        isolation=database.verify.isolation,
-        hide=private_folders(configuration),
-        queries=_queries(configuration, target),
-        server=server,
-    )
-
-
-def proof_settings(
-    configuration: Configuration,
-    target: str,
-    repositories: Sequence[Repository],
-    *,
-    server: ClusterConnection | None,
-) -> ProofSettings:
-    """How to prove this target's backups of every kind.
-
-    :param server: what ``verify.server_conn_id`` names, if anything; base backups are never restored there.
-    """
-    from backstop.commands.proof.prove import ProofSettings
-
-    cluster = configuration.targets[target].cluster
-    recovery = cluster.recovery if cluster else None
-    dump = verify_settings(configuration, target, repositories, server=server)
-    return ProofSettings(
-        dump=dump,
-        base=replace(dump, server=None, queries=_asked(recovery.queries) if recovery else ()),
-        superuser=recovery.superuser if recovery else "postgres",
-        database=configuration.targets[target].database.dbname,
-    )
-
-
 def restore_settings(
     configuration: Configuration,
     target: str,
@@ -130,7 +81,7 @@ def restore_settings(
         database=database.dbname,
         reader=reader,
         jobs=database.jobs,
-        queries=_queries(configuration, target),
+        queries=verify_queries(configuration, target),
         after_restore=database.restore.after_restore,
         allow_superuser=database.restore.allow_superuser,
         accept_logical_slots=database.restore.accept_logical_slots,
@@ -217,7 +168,7 @@ def recover_settings(configuration: Configuration, target: str, *, destination: 
         account=recovery.run_as or "",
         superuser=recovery.superuser,
         database=configuration.targets[target].database.dbname,
-        queries=_asked(recovery.queries),
+        queries=as_queries(recovery.queries),
     )
 
 
@@ -247,6 +198,47 @@ def cutover_commands(configuration: Configuration, target: str) -> tuple[Path, A
     )
 
 
+def tree_backup_settings(
+    configuration: Configuration, target: str, tree: str, repositories: Sequence[Repository]
+) -> TreeBackupSettings:
+    """How to back one of this target's file trees up.
+
+    :raises NotFoundError: no such tree.
+    """
+    from backstop.commands.trees.backup import TreeBackupSettings
+    from backstop.wiring import find_tree
+
+    rules = find_tree(configuration, target, tree)
+    return TreeBackupSettings(
+        staging=rules.spool or staging(configuration, target, repositories),
+        patterns=tuple(rules.paths),
+        exclude=tuple(rules.exclude),
+        one_file_system=rules.one_file_system,
+        unreadable=rules.unreadable,
+    )
+
+
+def tree_restore_settings(
+    configuration: Configuration, target: str, tree: str, repositories: Sequence[Repository]
+) -> TreeRestoreSettings:
+    """How to restore one of this target's file trees.
+
+    :raises NotFoundError: no such tree.
+    """
+    from backstop.commands.trees.restore import TreeRestoreSettings
+    from backstop.wiring import find_tree
+
+    rules = find_tree(configuration, target, tree)
+    return TreeRestoreSettings(
+        scratch=rules.spool or staging(configuration, target, repositories),
+        patterns=tuple(rules.paths),
+        owner=rules.restore.owner,
+        after_restore=tuple(tuple(argv) for argv in rules.restore.after_restore),
+        timeout=rules.restore.timeout,
+        undo_on_failure=rules.restore.undo_on_failure,
+    )
+
+
 def cluster_spool(configuration: Configuration, target: str, repositories: Sequence[Repository]) -> Path:
     """Where base backups and WAL of this target are kept on their way."""
     from backstop.wiring import find_cluster
@@ -272,11 +264,13 @@ def private_folders(configuration: Configuration) -> tuple[Path, ...]:
     return tuple(sorted({*keys, *stores}))
 
 
-def _queries(configuration: Configuration, target: str) -> tuple[Query, ...]:
-    return _asked(configuration.targets[target].database.verify.queries)
+def verify_queries(configuration: Configuration, target: str) -> tuple[Query, ...]:
+    """What is asked of a restored copy of the target's database."""
+    return as_queries(configuration.targets[target].database.verify.queries)
 
 
-def _asked(queries: Sequence[VerifyQuery]) -> tuple[Query, ...]:
+def as_queries(queries: Sequence[VerifyQuery]) -> tuple[Query, ...]:
+    """What targets.yaml asks of a restored copy."""
     from backstop.commands.questions import Query
 
     return tuple(Query(sql=one.sql, expect=one.expect, name=one.name or one.sql) for one in queries)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from backstop.errors import ConfigurationError, KeyUnavailableError, NotFoundError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from backstop.credentials import CredentialSource
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         Target,
     )
     from backstop.targets.cluster import Recovery
+    from backstop.targets.trees import Tree
 
 
 def find_target(configuration: Configuration, name: str) -> Target:
@@ -44,19 +46,51 @@ def find_target(configuration: Configuration, name: str) -> Target:
         raise NotFoundError(f"there is no target {name!r}", hint=hint) from None
 
 
+def find_tree(configuration: Configuration, target_name: str, tree: str) -> Tree:
+    """:raises NotFoundError: the target has no file tree of that name; says which it has."""
+    trees = find_target(configuration, target_name).trees
+    try:
+        return trees[tree]
+    except KeyError:
+        close = difflib.get_close_matches(tree, trees, n=1)
+        known = ", ".join(sorted(trees)) or "none"
+        hint = f"did you mean {close[0]!r}?" if close else f"its `trees` are: {known}"
+        raise NotFoundError(f"target {target_name} has no file tree {tree!r}", hint=hint) from None
+
+
 def open_repositories(
     configuration: Configuration, target_name: str, credentials: CredentialSource
 ) -> list[Repository]:
-    """The target's repositories in the order of targets.yaml.
+    """The repositories of the target's database, in the order of targets.yaml.
 
     :raises ConfigurationError: a connection is missing; :raises KeyUnavailableError: no trusted signers.
     """
-    target = find_target(configuration, target_name)
-    trust = open_trust(configuration, target_name)
-    return [
-        _repository(configuration.repositories[name], target_name, trust, credentials)
-        for name in target.database.repositories
-    ]
+    names = find_target(configuration, target_name).database.repositories
+    return _repositories(configuration, target_name, names, credentials)
+
+
+def open_tree_repositories(
+    configuration: Configuration, target_name: str, tree: str, credentials: CredentialSource
+) -> list[Repository]:
+    """The repositories of one of the target's file trees, in the order of targets.yaml.
+
+    :raises NotFoundError: no such tree; otherwise as :func:`open_repositories`.
+    """
+    names = _tree_repositories(
+        find_target(configuration, target_name), find_tree(configuration, target_name, tree)
+    )
+    return _repositories(configuration, target_name, names, credentials)
+
+
+def open_every_repository(
+    configuration: Configuration, target_name: str, credentials: CredentialSource
+) -> list[Repository]:
+    """Wherever backups of the target lie: those of its database, then what only its trees use.
+
+    :raises ConfigurationError: a connection is missing; :raises KeyUnavailableError: no trusted signers.
+    """
+    names = every_repository(configuration, target_name)
+    return _repositories(configuration, target_name, names, credentials)
 
 
 def open_repository(
@@ -66,18 +100,26 @@ def open_repository(
 
     :raises NotFoundError: the target does not use a repository of that name.
     """
-    listed = find_target(configuration, target_name).database.repositories
+    listed = every_repository(configuration, target_name)
     if name not in listed:
         raise NotFoundError(
             f"target {target_name} has no repository {name!r}", hint=f"choose one of: {', '.join(listed)}"
         )
-    trust = open_trust(configuration, target_name)
-    return _repository(configuration.repositories[name], target_name, trust, credentials)
+    return _repositories(configuration, target_name, [name], credentials)[0]
+
+
+def every_repository(configuration: Configuration, target_name: str) -> list[str]:
+    """Names of the repositories of the target's database, then of those that only its trees use."""
+    target = find_target(configuration, target_name)
+    names = dict.fromkeys(target.database.repositories)
+    for tree in target.trees.values():
+        names.update(dict.fromkeys(_tree_repositories(target, tree)))
+    return list(names)
 
 
 def cheapest_first(configuration: Configuration, target_name: str) -> list[str]:
     """Names of the target's repositories, directories before S3: those take no second to open."""
-    listed = find_target(configuration, target_name).database.repositories
+    listed = every_repository(configuration, target_name)
     return sorted(listed, key=lambda name: configuration.repositories[name].type != "posix")
 
 
@@ -229,6 +271,17 @@ def verification_server(
 
 def _keys(configuration: Configuration, target_name: str) -> KeysConfig:
     return configuration.keys[find_target(configuration, target_name).keys]
+
+
+def _tree_repositories(target: Target, tree: Tree) -> list[str]:
+    return tree.repositories or target.database.repositories
+
+
+def _repositories(
+    configuration: Configuration, target_name: str, names: Sequence[str], credentials: CredentialSource
+) -> list[Repository]:
+    trust = open_trust(configuration, target_name)
+    return [_repository(configuration.repositories[name], target_name, trust, credentials) for name in names]
 
 
 def _repository(

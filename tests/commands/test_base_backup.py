@@ -16,7 +16,7 @@ import pytest
 from backstop.cli.session import newest
 from backstop.commands.decrypt import decrypt_backup
 from backstop.commands.progress import Silent
-from backstop.commands.proof.dump import unverified
+from backstop.commands.proof.work import Policies, unverified
 from backstop.errors import (
     BackstopError,
     ConfigurationError,
@@ -376,7 +376,7 @@ def test_a_base_backup_is_never_taken_for_a_dump(base: BaseBackups, folder: Path
     label = base.take().label
     repository = base.protection.repository("local")
 
-    assert [found.label.text for found in unverified([repository], policy="each")] == [dump]
+    assert [found.label.text for found in unverified([repository], Policies(dumps="each"))] == [dump]
     assert newest(repository, proven=False).text == label
     assert newest(repository, proven=False, dumps=True).text == dump
     assert [known.label for known in known_backups([repository]).backups] == [dump]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backstop.commands.proof.dump import unverified
+from backstop.commands.proof.work import Policies, unverified
 from backstop.commands.questions import Query
 from backstop.errors import ScratchError
 from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
@@ -57,11 +57,13 @@ def test_a_backup_is_proven_in_a_folder_with_blanks_and_stars_in_its_name(
 def test_what_was_verified_leaves_the_work_list(folder: Path, database: ClusterConnection):
     protection = protect(folder, database)
     label = protection.back_up().label
-    assert [str(found.label) for found in unverified(protection.repositories, policy="each")] == [label]
+    assert [str(found.label) for found in unverified(protection.repositories, Policies(dumps="each"))] == [
+        label
+    ]
 
     protection.prove(label)
 
-    assert unverified(protection.repositories, policy="each") == []
+    assert unverified(protection.repositories, Policies(dumps="each")) == []
 
 
 def test_a_verification_server_that_is_the_source_itself_is_refused(

@@ -162,7 +162,7 @@ def test_the_media_tree_holds_exactly_the_photos_the_database_names(postgres18, 
         }
     written = {path.relative_to(tmp_path).as_posix() for path in tmp_path.glob("equipment/**/*.jpg")}
     assert named == written
-    assert len(named) == 3
+    assert len(named) == 6
 
 
 @pytest.mark.integration

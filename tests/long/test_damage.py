@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backstop.commands.proof.dump import unverified
+from backstop.commands.proof.work import Policies, unverified
 from backstop.errors import BackstopError
 from backstop.model.backup import BackupLabel
 from backstop.postgres import isolation
@@ -160,7 +160,7 @@ def look_around(protection: Protection, label: str, server: ClusterConnection) -
 
     for look in (
         every_proof,
-        lambda: unverified(protection.repositories, policy="each"),
+        lambda: unverified(protection.repositories, Policies(dumps="each")),
         lambda: readers(repository.storage, protection.target, BackupLabel(label), now=protection.clock()),
         lambda: protection.restore(label, server=server, allow_superuser=True).plan(),
     ):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backstop.model.backup import BackupLabel
-from backstop.model.verification import Candidate, work_list
+from backstop.model.verification import Candidate, in_turn, work_list
 
 MONDAY = datetime(2026, 11, 23, 1, tzinfo=timezone.utc)
 
@@ -62,3 +62,9 @@ def test_the_order_of_input_does_not_matter_and_nothing_verified_is_listed(liste
         (c.repository, c.finished_at) for c in work_list(shuffled, policy=policy)
     ]
     assert not any(c.verified for c in chosen)
+
+
+def test_many_backups_of_one_kind_do_not_keep_another_kind_waiting():
+    many, few = [candidate(day) for day in range(3)], [candidate(9)]
+
+    assert in_turn([many, [], few]) == [many[0], few[0], many[1], many[2]]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backstop.cli.session import newest
-from backstop.commands.proof.dump import unverified
+from backstop.commands.proof.work import Policies, unverified
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys
 from backstop.errors import IntegrityError
@@ -56,7 +56,7 @@ def test_a_proof_that_is_junk_makes_a_backup_unproven_and_hides_neither_it_nor_t
     assert len(found.proofs) == 1
     assert key in found.unreadable[0].message
     assert newest(maker.repository, proven=False) == published.manifest.label
-    assert unverified([maker.repository], policy="each") == []
+    assert unverified([maker.repository], Policies(dumps="each")) == []
     with pytest.raises(IntegrityError, match=r"junk\.json"):
         maker.catalog.proofs(published)
 

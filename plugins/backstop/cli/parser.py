@@ -6,19 +6,8 @@ import argparse
 from pathlib import Path
 
 from backstop import __version__
-
-_EXIT_CODES = """\
-exit codes:
-  0  done
-  1  failed for a reason that time will not heal
-  2  targets.yaml, credentials or arguments are wrong
-  3  no such backup, target or object
-  4  a backup is damaged, or differs from what was backed up
-  5  try again later: something is busy or does not answer
-  6  the backup is complete, but not in every repository
-"""
-
-_LABEL_HELP = "backup label such as 20261123T010000Z-dump, 'latest', or 'latest-proven'"
+from backstop.cli.arguments import EXIT_CODES, LABEL_HELP, escrow_key, repository, target, verb
+from backstop.cli.file_arguments import add_file_verbs
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -26,7 +15,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m backstop",
         description="Backs PostgreSQL databases up, proves the backups by restoring them, and restores.",
-        epilog=_EXIT_CODES,
+        epilog=EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"backstop {__version__}")
@@ -41,6 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     _restore_database(verbs)
     _restore_to_point_in_time(verbs)
     _rescue_tables(verbs)
+    add_file_verbs(verbs)
     _decrypt(verbs)
     _check_targets(verbs)
     _check_server(verbs)
@@ -49,47 +39,15 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _verb(
-    verbs: argparse._SubParsersAction[argparse.ArgumentParser], name: str, run: str, text: str
-) -> argparse.ArgumentParser:
-    parser = verbs.add_parser(
-        name,
-        help=text,
-        description=text,
-        epilog=_EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.set_defaults(run=run)
-    parser.add_argument("--json", action="store_true", help="print one JSON document instead of text")
-    parser.add_argument(
-        "--targets", type=Path, metavar="FILE", help="targets.yaml to use (default: $BACKSTOP_TARGETS)"
-    )
-    return parser
-
-
-def _target(parser: argparse.ArgumentParser, *, default: str = "the only one of targets.yaml") -> None:
-    parser.add_argument("--target", metavar="NAME", help=f"target (default: {default})")
-
-
-def _repository(parser: argparse.ArgumentParser, name: str, text: str) -> None:
-    parser.add_argument(name, dest="repository", metavar="NAME", help=text)
-
-
-def _escrow_key(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--escrow-key", type=Path, metavar="PEM", help="offline RSA key, when the key ring or KMS is lost"
-    )
-
-
 def _back_up_database(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = "Back a database up to every repository, from one read."
-    _target(_verb(verbs, "back-up-database", "backup:back_up_database", text))
+    target(verb(verbs, "back-up-database", "backup:back_up_database", text))
 
 
 def _take_base_backup(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = "Copy the whole PostgreSQL server into every repository, for recovery to any later moment."
-    parser = _verb(verbs, "take-base-backup", "base_backup:take_base_backup", text)
-    _target(parser)
+    parser = verb(verbs, "take-base-backup", "base_backup:take_base_backup", text)
+    target(parser)
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument(
         "--full", dest="kind", action="store_const", const="full", help="full (default: what is due)"
@@ -110,8 +68,8 @@ def _take_base_backup(verbs: argparse._SubParsersAction[argparse.ArgumentParser]
 
 def _archive_wal(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = "Receive WAL and store it in every repository, until terminated; what `systemd` runs."
-    parser = _verb(verbs, "archive-wal", "wal:archive_wal", text)
-    _target(parser)
+    parser = verb(verbs, "archive-wal", "wal:archive_wal", text)
+    target(parser)
     parser.add_argument(
         "--recreate-slot",
         action="store_true",
@@ -126,18 +84,18 @@ def _archive_wal(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 def _recovery_windows(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = "Show from when to when the cluster can be recovered, and what ends each window."
-    parser = _verb(verbs, "recovery-windows", "recovery:recovery_windows", text)
-    _target(parser)
-    _repository(
+    parser = verb(verbs, "recovery-windows", "recovery:recovery_windows", text)
+    target(parser)
+    repository(
         parser, "--from", "repository to look into (default: the first that answers, directories first)"
     )
 
 
 def _list(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _verb(
+    parser = verb(
         verbs, "list", "backups:list_backups", "List backups, newest first, and whether each is proven."
     )
-    _target(parser, default="all")
+    target(parser, default="all")
     which = parser.add_mutually_exclusive_group()
     _repository_choice = "read this repository (default: the first that answers, directories before S3)"
     which.add_argument("--repository", metavar="NAME", help=_repository_choice)
@@ -145,23 +103,23 @@ def _list(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _show(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _verb(
+    parser = verb(
         verbs, "show", "backups:show_backup", "Show everything about one backup, in every repository."
     )
-    _target(parser)
-    parser.add_argument("--label", required=True, help=_LABEL_HELP)
-    _repository(parser, "--repository", "read only this repository")
+    target(parser)
+    parser.add_argument("--label", required=True, help=LABEL_HELP)
+    repository(parser, "--repository", "read only this repository")
     parser.add_argument("--objects", action="store_true", help="list its objects too")
 
 
 def _verify(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = "Restore backups into a scratch server, compare them, record the proofs."
-    parser = _verb(verbs, "verify", "verify:verify", text)
-    _target(parser)
+    parser = verb(verbs, "verify", "verify:verify", text)
+    target(parser)
     parser.add_argument(
-        "--label", help=f"{_LABEL_HELP} (default: every backup that verify.policy wants proven)"
+        "--label", help=f"{LABEL_HELP} (default: every backup that verify.policy wants proven)"
     )
-    _repository(parser, "--repository", "verify the copy in this repository (default: in each)")
+    repository(parser, "--repository", "verify the copy in this repository (default: in each)")
 
 
 def _restore_database(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -169,12 +127,10 @@ def _restore_database(verbs: argparse._SubParsersAction[argparse.ArgumentParser]
         "Restore a backup beside the live database, compare it, then swap the two by name. "
         "The former database is kept."
     )
-    parser = _verb(verbs, "restore-database", "restore:restore_database", text)
-    _target(parser)
-    parser.add_argument("--label", help=_LABEL_HELP)
-    _repository(
-        parser, "--from", "repository to read (default: the first that has it, directories before S3)"
-    )
+    parser = verb(verbs, "restore-database", "restore:restore_database", text)
+    target(parser)
+    parser.add_argument("--label", help=LABEL_HELP)
+    repository(parser, "--from", "repository to read (default: the first that has it, directories before S3)")
     mode = parser.add_mutually_exclusive_group(required=True)
     mode.add_argument("--dry-run", action="store_true", help="print the plan, change nothing")
     mode.add_argument(
@@ -191,7 +147,7 @@ def _restore_database(verbs: argparse._SubParsersAction[argparse.ArgumentParser]
         help="put the former database back in its place (needed where several are kept)",
     )
     parser.add_argument("--yes", action="store_true", help="do not ask")
-    _escrow_key(parser)
+    escrow_key(parser)
 
 
 def _restore_to_point_in_time(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -199,8 +155,8 @@ def _restore_to_point_in_time(verbs: argparse._SubParsersAction[argparse.Argumen
         "Recover the whole cluster to a point in time, in a new data directory, and validate it; "
         "then leave it beside or put it in the live one's place."
     )
-    parser = _verb(verbs, "restore-to-point-in-time", "recovery:restore_to_point_in_time", text)
-    _target(parser)
+    parser = verb(verbs, "restore-to-point-in-time", "recovery:restore_to_point_in_time", text)
+    target(parser)
     parser.add_argument(
         "--to",
         required=True,
@@ -215,7 +171,7 @@ def _restore_to_point_in_time(verbs: argparse._SubParsersAction[argparse.Argumen
     parser.add_argument(
         "--exclusive", action="store_true", help="stop just before the point instead of just after it"
     )
-    _repository(parser, "--from", "repository to read (default: the first that answers, directories first)")
+    repository(parser, "--from", "repository to read (default: the first that answers, directories first)")
     parser.add_argument(
         "--into",
         type=Path,
@@ -229,24 +185,22 @@ def _restore_to_point_in_time(verbs: argparse._SubParsersAction[argparse.Argumen
         "--cut-over", action="store_true", help="put it in the live cluster's place; that one is kept"
     )
     parser.add_argument("--yes", action="store_true", help="do not ask")
-    _escrow_key(parser)
+    escrow_key(parser)
 
 
 def _rescue_tables(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = "Bring one or more tables out of a backup into a new schema or database. Nothing is overwritten."
-    parser = _verb(verbs, "rescue-tables", "rescue:rescue_tables", text)
-    _target(parser)
+    parser = verb(verbs, "rescue-tables", "rescue:rescue_tables", text)
+    target(parser)
     parser.add_argument(
         "tables", nargs="+", metavar="TABLE", help="lab.equipment, 'lab.readings_*', 'public.\"Table A\"'"
     )
     whence = parser.add_mutually_exclusive_group(required=True)
-    whence.add_argument("--label", help=_LABEL_HELP)
+    whence.add_argument("--label", help=LABEL_HELP)
     whence.add_argument(
         "--clone", metavar="CONN_ID", help="connection to a running PostgreSQL to read instead"
     )
-    _repository(
-        parser, "--from", "repository to read (default: the first that has it, directories before S3)"
-    )
+    repository(parser, "--from", "repository to read (default: the first that has it, directories before S3)")
     where = parser.add_mutually_exclusive_group()
     where.add_argument(
         "--into-schema", metavar="NAME", help="new schema of the live database (default: rescued_<time>)"
@@ -258,34 +212,32 @@ def _rescue_tables(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     parser.add_argument("--dry-run", action="store_true", help="print what would be rescued, change nothing")
     parser.add_argument("--yes", action="store_true", help="do not ask")
-    _escrow_key(parser)
+    escrow_key(parser)
 
 
 def _decrypt(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = "Decrypt a backup into a directory that pg_restore reads, or one object into a file."
-    parser = _verb(verbs, "decrypt", "decrypt:decrypt", text)
-    _target(parser)
+    parser = verb(verbs, "decrypt", "decrypt:decrypt", text)
+    target(parser)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--label", help=_LABEL_HELP)
+    what.add_argument("--label", help=LABEL_HELP)
     what.add_argument("--object", metavar="KEY", help="key of one object, as `show --objects` lists it")
     parser.add_argument(
         "--into", type=Path, required=True, metavar="PATH", help="new directory (or file, for --object)"
     )
-    _repository(
-        parser, "--from", "repository to read (default: the first that has it, directories before S3)"
-    )
-    _escrow_key(parser)
+    repository(parser, "--from", "repository to read (default: the first that has it, directories before S3)")
+    escrow_key(parser)
 
 
 def _check_targets(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = _verb(verbs, "check-targets", "setup:check_targets", "Find every mistake in targets.yaml.")
+    parser = verb(verbs, "check-targets", "setup:check_targets", "Find every mistake in targets.yaml.")
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema for editors instead")
 
 
 def _check_server(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = "Compare the server's settings with include/postgres/backup.conf; exit code 1 when they differ."
-    parser = _verb(verbs, "check-server", "server:check_server", text)
-    _target(parser)
+    parser = verb(verbs, "check-server", "server:check_server", text)
+    target(parser)
     parser.add_argument(
         "--conf", type=Path, metavar="FILE", help="compare with this file instead, of the same form"
     )
@@ -293,11 +245,11 @@ def _check_server(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _init_keys(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = "Make the key ring and the signing keys that targets.yaml names; never replaces one."
-    _target(_verb(verbs, "init-keys", "setup:init_keys", text))
+    target(verb(verbs, "init-keys", "setup:init_keys", text))
 
 
 def _inventory(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = "Create the inventory's tables or bring them up to date."
-    _verb(verbs, "migrate-inventory", "inventory:migrate_inventory", text)
+    verb(verbs, "migrate-inventory", "inventory:migrate_inventory", text)
     text = "Make the inventory say what the repositories hold, from them alone."
-    _target(_verb(verbs, "rebuild-inventory", "inventory:rebuild_inventory", text), default="all")
+    target(verb(verbs, "rebuild-inventory", "inventory:rebuild_inventory", text), default="all")

@@ -98,3 +98,48 @@ class BaseBackupReport:
             "repositories": dict(self.repositories),
             "not_included": list(self.not_included),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class TreeBackupReport:
+    """What became of one backup of a file tree.
+
+    :param repositories: by name, ``completed`` or the sentence that says why not.
+    :param plain_bytes: of all files; :param stored_bytes: of what this backup had to store.
+    :param new_files: ``changed_files`` and ``removed_files``: against the backup before; folders do not
+        count, nor does a file of which nothing but its times is different.
+    :param skewed: files that kept changing while they were read.
+    :param changes: the first of them, such as ``added /srv/media/x``.
+    """
+
+    label: str
+    target: str
+    tree: str
+    started_at: datetime
+    finished_at: datetime
+    repositories: Mapping[str, str]
+    plain_bytes: int
+    stored_bytes: int
+    files: int
+    new_files: int
+    changed_files: int
+    removed_files: int
+    skewed: tuple[str, ...]
+    not_included: tuple[str, ...]
+    warnings: tuple[str, ...]
+    changes: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether every repository has it."""
+        return all(state == "completed" for state in self.repositories.values())
+
+    def to_dict(self) -> dict[str, Any]:
+        document = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {
+            **{name: list(value) if isinstance(value, tuple) else value for name, value in document.items()},
+            "started_at": format_time(self.started_at),
+            "finished_at": format_time(self.finished_at),
+            "seconds": round((self.finished_at - self.started_at).total_seconds(), 3),
+            "repositories": dict(self.repositories),
+        }

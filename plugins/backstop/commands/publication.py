@@ -62,11 +62,24 @@ class Publication:
             raise next(iter(unusable.values()))
         return cls(reachable, unusable, lease, signer, clock, pause)
 
-    def free_label(self, kind: BackupKind) -> tuple[BackupLabel, datetime]:
-        """A label has one second; a backup that was done within it has taken it."""
+    def leave_out(self, name: str, error: BackstopError) -> None:
+        """That repository does not answer any more: the backup goes on without it.
+
+        :raises BackstopError: the same, when there is no other.
+        """
+        rest = [repository for repository in self.repositories if repository.name != name]
+        if not rest:
+            raise error
+        self.repositories, self.unusable = rest, {**self.unusable, name: error}
+
+    def free_label(self, kind: BackupKind, *, tree: str = "") -> tuple[BackupLabel, datetime]:
+        """A label has one second; a backup that was done within it has taken it.
+
+        :param tree: name of the file tree, for a backup of one.
+        """
         while True:
             started_at = self.clock()
-            label = BackupLabel.at(started_at, kind)
+            label = BackupLabel.at(started_at, kind, tree=tree)
             if not any(_has(repository, label) for repository in self.repositories):
                 return label, started_at
             self.pause(1.0)
@@ -77,10 +90,12 @@ class Publication:
         replication: Replication,
         *,
         without: Mapping[str, BackstopError] | None = None,
+        earlier: Mapping[str, Mapping[str, str | None]] | None = None,
     ) -> dict[str, BackstopError]:
         """Payload is durable by now; publish wherever it arrived whole.
 
         :param without: repositories that must not get it, and why.
+        :param earlier: of objects that earlier backups stored: by repository, key to version id there.
         :returns: the repositories that do not have the backup, and why.
         :raises BackstopError: when that is all of them.
         """
@@ -94,7 +109,10 @@ class Publication:
                         manifest,
                         repository_id=repository.catalog.repository_id(create=True),
                         epoch=self.lease.epochs[repository.name],
-                        version_ids=replication.version_ids(repository.name),
+                        version_ids={
+                            **(earlier or {}).get(repository.name, {}),
+                            **replication.version_ids(repository.name),
+                        },
                     ),
                     signer=self.signer,
                     ensure_held=partial(self._ensure_held, repository.name),

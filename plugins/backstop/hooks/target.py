@@ -8,17 +8,22 @@ from typing import TYPE_CHECKING
 from backstop.hooks.credentials import AirflowCredentials
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from backstop.commands.database.restore import DatabaseRestore
     from backstop.commands.progress import Progress
     from backstop.commands.recovery.recover import PointInTimeRestore
+    from backstop.commands.trees.comparison import WatchedTree
+    from backstop.commands.trees.restore import TreeRestore
+    from backstop.commands.trees.watch import TreeWatch
     from backstop.crypto.key_encryption import Keyring
     from backstop.crypto.signing import Role, Signer
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository
     from backstop.repository.inventory import Inventory
     from backstop.targets import Configuration, Target
+    from backstop.targets.trees import Tree
 
 
 class TargetHook:
@@ -49,10 +54,29 @@ class TargetHook:
     def target(self) -> Target:
         return self.configuration.targets[self.name]
 
+    def tree(self, name: str) -> Tree:
+        """One of the target's file trees. :raises NotFoundError: it has none of that name."""
+        from backstop.wiring import find_tree
+
+        return find_tree(self.configuration, self.name, name)
+
     def repositories(self) -> list[Repository]:
+        """Where backups of the database go."""
         from backstop.wiring import open_repositories
 
         return open_repositories(self.configuration, self.name, self._credentials)
+
+    def tree_repositories(self, tree: str) -> list[Repository]:
+        """Where backups of one of its file trees go."""
+        from backstop.wiring import open_tree_repositories
+
+        return open_tree_repositories(self.configuration, self.name, tree, self._credentials)
+
+    def every_repository(self) -> list[Repository]:
+        """Wherever backups of the target lie: of its database and of its trees."""
+        from backstop.wiring import open_every_repository
+
+        return open_every_repository(self.configuration, self.name, self._credentials)
 
     def keyring(self, *, for_reading: bool = False) -> Keyring:
         """:param for_reading: a restore is never refused for want of an escrow copy; a backup is."""
@@ -127,6 +151,46 @@ class TargetHook:
             clock=utc_now,
             progress=progress,
             others=[one for one in repositories if one.name != repository],
+        )
+
+    def tree_restore(self, tree: str, label: str, repository: str, progress: Progress) -> TreeRestore:
+        """One backup of a file tree on its way back from one repository.
+
+        :raises ConfigurationError: not a label; :raises NotFoundError: no such tree, or repository.
+        """
+        from backstop.commands.trees.restore import TreeRestore
+        from backstop.settings import named_repository, parse_label, tree_restore_settings, utc_now
+
+        repositories = self.tree_repositories(tree)
+        return TreeRestore(
+            repository=named_repository(repositories, repository),
+            label=parse_label(label),
+            keyring=self.keyring(for_reading=True),
+            settings=tree_restore_settings(self.configuration, self.name, tree, repositories),
+            clock=utc_now,
+            progress=progress,
+        )
+
+    def tree_watch(self, tree: str, *, say: Callable[[str], None]) -> TreeWatch:
+        """What waits for changes in one of the target's file trees; not open yet.
+
+        :param say: takes sentences for a log.
+        """
+        from backstop.commands.trees.watch import TreeWatch
+        from backstop.tree_settings import watch_rhythm
+
+        return TreeWatch(self.watched_tree(tree), watch_rhythm(self.configuration, self.name, tree), say=say)
+
+    def watched_tree(self, tree: str) -> WatchedTree:
+        """One of the target's file trees, to be compared with its newest backup."""
+        from backstop.tree_settings import watched_tree
+
+        return watched_tree(
+            self.configuration,
+            self.name,
+            tree,
+            self.tree_repositories(tree),
+            keyring=self.keyring(for_reading=True),
         )
 
     def inventory(self) -> Inventory | None:

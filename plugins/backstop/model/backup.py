@@ -48,6 +48,11 @@ class BackupLabel:
         if not _LABEL.fullmatch(self.text):
             raise ValueError(f"{self.text!r} is not a backup label; expected e.g. 20261123T010000Z-dump")
 
+    @staticmethod
+    def is_one(text: str) -> bool:
+        """Whether the text has the form of a label."""
+        return _LABEL.fullmatch(text) is not None
+
     @classmethod
     def at(cls, started_at: datetime, kind: BackupKind, *, tree: str = "") -> BackupLabel:
         """The label of a backup of this kind that starts now.

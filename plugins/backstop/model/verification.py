@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta, timezone
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from backstop.model.backup import BackupLabel
@@ -48,6 +49,11 @@ def work_list(candidates: Iterable[Candidate], *, policy: str) -> list[Candidate
             done.add(slot)
             chosen.append(candidate)
     return chosen
+
+
+def in_turn(lists: Sequence[Sequence[Candidate]]) -> list[Candidate]:
+    """The first of each list, then the second of each, and so on."""
+    return [one for turn in zip_longest(*lists) for one in turn if one is not None]
 
 
 def _period(moment: datetime, policy: str) -> date:

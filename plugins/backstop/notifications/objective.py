@@ -11,21 +11,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import timedelta
 
-    from backstop.targets import Target
+    from backstop.targets import Target, Tree
 
 log = logging.getLogger(__name__)
 
 
 def recovery_time_alert(targets: Iterable[Target]) -> DeadlineAlert | None:
-    """A deadline for runs that restore one of these targets; None when none has an objective.
+    """A deadline for runs that restore a database of one of these targets; None when none has an objective."""
+    return _alert(one.database.objectives.rto for one in targets)
 
-    Airflow knows one interval a DAG and not which target a run is about, so it is the shortest objective.
+
+def files_recovery_time_alert(trees: Iterable[Tree]) -> DeadlineAlert | None:
+    """A deadline for runs that restore one of these file trees; None when none has an objective."""
+    return _alert(one.objectives.rto for one in trees)
+
+
+def _alert(objectives: Iterable[timedelta | None]) -> DeadlineAlert | None:
+    """Airflow knows one interval a DAG and not what a run is about, so it is the shortest objective.
+
     The clock starts when the run is queued: waiting for an approval counts.
     """
-    objectives = [one.database.objectives.rto for one in targets if one.database.objectives.rto]
-    if not objectives:
+    known = [one for one in objectives if one]
+    if not known:
         return None
-    interval: timedelta = min(objectives)
+    interval = min(known)
     return DeadlineAlert(
         reference=DeadlineReference.DAGRUN_QUEUED_AT,
         interval=interval,

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from backstop.targets.database import Consent, Database
 
 NOT_REQUIRED = "not required by policy"
+LEAVES_LIVE_ALONE = ("beside", "elsewhere", "dry run")
+"""Modes of restores that replace nothing."""
 RESTORE_TAKES = timedelta(hours=24)
 """How long a restore may take from its beginning to its swap before somebody must be asked again."""
 
@@ -33,7 +35,7 @@ def plan_digest(plan: Mapping[str, Any]) -> str:
 
 def approval_needed(rules: Consent, *, mode: str) -> bool:
     """Whether policy wants a person's consent: before anything live is replaced, never for a copy beside."""
-    return rules.approval and mode != "beside"
+    return rules.approval and mode not in LEAVES_LIVE_ALONE
 
 
 def require_approval(
@@ -59,7 +61,7 @@ def require_approval(
     :raises RestoreError: there is no approval, it belongs to another plan, or it is too old.
     """
     given = approval if isinstance(approval, Mapping) else {}
-    if swapping and given.get("mode") == "beside":
+    if swapping and given.get("mode") in LEAVES_LIVE_ALONE:
         raise RestoreError(
             f"only a copy beside the live database was asked for; {plan['database']} was not touched",
             hint="trigger a restore that swaps, and have it approved",

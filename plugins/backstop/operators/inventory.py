@@ -30,7 +30,7 @@ class IndexInventoryOperator(BackstopOperator):
         counts: dict[str, Any] = {}
         wrong: list[str] = []
         retryable: BackstopError | None = None
-        for repository in hook.repositories():
+        for repository in hook.every_repository():
             try:
                 report = inventory.index(repository)
             except BackstopError as error:

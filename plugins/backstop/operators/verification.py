@@ -22,23 +22,23 @@ class ListUnprovenOperator(BackstopOperator):
     """
 
     def carry_out(self, context: Context) -> list[dict[str, str]]:
-        from backstop.commands.proof.dump import unverified
+        from backstop.commands.proof.work import unverified
         from backstop.hooks.target import TargetHook
+        from backstop.proof_settings import verify_policies
 
         hook = TargetHook(self.target)
-        policy, cluster = hook.target.database.verify.policy, hook.target.cluster
         work = []
-        for repository in hook.repositories():
+        for repository in hook.every_repository():
             try:
-                work += unverified([repository], policy=policy)
-                if cluster is not None:
-                    work += unverified([repository], policy=cluster.verify, physical=True)
+                work += unverified(
+                    [repository], verify_policies(hook.configuration, self.target, repository.name)
+                )
             except BackstopError as error:
                 self.log.warning("Nothing can be proven in %s: %s", repository.name, error)
         for candidate in work:
             self.log.info("To prove: %s from %s", candidate.label, candidate.repository)
         if not work:
-            self.log.info("Nothing to prove: the policy is %r", policy)
+            self.log.info("Nothing to prove, as far as the policies of %s go", self.target)
         if len(work) > MAX_PER_RUN:
             self.log.warning("%d of %d are left to the next run", len(work) - MAX_PER_RUN, len(work))
         return [
@@ -55,7 +55,7 @@ class CheckRepositoriesOperator(BackstopOperator):
 
         counts: dict[str, int] = {}
         wrong: list[str] = []
-        for repository in TargetHook(self.target).repositories():
+        for repository in TargetHook(self.target).every_repository():
             try:
                 listing = repository.catalog.backups()
                 judged = [repository.catalog.verifications(published) for published in listing.backups]
@@ -73,7 +73,7 @@ class CheckRepositoriesOperator(BackstopOperator):
 
 
 class VerifyBackupOperator(BackstopOperator):
-    """Restore one backup from one repository into a scratch server, compare it, record the proof.
+    """Restore one backup from one repository into scratch, compare it, record the proof.
 
     :param backup_label: which backup.
     :param repository: the name of the repository whose copy is judged.
@@ -91,18 +91,22 @@ class VerifyBackupOperator(BackstopOperator):
         from backstop.commands.proof.prove import prove
         from backstop.hooks.target import TargetHook
         from backstop.operators.progress import LoggedProgress
-        from backstop.settings import named_repository, parse_label, proof_settings, utc_now
+        from backstop.proof_settings import proof_settings
+        from backstop.settings import named_repository, parse_label, utc_now
 
         hook = TargetHook(self.target)
-        repositories = hook.repositories()
         progress = LoggedProgress(self.log)
         proof = prove(
-            repository=named_repository(repositories, self.repository),
+            repository=named_repository(hook.every_repository(), self.repository),
             label=parse_label(self.backup_label),
             keyring=hook.keyring(for_reading=True),
             signer=hook.signer("proof"),
             settings=proof_settings(
-                hook.configuration, self.target, repositories, server=hook.verification_server()
+                hook.configuration,
+                self.target,
+                hook.repositories(),
+                server=hook.verification_server(),
+                reader=hook.cluster,
             ),
             clock=utc_now,
             progress=progress,
@@ -124,7 +128,7 @@ class VerifyBackupOperator(BackstopOperator):
 
 
 class SweepScratchOperator(BackstopOperator):
-    """Remove scratch servers and fetched dumps that a killed verification left behind."""
+    """Remove scratch servers, fetched dumps and files that a killed verification left behind."""
 
     def carry_out(self, context: Context) -> None:
         from backstop.commands.proof.dump import sweep_scratch
@@ -132,4 +136,7 @@ class SweepScratchOperator(BackstopOperator):
         from backstop.settings import staging
 
         hook = TargetHook(self.target)
-        sweep_scratch(staging(hook.configuration, self.target, hook.repositories()))
+        folders = {staging(hook.configuration, self.target, hook.repositories())}
+        folders |= {tree.spool for tree in hook.target.trees.values() if tree.spool is not None}
+        for folder in sorted(folders):
+            sweep_scratch(folder)

@@ -95,3 +95,45 @@ def recovery_statements(plan: Mapping[str, Any]) -> list[str]:
         if plan.get(key):
             lines += ["", f"**{title}:**", "", *(f"- {sentence}" for sentence in plan[key])]
     return lines
+
+
+def files_statements(plan: Mapping[str, Any], now: datetime) -> list[str]:
+    """Markdown lines: which files from when, what becomes of the live ones."""
+    if plan["mode"] == "swap_back":
+        rows = [
+            (
+                "Goes back to",
+                f"{plan['names']:,} former files and folders, put aside at {plan['swapped_at']}",
+            ),
+            ("Live files", "what was restored then is kept in its turn, under a new name"),
+            ("Given up", "what was changed in them since; it stays in what is kept"),
+        ]
+        return _table(rows, plan, (("Where they are", "kept"),))
+    taken = parse_time(plan["snapshot_at"])
+    proof = f"proven by a restore at {_minute(plan['proven_at'])}" if plan["proven_at"] else "**not proven**"
+    only = ", ".join(f"`{path}`" for path in plan["only"]) or "everything"
+    rows = [
+        ("Backup", f"`{plan['label']}` in repository `{plan['repository']}`, {proof}"),
+        ("State of", f"{taken:%Y-%m-%d %H:%M:%S} UTC, {ago(now - taken)} ago"),
+        ("Restored", f"{only}: {plan['files']:,} files, {plan['plain_bytes'] / 1e6:,.1f} MB"),
+        ("Would", f"add {plan['adds']:,}, change {plan['changes']:,}, delete {plan['deletes']:,}"),
+        ("In", ", ".join(f"`{place}`" for place in plan["places"])),
+        ("Live files", "kept beside, as `….before-<time>`; the restored ones take their names"),
+        ("Given up", f"what was changed in the last {ago(now - taken)}; it stays in what is kept"),
+    ]
+    return _table(rows, plan, (("Among them", "samples"), ("Know this", "warnings")))
+
+
+def _table(
+    rows: list[tuple[str, str]], plan: Mapping[str, Any], lists: tuple[tuple[str, str], ...]
+) -> list[str]:
+    lines = ["| | |", "|---|---|", *(f"| {what} | {sentence} |" for what, sentence in rows)]
+    for title, key in lists:
+        if plan.get(key):
+            lines += ["", f"**{title}:**", "", *(f"- {sentence}" for sentence in plan[key][:_LISTED])]
+            if len(plan[key]) > _LISTED:
+                lines.append(f"- … and {len(plan[key]) - _LISTED} more")
+    return lines
+
+
+_LISTED = 25

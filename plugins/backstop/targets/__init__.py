@@ -15,6 +15,7 @@ from backstop.targets.models import (
     S3Repository,
     Target,
 )
+from backstop.targets.trees import Tree
 
 __all__ = [
     "Application",
@@ -28,6 +29,7 @@ __all__ = [
     "RepositoryConfig",
     "S3Repository",
     "Target",
+    "Tree",
     "VerifyQuery",
     "find_mistakes",
     "load_targets",

@@ -6,7 +6,8 @@ others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -29,14 +30,25 @@ def reference_mistakes(document: Document) -> list[Mistake]:
         database = _mapping(_mapping(target).get("database"))
         mistakes += _repositories(document, (*path, "database"), database, repositories)
         mistakes += _restore_role(document, (*path, "database"), database)
+        for tree, raw in _mapping(_mapping(target).get("trees")).items():
+            own = _mapping(raw)
+            # A tree that names no repositories of its own goes where the database goes.
+            usual = None if own.get("repositories") else database.get("repositories")
+            mistakes += _repositories(document, (*path, "trees", tree), own, repositories, usual=usual)
+            mistakes += _own_backups(document, (*path, "trees", tree), own, repositories)
     return mistakes
 
 
 def _repositories(
-    document: Document, path: Path, database: Mapping[str, Any], known: Mapping[str, Any]
+    document: Document,
+    path: Path,
+    section: Mapping[str, Any],
+    known: Mapping[str, Any],
+    *,
+    usual: Any = None,
 ) -> Iterator[Mistake]:
-    listed = database.get("repositories")
-    listed = listed if isinstance(listed, list) else []
+    """Of a database or a tree. :param usual: what holds where the section lists none."""
+    listed = _list(section.get("repositories"))
     for index, name in enumerate(listed):
         place = (*path, "repositories", index)
         if not isinstance(name, str):
@@ -45,12 +57,41 @@ def _repositories(
             yield _unknown(document, place, "repository", name, known)
         elif name in listed[:index]:
             yield Mistake(document.position_of_value(place), dotted(place), f"{name!r} is listed twice")
-    for name in _mapping(database.get("retention")):
-        if name not in listed:
+    used = listed or _list(usual)
+    for name in _mapping(section.get("retention")):
+        if name not in used:
             place = (*path, "retention", name)
-            hint = did_you_mean(name, {str(one) for one in listed})
+            hint = did_you_mean(name, {str(one) for one in used})
             what = f"retention for a repository that `repositories` does not list{hint}"
             yield Mistake(document.position_of_key(place), dotted(place), what)
+
+
+def _own_backups(
+    document: Document, path: Path, tree: Mapping[str, Any], repositories: Mapping[str, Any]
+) -> Iterator[Mistake]:
+    """A tree with a repository in it would back its own backups up, and grow with every one of them."""
+    patterns, exclude = _list(tree.get("paths")), [str(one) for one in _list(tree.get("exclude"))]
+    for index, pattern in enumerate(patterns):
+        for name, raw in repositories.items():
+            kind, place = _place(_mapping(raw))
+            if kind == "posix" and _lies_in(place, str(pattern)) and not _left_out(place, exclude):
+                where = (*path, "paths", index)
+                what = f"repositories.{name} lies in it: its backups would be backed up; add it to `exclude`"
+                yield Mistake(document.position_of_value(where), dotted(where), what)
+
+
+def _lies_in(place: PurePosixPath, pattern: str) -> bool:
+    parts = PurePosixPath(pattern).parts
+    return len(parts) <= len(place.parts) and all(map(fnmatchcase, place.parts, parts))
+
+
+def _left_out(place: PurePosixPath, exclude: Sequence[str]) -> bool:
+    folders = [place, *place.parents]
+    return any(
+        fnmatchcase(str(folder) if "/" in glob else folder.name, glob)
+        for glob in exclude
+        for folder in folders
+    ) or any(glob.endswith("/**") and fnmatchcase(str(place), glob[:-3]) for glob in exclude)
 
 
 def _restore_role(document: Document, path: Path, database: Mapping[str, Any]) -> Iterator[Mistake]:
@@ -105,3 +146,7 @@ def _unknown(document: Document, path: Path, what: str, name: str, known: Mappin
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -9,7 +9,7 @@ from backstop.cli.session import chosen_target
 from backstop.credentials import default_credentials
 from backstop.errors import BackstopError, ConfigurationError
 from backstop.targets import load_targets
-from backstop.wiring import open_inventory, open_repositories
+from backstop.wiring import open_every_repository, open_inventory
 
 if TYPE_CHECKING:
     import argparse
@@ -38,7 +38,7 @@ def rebuild_inventory(arguments: argparse.Namespace) -> int:
     reports: list[tuple[str, IndexReport]] = []
     failures: list[BackstopError] = []
     for target in named or sorted(configuration.targets):
-        for repository in open_repositories(configuration, target, credentials):
+        for repository in open_every_repository(configuration, target, credentials):
             try:
                 reports.append((target, inventory.index(repository)))
             except BackstopError as error:

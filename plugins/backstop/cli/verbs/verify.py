@@ -8,15 +8,24 @@ from backstop.cli.output import print_json, print_table, say
 from backstop.cli.session import Session
 from backstop.cli.terminal import progress_bar
 from backstop.commands.bookkeeping import enter_backup
-from backstop.commands.proof.dump import unverified
 from backstop.commands.proof.prove import prove
+from backstop.commands.proof.work import unverified
 from backstop.errors import BackstopError, VerificationError
-from backstop.settings import proof_settings, utc_now
-from backstop.wiring import open_inventory, open_repositories, open_signer, verification_server
+from backstop.proof_settings import proof_settings, verify_policies
+from backstop.settings import utc_now
+from backstop.wiring import (
+    cluster_connection,
+    open_every_repository,
+    open_inventory,
+    open_repositories,
+    open_signer,
+    verification_server,
+)
 
 if TYPE_CHECKING:
     import argparse
 
+    from backstop.commands.proof.work import Policies
     from backstop.model.backup import BackupLabel
     from backstop.model.proof import Proof
     from backstop.repository.catalog import Repository
@@ -24,14 +33,14 @@ if TYPE_CHECKING:
 
 def verify(arguments: argparse.Namespace) -> int:
     session = Session(arguments)
-    every = open_repositories(session.configuration, session.target_name, session.credentials)
+    every = open_every_repository(session.configuration, session.target_name, session.credentials)
     repositories = [one for one in every if arguments.repository in (None, one.name)]
     if not repositories:
         session.repository(arguments.repository)  # says which there are
     work = _work(session, repositories, arguments)
     proofs: list[tuple[str, Proof]] = []
     failures: list[tuple[str, BackupLabel, BackstopError]] = []
-    verifier = _Verifier(session, every)
+    verifier = _Verifier(session)
     for repository, label in work:
         try:
             proofs.append((repository.name, verifier.verify(repository, label)))
@@ -51,24 +60,35 @@ def _work(
 ) -> list[tuple[Repository, BackupLabel]]:
     if arguments.label is not None:
         _, label = session.locate(arguments.label, only=arguments.repository)
-        return [(repository, label) for repository in repositories]
+        taken = [one for one in repositories if _policies(session, one).cover(label)]
+        return [(repository, label) for repository in taken or repositories]
     by_name = {repository.name: repository for repository in repositories}
-    target = session.configuration.targets[session.target_name]
-    candidates = unverified(repositories, policy=target.database.verify.policy)
-    if target.cluster is not None:
-        candidates += unverified(repositories, policy=target.cluster.verify, physical=True)
-    return [(by_name[candidate.repository], candidate.label) for candidate in candidates]
+    return [
+        (by_name[candidate.repository], candidate.label)
+        for repository in repositories
+        for candidate in unverified([repository], _policies(session, repository))
+    ]
+
+
+def _policies(session: Session, repository: Repository) -> Policies:
+    return verify_policies(session.configuration, session.target_name, repository.name)
 
 
 class _Verifier:
     """Opens once what every verification of a run needs."""
 
-    def __init__(self, session: Session, repositories: list[Repository]) -> None:
+    def __init__(self, session: Session) -> None:
         self._keyring = session.keyring_for_reading(None)
         self._signer = open_signer(session.configuration, session.target_name, "proof")
         configuration, target = session.configuration, session.target_name
         server = verification_server(configuration, target, session.credentials)
-        self._settings = proof_settings(configuration, target, repositories, server=server)
+        self._settings = proof_settings(
+            configuration,
+            target,
+            open_repositories(configuration, target, session.credentials),
+            server=server,
+            reader=lambda: cluster_connection(configuration, target, session.credentials),
+        )
         self._inventory = open_inventory(session.configuration, session.credentials)
 
     def verify(self, repository: Repository, label: BackupLabel) -> Proof:

@@ -165,7 +165,7 @@ class _Fetch:
 
         context = object_context(self._manifest.target, self._manifest.label.text, stored.key)
         with self._repository.storage.open(stored.key, version_id=stored.version_id) as source:
-            watched = cast("BinaryIO", _Watched(source, self._progress, self.stop))
+            watched = cast("BinaryIO", Watched(source, self._progress, self.stop))
             decrypt_to_file(watched, path, keyring=self._keyring, context=context, expected=stored)
 
     def _unpack(self, stored: StoredObject, pack: Path) -> None:
@@ -203,7 +203,7 @@ class _Fetch:
         )
 
 
-class _Watched:
+class Watched:
     """A stream that reports what was read and ends, by raising, when another object has failed."""
 
     closed = False

@@ -16,7 +16,6 @@ from backstop.commands.staging import staging_directory, sweep_staging
 from backstop.commands.stopwatch import Stopwatch
 from backstop.errors import IntegrityError, ObjectMissingError, RestoreError
 from backstop.model.proof import Proof
-from backstop.model.verification import Candidate, work_list
 from backstop.postgres.scratch import sweep_leftovers
 from backstop.repository.pins import pin
 
@@ -60,26 +59,6 @@ def sweep_scratch(folder: Path) -> None:
     sweep_staging(folder)
     if folder.is_dir():
         sweep_leftovers(folder)
-
-
-def unverified(repositories: Sequence[Repository], *, policy: str, physical: bool = False) -> list[Candidate]:
-    """The work list of dumps, or of base backups, over all repositories
-    (see :func:`~backstop.model.verification.work_list`).
-    """
-    candidates = []
-    for repository in repositories:
-        listing = repository.catalog.backups()
-        for published in listing.base_backups if physical else listing.dumps:
-            manifest = published.manifest
-            candidates.append(
-                Candidate(
-                    label=manifest.label,
-                    repository=repository.name,
-                    finished_at=manifest.finished_at,
-                    verified=bool(repository.catalog.verifications(published).proofs),
-                )
-            )
-    return work_list(candidates, policy=policy)
 
 
 def verify_backup(

@@ -1,0 +1,51 @@
+"""What the verbs' arguments have in common."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+EXIT_CODES = """\
+exit codes:
+  0  done
+  1  failed for a reason that time will not heal
+  2  targets.yaml, credentials or arguments are wrong
+  3  no such backup, target or object
+  4  a backup is damaged, or differs from what was backed up
+  5  try again later: something is busy or does not answer
+  6  the backup is complete, but not in every repository
+"""
+
+LABEL_HELP = "backup label such as 20261123T010000Z-dump, 'latest', or 'latest-proven'"
+
+
+def verb(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser], name: str, run: str, text: str
+) -> argparse.ArgumentParser:
+    parser = verbs.add_parser(
+        name,
+        help=text,
+        description=text,
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of text")
+    parser.add_argument(
+        "--targets", type=Path, metavar="FILE", help="targets.yaml to use (default: $BACKSTOP_TARGETS)"
+    )
+    return parser
+
+
+def target(parser: argparse.ArgumentParser, *, default: str = "the only one of targets.yaml") -> None:
+    parser.add_argument("--target", metavar="NAME", help=f"target (default: {default})")
+
+
+def repository(parser: argparse.ArgumentParser, name: str, text: str) -> None:
+    parser.add_argument(name, dest="repository", metavar="NAME", help=text)
+
+
+def escrow_key(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--escrow-key", type=Path, metavar="PEM", help="offline RSA key, when the key ring or KMS is lost"
+    )

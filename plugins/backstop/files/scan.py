@@ -1,0 +1,155 @@
+"""Looks through a file tree beside the list of an earlier backup: what is there, is new, has gone."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from backstop.files.attributes import entry_of, forget_names, looks_like
+from backstop.files.exclusion import Exclusion
+from backstop.files.roots import Root, find_roots
+from backstop.files.sorted_walk import Found, Skipped, SortedWalk
+from backstop.model.file_tree import EntryKind, sort_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from backstop.model.file_tree import Entry
+
+__all__ = ["Root", "Scanned", "Skipped", "find_roots", "scan"]
+
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+class Scanned:
+    """One file, folder, link or FIFO. To be opened before the next one is asked for, or not at all.
+
+    :param previous: the entry of the same path in the earlier list.
+    :param unchanged: the same, when what is there is that file, untouched since.
+    """
+
+    __slots__ = ("_entry", "_found", "hard_link", "previous", "unchanged")
+
+    def __init__(self, found: Found, previous: Entry | None, hard_link: bytes) -> None:
+        self._found = found
+        self._entry: Entry | None = None
+        self.hard_link = hard_link
+        self.previous = previous
+        self.unchanged = (
+            previous
+            if previous is not None
+            and previous.hard_link == hard_link
+            and not previous.skewed
+            and looks_like(previous, found.kind, found.status)
+            else None
+        )
+
+    @property
+    def path(self) -> bytes:
+        return self._found.path
+
+    @property
+    def kind(self) -> EntryKind:
+        return self._found.kind
+
+    @property
+    def entry(self) -> Entry:
+        """What is there, without its content; of something unchanged, the entry of the earlier list."""
+        if self._entry is None:
+            self._entry = self.unchanged or self._describe()
+        return self._entry
+
+    def open(self) -> int:
+        """A descriptor of the file, for the caller to close.
+
+        Reading it does not count as an access, where the system lets us say so.
+
+        :raises OSError: it cannot be opened, or has gone.
+        """
+        name, folder = self._found.name, self._found.folder
+        # For the owner and for root only.
+        with suppress(PermissionError):
+            return os.open(name, _FILE | os.O_NOATIME, dir_fd=folder)
+        return os.open(name, _FILE, dir_fd=folder)
+
+    def _describe(self) -> Entry:
+        found = self._found
+        where: int | bytes = found.descriptor
+        target = b""
+        if found.descriptor == -1:
+            # There is no call that takes a folder and a name for extended attributes.
+            where = b"/proc/self/fd/%d/%b" % (found.folder, found.name)
+        if found.kind is EntryKind.SYMLINK:
+            target = os.readlink(found.name, dir_fd=found.folder)
+        return entry_of(
+            found.path, found.kind, found.status, where, link_target=target, hard_link=self.hard_link
+        )
+
+
+def scan(
+    roots: Sequence[Root],
+    *,
+    exclude: Sequence[str] = (),
+    one_file_system: bool = False,
+    previous: Iterator[Entry] | None = None,
+    on_skip: Callable[[Skipped], object],
+    on_removed: Callable[[Entry], object] | None = None,
+) -> Iterator[Scanned]:
+    """Everything in the tree, in the order of a list.
+
+    :param exclude: globs, as in targets.yaml.
+    :param previous: an earlier list, in its order; read as far as the walk is.
+    :param on_skip: told of what is not kept, cannot be read, or went away.
+    :param on_removed: told of what the earlier list has and the tree no longer.
+    :raises ConfigurationError: a glob that can match nothing.
+    """
+    forget_names()
+    walk = SortedWalk(roots, exclusion=Exclusion(exclude), one_file_system=one_file_system, on_skip=on_skip)
+    earlier = _Earlier(previous or iter(()), on_removed or (lambda entry: None))
+    links: dict[tuple[int, int], tuple[bytes, int]] = {}
+    for found in walk:
+        yield Scanned(found, earlier.at(found.path), _hard_link(found, links))
+    earlier.rest()
+
+
+def _hard_link(found: Found, links: dict[tuple[int, int], tuple[bytes, int]]) -> bytes:
+    """Path of the first entry that is the same file; empty for that one itself."""
+    status = found.status
+    if status.st_nlink < 2 or found.kind is not EntryKind.FILE:
+        return b""
+    key = status.st_dev, status.st_ino
+    first, left = links.pop(key, (b"", status.st_nlink))
+    if left > 1:
+        # Kept only until the last name of it has been met.
+        links[key] = first or found.path, left - 1
+    return first
+
+
+class _Earlier:
+    """The earlier list, kept level with the walk."""
+
+    def __init__(self, entries: Iterator[Entry], on_removed: Callable[[Entry], object]) -> None:
+        self._entries = entries
+        self._removed = on_removed
+        self._next = next(entries, None)
+
+    def at(self, path: bytes) -> Entry | None:
+        entry = self._next
+        if entry is None:
+            return None
+        if entry.path != path:
+            key = sort_key(path)
+            while entry is not None and entry.sort_key < key:
+                self._removed(entry)
+                entry = next(self._entries, None)
+            self._next = entry
+            if entry is None or entry.path != path:
+                return None
+        self._next = next(self._entries, None)
+        return entry
+
+    def rest(self) -> None:
+        while self._next is not None:
+            self._removed(self._next)
+            self._next = next(self._entries, None)

@@ -1,0 +1,1 @@
+"""What Airflow tells Backstop, in its own processes."""

@@ -1,0 +1,60 @@
+"""Writes what a backup of files found changed as the note on its run.
+
+A task cannot do that itself: Airflow's task API has no notes. The scheduler calls this when a run ends, with
+the run as it is about to store it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.listeners import hookimpl
+
+if TYPE_CHECKING:
+    from airflow.models.dagrun import DagRun
+
+PREFIX = "back_up_files__"
+
+
+@hookimpl  # type: ignore[untyped-decorator]
+def on_dag_run_success(dag_run: DagRun, msg: str) -> None:
+    note_changes(dag_run)
+
+
+@hookimpl  # type: ignore[untyped-decorator]
+def on_dag_run_failed(dag_run: DagRun, msg: str) -> None:
+    note_changes(dag_run)
+
+
+def note_changes(dag_run: Any) -> None:
+    """Set the note, unless somebody has written one or there was no backup."""
+    if not dag_run.dag_id.startswith(PREFIX):
+        return
+    from airflow.models.xcom import XComModel
+    from sqlalchemy import select
+    from sqlalchemy.orm import object_session
+
+    from backstop.operators.files import NOTE
+
+    session = object_session(dag_run)
+    if session is None or dag_run.note:
+        return
+    query = select(XComModel.value).where(
+        XComModel.dag_id == dag_run.dag_id, XComModel.run_id == dag_run.run_id, XComModel.key == NOTE
+    )
+    # What goes wrong here must not take the scheduler's own work back.
+    with session.begin_nested():
+        text = session.scalars(query).first()
+        if isinstance(text, str):
+            dag_run.note = _plain(text)
+
+
+def _plain(stored: str) -> str:
+    """XCom keeps JSON; some databases give it back as text."""
+    import json
+
+    try:
+        value = json.loads(stored)
+    except ValueError:
+        return stored
+    return value if isinstance(value, str) else stored
