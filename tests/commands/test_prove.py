@@ -9,6 +9,7 @@ import pytest
 from backstop.commands.progress import Silent
 from backstop.commands.proof import base as verify_base
 from backstop.commands.proof import dump as verify
+from backstop.commands.proof import tree as verify_tree
 from backstop.commands.proof.prove import ProofSettings, prove
 from backstop.model.backup import BackupLabel
 from tests.protection import utc_now
@@ -20,9 +21,10 @@ from tests.protection import utc_now
         ("20261123T010000Z-dump", ("dump", "settings of dumps", None, None)),
         ("20261123T010000Z-full", ("base", "settings of copies", "admin", "calibrify")),
         ("20261123T010000Z-incr", ("base", "settings of copies", "admin", "calibrify")),
+        ("20261123T010000Z-tree-media", ("tree", "settings of media", None, None)),
     ],
 )
-def test_a_dump_is_restored_and_a_base_backup_recovered(monkeypatch, label, way):
+def test_a_dump_and_files_are_restored_and_a_base_backup_recovered(monkeypatch, label, way):
     asked = []
 
     def remember(kind):
@@ -33,6 +35,7 @@ def test_a_dump_is_restored_and_a_base_backup_recovered(monkeypatch, label, way)
         return proven
 
     monkeypatch.setattr(verify, "verify_backup", remember("dump"))
+    monkeypatch.setattr(verify_tree, "verify_tree", remember("tree"))
     monkeypatch.setattr(verify_base, "verify_base_backup", remember("base"))
 
     proof = prove(
@@ -41,7 +44,11 @@ def test_a_dump_is_restored_and_a_base_backup_recovered(monkeypatch, label, way)
         keyring=SimpleNamespace(),
         signer=SimpleNamespace(),
         settings=ProofSettings(
-            dump="settings of dumps", base="settings of copies", superuser="admin", database="calibrify"
+            dump="settings of dumps",
+            base="settings of copies",
+            superuser="admin",
+            database="calibrify",
+            trees={"media": "settings of media"},
         ),
         clock=utc_now,
         progress=Silent(),

@@ -75,7 +75,7 @@ def path_history(
     before: Entry | None = None
     for repository, published in _backups(repositories, tree):
         with staging_directory(scratch, f"history-{secrets.token_hex(4)}") as folder:
-            listing = read_listing(repository, published.manifest, keyring=keyring, folder=folder / "list")
+            listing = read_listing(repository, published.manifest, keyring=keyring, folder=folder)
             entry = _found(listing.entries(), path)
         change, fields = _changed(before, entry)
         yield Occurrence(published, entry, change, fields)
@@ -87,6 +87,7 @@ def _entries(
 ) -> Iterator[Entry]:
     repository, published = _published(repositories, label)
     published.manifest.require_tree()
+    folder.mkdir(mode=0o700)
     return read_listing(repository, published.manifest, keyring=keyring, folder=folder).entries()
 
 
