@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from backstop.commands.trees.listing import packs_of
 from backstop.errors import SourceError
 from backstop.files.attributes import entry_of
 from backstop.files.content import read_file
@@ -17,7 +18,7 @@ from backstop.files.sorted_walk import skipped_for
 from backstop.model.file_tree import Entry, EntryKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from backstop.commands.progress import Progress
     from backstop.commands.trees.backup import TreeBackupSettings
@@ -27,8 +28,20 @@ if TYPE_CHECKING:
     from backstop.commands.trees.tally import Tally
     from backstop.files.roots import Root
 
+_NO_PACKS: frozenset[bytes] = frozenset()
 _MOST_WAITING = 4096
 _MOST_OPEN = 64
+
+
+class _Kept(NamedTuple):
+    """As it was listed before."""
+
+    path: bytes
+    line: bytes
+    size_bytes: int
+    is_file: bool
+    hard_link: bytes
+    packs: Collection[bytes]
 
 
 class _Waiting(NamedTuple):
@@ -50,7 +63,10 @@ class TreeCapture:
     tally: Tally
     progress: Progress
     pause: Callable[[float], None]
-    _waiting: deque[_Waiting] = field(default_factory=deque)
+    _stored: frozenset[bytes] = frozenset()
+    _used: set[bytes] = field(default_factory=set)
+    """Names of packs, as they stand in lines."""
+    _waiting: deque[_Waiting | _Kept] = field(default_factory=deque)
     _open: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_MOST_OPEN))
     _without_content: set[bytes] = field(default_factory=set)
     """Files that could not be read: other names of them cannot be kept either."""
@@ -60,11 +76,13 @@ class TreeCapture:
 
         :raises BackstopError: what was read cannot be stored.
         """
+        if self.previous is not None:
+            self._stored = frozenset(name.encode() for name in self.previous.packs)
         found = scan(
             self.roots,
             exclude=self.settings.exclude,
             one_file_system=self.settings.one_file_system,
-            previous=self.previous.listing.entries() if self.previous else None,
+            previous=self.previous.listing.lines() if self.previous else None,
             on_skip=self._skip,
             on_removed=self.tally.remove,
         )
@@ -79,14 +97,17 @@ class TreeCapture:
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
+        self.list_writer.used.update([pack.decode() for pack in self._used])
         self.list_writer.finish()
 
     def _take(self, scanned: Scanned, pool: ThreadPoolExecutor) -> None:
-        unchanged = scanned.unchanged
-        if unchanged is not None and self._is_stored(unchanged):
-            if unchanged.kind is EntryKind.FILE:
-                self.progress.advance(unchanged.size_bytes)
-            self._waiting.append(_Waiting(unchanged, unchanged))
+        kept = self._kept(scanned)
+        if kept is not None:
+            self.progress.advance(kept.size_bytes)
+            if self._waiting:
+                self._waiting.append(kept)
+            else:
+                self._keep(kept)
         elif scanned.kind is EntryKind.FILE and not scanned.hard_link:
             self._open.acquire()
             try:
@@ -104,12 +125,16 @@ class TreeCapture:
             except OSError as error:
                 self._skip(skipped_for(scanned.path, error))
 
-    def _is_stored(self, entry: Entry) -> bool:
-        """Whether nothing needs to be read."""
-        if self.previous is None or not entry.chunks:
-            return True
-        packs = self.previous.packs
-        return not self.settings.rehash and all(chunk.pack in packs for chunk in entry.chunks)
+    def _kept(self, scanned: Scanned) -> _Kept | None:
+        """What needs not be looked at further: untouched, and all of it is stored."""
+        line = scanned.line
+        if line is None or self.previous is None:
+            return None
+        is_file = scanned.kind is EntryKind.FILE
+        packs = packs_of(line) if is_file else _NO_PACKS
+        if packs and (self.settings.rehash or not self._stored.issuperset(packs)):
+            return None
+        return _Kept(scanned.path, line, scanned.size_bytes, is_file, scanned.hard_link, packs)
 
     def _read(self, path: bytes, descriptor: int) -> Entry | Skipped:
         try:
@@ -122,19 +147,28 @@ class TreeCapture:
             self._open.release()
 
     def _is_ready(self) -> bool:
-        entry = self._waiting[0].entry
-        return not isinstance(entry, Future) or entry.done()
+        first = self._waiting[0]
+        return isinstance(first, _Kept) or not isinstance(first.entry, Future) or first.entry.done()
 
-    def _list(self, waiting: _Waiting) -> None:
+    def _list(self, waiting: _Waiting | _Kept) -> None:
+        if isinstance(waiting, _Kept):
+            return self._keep(waiting)
         entry = waiting.entry.result() if isinstance(waiting.entry, Future) else waiting.entry
         if isinstance(entry, Skipped):
             self._without_content.add(entry.path)
             self._skip(entry)
         elif entry.hard_link in self._without_content:
-            self._skip(Skipped(entry.path, "another name of a file that could not be read"))
+            self._skip(_other_name(entry.path))
         else:
             self.tally.add(entry, waiting.previous)
             self.list_writer.add(entry)
+
+    def _keep(self, kept: _Kept) -> None:
+        if kept.hard_link in self._without_content:
+            return self._skip(_other_name(kept.path))
+        self.tally.keep(kept.size_bytes, is_file=kept.is_file, hard_link=bool(kept.hard_link))
+        self._used.update(kept.packs)
+        self.list_writer.add_line(kept.path, kept.line, ())
 
     def _skip(self, skipped: Skipped) -> None:
         if skipped.unreadable and self.settings.unreadable == "fail":
@@ -146,3 +180,7 @@ class TreeCapture:
             self.tally.gone.add(str(skipped))
         else:
             self.tally.not_included.add(str(skipped))
+
+
+def _other_name(path: bytes) -> Skipped:
+    return Skipped(path, "another name of a file that could not be read")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from backstop.commands.trees.packs import PackWriter
     from backstop.model.file_tree import Entry
@@ -43,10 +43,14 @@ class ListWriter:
     _lines: list[bytes] = field(default_factory=list)
 
     def add(self, entry: Entry) -> None:
-        self._lines.append(entry.to_line())
-        self.used.update([chunk.pack for chunk in entry.chunks])
+        self.add_line(entry.path, entry.to_line(), [chunk.pack for chunk in entry.chunks])
+
+    def add_line(self, path: bytes, line: bytes, packs: Iterable[str]) -> None:
+        """The same, written already. :param packs: that hold its pieces."""
+        self._lines.append(line)
+        self.used.update(packs)
         # By the path alone, so that the cuts stay where they are when lines come and go.
-        if zlib.crc32(entry.path) % _CUT == 0 or len(self._lines) == _MOST_LINES:
+        if zlib.crc32(path) % _CUT == 0 or len(self._lines) == _MOST_LINES:
             self._cut()
 
     def finish(self) -> None:
