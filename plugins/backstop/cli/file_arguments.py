@@ -74,6 +74,9 @@ def _restore_files(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--to", type=Path, metavar="DIRECTORY", help="into this new directory")
     where.add_argument("--in-place", action="store_true", help="in the place of the live files")
+    where.add_argument(
+        "--swap-back", action="store_true", help="put the files back that the last restore here has replaced"
+    )
     parser.add_argument("--dry-run", action="store_true", help="print what would be added, changed, deleted")
     parser.add_argument("--yes", action="store_true", help="do not ask")
     _read_from(parser)

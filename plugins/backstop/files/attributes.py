@@ -88,25 +88,6 @@ def _size(kind: EntryKind, status: os.stat_result, content: Content | None) -> i
     return status.st_size if kind is EntryKind.FILE else 0
 
 
-def looks_like(entry: Entry, kind: EntryKind, status: os.stat_result) -> bool:
-    """Whether that is the file that was listed, untouched since: ctime tells of every change to it."""
-    identity = entry.identity
-    return (
-        identity is not None
-        and identity.ctime_ns == status.st_ctime_ns
-        and identity.inode == status.st_ino
-        and identity.device == status.st_dev
-        and entry.kind is kind
-        and entry.mtime_ns == status.st_mtime_ns
-        and (entry.size_bytes == status.st_size or kind is not EntryKind.FILE)
-        and entry.mode == stat.S_IMODE(status.st_mode)
-        and entry.uid == status.st_uid
-        and entry.gid == status.st_gid
-        and entry.owner == owner_name(status.st_uid)
-        and entry.group == group_name(status.st_gid)
-    )
-
-
 def _xattrs(where: int | bytes) -> Iterator[tuple[str, bytes]]:
     follow = isinstance(where, int)
     try:

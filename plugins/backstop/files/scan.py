@@ -6,15 +6,17 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from backstop.files.attributes import entry_of, forget_names, looks_like
+from backstop.files.attributes import entry_of, forget_names
+from backstop.files.earlier import Earlier
 from backstop.files.exclusion import Exclusion
 from backstop.files.roots import Root, find_roots
 from backstop.files.sorted_walk import Found, Skipped, SortedWalk
-from backstop.model.file_tree import EntryKind, sort_key
+from backstop.model.file_tree import EntryKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from backstop.files.earlier import Listed
     from backstop.model.file_tree import Entry
 
 __all__ = ["Root", "Scanned", "Skipped", "find_roots", "scan"]
@@ -25,25 +27,19 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 class Scanned:
     """One file, folder, link or FIFO. To be opened before the next one is asked for, or not at all.
 
-    :param previous: the entry of the same path in the earlier list.
-    :param unchanged: the same, when what is there is that file, untouched since.
+    :param hard_link: path of the first entry that is the same file; empty for that one itself.
+    :param line: of the earlier list, when what is there is the file that it lists, untouched since.
     """
 
-    __slots__ = ("_entry", "_found", "hard_link", "previous", "unchanged")
+    __slots__ = ("_entry", "_found", "_listed", "hard_link", "line")
 
-    def __init__(self, found: Found, previous: Entry | None, hard_link: bytes) -> None:
+    def __init__(self, found: Found, listed: Listed | None, hard_link: bytes) -> None:
         self._found = found
+        self._listed = listed
         self._entry: Entry | None = None
         self.hard_link = hard_link
-        self.previous = previous
-        self.unchanged = (
-            previous
-            if previous is not None
-            and previous.hard_link == hard_link
-            and not previous.skewed
-            and looks_like(previous, found.kind, found.status)
-            else None
-        )
+        still = listed is not None and listed.is_still(found.path, found.kind, found.status, hard_link)
+        self.line = listed.line if still and listed is not None else None
 
     @property
     def path(self) -> bytes:
@@ -52,6 +48,21 @@ class Scanned:
     @property
     def kind(self) -> EntryKind:
         return self._found.kind
+
+    @property
+    def size_bytes(self) -> int:
+        """Of a file; else 0."""
+        return self._found.status.st_size if self.kind is EntryKind.FILE else 0
+
+    @property
+    def previous(self) -> Entry | None:
+        """The entry of the same path in the earlier list."""
+        return self._listed.entry if self._listed is not None else None
+
+    @property
+    def unchanged(self) -> Entry | None:
+        """The same, when what is there is that file, untouched since."""
+        return self.previous if self.line is not None else None
 
     @property
     def entry(self) -> Entry:
@@ -68,10 +79,15 @@ class Scanned:
         :raises OSError: it cannot be opened, or has gone.
         """
         name, folder = self._found.name, self._found.folder
-        # For the owner and for root only.
-        with suppress(PermissionError):
-            return os.open(name, _FILE | os.O_NOATIME, dir_fd=folder)
-        return os.open(name, _FILE, dir_fd=folder)
+        try:
+            # For the owner and for root only.
+            with suppress(PermissionError):
+                return os.open(name, _FILE | os.O_NOATIME, dir_fd=folder)
+            return os.open(name, _FILE, dir_fd=folder)
+        except OSError:
+            # Should something else be there at the end, it is met once more.
+            self._found.met.discard(name)
+            raise
 
     def _describe(self) -> Entry:
         found = self._found
@@ -92,21 +108,30 @@ def scan(
     *,
     exclude: Sequence[str] = (),
     one_file_system: bool = False,
-    previous: Iterator[Entry] | None = None,
+    previous: Iterator[Entry] | Iterator[bytes] | None = None,
     on_skip: Callable[[Skipped], object],
     on_removed: Callable[[Entry], object] | None = None,
+    on_late: Callable[[bytes], object] | None = None,
 ) -> Iterator[Scanned]:
     """Everything in the tree, in the order of a list.
 
     :param exclude: globs, as in targets.yaml.
-    :param previous: an earlier list, in its order; read as far as the walk is.
+    :param previous: an earlier list, in its order, or its lines; read as far as the walk is.
     :param on_skip: told of what is not kept, cannot be read, or went away.
     :param on_removed: told of what the earlier list has and the tree no longer.
+    :param on_late: told of paths that came into a folder while it was looked through: another scan of them
+        alone finds what was renamed meanwhile.
     :raises ConfigurationError: a glob that can match nothing.
     """
     forget_names()
-    walk = SortedWalk(roots, exclusion=Exclusion(exclude), one_file_system=one_file_system, on_skip=on_skip)
-    earlier = _Earlier(previous or iter(()), on_removed or (lambda entry: None))
+    walk = SortedWalk(
+        roots,
+        exclusion=Exclusion(exclude),
+        one_file_system=one_file_system,
+        on_skip=on_skip,
+        on_late=on_late or (lambda path: None),
+    )
+    earlier = Earlier(previous or iter(()), on_removed or (lambda entry: None))
     links: dict[tuple[int, int], tuple[bytes, int]] = {}
     for found in walk:
         yield Scanned(found, earlier.at(found.path), _hard_link(found, links))
@@ -124,32 +149,3 @@ def _hard_link(found: Found, links: dict[tuple[int, int], tuple[bytes, int]]) ->
         # Kept only until the last name of it has been met.
         links[key] = first or found.path, left - 1
     return first
-
-
-class _Earlier:
-    """The earlier list, kept level with the walk."""
-
-    def __init__(self, entries: Iterator[Entry], on_removed: Callable[[Entry], object]) -> None:
-        self._entries = entries
-        self._removed = on_removed
-        self._next = next(entries, None)
-
-    def at(self, path: bytes) -> Entry | None:
-        entry = self._next
-        if entry is None:
-            return None
-        if entry.path != path:
-            key = sort_key(path)
-            while entry is not None and entry.sort_key < key:
-                self._removed(entry)
-                entry = next(self._entries, None)
-            self._next = entry
-            if entry is None or entry.path != path:
-                return None
-        self._next = next(self._entries, None)
-        return entry
-
-    def rest(self) -> None:
-        while self._next is not None:
-            self._removed(self._next)
-            self._next = next(self._entries, None)

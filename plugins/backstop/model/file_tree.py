@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_SKEWED = ',"skewed":true'
+_quoted = json.encoder.encode_basestring_ascii
+_NEVER_A_NAME = frozenset((b"", b".", b".."))
 _PACK = re.compile(r"[0-9a-z]{1,32}-[0-9a-z]{1,12}")
 
 
@@ -93,30 +96,29 @@ class Entry:
 
     def to_line(self) -> bytes:
         """One line of the list, with its line end: JSON, ASCII; see docs/format.md."""
-        document: dict[str, Any] = {
-            "path": _text(self.path),
-            "kind": self.kind.value,
-            "mode": f"{self.mode:04o}",
-            "uid": self.uid,
-            "gid": self.gid,
-            "owner": self.owner,
-            "group": self.group,
-            "mtime_ns": self.mtime_ns,
-        }
+        line = line_head(
+            self.path,
+            self.kind,
+            mode=self.mode,
+            uid=self.uid,
+            gid=self.gid,
+            owner=self.owner,
+            group=self.group,
+            mtime_ns=self.mtime_ns,
+            size_bytes=self.size_bytes,
+        )
         if self.kind is EntryKind.FILE:
-            document["size"] = self.size_bytes
-            document["chunks"] = [[one.offset, one.size_bytes, one.sha256, one.pack] for one in self.chunks]
+            pieces = [f'[{one.offset},{one.size_bytes},"{one.sha256}","{one.pack}"]' for one in self.chunks]
+            line += ",".join(pieces) + "]"
         if self.xattrs:
-            document["xattrs"] = {name: base64.b64encode(value).decode() for name, value in self.xattrs}
+            values = {name: base64.b64encode(value).decode() for name, value in self.xattrs}
+            line += f',"xattrs":{json.dumps(values, separators=(",", ":"))}'
         if self.link_target:
-            document["target"] = _text(self.link_target)
+            line += f',"target":{_quoted(_text(self.link_target))}'
         if self.hard_link:
-            document["hard_link"] = _text(self.hard_link)
-        if self.identity is not None:
-            document["identity"] = [self.identity.ctime_ns, self.identity.inode, self.identity.device]
-        if self.skewed:
-            document["skewed"] = True
-        return json.dumps(document, separators=(",", ":")).encode() + b"\n"
+            line += line_hard_link(self.hard_link)
+        line += line_end(self.identity, skewed=self.skewed)
+        return line.encode("ascii")
 
     @classmethod
     def from_line(cls, line: bytes) -> Entry:
@@ -146,6 +148,42 @@ class Entry:
             ) from error
 
 
+def line_path(path: bytes) -> str:
+    """What the line of that path, and no other, begins with."""
+    return f'{{"path":{_quoted(_text(path))},'
+
+
+def line_head(
+    path: bytes,
+    kind: EntryKind,
+    *,
+    mode: int,
+    uid: int,
+    gid: int,
+    owner: str,
+    group: str,
+    mtime_ns: int,
+    size_bytes: int,
+) -> str:
+    """What a line begins with, up to the pieces of a file: enough to tell whether two lines differ there."""
+    head = (
+        f'{line_path(path)}"kind":"{kind.value}","mode":"{mode:04o}","uid":{uid},"gid":{gid},'
+        f'"owner":{_quoted(owner)},"group":{_quoted(group)},"mtime_ns":{mtime_ns}'
+    )
+    return f'{head},"size":{size_bytes},"chunks":[' if kind is EntryKind.FILE else head
+
+
+def line_hard_link(path: bytes) -> str:
+    """The part of a line that says so."""
+    return f',"hard_link":{_quoted(_text(path))}'
+
+
+def line_end(identity: Identity | None, *, skewed: bool = False) -> str:
+    """What a line ends with."""
+    known = f',"identity":[{identity.ctime_ns},{identity.inode},{identity.device}]' if identity else ""
+    return f"{known}{_SKEWED if skewed else ''}}}\n"
+
+
 def sort_key(path: bytes) -> tuple[bytes, ...]:
     """The order of a list: folder by folder, names by their bytes."""
     return tuple(path.split(b"/"))
@@ -171,7 +209,7 @@ def _bytes(text: str) -> bytes:
 def _safe_path(text: str) -> bytes:
     """A path that can only lead below the place it is restored to."""
     path = _bytes(text)
-    if any(part in (b"", b".", b"..") for part in path.split(b"/")):
+    if not _NEVER_A_NAME.isdisjoint(path.split(b"/")):
         raise ValueError(f"path {text!r}")
     return path
 

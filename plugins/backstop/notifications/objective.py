@@ -17,12 +17,12 @@ log = logging.getLogger(__name__)
 
 
 def recovery_time_alert(targets: Iterable[Target]) -> DeadlineAlert | None:
-    """A deadline for runs that restore a database of one of these targets; None when none has an objective."""
+    """A deadline for runs that restore the database of one of these targets; None: none has an objective."""
     return _alert(one.database.objectives.rto for one in targets)
 
 
 def files_recovery_time_alert(trees: Iterable[Tree]) -> DeadlineAlert | None:
-    """A deadline for runs that restore one of these file trees; None when none has an objective."""
+    """A deadline for runs that restore one of these file trees; None: none has an objective."""
     return _alert(one.objectives.rto for one in trees)
 
 

@@ -248,7 +248,7 @@ class SwapFilesOperator(_RestoredOperator):
                 f"what was restored of {self.plan['tree']} was not validated; nothing was touched",
                 hint="clear the task `validate`",
             )
-        with remembering(self, self.plan, restore) as remember:
+        with remembering(self, self.plan, restore.settings.scratch) as remember:
             return remember(restore.swap(self.beside()))
 
 
@@ -262,9 +262,12 @@ def _paths(raw: Any) -> Sequence[str]:
 
 @contextmanager
 def remembering(
-    operator: BackstopOperator, plan: Mapping[str, Any], restore: TreeRestore
+    operator: BackstopOperator, plan: Mapping[str, Any], folder: Path
 ) -> Iterator[Callable[[TreeSwapOutcome], dict[str, Any]]]:
-    """Around a swap of files: what it did is logged, and kept on this host so that it can be taken back."""
+    """Around a swap of files: what it did is logged, and kept on this host so that it can be taken back.
+
+    :param folder: the tree's staging folder.
+    """
     from backstop.commands.trees.plan import TreeSwapError
     from backstop.commands.trees.swaps import remember_swap
 
@@ -274,7 +277,7 @@ def remembering(
         for place in outcome.kept:
             operator.log.info("Kept: %s", place)
         if plan["destination"] is None:
-            remember_swap(restore.settings.scratch, operator.target, plan["tree"], outcome)
+            remember_swap(folder, operator.target, plan["tree"], outcome)
         return {
             "label": outcome.label,
             "swapped_at": outcome.swapped_at,

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from backstop.commands.trees.plan import TreeSwapOutcome
-    from backstop.commands.trees.restore import TreeRestore
-    from backstop.operators.progress import LoggedProgress
+    from backstop.commands.trees.restore import TreeRestoreSettings
 
 
 class PlanFilesSwapBackOperator(BackstopOperator):
@@ -32,7 +31,7 @@ class PlanFilesSwapBackOperator(BackstopOperator):
         self.tree = tree
 
     def carry_out(self, context: Context) -> dict[str, Any]:
-        outcome, _ = _last(self.target, self.tree, None)
+        outcome, _ = _last(self.target, self.tree)
         for place in outcome.kept:
             self.log.info("To be put back: %s", place)
         return {
@@ -56,31 +55,29 @@ class SwapBackFilesOperator(ApprovedOperator):
     swapping = True
 
     def carry_out(self, context: Context) -> dict[str, Any]:
-        from backstop.operators.progress import LoggedProgress
+        from backstop.commands.trees.swap_in import undo_swap
         from backstop.settings import utc_now
 
         self.require_consent(rules_of(self.plan), utc_now())
-        outcome, restore = _last(self.target, self.plan["tree"], LoggedProgress(self.log))
+        outcome, settings = _last(self.target, self.plan["tree"])
         if _digest(outcome) != self.plan["outcome_sha256"]:
             raise RestoreError(
                 f"the files of {self.plan['tree']} have been swapped again since; nothing was touched",
                 hint="trigger a new run and have that one approved",
             )
-        with remembering(self, self.plan, restore) as remember:
-            return remember(restore.undo(outcome))
+        with remembering(self, self.plan, settings.scratch) as remember:
+            return remember(undo_swap(outcome, settings=settings, clock=utc_now))
 
 
-def _last(target: str, tree: str, progress: LoggedProgress | None) -> tuple[TreeSwapOutcome, TreeRestore]:
-    from backstop.commands.progress import Silent
+def _last(target: str, tree: str) -> tuple[TreeSwapOutcome, TreeRestoreSettings]:
     from backstop.commands.trees.swaps import last_swap
     from backstop.hooks.target import TargetHook
-    from backstop.tree_settings import tree_staging
+    from backstop.settings import tree_restore_settings
 
     hook = TargetHook(target)
-    repositories = hook.tree_repositories(tree)
-    outcome = last_swap(tree_staging(hook.configuration, target, tree, repositories), target, tree)
-    restore = hook.tree_restore(tree, outcome.label, repositories[0].name, progress or Silent())
-    return outcome, restore
+    hook.tree(tree)
+    settings = tree_restore_settings(hook.configuration, target, tree, hook.tree_repositories(tree))
+    return last_swap(settings.scratch, target, tree), settings
 
 
 def _digest(outcome: TreeSwapOutcome) -> str:

@@ -150,13 +150,10 @@ def _print_copies(copies: Sequence[Copy], *, objects: bool) -> None:
     took = (manifest.finished_at - manifest.started_at).total_seconds()
     fields = [
         ("label", str(manifest.label)),
-        (
-            "target",
-            f"{manifest.target}, {f'database {manifest.database}' if manifest.database else 'cluster'}",
-        ),
+        ("target", f"{manifest.target}, {_what(manifest)}"),
         ("state of", human_time(manifest.snapshot_at)),
         ("finished", f"{human_time(manifest.finished_at)}, after {took:.1f} s"),
-        ("server", f"PostgreSQL {human_server(manifest.server_version)}, system {manifest.system_id}"),
+        *_server(manifest),
         ("tools", ", ".join(f"{name} {version}" for name, version in manifest.tools.items())),
         (
             "size",
@@ -186,6 +183,19 @@ def _print_copies(copies: Sequence[Copy], *, objects: bool) -> None:
             for stored in manifest.objects
         ]
         print_table(["OBJECT", "LAYOUT", "NAME", "BYTES", "STORED"], rows, right=(3, 4))
+
+
+def _what(manifest: Manifest) -> str:
+    if manifest.label.tree:
+        return f"files {manifest.label.tree}"
+    return f"database {manifest.database}" if manifest.database else "cluster"
+
+
+def _server(manifest: Manifest) -> list[tuple[str, str]]:
+    if manifest.label.tree:
+        return []
+    version = human_server(manifest.server_version)
+    return [("server", f"PostgreSQL {version}, system {manifest.system_id}")]
 
 
 def _needs(manifest: Manifest) -> str:

@@ -1,4 +1,4 @@
-"""``diff-files``, ``file-history`` and ``check-files``: what backups of a file tree say, without restoring."""
+"""``diff-files``, ``file-history`` and ``check-files``: what backups say of files, without a restore."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def check_files(arguments: argparse.Namespace) -> int:
     )
     if expected is None:
         raise ConfigurationError(
-            f"{session.tree.name} of {session.target_name} has no `expected`: nobody says what should be there",
+            f"{session.tree.name} of {session.target_name} has no `expected`: what should be in it?",
             hint="describe it (docs/targets.md)",
         )
     repositories = session.readable(arguments.repository)

@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from backstop.commands.database.attempt import MAX_STAGED_BYTES
 from backstop.commands.publication import Publication
 from backstop.commands.staging import sweep_staging
 from backstop.commands.trees.attempt import TreeBackupAttempt
@@ -23,6 +22,8 @@ if TYPE_CHECKING:
     from backstop.crypto.key_encryption import Keyring
     from backstop.crypto.signing import Signer
     from backstop.repository.catalog import Repository
+
+MAX_STAGED_BYTES = 16 * 1024**3
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ NAME = "files"
 _FORMAT = 1
 _READERS = 4
 # In a line every double quote that belongs to a name is escaped: this is never part of one.
+_PACK = re.compile(rb',"[0-9a-f]{64}","([0-9a-z-]+)"\]')
 _PIECE = re.compile(rb'\[\d+,\d+,"([0-9a-f]{64})","([0-9a-z-]+)"\]')
 _HINT = "choose another backup, or read it from another repository"
 
@@ -65,6 +66,11 @@ class TreeListing:
                 yield entry
         if count != self.entries_count:
             raise self._damaged(f"has {count} entries instead of {self.entries_count}")
+
+    def lines(self) -> Iterator[bytes]:
+        """Every entry as it is written; for whoever needs few of them, and not their order checked."""
+        for segment in self.segments:
+            yield from self._content(segment).splitlines(keepends=True)
 
     def pieces(self) -> Iterator[tuple[str, str]]:
         """SHA-256 of every piece of every file, and the name of the pack that holds it."""
@@ -131,6 +137,11 @@ def read_listing(
         segments=segments,
         _places={sha256: (path, offset) for sha256, (path, offset, _) in found.items()},
     )
+
+
+def packs_of(line: bytes) -> set[bytes]:
+    """Names of the packs that hold pieces of a line's file."""
+    return set(_PACK.findall(line))
 
 
 def _fetch(

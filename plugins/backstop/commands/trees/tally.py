@@ -29,6 +29,8 @@ class Tally:
     skewed: Named = field(default_factory=lambda: Named())
     not_included: Named = field(default_factory=lambda: Named())
     gone: Named = field(default_factory=lambda: Named())
+    late: Named = field(default_factory=lambda: Named())
+    """What came too late for this backup."""
 
     def add(self, entry: Entry, previous: Entry | None) -> None:
         """An entry of the new list. :param previous: of the same path in the old one."""
@@ -41,9 +43,14 @@ class Tally:
         if previous is None:
             self.new_files += not is_folder
             self._change("added", entry)
-        elif previous is not entry and _differs(entry, previous):
+        elif _differs(entry, previous):
             self.changed_files += not is_folder
             self._change("changed", entry)
+
+    def keep(self, size_bytes: int, *, is_file: bool, hard_link: bool) -> None:
+        """An entry of both lists, the same in both."""
+        self.files += is_file
+        self.bytes += 0 if hard_link else size_bytes
 
     def remove(self, entry: Entry) -> None:
         """An entry of the old list that the new one has not."""
