@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from backstop.errors import SourceError, SourceUnavailableError
 from backstop.files.exclusion import has_magic, translate
+from backstop.files.names import is_ours
 from backstop.model.file_tree import EntryKind, shown, sort_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
 _KINDS = {
     stat.S_IFREG: EntryKind.FILE,
@@ -59,11 +60,17 @@ def find_roots(patterns: Sequence[str]) -> tuple[Root, ...]:
     return tuple(found[path] for path in sorted(found, key=sort_key))
 
 
+def roots_at(paths: Collection[bytes]) -> tuple[Root, ...]:
+    """What is at these paths, if anything is; they are without the leading ``/``."""
+    found = [_root("*", b"/" + path) for path in sorted(paths, key=sort_key)]
+    return tuple(root for root in found if root is not None)
+
+
 def _root(pattern: str, path: bytes) -> Root | None:
     try:
         mode = os.lstat(path).st_mode
     except OSError as error:
-        if has_magic(pattern) and isinstance(error, FileNotFoundError):
+        if has_magic(pattern) and isinstance(error, FileNotFoundError | NotADirectoryError):
             return None  # it has gone since it was listed
         raise _unusable(path, error) from error
     kind = kind_of(mode)
@@ -102,7 +109,7 @@ def _below(folder: bytes, parts: Sequence[str], pattern: str) -> Iterator[bytes]
 
 def _names(folder: bytes) -> list[bytes]:
     try:
-        return sorted(os.listdir(folder))  # noqa: PTH208 bytes
+        return sorted(name for name in os.listdir(folder) if not is_ours(name))  # noqa: PTH208 bytes
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:

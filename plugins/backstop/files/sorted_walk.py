@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from backstop.errors import SourceError
+from backstop.files.names import is_ours, is_staging
 from backstop.files.roots import kind_of
 from backstop.model.file_tree import EntryKind, shown
 
@@ -43,6 +44,7 @@ class Found:
     """One file or folder, open as long as nothing further is asked of the walk.
 
     :param folder: the open folder it lies in.
+    :param met: names in that folder that need not be looked for again.
     :param descriptor: of a folder itself; else -1.
     """
 
@@ -51,21 +53,28 @@ class Found:
     kind: EntryKind
     status: os.stat_result
     folder: int
+    met: set[bytes]
     descriptor: int = -1
 
 
 @dataclass(slots=True)
 class _Level:
+    """An open folder. :param met: what is in it, as far as it has been there when it was come to."""
+
     descriptor: int
     path: bytes
     names: Iterator[bytes]
     device: int
+    met: set[bytes] = field(default_factory=set)
+    status: os.stat_result | None = None
 
 
 class SortedWalk:
     """Everything at and below the roots, as it is when it is come to.
 
     :param on_skip: told of what is left out, other than by exclusion.
+    :param on_late: told of the paths that came into a folder while it was walked: a file that was renamed
+        meanwhile would otherwise be met under neither name.
     """
 
     def __init__(
@@ -75,11 +84,14 @@ class SortedWalk:
         exclusion: Exclusion,
         one_file_system: bool,
         on_skip: Callable[[Skipped], object],
+        on_late: Callable[[bytes], object] = lambda path: None,
     ) -> None:
         self._roots = roots
         self._exclusion = exclusion
         self._one_file_system = one_file_system
         self._skip = on_skip
+        self._late = on_late
+        self._named = {root.path for root in roots}
         self._walked: set[bytes] = set()
 
     def __iter__(self) -> Iterator[Found]:
@@ -107,12 +119,15 @@ class SortedWalk:
                 level = levels[-1]
                 name = next(level.names, None)
                 if name is None:
-                    levels.pop()
-                    if levels:
+                    if len(levels) > 1:
+                        self._look_back(level)
                         os.close(level.descriptor)
+                    levels.pop()
                     continue
                 path = b"%b/%b" % (level.path, name) if level.path else name
                 found = self._look(level, name, path)
+                if found is not None and path in self._named:
+                    self._walked.add(path)
                 if found is None:
                     yield from self._roots_below(path)
                 elif found.kind is not EntryKind.DIRECTORY:
@@ -129,23 +144,28 @@ class SortedWalk:
                 os.close(level.descriptor)
 
     def _look(self, level: _Level, name: bytes, path: bytes) -> Found | None:
-        if level.device != -1 and self._exclusion.covers(path, name):
+        if level.device != -1 and (self._exclusion.covers(path, name) or is_staging(name)):
+            return None
+        if level.device != -1 and is_ours(name):
+            self._skip(Skipped(path, "a restore has replaced it"))
             return None
         try:
             status = os.stat(name, dir_fd=level.descriptor, follow_symlinks=False)
         except OSError as error:
+            level.met.discard(name)
             self._failed(path, error)
             return None
         kind = kind_of(status.st_mode)
         if kind is None:
             self._skip(Skipped(path, "a socket" if stat.S_ISSOCK(status.st_mode) else "a device"))
             return None
-        return Found(path, name, kind, status, level.descriptor)
+        return Found(path, name, kind, status, level.descriptor, level.met)
 
     def _enter(self, level: _Level, found: Found) -> _Level | None:
         """Open a folder; what is known of it is then true of what was opened."""
         device = found.status.st_dev
-        if self._one_file_system and level.device not in (-1, device):
+        elsewhere = level.device not in (-1, device) and found.path not in self._named
+        if self._one_file_system and elsewhere:
             self._skip(Skipped(found.path, "another file system is mounted here"))
             return None
         try:
@@ -154,19 +174,32 @@ class SortedWalk:
             self._failed(found.path, error)
             return None
         try:
-            names = sorted(map(os.fsencode, os.listdir(descriptor)))  # noqa: PTH208
             found.status = os.fstat(descriptor)
+            names = _names(descriptor)
         except OSError as error:
             os.close(descriptor)
             self._failed(found.path, error)
             return None
         found.descriptor = descriptor
-        return _Level(descriptor, found.path, iter(names), device)
+        return _Level(descriptor, found.path, iter(names), device, set(names), found.status)
+
+    def _look_back(self, level: _Level) -> None:
+        """Has anything come into the folder since it was listed?"""
+        status, before = os.fstat(level.descriptor), level.status
+        if before is None or (status.st_mtime_ns, status.st_ctime_ns) == (
+            before.st_mtime_ns,
+            before.st_ctime_ns,
+        ):
+            return
+        for name in _names(level.descriptor):
+            path = b"%b/%b" % (level.path, name)
+            if name not in level.met and not self._exclusion.covers(path, name):
+                self._late(path)
 
     def _roots_below(self, path: bytes) -> Iterator[Found]:
         """What is named for itself is walked though the folder around it is not."""
         for root in self._roots:
-            if root.path.startswith(path + b"/") and root.path not in self._walked:
+            if root.path not in self._walked and (root.path + b"/").startswith(path + b"/"):
                 yield from self._from_root(root)
 
     def _failed(self, path: bytes, error: OSError) -> None:
@@ -175,6 +208,10 @@ class SortedWalk:
                 f"{shown(path)} lies deeper than files may be open at a time", hint="raise `ulimit -n`"
             ) from error
         self._skip(skipped_for(path, error))
+
+
+def _names(descriptor: int) -> list[bytes]:
+    return sorted(map(os.fsencode, os.listdir(descriptor)))
 
 
 def skipped_for(path: bytes, error: OSError) -> Skipped:

@@ -113,8 +113,9 @@ class TreeBackupAttempt:
         with (
             PackWriter(writer, attempt=attempt) as packs,
             PackWriter(writer, attempt=attempt, mark="l") as list_packs,
+            (writer.folder / "list").open("x+b") as spool,
         ):
-            listed = ListWriter(list_packs, known=_known_segments(previous))
+            listed = ListWriter(list_packs, spool, known=_known_segments(previous))
             TreeCapture(
                 roots=roots,
                 settings=self.settings,
@@ -146,7 +147,9 @@ class TreeBackupAttempt:
             if has_magic(pattern) and pattern not in named
         ]
         if tally.gone.count:
-            found.append(f"{tally.gone.count} went away while they were backed up: {tally.gone.first()}")
+            found.append(f"{tally.gone.count} gone: {tally.gone.first()}")
+        if tally.late.count:
+            found.append(f"{tally.late.count} came too late for this backup: {tally.late.first()}")
         return found + self._shrunk(tally, previous)
 
     def _shrunk(self, tally: Tally, previous: Previous | None) -> list[str]:
