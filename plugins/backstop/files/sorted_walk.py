@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backstop.errors import SourceError
@@ -43,7 +43,6 @@ class Found:
     """One file or folder, open as long as nothing further is asked of the walk.
 
     :param folder: the open folder it lies in.
-    :param met: names in that folder that need not be looked for again.
     :param descriptor: of a folder itself; else -1.
     """
 
@@ -52,28 +51,21 @@ class Found:
     kind: EntryKind
     status: os.stat_result
     folder: int
-    met: set[bytes]
     descriptor: int = -1
 
 
 @dataclass(slots=True)
 class _Level:
-    """An open folder. :param met: what is in it, as far as it has been there when it was come to."""
-
     descriptor: int
     path: bytes
     names: Iterator[bytes]
     device: int
-    met: set[bytes] = field(default_factory=set)
-    status: os.stat_result | None = None
 
 
 class SortedWalk:
     """Everything at and below the roots, as it is when it is come to.
 
     :param on_skip: told of what is left out, other than by exclusion.
-    :param on_late: told of the paths that came into a folder while it was walked: a file that was renamed
-        meanwhile would otherwise be met under neither name.
     """
 
     def __init__(
@@ -83,13 +75,11 @@ class SortedWalk:
         exclusion: Exclusion,
         one_file_system: bool,
         on_skip: Callable[[Skipped], object],
-        on_late: Callable[[bytes], object] = lambda path: None,
     ) -> None:
         self._roots = roots
         self._exclusion = exclusion
         self._one_file_system = one_file_system
         self._skip = on_skip
-        self._late = on_late
         self._named = {root.path for root in roots}
         self._walked: set[bytes] = set()
 
@@ -102,7 +92,7 @@ class SortedWalk:
         self._walked.add(root.path)
         above, _, name = root.path.rpartition(b"/")
         try:
-            folder = os.open(b"/" + above, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            folder = root.open_folder()
         except OSError as error:
             self._failed(root.path, error)
             return
@@ -118,10 +108,9 @@ class SortedWalk:
                 level = levels[-1]
                 name = next(level.names, None)
                 if name is None:
-                    if len(levels) > 1:
-                        self._look_back(level)
-                        os.close(level.descriptor)
                     levels.pop()
+                    if levels:
+                        os.close(level.descriptor)
                     continue
                 path = b"%b/%b" % (level.path, name) if level.path else name
                 found = self._look(level, name, path)
@@ -148,14 +137,13 @@ class SortedWalk:
         try:
             status = os.stat(name, dir_fd=level.descriptor, follow_symlinks=False)
         except OSError as error:
-            level.met.discard(name)
             self._failed(path, error)
             return None
         kind = kind_of(status.st_mode)
         if kind is None:
             self._skip(Skipped(path, "a socket" if stat.S_ISSOCK(status.st_mode) else "a device"))
             return None
-        return Found(path, name, kind, status, level.descriptor, level.met)
+        return Found(path, name, kind, status, level.descriptor)
 
     def _enter(self, level: _Level, found: Found) -> _Level | None:
         """Open a folder; what is known of it is then true of what was opened."""
@@ -170,27 +158,15 @@ class SortedWalk:
             self._failed(found.path, error)
             return None
         try:
+            # Before the names are read: what comes in later is later than this.
             found.status = os.fstat(descriptor)
-            names = _names(descriptor)
+            names = sorted(map(os.fsencode, os.listdir(descriptor)))  # noqa: PTH208
         except OSError as error:
             os.close(descriptor)
             self._failed(found.path, error)
             return None
         found.descriptor = descriptor
-        return _Level(descriptor, found.path, iter(names), device, set(names), found.status)
-
-    def _look_back(self, level: _Level) -> None:
-        """Has anything come into the folder since it was listed?"""
-        status, before = os.fstat(level.descriptor), level.status
-        if before is None or (status.st_mtime_ns, status.st_ctime_ns) == (
-            before.st_mtime_ns,
-            before.st_ctime_ns,
-        ):
-            return
-        for name in _names(level.descriptor):
-            path = b"%b/%b" % (level.path, name)
-            if name not in level.met and not self._exclusion.covers(path, name):
-                self._late(path)
+        return _Level(descriptor, found.path, iter(names), device)
 
     def _roots_below(self, path: bytes) -> Iterator[Found]:
         """What is named for itself is walked though the folder around it is not."""
@@ -204,10 +180,6 @@ class SortedWalk:
                 f"{shown(path)} lies deeper than files may be open at a time", hint="raise `ulimit -n`"
             ) from error
         self._skip(skipped_for(path, error))
-
-
-def _names(descriptor: int) -> list[bytes]:
-    return sorted(map(os.fsencode, os.listdir(descriptor)))
 
 
 def skipped_for(path: bytes, error: OSError) -> Skipped:
