@@ -111,7 +111,33 @@ def test_an_excluded_folder_is_not_looked_into_but_a_root_in_it_is_walked(tmp_pa
 
     found = [one.entry for one in scan(roots, exclude=["cache"], on_skip=lambda skipped: None)]
 
-    assert below(tmp_path, found) == [b"/cache/keep", b"/cache/keep/x", b"/z"]
+    # With the folder that leads to it: a list has no holes.
+    assert below(tmp_path, found) == [b"/cache", b"/cache/keep", b"/cache/keep/x", b"/z"]
+
+
+def test_a_root_behind_a_folder_that_cannot_be_listed_is_walked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "closed" / "deep" / "open").mkdir(parents=True)
+    (tmp_path / "closed" / "deep" / "open" / "x").touch()
+    roots = find_roots([str(tmp_path), str(tmp_path / "closed" / "deep" / "open")])
+    genuine = os.listdir
+
+    def listdir(descriptor: int) -> list[str]:
+        if os.readlink(f"/proc/self/fd/{descriptor}") == str(tmp_path / "closed"):
+            raise PermissionError(13, "Permission denied")
+        return genuine(descriptor)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+
+    found = [one.entry for one in scan(roots, on_skip=lambda skipped: None)]
+
+    assert below(tmp_path, found) == [
+        b"/closed",
+        b"/closed/deep",
+        b"/closed/deep/open",
+        b"/closed/deep/open/x",
+    ]
 
 
 def test_a_root_that_is_excluded_by_its_name_is_walked_all_the_same(tmp_path: Path) -> None:

@@ -79,6 +79,12 @@ def find_roots(patterns: Sequence[str]) -> tuple[Root, ...]:
     return tuple(found[path] for path in sorted(found, key=sort_key))
 
 
+def outermost(roots: Sequence[Root]) -> tuple[Root, ...]:
+    """Without those that lie in another."""
+    folders = [root.path + b"/" for root in roots]
+    return tuple(root for root in roots if not root.path.startswith(tuple(folders)))
+
+
 def _root(pattern: str, path: bytes) -> Root | None:
     try:
         mode = os.lstat(path).st_mode

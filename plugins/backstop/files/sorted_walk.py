@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backstop.errors import SourceError
-from backstop.files.roots import kind_of
+from backstop.files.roots import Root, kind_of
 from backstop.model.file_tree import EntryKind, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from backstop.files.exclusion import Exclusion
-    from backstop.files.roots import Root
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
@@ -126,6 +125,7 @@ class SortedWalk:
                         levels.append(deeper)
                     yield found
                     if deeper is None:
+                        self._walked.add(path)
                         yield from self._roots_below(path)
         finally:
             for level in levels[1:]:
@@ -169,10 +169,33 @@ class SortedWalk:
         return _Level(descriptor, found.path, iter(names), device)
 
     def _roots_below(self, path: bytes) -> Iterator[Found]:
-        """What is named for itself is walked though the folder around it is not."""
+        """What is named for itself is walked though the folder around it is not.
+
+        The folders that lead to it are part of the list then: whatever is listed has its folder listed.
+        """
         for root in self._roots:
             if root.path not in self._walked and (root.path + b"/").startswith(path + b"/"):
+                for end in range(path.count(b"/") + 1, root.path.count(b"/") + 1):
+                    yield from self._bare(b"/".join(root.path.split(b"/")[:end]))
                 yield from self._from_root(root)
+
+    def _bare(self, path: bytes) -> Iterator[Found]:
+        """A folder without what is in it."""
+        if path in self._walked:
+            return
+        self._walked.add(path)
+        above, _, name = path.rpartition(b"/")
+        try:
+            folder = Root("*", path, EntryKind.DIRECTORY).open_folder()
+        except OSError as error:
+            self._failed(path, error)
+            return
+        try:
+            found = self._look(_Level(folder, above, iter(()), -1), name, path)
+            if found is not None:
+                yield found
+        finally:
+            os.close(folder)
 
     def _failed(self, path: bytes, error: OSError) -> None:
         if error.errno in (errno.EMFILE, errno.ENFILE):
