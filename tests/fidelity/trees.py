@@ -6,13 +6,13 @@ import os
 import shutil
 import subprocess
 import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 RSYNC = shutil.which("rsync")
 SETFACL = shutil.which("setfacl")
