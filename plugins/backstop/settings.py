@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from backstop.commands.questions import Query
     from backstop.commands.recovery.recover import RecoverSettings
     from backstop.commands.trees.backup import TreeBackupSettings
+    from backstop.commands.trees.restore import TreeRestoreSettings
     from backstop.commands.wal.settings import ArchiveSettings
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository
@@ -265,6 +266,27 @@ def tree_backup_settings(
         exclude=tuple(rules.exclude),
         one_file_system=rules.one_file_system,
         unreadable=rules.unreadable,
+    )
+
+
+def tree_restore_settings(
+    configuration: Configuration, target: str, tree: str, repositories: Sequence[Repository]
+) -> TreeRestoreSettings:
+    """How to restore one of this target's file trees.
+
+    :raises NotFoundError: no such tree.
+    """
+    from backstop.commands.trees.restore import TreeRestoreSettings
+    from backstop.wiring import find_tree
+
+    rules = find_tree(configuration, target, tree)
+    return TreeRestoreSettings(
+        scratch=rules.spool or staging(configuration, target, repositories),
+        patterns=tuple(rules.paths),
+        owner=rules.restore.owner,
+        after_restore=tuple(tuple(argv) for argv in rules.restore.after_restore),
+        timeout=rules.restore.timeout,
+        undo_on_failure=rules.restore.undo_on_failure,
     )
 
 

@@ -21,16 +21,20 @@ _TAIL_BYTES = 16 * 1024
 _OURS = ("AIRFLOW", "_AIRFLOW", "BACKSTOP_")
 
 
-def run_commands(commands: Sequence[Sequence[str]], *, purpose: str, timeout: timedelta) -> None:
+def run_commands(
+    commands: Sequence[Sequence[str]], *, purpose: str, timeout: timedelta, section: str = "application"
+) -> list[str]:
     """Run each command to its end, in order, without a shell.
 
     What it leaves running (a daemon that a start script puts in the background) lives on, and is not waited
     for; a command that runs out of time is killed with all that it started.
 
     :param purpose: ``stop``, ``start`` or ``probe``, for the error.
-    :param timeout: for each command.
+    :param timeout: for each command; :param section: of targets.yaml, the place of both.
+    :returns: the last lines of each one's output.
     :raises CommandError: one failed or ran out of time; its last lines of output are in the message.
     """
+    outputs = []
     for argv in commands:
         # A file, because a daemon would keep the end of a pipe open for ever.
         with tempfile.TemporaryFile() as output:
@@ -38,19 +42,21 @@ def run_commands(commands: Sequence[Sequence[str]], *, purpose: str, timeout: ti
                 code = _run(argv, output, timeout)
             except subprocess.TimeoutExpired as error:
                 raise CommandError(
-                    f"application.{purpose} command {argv[0]!r} did not end within {timeout}",
-                    hint="raise application.timeout in targets.yaml, or run it by hand",
+                    f"{section}.{purpose} command {argv[0]!r} did not end within {timeout}",
+                    hint=f"raise {section}.timeout in targets.yaml, or run it by hand",
                 ) from error
             except OSError as error:
                 raise CommandError(
-                    f"application.{purpose} command {argv[0]!r} cannot be run: {error.strerror}",
-                    hint="correct application in targets.yaml; it runs on the worker",
+                    f"{section}.{purpose} command {argv[0]!r} cannot be run: {error.strerror}",
+                    hint=f"correct {section} in targets.yaml; it runs on the worker",
                 ) from error
             if code != 0:
                 raise CommandError(
-                    f"application.{purpose} command {argv[0]!r} exited with {code}: {_tail(output)}",
+                    f"{section}.{purpose} command {argv[0]!r} exited with {code}: {_tail(output)}",
                     hint="run it by hand on the worker to see why",
                 )
+            outputs.append(_tail(output))
+    return outputs
 
 
 def _run(argv: Sequence[str], output: IO[bytes], timeout: timedelta) -> int:

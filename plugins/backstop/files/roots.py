@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from backstop.errors import SourceError, SourceUnavailableError
 from backstop.files.exclusion import has_magic, translate
+from backstop.files.names import is_ours
 from backstop.model.file_tree import EntryKind, shown, sort_key
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def _below(folder: bytes, parts: Sequence[str], pattern: str) -> Iterator[bytes]
 
 def _names(folder: bytes) -> list[bytes]:
     try:
-        return sorted(os.listdir(folder))  # noqa: PTH208 bytes
+        return sorted(name for name in os.listdir(folder) if not is_ours(name))  # noqa: PTH208 bytes
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backstop.errors import SourceError
+from backstop.files.names import is_ours, is_staging
 from backstop.files.roots import Root, kind_of
 from backstop.model.file_tree import EntryKind, shown
 
@@ -132,7 +133,10 @@ class SortedWalk:
                 os.close(level.descriptor)
 
     def _look(self, level: _Level, name: bytes, path: bytes) -> Found | None:
-        if level.device != -1 and self._exclusion.covers(path, name):
+        if level.device != -1 and (self._exclusion.covers(path, name) or is_staging(name)):
+            return None
+        if level.device != -1 and is_ours(name):
+            self._skip(Skipped(path, "a restore has replaced it"))
             return None
         try:
             status = os.stat(name, dir_fd=level.descriptor, follow_symlinks=False)

@@ -80,6 +80,15 @@ class Verifications:
         """Whether the newest verification matched: a later failed one takes an earlier proof away."""
         return is_proven(self.counting)
 
+    def doubts(self) -> list[str]:
+        """Sentences for whoever approves a restore of it, which none of them stops: it is compared anyway."""
+        sentences = [f"a proof cannot be believed: {error.message}" for error in self.unreadable]
+        if not self.proofs:
+            sentences.append("this backup has never been proven by a restore")
+        elif not self.proofs[-1].matched:
+            sentences.append(f"the last verification of this backup failed: {self.proofs[-1].differences[0]}")
+        return sentences
+
 
 class Catalog:
     """Manifests and proofs of one target in one storage."""

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from backstop.crypto.key_encryption import Keyring
     from backstop.model.backup import BackupLabel, Manifest
     from backstop.postgres.connection import ClusterConnection
-    from backstop.repository.catalog import Repository, Verifications
+    from backstop.repository.catalog import Repository
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class DatabaseRestore:
             tables=len(expected.tables),
             rows=expected.rows,
             blockers=tuple(blockers),
-            warnings=(*facts.warnings(manifest.plain_bytes), *_unproven(verifications)),
+            warnings=(*facts.warnings(manifest.plain_bytes), *verifications.doubts()),
         )
 
     def restore_beside(self, plan: RestorePlan) -> dict[str, Any]:
@@ -306,14 +306,3 @@ def _analyze(session: psycopg.Connection[Any], name: str) -> None:
             f"the tables of {name} could not be analyzed: {error.diag.message_primary or error}",
             hint=f"{name} was equal to the backup; mend what is named, then restore again",
         ) from None
-
-
-def _unproven(verifications: Verifications) -> list[str]:
-    proofs = verifications.proofs
-    # A restore must not depend on what was found out about the backup: it will be compared anyway.
-    sentences = [f"a proof cannot be believed: {error.message}" for error in verifications.unreadable]
-    if not proofs:
-        sentences.append("this backup has never been proven by a restore")
-    elif not proofs[-1].matched:
-        sentences.append(f"the last verification of this backup failed: {proofs[-1].differences[0]}")
-    return sentences
