@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,8 +18,6 @@ from backstop.files.second_look import find_late
 from backstop.model.file_tree import EntryKind
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from backstop.model.file_tree import Entry
 
 NASTY = [
@@ -124,7 +123,7 @@ def test_a_root_behind_a_folder_that_cannot_be_listed_is_walked(
     genuine = os.listdir
 
     def listdir(descriptor: int) -> list[str]:
-        if os.readlink(f"/proc/self/fd/{descriptor}") == str(tmp_path / "closed"):
+        if Path(f"/proc/self/fd/{descriptor}").readlink() == tmp_path / "closed":
             raise PermissionError(13, "Permission denied")
         return genuine(descriptor)
 
