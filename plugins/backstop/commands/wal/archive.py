@@ -157,7 +157,7 @@ class _Archiver:
     def _session(self, watch: WalWatch) -> bool:
         """One connection, as long as it lasts; whether anything was received on it."""
         with ReplicationConnection(
-            self._cluster, application_name=self._settings.application_name
+            self._cluster, application_name=self._settings.application_name, stop=self._stop
         ) as connection:
             identity = connection.identify()
             spans = way_to(connection, identity.timeline)
@@ -244,5 +244,7 @@ class _Archiver:
         return f" (held by {row[0]})" if row else ""
 
     def _note(self, error: BackstopError) -> None:
+        if self._stop.is_set():
+            return
         log.warning("archiving the WAL of %s waits: %s", self._target, error)
         self._seen.last_error = str(error)
