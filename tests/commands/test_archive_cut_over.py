@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 
 def test_after_a_cut_over_the_receiver_waits_until_the_slot_is_made_again(folder):
-    with pair(folder) as (primary_server, standby):
+    with pair(folder, 18) as (primary_server, standby):
         primary = Protected(folder, primary_server)
         with primary.archiver() as archiver:
             primary.write_wal(1)
@@ -48,7 +48,7 @@ def test_after_a_cut_over_the_receiver_waits_until_the_slot_is_made_again(folder
 
 
 def test_a_slot_that_nobody_makes_after_a_cut_over_is_waited_for_no_longer_than_agreed(folder):
-    with pair(folder) as (primary_server, standby):
+    with pair(folder, 18) as (primary_server, standby):
         primary = Protected(folder, primary_server)
         with primary.archiver():
             primary.write_wal(1)
