@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from unittest.mock import patch
 
-from backstop.commands.progress import Silent
+from backstop.commands.base.parts import PartCutter
 from backstop.commands.questions import Query
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.recovery_world import World
 
 _ROW_BYTES = 2000
 _CONTENT = "SELECT count(*)::text || ' ' || sum(hashtextextended(large::text, 0)) FROM large"
 
 
-class _WhileRewriting(Silent):
-    """Holds the backup half-way until the table lies in another file."""
+@contextmanager
+def held_half_way(size_bytes: int, until: threading.Event) -> Iterator[threading.Event]:
+    """Base backups stand still once half of this has arrived. Yields what is set then.
 
-    def __init__(self, rewritten: threading.Event) -> None:
-        self._rewritten = rewritten
-        self.begun = threading.Event()
+    The server's progress reports come once a second: too seldom to hold it by.
+    """
+    half_way = threading.Event()
+    received, add = 0, PartCutter.add
 
-    def advance(self, done_bytes: int) -> None:
-        self.begun.set()
-        assert self._rewritten.wait(600)
+    def add_or_wait(cutter: PartCutter, data: memoryview) -> None:
+        nonlocal received
+        received += len(data)
+        if received > size_bytes // 2 and not half_way.is_set():
+            half_way.set()
+            assert until.wait(1200)
+        add(cutter, data)
+
+    with patch.object(PartCutter, "add", add_or_wait):
+        yield half_way
 
 
 def recover_what_was_rewritten(world: World, *, size_bytes: int) -> None:
@@ -38,12 +51,11 @@ def recover_what_was_rewritten(world: World, *, size_bytes: int) -> None:
         )
 
     rewritten = threading.Event()
-    progress = _WhileRewriting(rewritten)
     errors: list[BaseException] = []
 
-    def rewrite() -> None:
+    def rewrite(half_way: threading.Event) -> None:
         try:
-            assert progress.begun.wait(60)
+            assert half_way.wait(600)
             with world.source.server.connect() as session:
                 session.execute("UPDATE large SET word = reverse(word) WHERE n % 3 = 0")
                 session.execute("VACUUM FULL large")
@@ -53,10 +65,11 @@ def recover_what_was_rewritten(world: World, *, size_bytes: int) -> None:
         finally:
             rewritten.set()
 
-    thread = threading.Thread(target=rewrite)
-    thread.start()
-    world.backups.take(progress=progress)
-    thread.join()
+    with held_half_way(size_bytes, rewritten) as half_way:
+        thread = threading.Thread(target=rewrite, args=[half_way])
+        thread.start()
+        world.backups.take()
+        thread.join()
     assert not errors, errors
     with world.source.server.connect() as session:
         session.execute("DELETE FROM large WHERE n % 10 = 0")
