@@ -129,22 +129,17 @@ def running_world(folder: Path, major: int, **settings: str) -> Iterator[World]:
         world.source.stop_receiving()
 
 
-#: For tests that shall also run on the distribution's PostgreSQL, the oldest that recovery knows.
-ALSO_15 = pytest.mark.parametrize(
-    "world",
-    [
-        18,
-        16,
-        pytest.param(
-            15,
-            marks=[
-                pytest.mark.system,
-                pytest.mark.skipif(not (DISTRIBUTION / "postgres").exists(), reason="needs PostgreSQL 15"),
-            ],
-        ),
+_DISTRIBUTION = pytest.param(
+    15,
+    marks=[
+        pytest.mark.system,
+        pytest.mark.skipif(not (DISTRIBUTION / "postgres").exists(), reason="needs PostgreSQL 15"),
     ],
-    indirect=True,
 )
+#: For tests that shall also run on the distribution's PostgreSQL, the oldest that recovery knows.
+ALSO_15 = pytest.mark.parametrize("world", [18, 16, _DISTRIBUTION], indirect=True)
+#: For tests that want extensions, which come with it alone.
+ONLY_15 = pytest.mark.parametrize("world", [_DISTRIBUTION], indirect=True)
 
 
 def numbers(last: int) -> list[int]:
