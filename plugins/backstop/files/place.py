@@ -97,9 +97,10 @@ class Placer:
         folder = self._folders.at(parts[:-1])
         try:
             os.link(name, parts[-1], src_dir_fd=source, dst_dir_fd=folder, follow_symlinks=False)
-        except FileNotFoundError:
+        except (FileNotFoundError, PermissionError):
+            # A folder cannot be linked to.
             raise IntegrityError(
-                f"{shown(entry.path)} is a hard link to {shown(entry.hard_link)}, which the backup has not",
+                f"{shown(entry.path)} is a hard link to {shown(entry.hard_link)}, no file of the backup",
                 hint="choose another backup",
             ) from None
 

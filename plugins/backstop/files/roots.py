@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from backstop.errors import SourceError, SourceUnavailableError
 from backstop.files.exclusion import has_magic, translate
+from backstop.files.names import is_ours
 from backstop.model.file_tree import EntryKind, shown, sort_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _KINDS = {
     stat.S_IFREG: EntryKind.FILE,
     stat.S_IFDIR: EntryKind.DIRECTORY,
@@ -29,11 +31,30 @@ class Root:
 
     :param pattern: as configured.
     :param path: absolute, without the leading ``/``.
+    :param inside: of something found later: the root in which it lies; below that no link is followed.
     """
 
     pattern: str
     path: bytes
     kind: EntryKind
+    inside: bytes = b""
+
+    def open_folder(self) -> int:
+        """What it lies in, for the caller to close; good for nothing but reaching it.
+
+        :raises OSError: it is not there, or is reached by a link only.
+        """
+        above = self.path.rpartition(b"/")[0]
+        if not self.inside:
+            return os.open(b"/" + above, _FOLDER)
+        folder = os.open(b"/" + self.inside, _FOLDER)
+        for name in above[len(self.inside) :].split(b"/")[1:]:
+            outer = folder
+            try:
+                folder = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=outer)
+            finally:
+                os.close(outer)
+        return folder
 
 
 def kind_of(mode: int) -> EntryKind | None:
@@ -59,11 +80,17 @@ def find_roots(patterns: Sequence[str]) -> tuple[Root, ...]:
     return tuple(found[path] for path in sorted(found, key=sort_key))
 
 
+def outermost(roots: Sequence[Root]) -> tuple[Root, ...]:
+    """Without those that lie in another."""
+    folders = [root.path + b"/" for root in roots]
+    return tuple(root for root in roots if not root.path.startswith(tuple(folders)))
+
+
 def _root(pattern: str, path: bytes) -> Root | None:
     try:
         mode = os.lstat(path).st_mode
     except OSError as error:
-        if has_magic(pattern) and isinstance(error, FileNotFoundError):
+        if has_magic(pattern) and isinstance(error, FileNotFoundError | NotADirectoryError):
             return None  # it has gone since it was listed
         raise _unusable(path, error) from error
     kind = kind_of(mode)
@@ -102,7 +129,7 @@ def _below(folder: bytes, parts: Sequence[str], pattern: str) -> Iterator[bytes]
 
 def _names(folder: bytes) -> list[bytes]:
     try:
-        return sorted(os.listdir(folder))  # noqa: PTH208 bytes
+        return sorted(name for name in os.listdir(folder) if not is_ours(name))  # noqa: PTH208 bytes
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:

@@ -116,7 +116,12 @@ def scan(
     :raises ConfigurationError: a glob that can match nothing.
     """
     forget_names()
-    walk = SortedWalk(roots, exclusion=Exclusion(exclude), one_file_system=one_file_system, on_skip=on_skip)
+    walk = SortedWalk(
+        roots,
+        exclusion=Exclusion(exclude),
+        one_file_system=one_file_system,
+        on_skip=on_skip,
+    )
     earlier = Earlier(previous or iter(()), on_removed or (lambda entry: None))
     links: dict[tuple[int, int], tuple[bytes, int]] = {}
     for found in walk:

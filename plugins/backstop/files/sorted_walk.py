@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backstop.errors import SourceError
-from backstop.files.roots import kind_of
+from backstop.files.names import is_ours, is_staging
+from backstop.files.roots import Root, kind_of
 from backstop.model.file_tree import EntryKind, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from backstop.files.exclusion import Exclusion
-    from backstop.files.roots import Root
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
@@ -80,6 +80,7 @@ class SortedWalk:
         self._exclusion = exclusion
         self._one_file_system = one_file_system
         self._skip = on_skip
+        self._named = {root.path for root in roots}
         self._walked: set[bytes] = set()
 
     def __iter__(self) -> Iterator[Found]:
@@ -91,7 +92,7 @@ class SortedWalk:
         self._walked.add(root.path)
         above, _, name = root.path.rpartition(b"/")
         try:
-            folder = os.open(b"/" + above, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            folder = root.open_folder()
         except OSError as error:
             self._failed(root.path, error)
             return
@@ -113,6 +114,8 @@ class SortedWalk:
                     continue
                 path = b"%b/%b" % (level.path, name) if level.path else name
                 found = self._look(level, name, path)
+                if found is not None and path in self._named:
+                    self._walked.add(path)
                 if found is None:
                     yield from self._roots_below(path)
                 elif found.kind is not EntryKind.DIRECTORY:
@@ -123,13 +126,17 @@ class SortedWalk:
                         levels.append(deeper)
                     yield found
                     if deeper is None:
+                        self._walked.add(path)
                         yield from self._roots_below(path)
         finally:
             for level in levels[1:]:
                 os.close(level.descriptor)
 
     def _look(self, level: _Level, name: bytes, path: bytes) -> Found | None:
-        if level.device != -1 and self._exclusion.covers(path, name):
+        if level.device != -1 and (self._exclusion.covers(path, name) or is_staging(name)):
+            return None
+        if level.device != -1 and is_ours(name):
+            self._skip(Skipped(path, "a restore has replaced it"))
             return None
         try:
             status = os.stat(name, dir_fd=level.descriptor, follow_symlinks=False)
@@ -145,7 +152,8 @@ class SortedWalk:
     def _enter(self, level: _Level, found: Found) -> _Level | None:
         """Open a folder; what is known of it is then true of what was opened."""
         device = found.status.st_dev
-        if self._one_file_system and level.device not in (-1, device):
+        elsewhere = level.device not in (-1, device) and found.path not in self._named
+        if self._one_file_system and elsewhere:
             self._skip(Skipped(found.path, "another file system is mounted here"))
             return None
         try:
@@ -154,8 +162,9 @@ class SortedWalk:
             self._failed(found.path, error)
             return None
         try:
-            names = sorted(map(os.fsencode, os.listdir(descriptor)))  # noqa: PTH208
+            # Before the names are read: what comes in later is later than this.
             found.status = os.fstat(descriptor)
+            names = sorted(map(os.fsencode, os.listdir(descriptor)))  # noqa: PTH208
         except OSError as error:
             os.close(descriptor)
             self._failed(found.path, error)
@@ -164,10 +173,33 @@ class SortedWalk:
         return _Level(descriptor, found.path, iter(names), device)
 
     def _roots_below(self, path: bytes) -> Iterator[Found]:
-        """What is named for itself is walked though the folder around it is not."""
+        """What is named for itself is walked though the folder around it is not.
+
+        The folders that lead to it are part of the list then: whatever is listed has its folder listed.
+        """
         for root in self._roots:
-            if root.path.startswith(path + b"/") and root.path not in self._walked:
+            if root.path not in self._walked and (root.path + b"/").startswith(path + b"/"):
+                for end in range(path.count(b"/") + 1, root.path.count(b"/") + 1):
+                    yield from self._bare(b"/".join(root.path.split(b"/")[:end]))
                 yield from self._from_root(root)
+
+    def _bare(self, path: bytes) -> Iterator[Found]:
+        """A folder without what is in it."""
+        if path in self._walked:
+            return
+        self._walked.add(path)
+        above, _, name = path.rpartition(b"/")
+        try:
+            folder = Root("*", path, EntryKind.DIRECTORY).open_folder()
+        except OSError as error:
+            self._failed(path, error)
+            return
+        try:
+            found = self._look(_Level(folder, above, iter(()), -1), name, path)
+            if found is not None:
+                yield found
+        finally:
+            os.close(folder)
 
     def _failed(self, path: bytes, error: OSError) -> None:
         if error.errno in (errno.EMFILE, errno.ENFILE):

@@ -196,10 +196,15 @@ def refused(error: OSError, path: bytes) -> RestoreError | StorageFullError:
         return StorageFullError(
             f"no space left at {shown(path.strip(b'/'))}", hint="free space, then restore again"
         )
+    what = f"{error.strerror} ({error.filename!r})" if error.filename else error.strerror
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return RestoreError(
+            f"{shown(path.strip(b'/'))} cannot be written to: {what}",
+            hint="restore as a user who may write there, or to another place",
+        )
     return RestoreError(
-        f"{shown(path.strip(b'/'))} cannot be written to: {error.strerror}"
-        + (f" ({error.filename!r})" if error.filename else ""),
-        hint="restore as a user who may write there, or to another place",
+        f"{shown(path.strip(b'/'))} does not take what the backup holds: {what}",
+        hint="restore to another file system, or choose another backup",
     )
 
 

@@ -21,6 +21,7 @@ from backstop.commands.trees.pieces import Pieces
 from backstop.commands.trees.previous import Search
 from backstop.commands.trees.tally import Tally
 from backstop.files.exclusion import has_magic
+from backstop.files.roots import outermost
 from backstop.files.scan import find_roots
 from backstop.model.backup import BackupKind, Manifest
 
@@ -113,8 +114,9 @@ class TreeBackupAttempt:
         with (
             PackWriter(writer, attempt=attempt) as packs,
             PackWriter(writer, attempt=attempt, mark="l") as list_packs,
+            (writer.folder / "list").open("x+b") as spool,
         ):
-            listed = ListWriter(list_packs, known=_known_segments(previous))
+            listed = ListWriter(list_packs, spool, known=_known_segments(previous))
             TreeCapture(
                 roots=roots,
                 settings=self.settings,
@@ -129,7 +131,7 @@ class TreeBackupAttempt:
             list_packs.finish()
         document = listing_document(
             tree=self.tree,
-            roots=roots,
+            roots=outermost(roots),
             exclude=self.settings.exclude,
             segments=listed.segments,
             entries=listed.entries,
@@ -146,7 +148,9 @@ class TreeBackupAttempt:
             if has_magic(pattern) and pattern not in named
         ]
         if tally.gone.count:
-            found.append(f"{tally.gone.count} went away while they were backed up: {tally.gone.first()}")
+            found.append(f"{tally.gone.count} gone: {tally.gone.first()}")
+        if tally.late.count:
+            found.append(f"{tally.late.count} came too late for this backup: {tally.late.first()}")
         return found + self._shrunk(tally, previous)
 
     def _shrunk(self, tally: Tally, previous: Previous | None) -> list[str]:

@@ -13,9 +13,11 @@ from backstop.commands.trees.listing import packs_of
 from backstop.errors import SourceError
 from backstop.files.attributes import entry_of
 from backstop.files.content import read_file
+from backstop.files.exclusion import has_magic
 from backstop.files.scan import Scanned, Skipped, scan
+from backstop.files.second_look import find_late
 from backstop.files.sorted_walk import skipped_for
-from backstop.model.file_tree import Entry, EntryKind
+from backstop.model.file_tree import Entry, EntryKind, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 _NO_PACKS: frozenset[bytes] = frozenset()
 _MOST_WAITING = 4096
 _MOST_OPEN = 64
+_MOST_LATE = 20_000
+_LOOKS_BACK = 3
 
 
 class _Kept(NamedTuple):
@@ -49,6 +53,7 @@ class _Waiting(NamedTuple):
 
     entry: Entry | Future[Entry | Skipped]
     previous: Entry | None
+    descriptor: int = -1
 
 
 @dataclass(slots=True)
@@ -68,6 +73,9 @@ class TreeCapture:
     """Names of packs, as they stand in lines."""
     _waiting: deque[_Waiting | _Kept] = field(default_factory=deque)
     _open: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_MOST_OPEN))
+    _known: set[bytes] = field(default_factory=set)
+    """Paths that need not be looked for again, though the first pass did not list them."""
+    _gone: dict[bytes, Skipped] = field(default_factory=dict)
     _without_content: set[bytes] = field(default_factory=set)
     """Files that could not be read: other names of them cannot be kept either."""
 
@@ -78,27 +86,64 @@ class TreeCapture:
         """
         if self.previous is not None:
             self._stored = frozenset(name.encode() for name in self.previous.packs)
-        found = scan(
+        with ThreadPoolExecutor(self.settings.readers, thread_name_prefix="read") as pool:
+            try:
+                self._first_pass(pool)
+                self._second_pass(pool)
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                self._close_unread()
+                raise
+        for skipped in self._gone.values():
+            self.tally.gone.add(str(skipped))
+        self.list_writer.used.update([pack.decode() for pack in self._used])
+        self.list_writer.finish()
+
+    def _close_unread(self) -> None:
+        for one in self._waiting:
+            if isinstance(one, _Waiting) and isinstance(one.entry, Future) and one.entry.cancelled():
+                os.close(one.descriptor)
+
+    def _first_pass(self, pool: ThreadPoolExecutor) -> None:
+        for scanned in scan(
             self.roots,
             exclude=self.settings.exclude,
             one_file_system=self.settings.one_file_system,
             previous=self.previous.listing.lines() if self.previous else None,
             on_skip=self._skip,
             on_removed=self.tally.remove,
-        )
-        with ThreadPoolExecutor(self.settings.readers, thread_name_prefix="read") as pool:
-            try:
-                for scanned in found:
+        ):
+            self._take(scanned, pool)
+            while self._waiting and (len(self._waiting) > _MOST_WAITING or self._is_ready()):
+                self._list(self._waiting.popleft(), self.list_writer.add)
+        while self._waiting:
+            self._list(self._waiting.popleft(), self.list_writer.add)
+
+    def _second_pass(self, pool: ThreadPoolExecutor) -> None:
+        """What came into folders that had been passed, so that nothing is missed for having been renamed."""
+        for _ in range(_LOOKS_BACK):
+            late = self._find_late()
+            if not late:
+                return
+            for scanned in scan(
+                late,
+                exclude=self.settings.exclude,
+                one_file_system=self.settings.one_file_system,
+                on_skip=self._skip,
+            ):
+                self._known.add(scanned.path)
+                if self.list_writer.late + len(self._waiting) < _MOST_LATE:
+                    self._gone.pop(scanned.path, None)
                     self._take(scanned, pool)
-                    while self._waiting and (len(self._waiting) > _MOST_WAITING or self._is_ready()):
-                        self._list(self._waiting.popleft())
-                while self._waiting:
-                    self._list(self._waiting.popleft())
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-        self.list_writer.used.update([pack.decode() for pack in self._used])
-        self.list_writer.finish()
+                else:
+                    self.tally.late.add(shown(scanned.path))
+            while self._waiting:
+                self._list(self._waiting.popleft(), self.list_writer.add_late)
+        for root in self._find_late():
+            self.tally.late.add(shown(root.path))
+
+    def _find_late(self) -> tuple[Root, ...]:
+        return find_late(self.roots, self.list_writer.lines, exclude=self.settings.exclude, known=self._known)
 
     def _take(self, scanned: Scanned, pool: ThreadPoolExecutor) -> None:
         kept = self._kept(scanned)
@@ -114,16 +159,15 @@ class TreeCapture:
                 descriptor = scanned.open()
             except OSError as error:
                 self._open.release()
-                self._without_content.add(scanned.path)
-                self._skip(skipped_for(scanned.path, error))
+                self._lose(skipped_for(scanned.path, error), scanned.previous)
                 return
             reading = pool.submit(self._read, scanned.path, descriptor)
-            self._waiting.append(_Waiting(reading, scanned.previous))
+            self._waiting.append(_Waiting(reading, scanned.previous, descriptor))
         else:
             try:
                 self._waiting.append(_Waiting(scanned.entry, scanned.previous))
             except OSError as error:
-                self._skip(skipped_for(scanned.path, error))
+                self._lose(skipped_for(scanned.path, error), scanned.previous)
 
     def _kept(self, scanned: Scanned) -> _Kept | None:
         """What needs not be looked at further: untouched, and all of it is stored."""
@@ -150,18 +194,23 @@ class TreeCapture:
         first = self._waiting[0]
         return isinstance(first, _Kept) or not isinstance(first.entry, Future) or first.entry.done()
 
-    def _list(self, waiting: _Waiting | _Kept) -> None:
+    def _list(self, waiting: _Waiting | _Kept, add: Callable[[Entry], None]) -> None:
         if isinstance(waiting, _Kept):
             return self._keep(waiting)
         entry = waiting.entry.result() if isinstance(waiting.entry, Future) else waiting.entry
+        if isinstance(entry, Entry) and entry.hard_link in self._without_content:
+            entry = _other_name(entry.path)
         if isinstance(entry, Skipped):
-            self._without_content.add(entry.path)
-            self._skip(entry)
-        elif entry.hard_link in self._without_content:
-            self._skip(_other_name(entry.path))
-        else:
-            self.tally.add(entry, waiting.previous)
-            self.list_writer.add(entry)
+            return self._lose(entry, waiting.previous)
+        self.tally.add(entry, waiting.previous)
+        add(entry)
+
+    def _lose(self, skipped: Skipped, previous: Entry | None) -> None:
+        """It was met, and is not listed all the same."""
+        self._without_content.add(skipped.path)
+        if previous is not None:
+            self.tally.remove(previous)
+        self._skip(skipped)
 
     def _keep(self, kept: _Kept) -> None:
         if kept.hard_link in self._without_content:
@@ -177,9 +226,19 @@ class TreeCapture:
                 hint=f"let uid {os.geteuid()} read it, exclude it, or set `unreadable: list` for the tree",
             )
         if skipped.gone:
-            self.tally.gone.add(str(skipped))
-        else:
+            self._refuse_without(skipped.path)
+            self._gone[skipped.path] = skipped
+        elif skipped.path not in self._known:
+            self._known.add(skipped.path)
             self.tally.not_included.add(str(skipped))
+
+    def _refuse_without(self, path: bytes) -> None:
+        for root in self.roots:
+            if root.path == path and not has_magic(root.pattern):
+                raise SourceError(
+                    f"{shown(path)} went away while it was backed up",
+                    hint="see that it stays mounted, then back up again",
+                )
 
 
 def _other_name(path: bytes) -> Skipped:

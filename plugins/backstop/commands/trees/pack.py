@@ -116,7 +116,7 @@ class Pack:
     def _octal(self, field: bytes) -> int:
         digits = field.strip(b"\0 ")
         if not _OCTAL.fullmatch(digits):
-            raise self._damaged("has a damaged header")
+            raise self._damaged("has a header that is damaged or out of place")
         return int(digits, 8)
 
     def _damaged(self, what: str) -> IntegrityError:

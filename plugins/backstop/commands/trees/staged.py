@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from backstop.commands.trees.area import RESTORED
 from backstop.commands.trees.layout import Layout
+from backstop.errors import RestoreError
 from backstop.files.exchange import Replacement
 from backstop.files.rename import inode
-from backstop.model.file_tree import sort_key
+from backstop.model.file_tree import shown, sort_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,12 +27,19 @@ def live_folder(folder: Folder) -> int:
 
 
 def restored_journal(layout: Layout, number: int, area: Area) -> Journal:
-    """Everything is there: what will be exchanged for what."""
-    staged = [
-        Replacement(one.name, b"", inode(area.new, one.name))
-        for one in layout.placements.values()
-        if one.place == number
-    ]
+    """Everything is there: what will be exchanged for what.
+
+    :raises RestoreError: something is not; a name without a new file would be taken away.
+    """
+    staged = []
+    for one in layout.placements.values():
+        if one.place == number:
+            made = inode(area.new, one.name)
+            if made is None:
+                raise RestoreError(
+                    f"{shown(one.path)} was not restored", hint="run again; report it as a bug"
+                )
+            staged.append(Replacement(one.name, b"", made))
     gone = [Replacement(one.name, b"", None) for one in layout.removals if one.place == number]
     folder = layout.in_place.get(area.live_path.strip(b"/"))
     return replace(

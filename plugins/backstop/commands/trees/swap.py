@@ -60,15 +60,14 @@ class Swap:
     def _prepare(self, place: str, area: Area) -> None:
         # What was restored is durable before any name leads to it.
         flush(area.folder)
-        hidden = bool(Folder.from_text(place).below) or bool(area.journal.folder)
+        folder = Folder.from_text(place)
         replacements = []
         for one in area.journal.replacements:
-            free = exchange.free_name(area.live, partial(self._kept, area, one.name, hidden))
+            free = exchange.free_name(
+                area.live, partial(_aside, one.name, self.now, _hidden(folder, area.live, one.name))
+            )
             replacements.append(replace(one, kept=free))
         area.write(replace(area.journal, state=SWAPPING, replacements=tuple(replacements)))
-
-    def _kept(self, area: Area, name: bytes, hidden: bool, number: int) -> bytes:
-        return kept_name(name, self.now, hidden=hidden or not _is_folder(area.live, name), number=number)
 
     def _exchange(self, areas: Sequence[Area]) -> None:
         done: list[tuple[Area, Replacement, bool]] = []
@@ -160,7 +159,7 @@ def go_back(
 
 def _one_back(live: int, one: Exchanged, now: datetime) -> Exchanged:
     name, kept = unquote_to_bytes(one.name), unquote_to_bytes(one.kept)
-    hidden = kept.startswith(b".") and not name.startswith(b".")
+    hidden = _hidden(Folder.from_text(one.place), live, name)
     aside = exchange.free_name(live, partial(_aside, name, now, hidden))
     if one.inode is None:
         if exists(live, kept):
@@ -195,8 +194,10 @@ def _refuse_unready(area: Area) -> None:
             )
 
 
-def _is_folder(live: int, name: bytes) -> bool:
+def _hidden(folder: Folder, live: int, name: bytes) -> bool:
+    """Whether what had that name is kept under a hidden one: all but folders that are whole roots."""
     try:
-        return stat.S_ISDIR(os.stat(name, dir_fd=live, follow_symlinks=False).st_mode)
+        is_folder = stat.S_ISDIR(os.stat(name, dir_fd=live, follow_symlinks=False).st_mode)
     except FileNotFoundError:
-        return False
+        is_folder = False
+    return bool(folder.below) or not is_folder

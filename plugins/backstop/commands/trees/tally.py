@@ -29,6 +29,8 @@ class Tally:
     skewed: Named = field(default_factory=lambda: Named())
     not_included: Named = field(default_factory=lambda: Named())
     gone: Named = field(default_factory=lambda: Named())
+    late: Named = field(default_factory=lambda: Named())
+    """What came too late for this backup."""
 
     def add(self, entry: Entry, previous: Entry | None) -> None:
         """An entry of the new list. :param previous: of the same path in the old one."""
