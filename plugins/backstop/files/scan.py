@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Root", "Scanned", "Skipped", "find_roots", "scan"]
 
+_Links = dict[tuple[int, int], tuple[bytes, int]]
+"""Device and inode of a file with several names: the first of them, and how many are still to come."""
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -31,10 +33,11 @@ class Scanned:
     :param line: of the earlier list, when what is there is the file that it lists, untouched since.
     """
 
-    __slots__ = ("_entry", "_found", "_listed", "hard_link", "line")
+    __slots__ = ("_entry", "_found", "_links", "_listed", "hard_link", "line")
 
-    def __init__(self, found: Found, listed: Listed | None, hard_link: bytes) -> None:
+    def __init__(self, found: Found, listed: Listed | None, hard_link: bytes, links: _Links) -> None:
         self._found = found
+        self._links = links
         self._listed = listed
         self._entry: Entry | None = None
         self.hard_link = hard_link
@@ -78,6 +81,20 @@ class Scanned:
 
         :raises OSError: it cannot be opened, or has gone.
         """
+        try:
+            descriptor = self._open()
+        except OSError:
+            self._let_go_of_links()
+            raise
+        if self._found.status.st_nlink > 1 and _inode(os.fstat(descriptor)) != _inode(self._found.status):
+            self._let_go_of_links()
+        return descriptor
+
+    def _let_go_of_links(self) -> None:
+        """Its name leads elsewhere by now: the next name of the file that it was has the content."""
+        self._links.pop(_inode(self._found.status), None)
+
+    def _open(self) -> int:
         name, folder = self._found.name, self._found.folder
         # For the owner and for root only.
         with suppress(PermissionError):
@@ -123,20 +140,24 @@ def scan(
         on_skip=on_skip,
     )
     earlier = Earlier(previous or iter(()), on_removed or (lambda entry: None))
-    links: dict[tuple[int, int], tuple[bytes, int]] = {}
+    links: _Links = {}
     for found in walk:
-        yield Scanned(found, earlier.at(found.path), _hard_link(found, links))
+        yield Scanned(found, earlier.at(found.path), _hard_link(found, links), links)
     earlier.rest()
 
 
-def _hard_link(found: Found, links: dict[tuple[int, int], tuple[bytes, int]]) -> bytes:
+def _hard_link(found: Found, links: _Links) -> bytes:
     """Path of the first entry that is the same file; empty for that one itself."""
     status = found.status
     if status.st_nlink < 2 or found.kind is not EntryKind.FILE:
         return b""
-    key = status.st_dev, status.st_ino
+    key = _inode(status)
     first, left = links.pop(key, (b"", status.st_nlink))
     if left > 1:
         # Kept only until the last name of it has been met.
         links[key] = first or found.path, left - 1
     return first
+
+
+def _inode(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino

@@ -67,12 +67,16 @@ class Journal:
 
     @classmethod
     def from_json(cls, body: bytes) -> Journal:
-        """:raises ValueError: it is none."""
+        """:raises ValueError: it is none, or names what lies elsewhere."""
         raw: dict[str, Any] = json.loads(body)
         replacements = tuple(
             Replacement(os.fsencode(name), os.fsencode(kept), (staged[0], staged[1]) if staged else None)
             for name, kept, staged in raw["replacements"]
         )
+        if any(
+            b"/" in name or name in (b".", b"..") for one in replacements for name in (one.name, one.kept)
+        ):
+            raise ValueError("its journal leads elsewhere")
         return cls(raw["owner"], raw["label"], raw["state"], replacements, raw["folder"], raw["links"])
 
 
@@ -212,9 +216,9 @@ def _swept(area: Area, owner: str) -> list[str]:
     try:
         try:
             _open(area)
-        except (FileNotFoundError, ValueError):
+        except (FileNotFoundError, NotADirectoryError, ValueError):
             # Killed when it was being made, or removed: then there is nothing in it that was ever live.
-            if area.folder < 0 or os.fstat(area.folder).st_uid != os.geteuid():
+            if area.folder < 0:
                 return []
         if area.journal.owner not in (owner, ""):
             return []
@@ -235,8 +239,13 @@ def _swept(area: Area, owner: str) -> list[str]:
 
 
 def _open(area: Area) -> None:
-    """:raises BlockingIOError: somebody works on it; :raises FileNotFoundError: it is not whole."""
+    """:raises BlockingIOError: somebody works on it; :raises FileNotFoundError: it is not whole.
+
+    :raises PermissionError: another user made it: whoever may write to a live folder could plant one.
+    """
     area.folder = os.open(area.name, BELOW, dir_fd=area.live)
+    if os.fstat(area.folder).st_uid != os.geteuid():
+        raise PermissionError(errno.EPERM, "it belongs to another user")
     area.lock = os.open(_LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=area.folder)
     fcntl.flock(area.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     with os.fdopen(os.open(_JOURNAL, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=area.folder), "rb") as file:

@@ -48,6 +48,9 @@ class PackWriter:
         """
         with self._lock:
             pack = self._open or self._begin()
+            # Two threads that met the same content at a time; a piece twice makes a pack unreadable.
+            if sha256 in pack.pieces:
+                return pack.name
             pack.add(sha256, piece)
             if pack.size >= PACK_BYTES:
                 self._end()
@@ -105,6 +108,7 @@ class _Pack:
     def __init__(self, name: str) -> None:
         self.name = name
         self.size = 0
+        self.pieces: set[str] = set()
         self._buffers: deque[memoryview] = deque()
         self._waiting = 0
         self._ended = False
@@ -114,6 +118,7 @@ class _Pack:
     def add(self, sha256: str, piece: bytes) -> None:
         padding = -len(piece) % _RECORD_BYTES
         self.size += _RECORD_BYTES + len(piece) + padding
+        self.pieces.add(sha256)
         with self._changed:
             while self._waiting > _WAITING_BYTES and self._failure is None:
                 self._changed.wait(_PATIENCE_SECONDS)
