@@ -5,12 +5,14 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import JSON, Column, String, create_engine
+from sqlalchemy import JSON, Column, String, create_engine, event
 from sqlalchemy.orm import DeclarativeBase, Session
 
 import tests.airflow_home  # noqa: F401
 from backstop.listeners.run_note import note_changes
 from backstop.operators.files import NOTE
+
+held: list[bool] = []
 
 
 class Base(DeclarativeBase):
@@ -40,6 +42,8 @@ def session(monkeypatch):
     engine = create_engine("sqlite://")
     Base.metadata.create_all(engine)
     with Session(engine) as session:
+        # The scheduler's session: it holds locks that a commit would give up.
+        event.listen(session, "before_commit", lambda _: pytest.fail("a commit") if held else None)
         session.add(XCom(dag_id="back_up_files__lab__config", run_id="1", key=NOTE, value="`label`: 1 new"))
         yield session
 
@@ -48,7 +52,9 @@ def ended(session, **values):
     run = Run(**{"run_id": "1", "dag_id": "back_up_files__lab__config", **values})
     session.add(run)
     session.flush()
+    held.append(True)
     note_changes(run)
+    held.clear()
     session.commit()
     return run.note
 

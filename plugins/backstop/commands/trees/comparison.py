@@ -76,10 +76,10 @@ class Comparison:
         :raises SourceError: a path of the tree does not exist.
         :raises BackstopError: no repository answers, or no key opens the list.
         """
+        roots = find_roots(self._tree.patterns)
         listing = self._newest_listing()
         if listing is None:
             return Changes(added=1, sample=("there is no backup yet",), state="no backup")
-        roots = find_roots(self._tree.patterns)
 
         def look(on_removed: Callable[[Entry], object]) -> Iterator[Scanned]:
             return scan(
