@@ -16,8 +16,8 @@ from backstop.model.lsn import WalSegment
 from backstop.model.recovery import RecoveryTarget
 from backstop.repository.wal_archive import WalArchive
 from backstop.repository.wal_sealing import seal_delta, seal_history, seal_segment
-from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
-from tests.physical import DISTRIBUTION, BaseBackups
+from embedded.postgres import EmbeddedPostgres
+from tests.physical import DISTRIBUTION, BaseBackups, bin_dir_of
 from tests.protection import protect, utc_now
 from tests.recovering import Source
 
@@ -118,7 +118,7 @@ def running_world(folder: Path, major: int, **settings: str) -> Iterator[World]:
     summarize = {"wal_level": "logical", "summarize_wal": "on"} if major >= 17 else {}
     with EmbeddedPostgres(
         folder / "pg",
-        bin_dir=DISTRIBUTION if major == 15 else pip_postgres_bin(major),
+        bin_dir=bin_dir_of(major),
         durable=False,
         die_with_parent=True,
         settings={**summarize, **settings},
