@@ -176,3 +176,19 @@ def test_a_file_system_without_exchange_is_swapped_by_two_renames(
     restore.undo(outcome)
 
     assert [(site.media / name).read_text() for name in ("a.conf", "b.conf")] == ["spoiled", "spoiled"]
+
+
+def test_a_swap_that_leaves_rubbish_behind_still_tells_the_way_back(
+    site: Site, label: BackupLabel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: bytes) -> None:
+        raise OSError(16, "Device or resource busy")
+
+    restore = site.restore(label)
+    with monkeypatch.context() as patch:
+        patch.setattr("backstop.commands.trees.area.remove_tree", refused)
+        outcome = carry_out(restore)
+    assert (site.media / "a.conf").read_text() == "good"
+    restore.undo(outcome)
+
+    assert (site.media / "a.conf").read_text() == "spoiled"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import stat
 from contextlib import ExitStack, contextmanager
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from backstop.files.ownership import Ownership
     from backstop.files.shortfalls import Shortfalls
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(slots=True)
 class Swap:
@@ -50,12 +53,14 @@ class Swap:
             for area in areas:
                 _refuse_unready(area)
             self._exchange(areas)
-            for area in areas:
-                os.fsync(area.live)
-            for area in areas:
-                area.remove()
             for place, area in zip(self.places, areas, strict=True):
-                self._give_folder(place, area)
+                # The names have changed hands: nothing here may hide how they are taken back.
+                try:
+                    os.fsync(area.live)
+                    area.remove()
+                    self._give_folder(place, area)
+                except OSError as error:
+                    log.warning("%s: after the swap: %s", shown(area.path.strip(b"/")), error)
 
     def _prepare(self, place: str, area: Area) -> None:
         # What was restored is durable before any name leads to it.
@@ -152,6 +157,9 @@ def go_back(
             os.fchown(live, before.uid, before.gid)
             os.fchmod(live, before.mode)
             os.utime(live, ns=(before.mtime_ns, before.mtime_ns))
+        except PermissionError as error:
+            # Another user's folder, in which we may write: its names are what matters.
+            log.warning("%s keeps its mode and owner: %s", before.place, error)
         finally:
             os.close(live)
     return tuple(reversed(back))
