@@ -192,3 +192,35 @@ def test_a_swap_that_leaves_rubbish_behind_still_tells_the_way_back(
     restore.undo(outcome)
 
     assert (site.media / "a.conf").read_text() == "spoiled"
+
+
+@pytest.mark.parametrize("step", ["exchanged", "move", "rename", "link"])
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_swap_that_is_stopped_between_two_steps_loses_no_live_file(
+    site: Site, label: BackupLabel, monkeypatch: pytest.MonkeyPatch, step: str, number: int
+) -> None:
+    where = os if step in ("rename", "link") else exchange
+    before = snapshot(site.media)
+    restore = site.restore(label)
+    only = [str(site.media / "*.conf")]
+    restored = restore.restore_beside(restore.plan(only=only))
+    restore.validate(restored)
+    real, calls = getattr(where, step), []
+
+    def stopped(*arguments: object, **options: object) -> object:
+        result = real(*arguments, **options)
+        if where is exchange or str(arguments[0]).endswith("conf'"):  # the journal is renamed too
+            calls.append(arguments)
+        if len(calls) == number:
+            raise KeyboardInterrupt
+        return result
+
+    with monkeypatch.context() as patch:
+        if where is os:
+            patch.setattr(exchange, "exchanged", lambda *_: False)
+        patch.setattr(where, step, stopped)
+        with pytest.raises(KeyboardInterrupt):
+            restore.swap(restored)
+    restore.discard(restored)
+
+    assert {k: v for k, v in snapshot(site.media).items() if v != "0o40700"} == before

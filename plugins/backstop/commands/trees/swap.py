@@ -76,13 +76,18 @@ class Swap:
 
     def _exchange(self, areas: Sequence[Area]) -> None:
         done: list[tuple[Area, Replacement, bool]] = []
+        begun: tuple[Area, Replacement] | None = None
         try:
             for place, area in zip(self.places, areas, strict=True):
                 self._prepare(place, area)
             for area in areas:
                 for one in area.journal.replacements:
+                    begun = area, one
                     done.append((area, one, exchange.replace(area.live, area.new, one)))
         except BaseException as error:
+            if begun is not None and (not done or done[-1][:2] != begun):
+                # Whoever stops us may do so between two steps.
+                exchange.take_back(begun[0].live, begun[0].new, begun[1])
             for area, one, there_was in reversed(done):
                 exchange.put_back(area.live, area.new, one, there_was=there_was)
             for area in areas:
