@@ -14,6 +14,7 @@ from backstop.errors import ConfigurationError, NotFoundError, RestoreError
 from backstop.repository.pins import readers
 from tests.commands.tree_restoring import NOW, STAMP, Site, carry_out, snapshot
 from tests.making import STARTED
+from tests.tree_making import entry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -452,3 +453,27 @@ def test_a_file_of_many_pieces_comes_back_from_several_packs(site: Site) -> None
     carry_out(site.restore(label, jobs=4))
 
     assert (site.media / "large").read_bytes() == content
+
+
+def test_a_setuid_program_that_is_given_to_another_owner_does_not_run_as_that(site: Site) -> None:
+    program = site.media / "program"
+    program.write_bytes(b"of an ordinary user")
+    maker = site.tree()
+    whose = {"uid": os.getuid() + 1000, "gid": os.getgid() + 1000, "mode": 0o6755}
+    entries = [
+        entry(str(site.media)),
+        maker.file(str(program), b"of an ordinary user", **whose),
+        entry(str(site.media / "shared"), mode=0o2775),
+    ]
+    restore = site.restore(
+        maker.publish(entries, roots=[str(site.media)]).manifest.label,
+        owner=f"{os.getuid()}:{os.getgid()}",
+    )
+
+    restored = restore.restore_beside(restore.plan())
+    assert restore.validate(restored) == ()
+    restore.swap(restored)
+
+    assert program.stat().st_mode & 0o7777 == 0o755
+    assert (site.media / "shared").stat().st_mode & 0o7777 == 0o2775
+    assert any("setuid" in sentence and str(program) in sentence for sentence in restored.not_set)
