@@ -224,3 +224,17 @@ def test_a_swap_that_is_stopped_between_two_steps_loses_no_live_file(
     restore.discard(restored)
 
     assert {k: v for k, v in snapshot(site.media).items() if v != "0o40700"} == before
+
+
+@pytest.mark.parametrize("name", ["a.conf", "new.conf"])
+def test_an_undo_without_the_former_file_is_no_success(site: Site, label: BackupLabel, name: str) -> None:
+    (site.media / "new.conf").write_text("new")
+    restore = site.restore(label)
+    outcome = carry_out(restore, only=[str(site.media / "*.conf")])
+    (site.media / f".{name}.before-{STAMP}").unlink()
+
+    with pytest.raises(RestoreError, match=rf"{name} cannot be put back: what it had replaced is gone"):
+        restore.undo(outcome)
+
+    assert (site.media / "a.conf").read_text() == ("good" if name == "a.conf" else "spoiled")
+    assert (site.media / "b.conf").read_text() == "spoiled"

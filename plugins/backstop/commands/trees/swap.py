@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import stat
@@ -139,6 +140,7 @@ def go_back(
     :raises RestoreError: a former file is gone, or a name cannot be exchanged; says which are back.
     """
     back: list[Exchanged] = []
+    failed: list[tuple[Exchanged, OSError]] = []
     for one in reversed(done):
         folder = Folder.from_text(one.place)
         try:
@@ -149,13 +151,8 @@ def go_back(
             finally:
                 os.close(live)
         except OSError as error:
-            names = (
-                ", ".join(unquote_to_bytes(other.name).decode(errors="replace") for other in back) or "none"
-            )
-            raise RestoreError(
-                f"{shown(folder.path.strip(b'/'))}: {one.name} cannot be put back: {error.strerror}",
-                hint=f"already back: {names}; mend what is named, then swap back again",
-            ) from error
+            # The others are put back all the same.
+            failed.append((one, error))
     for before in folders:
         live = Folder.from_text(before.place).open()
         try:
@@ -167,6 +164,14 @@ def go_back(
             log.warning("%s keeps its mode and owner: %s", before.place, error)
         finally:
             os.close(live)
+    if failed:
+        one, error = failed[0]
+        names = ", ".join(unquote_to_bytes(other.name).decode(errors="replace") for other in back) or "none"
+        raise RestoreError(
+            f"{shown(Folder.from_text(one.place).path.strip(b'/'))}: {one.name} cannot be put back: "
+            f"{error.strerror}",
+            hint=f"back are: {names}; mend what is named, then swap back again",
+        ) from error
     return tuple(reversed(back))
 
 
@@ -174,6 +179,8 @@ def _one_back(live: int, one: Exchanged, now: datetime) -> Exchanged:
     name, kept = unquote_to_bytes(one.name), unquote_to_bytes(one.kept)
     hidden = _hidden(Folder.from_text(one.place), live, name)
     aside = exchange.free_name(live, partial(_aside, name, now, hidden))
+    if kept and not exists(live, kept) and inode(live, name) == (tuple(one.inode) if one.inode else None):
+        raise FileNotFoundError(errno.ENOENT, "what it had replaced is gone", os.fsdecode(kept))
     if one.inode is None:
         if exists(live, kept):
             move(live, kept, live, name)
