@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -477,3 +478,20 @@ def test_a_setuid_program_that_is_given_to_another_owner_does_not_run_as_that(si
     assert program.stat().st_mode & 0o7777 == 0o755
     assert (site.media / "shared").stat().st_mode & 0o7777 == 0o2775
     assert any("setuid" in sentence and str(program) in sentence for sentence in restored.not_set)
+
+
+def test_folders_deeper_than_a_path_can_say_come_back(site: Site) -> None:
+    names = ["d" * 200] * 30
+    maker = site.tree()
+    folders = [
+        entry(f"{site.media}/{'/'.join(names[:depth])}".rstrip("/")) for depth in range(len(names) + 1)
+    ]
+    deepest = maker.file(b"/" + folders[-1].path + b"/file", b"deep")
+    label = maker.publish([*folders, deepest], roots=[str(site.media)]).manifest.label
+
+    carry_out(site.restore(label))
+    outcome = carry_out(site.restore(label))
+
+    assert len(outcome.kept) == 1
+    shutil.rmtree(outcome.kept[0])  # pytest's own way cannot
+    shutil.rmtree(site.media)
