@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from backstop.errors import ConfigurationError, NotFoundError, RestoreError
 from backstop.repository.pins import readers
 from tests.commands.tree_restoring import NOW, STAMP, Site, carry_out, snapshot
 from tests.making import STARTED
+from tests.tree_making import entry
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -452,3 +454,44 @@ def test_a_file_of_many_pieces_comes_back_from_several_packs(site: Site) -> None
     carry_out(site.restore(label, jobs=4))
 
     assert (site.media / "large").read_bytes() == content
+
+
+def test_a_setuid_program_that_is_given_to_another_owner_does_not_run_as_that(site: Site) -> None:
+    program = site.media / "program"
+    program.write_bytes(b"of an ordinary user")
+    maker = site.tree()
+    whose = {"uid": os.getuid() + 1000, "gid": os.getgid() + 1000, "mode": 0o6755}
+    entries = [
+        entry(str(site.media)),
+        maker.file(str(program), b"of an ordinary user", **whose),
+        entry(str(site.media / "shared"), mode=0o2775),
+    ]
+    restore = site.restore(
+        maker.publish(entries, roots=[str(site.media)]).manifest.label,
+        owner=f"{os.getuid()}:{os.getgid()}",
+    )
+
+    restored = restore.restore_beside(restore.plan())
+    assert restore.validate(restored) == ()
+    restore.swap(restored)
+
+    assert program.stat().st_mode & 0o7777 == 0o755
+    assert (site.media / "shared").stat().st_mode & 0o7777 == 0o2775
+    assert any("setuid" in sentence and str(program) in sentence for sentence in restored.not_set)
+
+
+def test_folders_deeper_than_a_path_can_say_come_back(site: Site) -> None:
+    names = ["d" * 200] * 30
+    maker = site.tree()
+    folders = [
+        entry(f"{site.media}/{'/'.join(names[:depth])}".rstrip("/")) for depth in range(len(names) + 1)
+    ]
+    deepest = maker.file(b"/" + folders[-1].path + b"/file", b"deep")
+    label = maker.publish([*folders, deepest], roots=[str(site.media)]).manifest.label
+
+    carry_out(site.restore(label))
+    outcome = carry_out(site.restore(label))
+
+    assert len(outcome.kept) == 1
+    shutil.rmtree(outcome.kept[0])  # pytest's own way cannot
+    shutil.rmtree(site.media)

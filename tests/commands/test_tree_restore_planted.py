@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from backstop.commands.trees.area import Area
 from backstop.errors import RestoreError
 from tests.commands.tree_restoring import Site, carry_out
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="another user's files are made by root")
@@ -78,13 +82,25 @@ def test_what_another_user_put_in_the_place_of_the_restored_copy_is_not_swapped_
         restore.swap(restored)
 
 
-@pytest.mark.parametrize("kind", ["link", "file"])
-def test_what_only_has_such_a_name_stops_no_restore(site: Site, kind: str) -> None:
+def test_a_folder_that_takes_the_name_of_the_restored_copy_is_not_emptied(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (site.media / "a").write_text("a")
-    label = site.back_up()
-    planted = site.media / ".backstop-0123456789abcdef"
-    planted.symlink_to("/") if kind == "link" else planted.touch()
+    restore = site.restore(site.back_up())
+    restored = restore.restore_beside(restore.plan(only=[str(site.media / "a")]))
+    assert restore.validate(restored) == ()
+    mail = site.folder / "Maildir"
+    (mail / "new").mkdir(parents=True)
+    (mail / "new" / "letter").write_text("unread")
+    [area] = site.media.glob(".backstop-*")
+    genuine = Area.remove
 
-    carry_out(site.restore(label), only=[str(site.media / "a")])
+    def exchanged_first(one: Area) -> None:
+        area.rename(site.media / "elsewhere")
+        area.symlink_to(mail)
+        genuine(one)
 
-    assert os.path.lexists(planted)
+    monkeypatch.setattr(Area, "remove", exchanged_first)
+    restore.swap(restored)
+
+    assert (mail / "new" / "letter").read_text() == "unread"

@@ -176,3 +176,65 @@ def test_a_file_system_without_exchange_is_swapped_by_two_renames(
     restore.undo(outcome)
 
     assert [(site.media / name).read_text() for name in ("a.conf", "b.conf")] == ["spoiled", "spoiled"]
+
+
+def test_a_swap_that_leaves_rubbish_behind_still_tells_the_way_back(
+    site: Site, label: BackupLabel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: bytes) -> None:
+        raise OSError(16, "Device or resource busy")
+
+    restore = site.restore(label)
+    with monkeypatch.context() as patch:
+        patch.setattr("backstop.commands.trees.area.remove_tree", refused)
+        outcome = carry_out(restore)
+    assert (site.media / "a.conf").read_text() == "good"
+    restore.undo(outcome)
+
+    assert (site.media / "a.conf").read_text() == "spoiled"
+
+
+@pytest.mark.parametrize("step", ["exchanged", "move", "rename", "link"])
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_swap_that_is_stopped_between_two_steps_loses_no_live_file(
+    site: Site, label: BackupLabel, monkeypatch: pytest.MonkeyPatch, step: str, number: int
+) -> None:
+    where = os if step in ("rename", "link") else exchange
+    before = snapshot(site.media)
+    restore = site.restore(label)
+    only = [str(site.media / "*.conf")]
+    restored = restore.restore_beside(restore.plan(only=only))
+    restore.validate(restored)
+    real, calls = getattr(where, step), []
+
+    def stopped(*arguments: object, **options: object) -> object:
+        result = real(*arguments, **options)
+        if where is exchange or str(arguments[0]).endswith("conf'"):  # the journal is renamed too
+            calls.append(arguments)
+        if len(calls) == number:
+            raise KeyboardInterrupt
+        return result
+
+    with monkeypatch.context() as patch:
+        if where is os:
+            patch.setattr(exchange, "exchanged", lambda *_: False)
+        patch.setattr(where, step, stopped)
+        with pytest.raises(KeyboardInterrupt):
+            restore.swap(restored)
+    restore.discard(restored)
+
+    assert {k: v for k, v in snapshot(site.media).items() if v != "0o40700"} == before
+
+
+@pytest.mark.parametrize("name", ["a.conf", "new.conf"])
+def test_an_undo_without_the_former_file_is_no_success(site: Site, label: BackupLabel, name: str) -> None:
+    (site.media / "new.conf").write_text("new")
+    restore = site.restore(label)
+    outcome = carry_out(restore, only=[str(site.media / "*.conf")])
+    (site.media / f".{name}.before-{STAMP}").unlink()
+
+    with pytest.raises(RestoreError, match=rf"{name} cannot be put back: what it had replaced is gone"):
+        restore.undo(outcome)
+
+    assert (site.media / "a.conf").read_text() == ("good" if name == "a.conf" else "spoiled")
+    assert (site.media / "b.conf").read_text() == "spoiled"

@@ -46,14 +46,15 @@ def replace(live: int, staging: int, one: Replacement) -> bool:
     if not there:
         move(staging, one.name, live, one.name)
         return False
-    if exchanged(staging, one.name, live, one.name):
-        try:
+    try:
+        if exchanged(staging, one.name, live, one.name):
             move(staging, one.name, live, one.kept)
-        except BaseException:
-            exchanged(staging, one.name, live, one.name)
-            raise
-        return True
-    _replace_in_two(live, staging, one)
+        else:
+            _replace_in_two(live, staging, one)
+    except BaseException:
+        # A step may have been taken all the same: a signal comes when it likes.
+        take_back(live, staging, one)
+        raise
     return True
 
 
@@ -74,6 +75,19 @@ def put_back(live: int, staging: int, one: Replacement, *, there_was: bool) -> N
         return
     move(live, one.name, staging, one.name)
     move(live, one.kept, live, one.name)
+
+
+def take_back(live: int, staging: int, one: Replacement) -> None:
+    """Undo a :func:`replace` that was interrupted, however far it came."""
+    waiting = inode(staging, one.name)
+    if one.staged is None or waiting is None:
+        if one.staged is None and exists(live, one.name):
+            return
+        put_back(live, staging, one, there_was=exists(live, one.kept))
+    elif waiting != one.staged:
+        exchanged(staging, one.name, live, one.name)
+    else:
+        settle(live, staging, one)
 
 
 def settle(live: int, staging: int, one: Replacement) -> bool:
@@ -115,15 +129,7 @@ def _replace_in_two(live: int, staging: int, one: Replacement) -> None:
     if kinds == {False}:
         # A second name for the old one; then the new one takes the first in one step.
         os.link(one.name, one.kept, src_dir_fd=live, dst_dir_fd=live, follow_symlinks=False)
-        try:
-            os.rename(one.name, one.name, src_dir_fd=staging, dst_dir_fd=live)
-        except BaseException:
-            os.unlink(one.kept, dir_fd=live)
-            raise
+        os.rename(one.name, one.name, src_dir_fd=staging, dst_dir_fd=live)
         return
     move(live, one.name, live, one.kept)
-    try:
-        move(staging, one.name, live, one.name)
-    except BaseException:
-        move(live, one.kept, live, one.name)
-        raise
+    move(staging, one.name, live, one.name)

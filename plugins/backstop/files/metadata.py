@@ -36,6 +36,11 @@ def give(descriptor: int, entry: Entry, *, owner: Ownership, shortfalls: Shortfa
     """
     uid, gid = owner.of(entry)
     mode = entry.mode
+    if entry.kind is EntryKind.FILE:
+        # A program that ran as whoever it belonged to must not run as whom everything is given to.
+        mode &= ~(stat.S_ISUID if uid != entry.uid else 0) & ~(stat.S_ISGID if gid != entry.gid else 0)
+        if mode != entry.mode:
+            shortfalls.add(SETUID, entry.path)
     try:
         # The owner first: a change of it takes setuid and capabilities away.
         try:

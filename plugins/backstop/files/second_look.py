@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from backstop.files.exclusion import Exclusion
+from backstop.files.names import is_ours
 from backstop.files.roots import Root, kind_of
 from backstop.model.file_tree import Entry, sort_key
 
@@ -38,7 +39,8 @@ def find_late(
     for folder, names in sorted(unlisted.items(), key=lambda item: sort_key(item[0])):
         for name in sorted(names):
             path = b"%b/%b" % (folder, name)
-            root = None if exclusion.covers(path, name) or path in known else _root(path, roots)
+            left_out = exclusion.covers(path, name) or is_ours(name) or path in known
+            root = None if left_out else _root(path, roots)
             if root is not None:
                 late.append(root)
     return tuple(late)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -11,12 +12,14 @@ from backstop.files.names import is_ours
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_PASSED = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+
 
 def walk(path: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
     """``path`` (without its leading ``/``) and all below it, each with its ``lstat``.
 
-    What a restore has put aside is passed over. What vanishes meanwhile, or may not be entered, has nothing
-    below it.
+    What a restore has put aside is passed over. What vanishes meanwhile, may not be entered, or lies deeper
+    than a path can say, has nothing below it.
     """
     try:
         found = os.lstat(b"/" + path)
@@ -32,7 +35,9 @@ def walk(path: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
         child = waiting[-1].pop()
         try:
             found = os.lstat(b"/" + child)
-        except (FileNotFoundError, NotADirectoryError):
+        except OSError as error:
+            if error.errno not in _PASSED:
+                raise
             continue
         yield child, found
         if stat.S_ISDIR(found.st_mode):
@@ -44,7 +49,9 @@ def children(path: bytes) -> list[bytes]:
     try:
         with os.scandir(b"/" + path) as found:
             return sorted(one.name for one in found if not is_ours(one.name))
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
+    except OSError as error:
+        if error.errno not in (*_PASSED, errno.EACCES):
+            raise
         return []
 
 

@@ -120,7 +120,8 @@ class Area:
 
     def remove(self) -> None:
         """All of it; the caller has made sure that nothing in it was live."""
-        remove_tree(self.path + b"/" + NEW)
+        # Through the open folder: whoever may write to the live one may give its name to another.
+        remove_tree(b"/proc/self/fd/%d/%b" % (self.folder, NEW))
         remove_tree(self.path)
 
     def close(self) -> None:

@@ -78,6 +78,8 @@ class TreeCapture:
     _gone: dict[bytes, Skipped] = field(default_factory=dict)
     _without_content: set[bytes] = field(default_factory=set)
     """Files that could not be read: other names of them cannot be kept either."""
+    _lost_folder: bytes = b""
+    """With a ``/`` behind it: what is not listed itself has nothing listed below it."""
 
     def run(self) -> None:
         """:raises SourceError: something cannot be read, where that is not allowed.
@@ -146,6 +148,8 @@ class TreeCapture:
         return find_late(self.roots, self.list_writer.lines, exclude=self.settings.exclude, known=self._known)
 
     def _take(self, scanned: Scanned, pool: ThreadPoolExecutor) -> None:
+        if self._lost_folder and scanned.path.startswith(self._lost_folder):
+            return self._pass_by(scanned)
         kept = self._kept(scanned)
         if kept is not None:
             self.progress.advance(kept.size_bytes)
@@ -167,7 +171,14 @@ class TreeCapture:
             try:
                 self._waiting.append(_Waiting(scanned.entry, scanned.previous))
             except OSError as error:
+                if scanned.kind is EntryKind.DIRECTORY:
+                    self._lost_folder = scanned.path + b"/"
                 self._lose(skipped_for(scanned.path, error), scanned.previous)
+
+    def _pass_by(self, scanned: Scanned) -> None:
+        self._without_content.add(scanned.path)
+        if scanned.previous is not None:
+            self.tally.remove(scanned.previous)
 
     def _kept(self, scanned: Scanned) -> _Kept | None:
         """What needs not be looked at further: untouched, and all of it is stored."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import stat
 from contextlib import ExitStack, contextmanager
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from backstop.files.ownership import Ownership
     from backstop.files.shortfalls import Shortfalls
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(slots=True)
 class Swap:
@@ -50,12 +54,14 @@ class Swap:
             for area in areas:
                 _refuse_unready(area)
             self._exchange(areas)
-            for area in areas:
-                os.fsync(area.live)
-            for area in areas:
-                area.remove()
             for place, area in zip(self.places, areas, strict=True):
-                self._give_folder(place, area)
+                # The names have changed hands: nothing here may hide how they are taken back.
+                try:
+                    os.fsync(area.live)
+                    area.remove()
+                    self._give_folder(place, area)
+                except OSError as error:
+                    log.warning("%s: after the swap: %s", shown(area.path.strip(b"/")), error)
 
     def _prepare(self, place: str, area: Area) -> None:
         # What was restored is durable before any name leads to it.
@@ -71,13 +77,18 @@ class Swap:
 
     def _exchange(self, areas: Sequence[Area]) -> None:
         done: list[tuple[Area, Replacement, bool]] = []
+        begun: tuple[Area, Replacement] | None = None
         try:
             for place, area in zip(self.places, areas, strict=True):
                 self._prepare(place, area)
             for area in areas:
                 for one in area.journal.replacements:
+                    begun = area, one
                     done.append((area, one, exchange.replace(area.live, area.new, one)))
         except BaseException as error:
+            if begun is not None and (not done or done[-1][:2] != begun):
+                # Whoever stops us may do so between two steps.
+                exchange.take_back(begun[0].live, begun[0].new, begun[1])
             for area, one, there_was in reversed(done):
                 exchange.put_back(area.live, area.new, one, there_was=there_was)
             for area in areas:
@@ -129,6 +140,7 @@ def go_back(
     :raises RestoreError: a former file is gone, or a name cannot be exchanged; says which are back.
     """
     back: list[Exchanged] = []
+    failed: list[tuple[Exchanged, OSError]] = []
     for one in reversed(done):
         folder = Folder.from_text(one.place)
         try:
@@ -139,21 +151,27 @@ def go_back(
             finally:
                 os.close(live)
         except OSError as error:
-            names = (
-                ", ".join(unquote_to_bytes(other.name).decode(errors="replace") for other in back) or "none"
-            )
-            raise RestoreError(
-                f"{shown(folder.path.strip(b'/'))}: {one.name} cannot be put back: {error.strerror}",
-                hint=f"already back: {names}; mend what is named, then swap back again",
-            ) from error
+            # The others are put back all the same.
+            failed.append((one, error))
     for before in folders:
         live = Folder.from_text(before.place).open()
         try:
             os.fchown(live, before.uid, before.gid)
             os.fchmod(live, before.mode)
             os.utime(live, ns=(before.mtime_ns, before.mtime_ns))
+        except PermissionError as error:
+            # Another user's folder, in which we may write: its names are what matters.
+            log.warning("%s keeps its mode and owner: %s", before.place, error)
         finally:
             os.close(live)
+    if failed:
+        one, error = failed[0]
+        names = ", ".join(unquote_to_bytes(other.name).decode(errors="replace") for other in back) or "none"
+        raise RestoreError(
+            f"{shown(Folder.from_text(one.place).path.strip(b'/'))}: {one.name} cannot be put back: "
+            f"{error.strerror}",
+            hint=f"back are: {names}; mend what is named, then swap back again",
+        ) from error
     return tuple(reversed(back))
 
 
@@ -161,6 +179,8 @@ def _one_back(live: int, one: Exchanged, now: datetime) -> Exchanged:
     name, kept = unquote_to_bytes(one.name), unquote_to_bytes(one.kept)
     hidden = _hidden(Folder.from_text(one.place), live, name)
     aside = exchange.free_name(live, partial(_aside, name, now, hidden))
+    if kept and not exists(live, kept) and inode(live, name) == (tuple(one.inode) if one.inode else None):
+        raise FileNotFoundError(errno.ENOENT, "what it had replaced is gone", os.fsdecode(kept))
     if one.inode is None:
         if exists(live, kept):
             move(live, kept, live, name)

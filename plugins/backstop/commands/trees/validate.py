@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -113,17 +114,17 @@ class Comparison:
 
 
 def count_names(area: Area) -> int:
-    """How many files of any kind are in it."""
-    count, waiting = 0, [os.fsdecode(area.path + b"/new")]
-    while waiting:
-        try:
-            with os.scandir(waiting.pop()) as found:
+    """How many files of any kind are in it; by open folders, for a path may be too long for the system."""
+    count = 0
+    waiting: list[list[bytes]] = [[]]
+    with Directories(area.new) as folders:
+        while waiting:
+            parts = waiting.pop()
+            with contextlib.suppress(PermissionError), os.scandir(folders.at(parts)) as found:
                 for one in found:
                     count += 1
                     if one.is_dir(follow_symlinks=False):
-                        waiting.append(one.path)
-        except PermissionError:
-            continue
+                        waiting.append([*parts, os.fsencode(one.name)])
     return count
 
 
