@@ -176,7 +176,7 @@ class TreeMaker:
                     found = replace(found, chunks=(), hard_link=name)
             yield found
             if found.kind is EntryKind.DIRECTORY:
-                waiting += [path + b"/" + name for name in sorted(os.listdir(b"/" + path), reverse=True)]
+                waiting += [path + b"/" + name for name in sorted(names_in(path), reverse=True)]
 
     def _entry(self, path: bytes) -> Entry | None:
         place = b"/" + path
@@ -200,7 +200,7 @@ class TreeMaker:
                 (name, os.getxattr(place, name, follow_symlinks=False))
                 for name in sorted(os.listxattr(place, follow_symlinks=False))
             ),
-            link_target=os.readlink(place) if kind is EntryKind.SYMLINK else b"",
+            link_target=os.readlink(place) if kind is EntryKind.SYMLINK else b"",  # noqa: PTH115 bytes
         )
 
     def _chunks(self, place: bytes, size: int) -> Iterator[Chunk]:
@@ -233,3 +233,8 @@ def entry(path: str | bytes, kind: EntryKind = EntryKind.DIRECTORY, **changes: A
         "mtime_ns": 1_700_000_000_123_456_789, **changes,
     }  # fmt: skip
     return Entry(path=raw, kind=kind, **values)
+
+
+def names_in(path: bytes) -> list[bytes]:
+    with os.scandir(b"/" + path) as found:
+        return [one.name for one in found]

@@ -62,7 +62,7 @@ def test_a_missing_pack_is_named_before_anything_is_written(site: Site) -> None:
     label, live = site.back_up(), snapshot(site.media)
     (site.folder / "vault" / "repository" / pack_of(site, label).key).unlink()
 
-    with pytest.raises(ObjectMissingError, match="lacks 1 of its .*packs/1"):
+    with pytest.raises(ObjectMissingError, match=r"lacks 1 of its .*packs/1"):
         site.restore(label).plan()
     assert nothing_was_done(site, live)
 

@@ -1,4 +1,4 @@
-"""Lists and packs that no backup of ours has, restored as root: nothing outside of the destination changes."""
+"""Lists and packs that no backup of ours has: nothing outside of the destination changes, also for root."""
 
 from __future__ import annotations
 

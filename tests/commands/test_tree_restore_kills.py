@@ -1,4 +1,4 @@
-"""A restore that is killed at any step leaves every live name whole, old or new, and the next one clears up."""
+"""A restore that is killed at any step leaves every live name whole, and the next one clears up."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from backstop.commands.trees.restore import TreeRestore
 
 STEPS = (
-    "mkdir", "open", "link", "symlink", "mkfifo", "unlink", "rmdir", "rename", "ftruncate", "pwrite", "fchown",
-    "fchmod", "utime", "fsync", "setxattr",
+    "mkdir", "open", "link", "symlink", "mkfifo", "unlink", "rmdir", "rename", "ftruncate", "pwrite",
+    "fchown", "fchmod", "utime", "fsync", "setxattr",
 )  # fmt: skip
 
 

@@ -6,13 +6,13 @@ import os
 import shutil
 import subprocess
 import traceback
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 RSYNC = shutil.which("rsync")
 SETFACL = shutil.which("setfacl")
@@ -66,22 +66,20 @@ def _contents(top: Path) -> None:
 
 
 def _names(top: Path) -> None:
-    folder = os.fsencode(top) + b"/names"
-    os.mkdir(folder)
+    folder = top / "names"
+    folder.mkdir()
     for name in (
-        b"x" * 255, "ä".encode() * 127, b"\xff\xfe not utf-8", b"line\nbreak", b"tab\tquote\"'\\", b" ", b"-rf",
-        b"...", b"*", b"[a]", b"a.b", b"a-b", b"a",
+        b"x" * 255, "ä".encode() * 127, b"\xff\xfe not utf-8", b"line\nbreak", b"tab\tquote\"'\\", b" ",
+        b"-rf", b"...", b"*", b"[a]", b"a.b", b"a-b", b"a",
     ):  # fmt: skip
-        with open(folder + b"/" + name, "wb") as file:
-            file.write(name)
+        (folder / os.fsdecode(name)).write_bytes(name)
     # A folder and names that sort on either side of it.
-    os.mkdir(folder + b"/dir")
+    (folder / "dir").mkdir()
     for name in (b"dir/x", b"dir-", b"dir.x", b"dir0"):
-        with open(folder + b"/" + name, "wb"):
-            pass
-    os.mkdir(folder + b"/\xc3\x28 folder")
-    with open(folder + b"/\xc3\x28 folder/\n", "wb"):
-        pass
+        (folder / os.fsdecode(name)).touch()
+    below = folder / os.fsdecode(b"\xc3\x28 folder")
+    below.mkdir()
+    (below / "\n").touch()
 
 
 def _links(top: Path) -> None:
@@ -92,7 +90,7 @@ def _links(top: Path) -> None:
     (folder / "loop").symlink_to("loop")
     (folder / "up").symlink_to("../small")
     (folder / "to a folder").symlink_to("..")
-    os.symlink(b"\xff" * 200, os.fsencode(folder) + b"/not utf-8")
+    (folder / "not utf-8").symlink_to(os.fsdecode(b"\xff" * 200))
     (top / "a first name").write_bytes(b"one file, three names" * 1000)
     (folder / "second").hardlink_to(top / "a first name")
     (top / "z third").hardlink_to(top / "a first name")

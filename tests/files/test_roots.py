@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backstop.errors import SourceError
-from backstop.files.roots import find_roots
+from backstop.files.roots import find_roots, outermost
 from backstop.model.file_tree import EntryKind
 
 if TYPE_CHECKING:
@@ -77,3 +77,11 @@ def test_a_link_to_a_file_is_a_root_as_the_link_it_is(tmp_path: Path) -> None:
 def test_a_device_is_refused_as_a_root() -> None:
     with pytest.raises(SourceError, match="a socket or a device"):
         find_roots(["/dev/null"])
+
+
+def test_roots_that_lie_in_another_are_told_apart(tmp_path: Path) -> None:
+    for name in ("a", "a/b", "a-b"):
+        (tmp_path / name).mkdir()
+    roots = find_roots([str(tmp_path / name) for name in ("a", "a/b", "a-b")])
+
+    assert [root.path.rpartition(b"/")[2] for root in outermost(roots)] == [b"a", b"a-b"]

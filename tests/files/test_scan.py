@@ -8,16 +8,16 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from backstop.files.scan import Skipped, find_roots, scan
+from backstop.files.second_look import find_late
 from backstop.model.file_tree import EntryKind
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from backstop.model.file_tree import Entry
 
 NASTY = [
@@ -110,7 +110,33 @@ def test_an_excluded_folder_is_not_looked_into_but_a_root_in_it_is_walked(tmp_pa
 
     found = [one.entry for one in scan(roots, exclude=["cache"], on_skip=lambda skipped: None)]
 
-    assert below(tmp_path, found) == [b"/cache/keep", b"/cache/keep/x", b"/z"]
+    # With the folder that leads to it: a list has no holes.
+    assert below(tmp_path, found) == [b"/cache", b"/cache/keep", b"/cache/keep/x", b"/z"]
+
+
+def test_a_root_behind_a_folder_that_cannot_be_listed_is_walked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "closed" / "deep" / "open").mkdir(parents=True)
+    (tmp_path / "closed" / "deep" / "open" / "x").touch()
+    roots = find_roots([str(tmp_path), str(tmp_path / "closed" / "deep" / "open")])
+    genuine = os.listdir
+
+    def listdir(descriptor: int) -> list[str]:
+        if Path(f"/proc/self/fd/{descriptor}").readlink() == tmp_path / "closed":
+            raise PermissionError(13, "Permission denied")
+        return genuine(descriptor)
+
+    monkeypatch.setattr(os, "listdir", listdir)
+
+    found = [one.entry for one in scan(roots, on_skip=lambda skipped: None)]
+
+    assert below(tmp_path, found) == [
+        b"/closed",
+        b"/closed/deep",
+        b"/closed/deep/open",
+        b"/closed/deep/open/x",
+    ]
 
 
 def test_a_root_that_is_excluded_by_its_name_is_walked_all_the_same(tmp_path: Path) -> None:
@@ -222,21 +248,42 @@ def test_what_the_earlier_list_has_and_the_tree_no_longer_is_told(tmp_path: Path
     ]
 
 
-def test_what_comes_into_a_folder_that_is_being_walked_is_told(tmp_path: Path) -> None:
-    for name in ("m", "z"):
+def test_what_comes_into_a_folder_after_it_was_walked_is_found_by_a_second_look(tmp_path: Path) -> None:
+    for name in ("a/same", "b/m", "z/moving"):
+        (tmp_path / name).parent.mkdir()
         (tmp_path / name).touch()
-    late: list[bytes] = []
-    gone: list[Skipped] = []
-
-    walk = scan(find_roots([str(tmp_path)]), exclude=["*.tmp"], on_skip=gone.append, on_late=late.append)
-    for scanned in walk:
+    roots = find_roots([str(tmp_path)])
+    time.sleep(0.03)  # the kernel's clock ticks
+    lines = []
+    for scanned in scan(roots, on_skip=lambda skipped: None):
+        lines.append(scanned.entry.to_line())
         if scanned.path.endswith(b"/m"):
-            (tmp_path / "z").rename(tmp_path / "a")
-            (tmp_path / "b.tmp").touch()
+            (tmp_path / "z" / "moving").rename(tmp_path / "b" / "moving")
+            (tmp_path / "b" / "left.tmp").touch()
+            (tmp_path / "b" / "known").touch()
 
-    assert late == [bytes(tmp_path / "a")[1:]]
-    assert [one.path for one in gone] == [bytes(tmp_path / "z")[1:]]
-    assert gone[0].gone
+    late = find_late(roots, lambda: lines, exclude=["*.tmp"], known={bytes(tmp_path / "b" / "known")[1:]})
+
+    assert [root.path for root in late] == [bytes(tmp_path / "b" / "moving")[1:]]
+    assert [one.path for one in scan(late, on_skip=lambda skipped: None)] == [late[0].path]
+
+
+def test_a_second_look_follows_no_link_below_the_roots(tmp_path: Path) -> None:
+    (tmp_path / "top" / "a").mkdir(parents=True)
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "secret").touch()
+    roots = find_roots([str(tmp_path / "top")])
+    time.sleep(0.03)
+    lines = [one.entry.to_line() for one in scan(roots, on_skip=lambda skipped: None)]
+    (tmp_path / "top" / "a" / "secret").touch()
+    late = find_late(roots, lambda: lines, exclude=[], known=())
+    assert [root.path for root in late] == [bytes(tmp_path / "top" / "a" / "secret")[1:]]
+    (tmp_path / "top" / "a").rename(tmp_path / "moved")
+    (tmp_path / "top" / "a").symlink_to(tmp_path / "elsewhere")
+    skipped: list[Skipped] = []
+
+    assert list(scan(late, on_skip=skipped.append)) == []
+    assert skipped[0].gone
 
 
 def test_a_folder_exchanged_for_a_link_does_not_lead_elsewhere(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ def _writing(destination: Path) -> Iterator[None]:
 
 def label_in(key: str) -> BackupLabel:
     """The backup that an object belongs to. :raises NotFoundError: not the key of a backup's object."""
-    match = re.fullmatch(r"[^/]+/data/database/(?P<label>[^/]+)/[^/]+/.+", key)
+    match = re.fullmatch(r"[^/]+/data/(?:database|trees/[^/]+)/(?P<label>[^/]+)/[^/]+/.+", key)
     try:
         return BackupLabel(match["label"] if match else "")
     except ValueError:

@@ -100,7 +100,7 @@ class Placer:
         except (FileNotFoundError, PermissionError):
             # A folder cannot be linked to.
             raise IntegrityError(
-                f"{shown(entry.path)} is a hard link to {shown(entry.hard_link)}, which is no file of the backup",
+                f"{shown(entry.path)} is a hard link to {shown(entry.hard_link)}, no file of the backup",
                 hint="choose another backup",
             ) from None
 

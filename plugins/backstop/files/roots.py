@@ -14,8 +14,9 @@ from backstop.files.names import is_ours
 from backstop.model.file_tree import EntryKind, shown, sort_key
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
+_FOLDER = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _KINDS = {
     stat.S_IFREG: EntryKind.FILE,
     stat.S_IFDIR: EntryKind.DIRECTORY,
@@ -30,11 +31,30 @@ class Root:
 
     :param pattern: as configured.
     :param path: absolute, without the leading ``/``.
+    :param inside: of something found later: the root in which it lies; below that no link is followed.
     """
 
     pattern: str
     path: bytes
     kind: EntryKind
+    inside: bytes = b""
+
+    def open_folder(self) -> int:
+        """What it lies in, for the caller to close; good for nothing but reaching it.
+
+        :raises OSError: it is not there, or is reached by a link only.
+        """
+        above = self.path.rpartition(b"/")[0]
+        if not self.inside:
+            return os.open(b"/" + above, _FOLDER)
+        folder = os.open(b"/" + self.inside, _FOLDER)
+        for name in above[len(self.inside) :].split(b"/")[1:]:
+            outer = folder
+            try:
+                folder = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=outer)
+            finally:
+                os.close(outer)
+        return folder
 
 
 def kind_of(mode: int) -> EntryKind | None:
@@ -60,10 +80,10 @@ def find_roots(patterns: Sequence[str]) -> tuple[Root, ...]:
     return tuple(found[path] for path in sorted(found, key=sort_key))
 
 
-def roots_at(paths: Collection[bytes]) -> tuple[Root, ...]:
-    """What is at these paths, if anything is; they are without the leading ``/``."""
-    found = [_root("*", b"/" + path) for path in sorted(paths, key=sort_key)]
-    return tuple(root for root in found if root is not None)
+def outermost(roots: Sequence[Root]) -> tuple[Root, ...]:
+    """Without those that lie in another."""
+    folders = [root.path + b"/" for root in roots]
+    return tuple(root for root in roots if not root.path.startswith(tuple(folders)))
 
 
 def _root(pattern: str, path: bytes) -> Root | None:

@@ -79,15 +79,10 @@ class Scanned:
         :raises OSError: it cannot be opened, or has gone.
         """
         name, folder = self._found.name, self._found.folder
-        try:
-            # For the owner and for root only.
-            with suppress(PermissionError):
-                return os.open(name, _FILE | os.O_NOATIME, dir_fd=folder)
-            return os.open(name, _FILE, dir_fd=folder)
-        except OSError:
-            # Should something else be there at the end, it is met once more.
-            self._found.met.discard(name)
-            raise
+        # For the owner and for root only.
+        with suppress(PermissionError):
+            return os.open(name, _FILE | os.O_NOATIME, dir_fd=folder)
+        return os.open(name, _FILE, dir_fd=folder)
 
     def _describe(self) -> Entry:
         found = self._found
@@ -111,7 +106,6 @@ def scan(
     previous: Iterator[Entry] | Iterator[bytes] | None = None,
     on_skip: Callable[[Skipped], object],
     on_removed: Callable[[Entry], object] | None = None,
-    on_late: Callable[[bytes], object] | None = None,
 ) -> Iterator[Scanned]:
     """Everything in the tree, in the order of a list.
 
@@ -119,8 +113,6 @@ def scan(
     :param previous: an earlier list, in its order, or its lines; read as far as the walk is.
     :param on_skip: told of what is not kept, cannot be read, or went away.
     :param on_removed: told of what the earlier list has and the tree no longer.
-    :param on_late: told of paths that came into a folder while it was looked through: another scan of them
-        alone finds what was renamed meanwhile.
     :raises ConfigurationError: a glob that can match nothing.
     """
     forget_names()
@@ -129,7 +121,6 @@ def scan(
         exclusion=Exclusion(exclude),
         one_file_system=one_file_system,
         on_skip=on_skip,
-        on_late=on_late or (lambda path: None),
     )
     earlier = Earlier(previous or iter(()), on_removed or (lambda entry: None))
     links: dict[tuple[int, int], tuple[bytes, int]] = {}

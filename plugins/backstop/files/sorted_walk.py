@@ -5,19 +5,18 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backstop.errors import SourceError
 from backstop.files.names import is_ours, is_staging
-from backstop.files.roots import kind_of
+from backstop.files.roots import Root, kind_of
 from backstop.model.file_tree import EntryKind, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from backstop.files.exclusion import Exclusion
-    from backstop.files.roots import Root
 
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
 
@@ -44,7 +43,6 @@ class Found:
     """One file or folder, open as long as nothing further is asked of the walk.
 
     :param folder: the open folder it lies in.
-    :param met: names in that folder that need not be looked for again.
     :param descriptor: of a folder itself; else -1.
     """
 
@@ -53,28 +51,21 @@ class Found:
     kind: EntryKind
     status: os.stat_result
     folder: int
-    met: set[bytes]
     descriptor: int = -1
 
 
 @dataclass(slots=True)
 class _Level:
-    """An open folder. :param met: what is in it, as far as it has been there when it was come to."""
-
     descriptor: int
     path: bytes
     names: Iterator[bytes]
     device: int
-    met: set[bytes] = field(default_factory=set)
-    status: os.stat_result | None = None
 
 
 class SortedWalk:
     """Everything at and below the roots, as it is when it is come to.
 
     :param on_skip: told of what is left out, other than by exclusion.
-    :param on_late: told of the paths that came into a folder while it was walked: a file that was renamed
-        meanwhile would otherwise be met under neither name.
     """
 
     def __init__(
@@ -84,13 +75,11 @@ class SortedWalk:
         exclusion: Exclusion,
         one_file_system: bool,
         on_skip: Callable[[Skipped], object],
-        on_late: Callable[[bytes], object] = lambda path: None,
     ) -> None:
         self._roots = roots
         self._exclusion = exclusion
         self._one_file_system = one_file_system
         self._skip = on_skip
-        self._late = on_late
         self._named = {root.path for root in roots}
         self._walked: set[bytes] = set()
 
@@ -103,7 +92,7 @@ class SortedWalk:
         self._walked.add(root.path)
         above, _, name = root.path.rpartition(b"/")
         try:
-            folder = os.open(b"/" + above, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            folder = root.open_folder()
         except OSError as error:
             self._failed(root.path, error)
             return
@@ -119,10 +108,9 @@ class SortedWalk:
                 level = levels[-1]
                 name = next(level.names, None)
                 if name is None:
-                    if len(levels) > 1:
-                        self._look_back(level)
-                        os.close(level.descriptor)
                     levels.pop()
+                    if levels:
+                        os.close(level.descriptor)
                     continue
                 path = b"%b/%b" % (level.path, name) if level.path else name
                 found = self._look(level, name, path)
@@ -138,6 +126,7 @@ class SortedWalk:
                         levels.append(deeper)
                     yield found
                     if deeper is None:
+                        self._walked.add(path)
                         yield from self._roots_below(path)
         finally:
             for level in levels[1:]:
@@ -152,14 +141,13 @@ class SortedWalk:
         try:
             status = os.stat(name, dir_fd=level.descriptor, follow_symlinks=False)
         except OSError as error:
-            level.met.discard(name)
             self._failed(path, error)
             return None
         kind = kind_of(status.st_mode)
         if kind is None:
             self._skip(Skipped(path, "a socket" if stat.S_ISSOCK(status.st_mode) else "a device"))
             return None
-        return Found(path, name, kind, status, level.descriptor, level.met)
+        return Found(path, name, kind, status, level.descriptor)
 
     def _enter(self, level: _Level, found: Found) -> _Level | None:
         """Open a folder; what is known of it is then true of what was opened."""
@@ -174,33 +162,44 @@ class SortedWalk:
             self._failed(found.path, error)
             return None
         try:
+            # Before the names are read: what comes in later is later than this.
             found.status = os.fstat(descriptor)
-            names = _names(descriptor)
+            names = sorted(map(os.fsencode, os.listdir(descriptor)))  # noqa: PTH208
         except OSError as error:
             os.close(descriptor)
             self._failed(found.path, error)
             return None
         found.descriptor = descriptor
-        return _Level(descriptor, found.path, iter(names), device, set(names), found.status)
-
-    def _look_back(self, level: _Level) -> None:
-        """Has anything come into the folder since it was listed?"""
-        status, before = os.fstat(level.descriptor), level.status
-        if before is None or (status.st_mtime_ns, status.st_ctime_ns) == (
-            before.st_mtime_ns,
-            before.st_ctime_ns,
-        ):
-            return
-        for name in _names(level.descriptor):
-            path = b"%b/%b" % (level.path, name)
-            if name not in level.met and not self._exclusion.covers(path, name):
-                self._late(path)
+        return _Level(descriptor, found.path, iter(names), device)
 
     def _roots_below(self, path: bytes) -> Iterator[Found]:
-        """What is named for itself is walked though the folder around it is not."""
+        """What is named for itself is walked though the folder around it is not.
+
+        The folders that lead to it are part of the list then: whatever is listed has its folder listed.
+        """
         for root in self._roots:
             if root.path not in self._walked and (root.path + b"/").startswith(path + b"/"):
+                for end in range(path.count(b"/") + 1, root.path.count(b"/") + 1):
+                    yield from self._bare(b"/".join(root.path.split(b"/")[:end]))
                 yield from self._from_root(root)
+
+    def _bare(self, path: bytes) -> Iterator[Found]:
+        """A folder without what is in it."""
+        if path in self._walked:
+            return
+        self._walked.add(path)
+        above, _, name = path.rpartition(b"/")
+        try:
+            folder = Root("*", path, EntryKind.DIRECTORY).open_folder()
+        except OSError as error:
+            self._failed(path, error)
+            return
+        try:
+            found = self._look(_Level(folder, above, iter(()), -1), name, path)
+            if found is not None:
+                yield found
+        finally:
+            os.close(folder)
 
     def _failed(self, path: bytes, error: OSError) -> None:
         if error.errno in (errno.EMFILE, errno.ENFILE):
@@ -208,10 +207,6 @@ class SortedWalk:
                 f"{shown(path)} lies deeper than files may be open at a time", hint="raise `ulimit -n`"
             ) from error
         self._skip(skipped_for(path, error))
-
-
-def _names(descriptor: int) -> list[bytes]:
-    return sorted(map(os.fsencode, os.listdir(descriptor)))
 
 
 def skipped_for(path: bytes, error: OSError) -> Skipped:

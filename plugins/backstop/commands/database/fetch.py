@@ -38,7 +38,8 @@ def fetch_backup(
     """The backup's files as one directory, 0700 with 0600 files, whole or not there at all.
 
     ``toc.dat`` and the data files in it are what ``pg_restore -Fd`` reads; ``globals.sql`` and
-    ``fingerprint.json`` lie beside them. The parts of a base backup stay tar files, ``base-000001.tar``.
+    ``fingerprint.json`` lie beside them. The parts of a base backup stay tar files, ``base-000001.tar``, and
+    so do the packs of a file tree, ``<name>.tar``.
     Progress counts stored bytes.
 
     :param destination: must not exist, or be an empty directory; its parent must exist.
@@ -151,6 +152,8 @@ class _Fetch:
             os.close(descriptor)
             self.to_file(stored, Path(name))
             self._unpack(stored, Path(name))
+        elif stored.layout == "chunks":
+            self.to_file(stored, self._new_path(stored, f"{stored.name}.tar"))
         elif stored.layout == "base":
             self.to_file(stored, self._new_path(stored, f"{stored.name.replace('/', '-')}.tar"))
         else:
@@ -163,7 +166,9 @@ class _Fetch:
         """Decrypt and check; the file appears only when everything in it was."""
         from backstop.crypto.envelope import decrypt_to_file, object_context
 
-        context = object_context(self._manifest.target, self._manifest.label.text, stored.key)
+        # Packs of a file tree may be an earlier backup's; of nothing else this is said by its key.
+        label = stored.origin if stored.layout == "chunks" else self._manifest.label
+        context = object_context(self._manifest.target, label.text, stored.key)
         with self._repository.storage.open(stored.key, version_id=stored.version_id) as source:
             watched = cast("BinaryIO", Watched(source, self._progress, self.stop))
             decrypt_to_file(watched, path, keyring=self._keyring, context=context, expected=stored)

@@ -21,6 +21,7 @@ from backstop.commands.trees.pieces import Pieces
 from backstop.commands.trees.previous import Search
 from backstop.commands.trees.tally import Tally
 from backstop.files.exclusion import has_magic
+from backstop.files.roots import outermost
 from backstop.files.scan import find_roots
 from backstop.model.backup import BackupKind, Manifest
 
@@ -130,7 +131,7 @@ class TreeBackupAttempt:
             list_packs.finish()
         document = listing_document(
             tree=self.tree,
-            roots=roots,
+            roots=outermost(roots),
             exclude=self.settings.exclude,
             segments=listed.segments,
             entries=listed.entries,

@@ -14,8 +14,8 @@ from backstop.errors import SourceError
 from backstop.files.attributes import entry_of
 from backstop.files.content import read_file
 from backstop.files.exclusion import has_magic
-from backstop.files.roots import roots_at
 from backstop.files.scan import Scanned, Skipped, scan
+from backstop.files.second_look import find_late
 from backstop.files.sorted_walk import skipped_for
 from backstop.model.file_tree import Entry, EntryKind, shown
 
@@ -34,6 +34,7 @@ _NO_PACKS: frozenset[bytes] = frozenset()
 _MOST_WAITING = 4096
 _MOST_OPEN = 64
 _MOST_LATE = 20_000
+_LOOKS_BACK = 3
 
 
 class _Kept(NamedTuple):
@@ -72,7 +73,8 @@ class TreeCapture:
     """Names of packs, as they stand in lines."""
     _waiting: deque[_Waiting | _Kept] = field(default_factory=deque)
     _open: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_MOST_OPEN))
-    _late: set[bytes] = field(default_factory=set)
+    _known: set[bytes] = field(default_factory=set)
+    """Paths that need not be looked for again, though the first pass did not list them."""
     _gone: dict[bytes, Skipped] = field(default_factory=dict)
     _without_content: set[bytes] = field(default_factory=set)
     """Files that could not be read: other names of them cannot be kept either."""
@@ -110,7 +112,6 @@ class TreeCapture:
             previous=self.previous.listing.lines() if self.previous else None,
             on_skip=self._skip,
             on_removed=self.tally.remove,
-            on_late=self._came_late,
         ):
             self._take(scanned, pool)
             while self._waiting and (len(self._waiting) > _MOST_WAITING or self._is_ready()):
@@ -119,27 +120,30 @@ class TreeCapture:
             self._list(self._waiting.popleft(), self.list_writer.add)
 
     def _second_pass(self, pool: ThreadPoolExecutor) -> None:
-        """What came into folders that had been passed. Only once: else it might never end."""
-        late, self._late = self._late, set()
-        for scanned in scan(
-            roots_at(late),
-            exclude=self.settings.exclude,
-            one_file_system=self.settings.one_file_system,
-            on_skip=self._skip,
-            on_late=self._came_late,
-        ):
-            if self.list_writer.late + len(self._waiting) >= _MOST_LATE:
-                self.tally.late.add(shown(scanned.path))
-                continue
-            self._take(scanned, pool)
-            self._gone.pop(scanned.path, None)
-        while self._waiting:
-            self._list(self._waiting.popleft(), self.list_writer.add_late)
-        for path in sorted(self._late):
-            self.tally.late.add(shown(path))
+        """What came into folders that had been passed, so that nothing is missed for having been renamed."""
+        for _ in range(_LOOKS_BACK):
+            late = self._find_late()
+            if not late:
+                return
+            for scanned in scan(
+                late,
+                exclude=self.settings.exclude,
+                one_file_system=self.settings.one_file_system,
+                on_skip=self._skip,
+            ):
+                self._known.add(scanned.path)
+                if self.list_writer.late + len(self._waiting) < _MOST_LATE:
+                    self._gone.pop(scanned.path, None)
+                    self._take(scanned, pool)
+                else:
+                    self.tally.late.add(shown(scanned.path))
+            while self._waiting:
+                self._list(self._waiting.popleft(), self.list_writer.add_late)
+        for root in self._find_late():
+            self.tally.late.add(shown(root.path))
 
-    def _came_late(self, path: bytes) -> None:
-        self._late.add(path)
+    def _find_late(self) -> tuple[Root, ...]:
+        return find_late(self.roots, self.list_writer.lines, exclude=self.settings.exclude, known=self._known)
 
     def _take(self, scanned: Scanned, pool: ThreadPoolExecutor) -> None:
         kept = self._kept(scanned)
@@ -224,7 +228,8 @@ class TreeCapture:
         if skipped.gone:
             self._refuse_without(skipped.path)
             self._gone[skipped.path] = skipped
-        else:
+        elif skipped.path not in self._known:
+            self._known.add(skipped.path)
             self.tally.not_included.add(str(skipped))
 
     def _refuse_without(self, path: bytes) -> None:

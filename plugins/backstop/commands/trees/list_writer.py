@@ -70,6 +70,11 @@ class ListWriter:
         self._late.append((entry.sort_key, entry.to_line()))
         self.used.update(chunk.pack for chunk in entry.chunks)
 
+    def lines(self) -> Iterator[bytes]:
+        """Those in order; nothing may be added to them any more."""
+        self.spool.seek(0)
+        yield from self.spool
+
     def finish(self) -> None:
         """Store what is not stored. :raises BackstopError: it cannot be stored."""
         self._cut()
@@ -95,7 +100,7 @@ class ListWriter:
         """All over again, with those in their places."""
         self._cuts.clear()
         waiting: list[bytes] = []
-        for key, line in _without_doubles(heapq.merge(_keyed(self.spool), sorted(self._late))):
+        for key, line in _without_doubles(heapq.merge(_keyed(self.lines()), sorted(self._late))):
             waiting.append(line)
             self._count(b"/".join(key), line)
             if self._cuts:
