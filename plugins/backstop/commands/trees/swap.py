@@ -185,6 +185,11 @@ def _aside(name: bytes, now: datetime, hidden: bool, number: int) -> bytes:
 
 def _refuse_unready(area: Area) -> None:
     place = shown(area.path.strip(b"/"))
+    if area.journal.state == SWAPPING:
+        raise RestoreError(
+            f"the swap of what lies in {place} was interrupted",
+            hint="restore beside once more: that says which names are restored, and keeps what they replaced",
+        )
     if area.journal.state != VALIDATED:
         raise RestoreError(f"what lies in {place} was not validated", hint="validate first, then swap")
     for one in area.journal.replacements:
