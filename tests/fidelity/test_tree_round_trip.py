@@ -136,6 +136,24 @@ def test_an_ordinary_user_gets_what_root_had_and_is_told_what_cannot_be_set(fold
 
 
 @needs_root
+def test_a_folder_that_its_mode_closes_to_an_ordinary_user_is_restored_all_the_same(folder: Path) -> None:
+    site = Site(folder)
+    (site.media / "closed").mkdir()
+    (site.media / "closed" / "file").write_bytes(b"x")
+    (site.media / "closed").chmod(0)
+    label = site.back_up()
+    for path in (folder / "vault", *(folder / "vault").rglob("*"), folder / "scratch"):
+        os.chown(path, NOBODY, NOBODY)
+    (folder / "out").mkdir()
+    os.chown(folder / "out", NOBODY, NOBODY)
+
+    as_user(NOBODY, lambda: carry_out(site.restore(label), destination=folder / "out" / "tree") and None)
+
+    there = folder / "out" / "tree" / site.media.relative_to("/") / "closed"
+    assert (there.stat().st_mode & 0o7777, (there / "file").read_bytes()) == (0, b"x")
+
+
+@needs_root
 def test_an_acl_that_the_live_folder_hands_down_is_not_taken_over(folder: Path) -> None:
     site = Site(folder)
     (site.media / "a").write_bytes(b"a")

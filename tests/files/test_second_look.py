@@ -10,6 +10,8 @@ from backstop.files.second_look import find_late
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pytest
+
 
 def test_what_a_restore_puts_there_meanwhile_is_none_of_the_tree(tmp_path: Path) -> None:
     roots = find_roots([str(tmp_path)])
@@ -21,3 +23,18 @@ def test_what_a_restore_puts_there_meanwhile_is_none_of_the_tree(tmp_path: Path)
     late = find_late(roots, lambda: lines, exclude=(), known=())
 
     assert [root.path.rpartition(b"/")[2] for root in late] == [b"a.conf"]
+
+
+def test_a_folder_is_looked_into_once_the_tick_of_its_last_change_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    last = folder.stat().st_ctime_ns
+    # A change now would leave the same ctime: neither a second look nor the next backup would see it.
+    monkeypatch.setattr("backstop.files.content.time.time_ns", lambda: last)
+    monkeypatch.setattr("backstop.files.sorted_walk.time.sleep", lambda seconds: (folder / "late").touch())
+
+    found = [scanned.path for scanned in scan(find_roots([str(folder)]), on_skip=lambda skipped: None)]
+
+    assert [path.rpartition(b"/")[2] for path in found] == [b"folder", b"late"]

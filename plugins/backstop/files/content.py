@@ -60,7 +60,7 @@ def read_file(
     """
     while True:
         tries -= 1
-        before, settled = _settled(descriptor, pause)
+        before, is_settled = settled(descriptor, pause)
         if not stat.S_ISREG(before.st_mode):
             raise NotAFileError(errno.ENOENT, "no regular file any more")
         last: list[tuple[int, bytes]] = []
@@ -78,12 +78,14 @@ def read_file(
         changed = _changed(before, os.fstat(descriptor))
         if not changed or tries <= 0:
             _store(last, chunks, store)
-            return Content(before, end, tuple(chunks), skewed=changed, settled=settled and not changed)
+            return Content(before, end, tuple(chunks), skewed=changed, settled=is_settled and not changed)
         pause(_PAUSES[min(TRIES - tries, len(_PAUSES)) - 1])
 
 
-def _settled(descriptor: int, pause: Callable[[float], None]) -> tuple[os.stat_result, bool]:
-    """A change within the tick of the last one leaves the same ctime: wait until the tick has passed.
+def settled(descriptor: int, pause: Callable[[float], None]) -> tuple[os.stat_result, bool]:
+    """What the system says of an open file or folder, once later changes show in it.
+
+    A change within the tick of the last one leaves the same ctime: wait until the tick has passed.
 
     False: the ctime lies in the future, where no waiting helps.
     """

@@ -5,10 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backstop.errors import SourceError
+from backstop.files.content import settled
 from backstop.files.names import is_ours, is_staging
 from backstop.files.roots import Root, kind_of
 from backstop.model.file_tree import EntryKind, shown
@@ -162,8 +164,8 @@ class SortedWalk:
             self._failed(found.path, error)
             return None
         try:
-            # Before the names are read: what comes in later is later than this.
-            found.status = os.fstat(descriptor)
+            # Before the names are read: what comes in later is later than this, by its ctime too.
+            found.status, _ = settled(descriptor, time.sleep)
             names = sorted(map(os.fsencode, os.listdir(descriptor)))  # noqa: PTH208
         except OSError as error:
             os.close(descriptor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -113,14 +112,24 @@ class Comparison:
             os.close(descriptor)
 
 
-def count_names(area: Area) -> int:
-    """How many files of any kind are in it; by open folders, for a path may be too long for the system."""
+def count_names(areas: Sequence[Area]) -> int | None:
+    """How many files of any kind are in them; None: a folder's own mode keeps this user from looking.
+
+    By open folders, for a path may be too long for the system.
+    """
+    try:
+        return sum(map(_count_names, areas))
+    except PermissionError:
+        return None
+
+
+def _count_names(area: Area) -> int:
     count = 0
     waiting: list[list[bytes]] = [[]]
     with Directories(area.new) as folders:
         while waiting:
             parts = waiting.pop()
-            with contextlib.suppress(PermissionError), os.scandir(folders.at(parts)) as found:
+            with os.scandir(folders.at(parts)) as found:
                 for one in found:
                     count += 1
                     if one.is_dir(follow_symlinks=False):
