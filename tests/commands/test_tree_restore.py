@@ -452,3 +452,14 @@ def test_a_file_of_many_pieces_comes_back_from_several_packs(site: Site) -> None
     carry_out(site.restore(label, jobs=4))
 
     assert (site.media / "large").read_bytes() == content
+
+
+def test_what_the_tree_leaves_out_goes_with_the_folder_and_is_warned_of(site: Site) -> None:
+    label = site.tree().back_up(site.media, exclude=("*.tmp",)).manifest.label
+    (site.media / "a.tmp").write_text("left out")
+    restore = site.restore(label)
+
+    assert "deletes may be what the tree leaves out (*.tmp)" in restore.plan().warnings[0]
+    carry_out(restore)
+
+    assert (site.media.parent / f"media.before-{STAMP}" / "a.tmp").read_text() == "left out"
