@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from backstop.commands.trees.area import Area, Journal
 from backstop.commands.trees.plan import TreeSwapError
-from backstop.errors import RestoreError
+from backstop.errors import RestoreError, StorageFullError
 from backstop.files import exchange
 from tests.commands.tree_restoring import STAMP, Site, carry_out, snapshot
 
@@ -238,3 +239,36 @@ def test_an_undo_without_the_former_file_is_no_success(site: Site, label: Backup
 
     assert (site.media / "a.conf").read_text() == ("good" if name == "a.conf" else "spoiled")
     assert (site.media / "b.conf").read_text() == "spoiled"
+
+
+def test_a_full_disk_at_the_swap_is_told_as_that_and_the_swap_can_be_tried_again(
+    site: Site, label: BackupLabel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(area: Area, journal: Journal) -> None:
+        raise OSError(28, "No space left on device")
+
+    restore = site.restore(label)
+    restored = restore.restore_beside(restore.plan())
+    restore.validate(restored)
+    with monkeypatch.context() as patch:
+        patch.setattr(Area, "write", full)
+        with pytest.raises(StorageFullError, match="no space left"):
+            restore.swap(restored)
+    assert (site.media / "a.conf").read_text() == "spoiled"
+
+    restore.swap(restored)
+
+    assert (site.media / "a.conf").read_text() == "good"
+
+
+def test_a_glob_takes_nothing_away_below_a_folder_that_the_tree_leaves_out(site: Site) -> None:
+    for folder in ("cache", "kept"):
+        (site.media / folder).mkdir()
+        (site.media / folder / "x").write_text("x")
+    maker = site.tree()
+    listed = [one for one in maker.scan([bytes(site.media)[1:]]) if b"/cache" not in one.path]
+    label = maker.publish(listed, roots=[str(site.media)], exclude=("cache",)).manifest.label
+
+    carry_out(site.restore(label), only=[str(site.media / "*" / "x")])
+
+    assert (site.media / "cache" / "x").read_text() == "x"

@@ -228,7 +228,8 @@ def _remove_matches(
             path = found.strip(b"/")
             # A glob that was asked for may match much that is none of the tree's.
             name = path.rpartition(b"/")[2]
-            ours = covered_by(found, patterns) and not exclusion.covers(path, name)
+            left_out = any(exclusion.covers(one, one.rpartition(b"/")[2]) for one in _and_above(path))
+            ours = covered_by(found, patterns) and not left_out
             known = layout.find(path) or path in layout.in_place or is_ours(name)
             if ours and not known and not gone.intersection(_and_above(path)):
                 gone.add(path)

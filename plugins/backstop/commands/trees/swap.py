@@ -89,10 +89,7 @@ class Swap:
             if begun is not None and (not done or done[-1][:2] != begun):
                 # Whoever stops us may do so between two steps.
                 exchange.take_back(begun[0].live, begun[0].new, begun[1])
-            for area, one, there_was in reversed(done):
-                exchange.put_back(area.live, area.new, one, there_was=there_was)
-            for area in areas:
-                area.advance(VALIDATED)
+            _take_back(areas, done)
             if isinstance(error, OSError):
                 raise refused(error, areas[0].live_path) from error
             raise
@@ -118,6 +115,14 @@ class Swap:
         )
         entry = Entry.from_line(area.journal.folder.encode())
         give(area.live, entry, owner=self.owner, shortfalls=self.shortfalls)
+
+
+def _take_back(areas: Sequence[Area], done: Sequence[tuple[Area, Replacement, bool]]) -> None:
+    for area, one, there_was in reversed(done):
+        exchange.put_back(area.live, area.new, one, there_was=there_was)
+    for area in areas:
+        if area.journal.state == SWAPPING:
+            area.advance(VALIDATED)
 
 
 @contextmanager
