@@ -307,7 +307,7 @@ def test_a_folder_exchanged_for_a_link_does_not_lead_elsewhere(tmp_path: Path) -
 
 
 def test_a_folder_that_cannot_be_read_is_listed_and_said() -> None:
-    # Not in pytest's own folder: nobody but its user gets there, and root, who reads everything, looks as another.
+    # Not in pytest's own folder: nobody but its user gets there, and root, who reads all, looks as another.
     with tempfile.TemporaryDirectory(prefix="backstop-tests-") as name:
         top = Path(name)
         top.chmod(0o755)
