@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import queue
 import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -99,3 +101,42 @@ def test_a_discarded_attempt_leaves_nothing_behind(tmp_path: Path):
         lanes.discard()
 
     assert list(local.list("")) == []
+
+
+class SlowStorage(MemoryStorage):
+    """Goes on when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.go_on = threading.Event(), threading.Event()
+
+    def upload(self, key: str, source: Path) -> ObjectInfo:
+        self.begun.set()
+        self.go_on.wait(20)
+        return super().upload(key, source)
+
+
+class HastyQueue(queue.SimpleQueue):  # type: ignore[type-arg]
+    """Whoever waits for something has it before the next thing is put."""
+
+    def put(self, item: object, block: bool = True, timeout: float | None = None) -> None:
+        super().put(item, block, timeout)
+        time.sleep(0.1)
+
+
+def test_a_busy_upload_ends_though_an_idle_one_took_the_word_to_end_first(tmp_path: Path):
+    storage = SlowStorage()
+    lanes = Replication([repository("local", storage)], max_staged_bytes=10**6)
+    for lane in lanes._lanes.values():
+        lane.work = HastyQueue()
+    lanes.__enter__()
+    lanes.add("k", stage(tmp_path, "one", b"data"))
+    assert storage.begun.wait(5)
+
+    ending = threading.Thread(target=lanes.discard, daemon=True)
+    ending.start()
+    time.sleep(0.5)
+    storage.go_on.set()
+    ending.join(5)
+
+    assert not ending.is_alive()

@@ -160,9 +160,10 @@ class Replication:
         with self._condition:
             self._stopped = True
             self._condition.notify_all()
-        for thread, lane in self._threads:
-            if thread.is_alive():
-                lane.work.put(None)
+        # One for each thread, whether or not it still runs: those of a lane take from the same queue, and one
+        # that is dead by now may have taken what was meant for another.
+        for _, lane in self._threads:
+            lane.work.put(None)
         for thread, _ in self._threads:
             thread.join()
 
