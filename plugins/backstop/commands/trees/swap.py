@@ -170,13 +170,13 @@ def go_back(
         finally:
             os.close(live)
     if failed:
-        one, error = failed[0]
+        one, first = failed[0]
         names = ", ".join(unquote_to_bytes(other.name).decode(errors="replace") for other in back) or "none"
         raise RestoreError(
             f"{shown(Folder.from_text(one.place).path.strip(b'/'))}: {one.name} cannot be put back: "
-            f"{error.strerror}",
+            f"{first.strerror}",
             hint=f"back are: {names}; mend what is named, then swap back again",
-        ) from error
+        ) from first
     return tuple(reversed(back))
 
 
