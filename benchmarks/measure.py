@@ -17,7 +17,7 @@ import psutil
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_SAMPLE_SECONDS = 0.05
+_SAMPLE_SECONDS = 0.2
 
 
 @dataclass(frozen=True)

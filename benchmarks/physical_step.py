@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from backstop.commands.wal.state import ArchiverState
 
 _RESTORE_WAL = Path(__file__).resolve().parent.parent / "plugins/backstop/postgres/restore_wal.sh"
-_POLL_SECONDS = 0.02
+_POLL_SECONDS = 0.1
+"""Asking more often is noticeable work for the server and for the process that is measured."""
 _STEPS = ("backup", "restore", "push", "get", "replay", "replay_serially", "get_one", "put_one")
 
 

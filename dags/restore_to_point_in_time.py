@@ -23,8 +23,8 @@ After a cut over the server writes a new timeline: take a full base backup at on
 ### When a task is red
 The live server is as it was unless `cut_over` itself is red.
 
-- **`plan`:** no way leads there; the log names the missing segment, the gap or the timeline, and the nearest
-  possible point.
+- **`plan`:** no way leads there; the log names the missing segment, the gap or the timeline, or says that
+  there is no such restore point or transaction, and names the nearest possible point.
 - **`approve`:** rejected, unanswered, or answered by whoever asked. Trigger again.
 - **`recover_beside`:** it stopped before its end, ended elsewhere, or a query was answered wrongly. Nothing
   was put in place and nothing is left behind. WAL that one repository lacks has been sought in the others.

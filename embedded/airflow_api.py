@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 ENDED = ("success", "failed")
+_PATIENCE = 4
+"""How often Airflow is asked, half a minute each time."""
 
 
 @dataclass(frozen=True)
@@ -177,6 +179,15 @@ class AirflowApi:
         return [line if isinstance(line, dict) else {"event": line} for line in answer["content"]]
 
     def get(self, path: str) -> dict[str, Any]:
+        """Asked again when no answer comes: on a busy machine Airflow has been silent for a while."""
+        for _ in range(_PATIENCE - 1):
+            try:
+                return self.send("GET", path)
+            except TimeoutError:
+                pass
+            except urllib.error.URLError as error:
+                if not isinstance(error.reason, TimeoutError):
+                    raise
         return self.send("GET", path)
 
     def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The demo's part about files: the media folder and one file of the configuration are lost and come back."""
+"""The demo's part about files: backed up at times and on change; the media and one file lost and restored."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import stat
 import time
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from embedded.errors import StackError
@@ -15,7 +16,7 @@ from embedded.sample import write_config, write_media
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from embedded.airflow_api import AirflowApi
+    from embedded.airflow_api import AirflowApi, Run
     from embedded.home import Home
     from embedded.steps import Steps
     from embedded.story import FilesStory
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 TARGET = "calibrify"
 MEDIA, CONFIG = "media", "config"
 VERIFY, RESTORE = f"verify_backups__{TARGET}", "restore_files"
-NGINX = "etc/nginx/sites-available/calibrify.conf"
+SETTINGS, LOGGING = "opt/calibrify/config/calibrify.yaml", "opt/calibrify/config/logging.ini"
 
 
 def back_up_dag(tree: str) -> str:
@@ -51,19 +52,57 @@ class FilesDemo:
             step.result = f"{files:,} files in {self.home.host}"
 
     def run(self, admin: AirflowApi, approver: AirflowApi) -> None:
-        for tree in (MEDIA, CONFIG):
-            self.back_up(admin, tree)
+        with self.steps.step("Media backed up by Airflow") as step:
+            run = admin.trigger(back_up_dag(MEDIA))
+            admin.require_success(run)
+            self.story.backups[MEDIA] = admin.result(run, "back_up")
+            step.result = self._told(MEDIA)
+        self._prove(admin, MEDIA)
+        self.edit_and_wait(admin)
+        self._prove(admin, CONFIG)
         self.lose_and_restore_media(admin, approver)
         self.lose_and_restore_a_file(admin, approver)
 
-    def back_up(self, admin: AirflowApi, tree: str) -> None:
-        with self.steps.step(f"Files backed up by Airflow: {tree}") as step:
-            run = admin.trigger(back_up_dag(tree))
-            admin.require_success(run)
+    def edit_and_wait(self, admin: AirflowApi, *, timeout: float = 180.0) -> None:
+        """Nobody triggers this backup either: the change does."""
+        path = self.home.host / LOGGING
+        known = admin.runs(back_up_dag(CONFIG))
+        with self.steps.step(f"{path.name} edited, backed up for it") as step:
+            with path.open("a") as file:
+                file.write("# edited by the demo\n")
+            edited_at, deadline = datetime.now(timezone.utc), time.monotonic() + timeout
+            while CONFIG not in self.story.backups:
+                if time.monotonic() > deadline:
+                    raise StackError(
+                        f"{path} was edited {timeout:.0f} s ago, and no backup has the change",
+                        hint=f"look at DAG {back_up_dag(CONFIG)} in Airflow, and at the triggerer's log",
+                    )
+                time.sleep(1)
+                for run in admin.runs(back_up_dag(CONFIG)):
+                    if run not in known:
+                        self._take_if_it_has(admin, run, path)
+            report = self.story.backups[CONFIG]
+            finished_at = datetime.fromisoformat(report["finished_at"].replace("Z", "+00:00"))
+            self.story.noticed_seconds = (finished_at - edited_at).total_seconds()
+            step.result = f"{self._told(CONFIG)}, {self.story.noticed_seconds:.1f} s after the edit"
+        self.story.before = contents(self.home.host)
+
+    def _take_if_it_has(self, admin: AirflowApi, run: Run, path: Path) -> None:
+        states = {task["task_id"]: task["state"] for task in admin.tasks(run)}
+        if states.get("back_up") == "failed":
+            raise StackError("the backup failed: " + "; ".join(admin.failures(run)))
+        if states.get("back_up") == "success":
             report = admin.result(run, "back_up")
-            self.story.backups[tree] = report
-            step.result = f"{report['label']}, {report['files']:,} files"
-        with self.steps.step(f"Proven by the verification it woke: {tree}") as step:
+            if any(str(path) in change for change in report["changes"]):
+                self.story.backups[CONFIG] = report
+
+    def _told(self, tree: str) -> str:
+        report = self.story.backups[tree]
+        return f"{report['label']}, {report['files']:,} files"
+
+    def _prove(self, admin: AirflowApi, tree: str) -> None:
+        report = self.story.backups[tree]
+        with self.steps.step("Proven by the verification it woke") as step:
             found = wait_for_proofs(admin, VERIFY, report["label"], report["repositories"])
             self.story.proofs[tree] = found
             step.result = ", ".join(
@@ -80,18 +119,18 @@ class FilesDemo:
         self._compare("the media folder")
 
     def lose_and_restore_a_file(self, admin: AirflowApi, approver: AirflowApi) -> None:
-        path = self.home.host / NGINX
+        path = self.home.host / SETTINGS
         with self.steps.step(f"Somebody removes {path.name}"):
             path.unlink()
-        self.story.file_lost = NGINX
+        self.story.file_lost = path.name
         self.story.file_seconds = self._restore(admin, approver, CONFIG, only=[str(path)])
-        self._compare(NGINX)
+        self._compare(path.name)
 
     def _restore(self, admin: AirflowApi, approver: AirflowApi, tree: str, *, only: list[str]) -> float:
         label = self.story.backups[tree]["label"]
         conf: dict[str, Any] = {"target": TARGET, "tree": tree, "backup": label, "only": only}
         run = admin.trigger(RESTORE, conf)
-        with self.steps.step("approver approves the restore of files"):
+        with self.steps.step("approver approves the restore"):
             approver.question(run, "approve")
             approver.answer(run, "approve", "Approve")
         started = time.monotonic()

@@ -20,6 +20,7 @@ from embedded.errors import StackError
 from embedded.home import CHECKOUT, Home
 from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
 from embedded.receiver import WalReceiver
+from embedded.sample import write_config
 from embedded.seaweedfs import EmbeddedSeaweedFS
 
 if TYPE_CHECKING:
@@ -139,6 +140,10 @@ class Stack:
             },
         )
         configuration.write_environment(self.home)
+        if not self.home.host.exists():
+            # What targets.yaml says is backed up has to be there, also before the first demo.
+            write_config(self.home.host)
+            self.home.media.mkdir(parents=True)
 
     def _migrate_inventory(self, steps: Steps) -> None:
         with steps.step("Inventory"):

@@ -17,6 +17,7 @@ class FilesStory:
 
     :param before: mode, mtime and SHA-256 of every file by its path.
     :param backups: reports of the backups by tree; :param proofs: what the verification found, by repository.
+    :param noticed_seconds: from an edit to the end of the backup that it woke.
     """
 
     before: dict[str, tuple[int, int, str]] = field(default_factory=dict)
@@ -24,6 +25,7 @@ class FilesStory:
     proofs: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     media_lost: int = 0
     media_seconds: float = 0.0
+    noticed_seconds: float = 0.0
     file_lost: str = ""
     file_seconds: float = 0.0
 
@@ -60,7 +62,7 @@ class Story:
 
 
 def size(count_bytes: int) -> str:
-    return f"{count_bytes / 1e6:,.1f} MB"
+    return f"{count_bytes / 1e6:,.1f} MB" if count_bytes >= 100_000 else f"{count_bytes / 1e3:,.1f} kB"
 
 
 def show(story: Story, console: Console) -> None:
@@ -117,15 +119,16 @@ def _about_files(story: FilesStory) -> list[tuple[str, str]]:
         took = "; ".join(f"{name}: proven in {one['seconds']['total']:.1f} s" for name, one in proofs.items())
         rows.append(
             (
-                f"Files: {tree}",
-                f"{report['files']:,} files, {size(report['plain_bytes'])} read, "
+                f"Backup of {tree}",
+                f"{report['files']:,} files, {size(report['plain_bytes'])}; "
                 f"{size(report['stored_bytes'])} stored in {report['seconds']:.1f} s; {took}",
             )
         )
+    rows.append(("Backed up on change", f"{story.noticed_seconds:.1f} s after the edit"))
     for checks in [one["checks"] for one in story.proofs.get("media", {}).values()][:1]:
         expected, missing = int(checks["expected_files"]), int(checks["missing_files"])
         rows.append(("Rows and files", f"{expected:,} files that the database names, {missing} missing"))
-    back = f"all {story.media_lost:,} files are back, the same to the last byte and nanosecond"
+    back = f"all {story.media_lost:,} files are back, byte for byte, with their modes and times"
     rows.append(("Media folder lost", f"{back}, {story.media_seconds:.1f} s after the approval"))
-    rows.append((f"{story.file_lost} lost", f"it is back, {story.file_seconds:.1f} s after the approval"))
+    rows.append((f"{story.file_lost} lost", f"back {story.file_seconds:.1f} s after the approval"))
     return rows

@@ -48,7 +48,7 @@ def _dags() -> list[DAG]:
         bag = DagBag(CHECKOUT / "dags")
     if bag.import_errors:
         raise SystemExit("\n".join(bag.import_errors.values()))
-    return sorted(bag.dags.values(), key=lambda dag: dag.fileloc)
+    return sorted(bag.dags.values(), key=lambda dag: (dag.fileloc, dag.dag_id))
 
 
 def _section(dags: list[DAG]) -> str:

@@ -24,12 +24,18 @@ DISTRIBUTION = Path("/usr/lib/postgresql/15/bin")
 PART_BYTES = 4 * 1024 * 1024
 
 
+def bin_dir_of(major: int) -> Path:
+    """15 is the distribution's; the others come from pip."""
+    return DISTRIBUTION if major == 15 else pip_postgres_bin(major)
+
+
 def server_of(folder: Path, major: int, **settings: str) -> EmbeddedPostgres:
     """A server of one's own."""
-    bin_dir = DISTRIBUTION if major == 15 else pip_postgres_bin(major)
     # Copies recover with WAL from its own pg_wal: nothing may be recycled.
     settings = {"wal_keep_size": "8GB", **settings}
-    return EmbeddedPostgres(folder, bin_dir=bin_dir, settings=settings, durable=False, die_with_parent=True)
+    return EmbeddedPostgres(
+        folder, bin_dir=bin_dir_of(major), settings=settings, durable=False, die_with_parent=True
+    )
 
 
 @dataclass

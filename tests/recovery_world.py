@@ -16,8 +16,8 @@ from backstop.model.lsn import WalSegment
 from backstop.model.recovery import RecoveryTarget
 from backstop.repository.wal_archive import WalArchive
 from backstop.repository.wal_sealing import seal_delta, seal_history, seal_segment
-from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
-from tests.physical import DISTRIBUTION, BaseBackups
+from embedded.postgres import EmbeddedPostgres
+from tests.physical import DISTRIBUTION, BaseBackups, bin_dir_of
 from tests.protection import protect, utc_now
 from tests.recovering import Source
 
@@ -57,23 +57,28 @@ class World:
                 archive.put(
                     seal_history(archive.names, int(path.stem, 16), path.read_bytes(), keyring=keyring)
                 )
-            elif path.suffix == ".partial" and tail:
-                segment = WalSegment.parse(path.stem)
-                data = path.read_bytes().rstrip(b"\0")
-                data += bytes(-len(data) % 8)  # records are aligned
-                half = len(data) // 2
-                for offset, piece in ((0, data[:half]), (half, data[half:])):
-                    archive.put(
-                        seal_delta(archive.names, segment, offset_bytes=offset, data=piece, keyring=keyring)
-                    )
-            elif not path.suffix:
-                sealed = self.folder / "sealed"
-                with path.open("rb") as stream:
-                    found = seal_segment(
-                        archive.names, WalSegment.parse(path.name), stream, sealed, keyring=keyring
-                    )
-                archive.put(found)
-                sealed.unlink(missing_ok=True)
+            elif path.suffix == ".partial" and path.exists():
+                if tail:
+                    self._ship_tail(archive, path)
+            else:
+                # What was growing may have become whole since it was listed.
+                self._ship_segment(archive, path.with_suffix(""))
+
+    def _ship_tail(self, archive: WalArchive, path: Path) -> None:
+        segment, keyring = WalSegment.parse(path.stem), self.protection.keyring
+        data = path.read_bytes().rstrip(b"\0")
+        data += bytes(-len(data) % 8)  # records are aligned
+        half = len(data) // 2
+        for offset, piece in ((0, data[:half]), (half, data[half:])):
+            archive.put(seal_delta(archive.names, segment, offset_bytes=offset, data=piece, keyring=keyring))
+
+    def _ship_segment(self, archive: WalArchive, path: Path) -> None:
+        sealed = self.folder / "sealed"
+        with path.open("rb") as stream:
+            segment = WalSegment.parse(path.name)
+            found = seal_segment(archive.names, segment, stream, sealed, keyring=self.protection.keyring)
+        archive.put(found)
+        sealed.unlink(missing_ok=True)
 
     def restore(self, repository: str = "local", **changes) -> PointInTimeRestore:
         settings = RecoverSettings(destination=self.out / "clone", account=ACCOUNT)
@@ -113,7 +118,7 @@ def running_world(folder: Path, major: int, **settings: str) -> Iterator[World]:
     summarize = {"wal_level": "logical", "summarize_wal": "on"} if major >= 17 else {}
     with EmbeddedPostgres(
         folder / "pg",
-        bin_dir=DISTRIBUTION if major == 15 else pip_postgres_bin(major),
+        bin_dir=bin_dir_of(major),
         durable=False,
         die_with_parent=True,
         settings={**summarize, **settings},
@@ -124,22 +129,17 @@ def running_world(folder: Path, major: int, **settings: str) -> Iterator[World]:
         world.source.stop_receiving()
 
 
-#: For tests that shall also run on the distribution's PostgreSQL, the oldest that recovery knows.
-ALSO_15 = pytest.mark.parametrize(
-    "world",
-    [
-        18,
-        16,
-        pytest.param(
-            15,
-            marks=[
-                pytest.mark.system,
-                pytest.mark.skipif(not (DISTRIBUTION / "postgres").exists(), reason="needs PostgreSQL 15"),
-            ],
-        ),
+_DISTRIBUTION = pytest.param(
+    15,
+    marks=[
+        pytest.mark.system,
+        pytest.mark.skipif(not (DISTRIBUTION / "postgres").exists(), reason="needs PostgreSQL 15"),
     ],
-    indirect=True,
 )
+#: For tests that shall also run on the distribution's PostgreSQL, the oldest that recovery knows.
+ALSO_15 = pytest.mark.parametrize("world", [18, 16, _DISTRIBUTION], indirect=True)
+#: For tests that want extensions, which come with it alone.
+ONLY_15 = pytest.mark.parametrize("world", [_DISTRIBUTION], indirect=True)
 
 
 def numbers(last: int) -> list[int]:

@@ -127,6 +127,10 @@ class WalLostError(SourceError):
     next_step = "take a new base backup; recovery cannot pass the gap"
 
 
+class SlotMissingError(WalLostError):
+    """The slot is not there: dropped, or not made yet on a server that has just taken another's place."""
+
+
 class RecoveryPointError(BackstopError):
     """A disaster now would cost more than the recovery point objective allows, or WAL is missing."""
 

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from backstop.settings import as_queries, private_folders, staging, verify_queries
+from backstop.tree_settings import tree_staging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -88,7 +89,7 @@ def tree_verify_settings(
 
     section = configuration.targets[target].trees[tree]
     return TreeVerifySettings(
-        scratch=section.spool or staging(configuration, target, repositories),
+        scratch=tree_staging(configuration, target, tree, repositories),
         share=section.verify.share,
         expected=expected_files(configuration, target, tree, reader=reader),
     )

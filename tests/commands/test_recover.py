@@ -181,5 +181,5 @@ def test_a_cut_over_keeps_the_former_data_and_is_undone_when_the_start_fails(wor
 
     assert outcome.kept
     assert "archive_mode = off" not in (live / "postgresql.auto.conf").read_text()
-    with pytest.raises(RestoreError, match="not the directory that was validated"):
+    with pytest.raises(RestoreError, match="has been put in place already"):
         cut_over(result, live=live, cluster=ApplicationCommands(), now=utc_now())

@@ -40,6 +40,9 @@ def trees(tmp_path: Path) -> TreeProtection:
         path.write_bytes(random.Random(number).randbytes(3000))
         path.chmod(0o640)
     (trees.live / "empty").mkdir()
+    (trees.live / "closed").mkdir()
+    (trees.live / "closed" / "to-changes.jpg").touch()
+    (trees.live / "closed").chmod(0o555)
     (trees.live / "empty.txt").touch()
     (trees.live / "link").symlink_to("/nowhere")
     os.link(trees.live / "0" / "00.jpg", trees.live / "2" / "again.jpg")
@@ -63,7 +66,7 @@ def test_a_backup_is_proven_by_a_restore_that_equals_its_list(trees: TreeProtect
     proof = trees.prove(label)
 
     assert proof.matched, proof.differences
-    assert proof.checks["files"] == proof.checks["files_restored"] == 15
+    assert proof.checks["files"] == proof.checks["files_restored"] == 16
     assert proof.checks["bytes_restored"] >= 12 * 3000
     assert proof.checks["share"] == "1"
     assert proof.checks["objects"] == len(trees.manifest(label).objects)

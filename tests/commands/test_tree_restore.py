@@ -495,3 +495,14 @@ def test_folders_deeper_than_a_path_can_say_come_back(site: Site) -> None:
     assert len(outcome.kept) == 1
     shutil.rmtree(outcome.kept[0])  # pytest's own way cannot
     shutil.rmtree(site.media)
+
+
+def test_what_the_tree_leaves_out_goes_with_the_folder_and_is_warned_of(site: Site) -> None:
+    label = site.tree().back_up(site.media, exclude=("*.tmp",)).manifest.label
+    (site.media / "a.tmp").write_text("left out")
+    restore = site.restore(label)
+
+    assert "deletes may be what the tree leaves out (*.tmp)" in restore.plan().warnings[0]
+    carry_out(restore)
+
+    assert (site.media.parent / f"media.before-{STAMP}" / "a.tmp").read_text() == "left out"

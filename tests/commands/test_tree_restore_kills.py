@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from backstop.errors import RestoreError
 from backstop.files import rename
 from tests.commands.tree_restoring import Site, carry_out, snapshot
 
@@ -161,6 +162,8 @@ def test_an_interrupted_swap_is_told_by_name(site: Site) -> None:
         restored = restore.restore_beside(restore.plan(only=names))
         restore.validate(restored)
         assert killed_at(step, lambda: restore.swap(restored))  # noqa: B023 called at once
+    with pytest.raises(RestoreError, match="was interrupted"):
+        restore.swap(restored)
 
     notes = restore.restore_beside(restore.plan()).notes
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import fcntl
 import subprocess
+import tempfile
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -52,9 +53,10 @@ def prefetcher(tmp_path, *sources, on=None, ahead=4 * SIZE, patience=timedelta(s
     )
 
 
-def ask(tmp_path, name: str) -> int:
+def ask(tmp_path, name: str, into: Path | None = None) -> int:
     """What PostgreSQL does."""
-    argv = ["/bin/sh", str(SCRIPT), str(tmp_path / "spool"), name, str(tmp_path / "RECOVERYXLOG")]
+    destination = (into or tmp_path) / "RECOVERYXLOG"
+    argv = ["/bin/sh", str(SCRIPT), str(tmp_path / "spool"), name, str(destination)]
     return subprocess.run(argv, check=False, timeout=20).returncode
 
 
@@ -72,6 +74,30 @@ def test_a_server_that_goes_back_gets_again_what_was_consumed(tmp_path, wal):
         time.sleep(0.2)
         assert ask(tmp_path, segment(2).name) == 0
         assert (tmp_path / "RECOVERYXLOG").read_bytes() == content(2)
+
+
+def test_what_was_given_stays_when_the_spool_lets_go_of_it(tmp_path, wal):
+    with prefetcher(tmp_path, wal):
+        assert ask(tmp_path, segment(2).name) == 0
+        given, handed = tmp_path / "RECOVERYXLOG", tmp_path / segment(2).name
+        given.rename(handed)
+        assert handed.samefile(tmp_path / "spool/ready" / segment(2).name)
+        assert ask(tmp_path, segment(4).name) == 0
+        give_up = time.monotonic() + 5
+        while (tmp_path / "spool/ready" / segment(2).name).exists():
+            assert time.monotonic() < give_up
+            time.sleep(0.01)
+
+    assert handed.read_bytes() == content(2)
+
+
+def test_a_data_directory_on_another_file_system_gets_a_copy(tmp_path, wal):
+    elsewhere = Path("/dev/shm")  # noqa: S108
+    if not elsewhere.is_dir() or elsewhere.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("memory is no file system of its own here")
+    with tempfile.TemporaryDirectory(dir=elsewhere) as folder, prefetcher(tmp_path, wal):
+        assert ask(tmp_path, segment(2).name, Path(folder)) == 0
+        assert (Path(folder) / "RECOVERYXLOG").read_bytes() == content(2)
 
 
 def test_a_request_that_a_later_one_overtook_is_made_again(tmp_path):

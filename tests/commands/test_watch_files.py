@@ -162,6 +162,30 @@ def test_a_tree_without_a_backup_is_an_event_at_once(tmp_path):
     assert told[1].sample == (f"changed {tree.root}/app.conf",)
 
 
+def test_a_folder_that_was_exchanged_for_another_is_followed(tree):
+    with events_of(tree.watch()) as told:
+        tree.root.rename(tree.folder / "former")
+        shutil.copytree(tree.folder / "former", tree.root)
+        time.sleep(1)
+        assert told == []
+        tree.write("deep/er/file", "edited")
+        wait_for(told, 1)
+
+    assert told[0].sample == (f"changed {tree.root}/deep/er/file",)
+
+
+def test_a_tree_that_was_never_there_is_an_event_and_its_coming_another(tmp_path):
+    tree = ProtectedTree(tmp_path)
+    tree.root.rmdir()
+    with events_of(tree.watch()) as told:
+        wait_for(told, 1)
+        tree.root.mkdir()
+        wait_for(told, 2)
+
+    assert str(tree.root) in told[0].problem
+    assert told[1].sample == ("there is no backup yet",)
+
+
 def test_a_tree_that_has_gone_is_an_event_that_says_so_and_its_return_is_none(tree):
     with events_of(tree.watch()) as told:
         tree.root.rename(tree.folder / "away")

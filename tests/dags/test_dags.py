@@ -87,8 +87,9 @@ def test_words_that_look_like_code_stay_words(read_dags):
 
     assert bag.import_errors == {}
     for dag in bag.dags.values():
-        if dag.dag_id.startswith("back_up"):
+        if dag.dag_id.startswith("back_up_database"):
             assert dag.description == hostile
+        if dag.dag_id.startswith("back_up"):
             assert all(task.owner == "o'wner {{ x }}" for task in dag.tasks)
 
 
@@ -148,7 +149,8 @@ def test_every_dag_carries_its_runbook_and_starts_unpaused(read_dags):
 
 
 def test_the_runbook_names_every_task_that_people_may_see_red(read_dags):
-    explained_elsewhere = {"sweep_scratch", "list_unproven", "stop_if_beside", "reopen", "start_cluster"}
+    explained_elsewhere = {"sweep_scratch", "list_unproven", "reopen", "start_cluster"}
+    explained_elsewhere |= {"stop_if_beside", "stop_if_dry_run"}
     for dag in read_dags().dags.values():
         for task_id in set(dag.task_ids) - explained_elsewhere:
             assert f"`{task_id}`" in dag.doc_md, f"{dag.dag_id} does not say what to do about {task_id}"
@@ -173,6 +175,8 @@ def test_nothing_that_asks_people_or_swaps_is_ever_retried(read_dags):
     asking = {
         "restore_database": ("choose_backup", "approve", "check_swap", "swap"),
         "restore_to_point_in_time": ("approve", "recover_beside", "check_cut_over", "cut_over"),
+        "restore_files": ("approve", "validate", "swap"),
+        "swap_back_files": ("approve", "swap_back"),
     }
     for dag_id, names in asking.items():
         tasks = {task.task_id: task for task in read_dags().dags[dag_id].tasks}
@@ -233,9 +237,56 @@ def test_a_backup_wakes_the_verification_of_its_own_target_only(read_dags):
     outlets = bag.dags["back_up_database__one"].get_task("back_up").outlets
     assert [asset.uri for asset in outlets] == ["x-backstop://one/database"]
     outlets += bag.dags["take_base_backup__one"].get_task("take").outlets
+    for tree in ("media", "config"):
+        outlets += bag.dags[f"back_up_files__one__{tree}"].get_task("back_up").outlets
     wakes = {name: bag.dags[f"verify_backups__{name}"].schedule.objects for name in ("one", "two")}
-    assert [asset.uri for asset in wakes["one"]] == [asset.uri for asset in outlets]
+    assert {asset.uri for asset in wakes["one"]} == {asset.uri for asset in outlets}
     assert not {asset.uri for asset in wakes["two"]} & {asset.uri for asset in outlets}
+
+
+def with_tree(**rules: Any) -> dict[str, Any]:
+    return with_targets("calibrify", trees={"config": {"paths": ["/etc/app"], **rules}})
+
+
+def test_a_tree_is_backed_up_at_times_on_change_or_both(read_dags):
+    dag_id, cron = "back_up_files__calibrify__config", "0 2 * * *"
+
+    assert read_dags(with_tree()).dags[dag_id].schedule is None
+    assert read_dags(with_tree(schedule=cron)).dags[dag_id].schedule.expression == cron
+    (asset,) = read_dags(with_tree(on_change={})).dags[dag_id].schedule
+    assert asset.watchers[0].trigger.serialize()[1]["tree"] == "config"
+    both = read_dags(with_tree(on_change={}, schedule=cron)).dags[dag_id].schedule
+    assert both.timetable.expression == cron
+    assert [one.uri for one in both.asset_condition.objects] == [asset.uri]
+
+
+def test_a_tree_that_a_service_watches_has_no_watcher_here_and_its_backups_are_looked_for(read_dags):
+    bag = read_dags(with_tree(on_change={"watcher": "service"}))
+
+    assert bag.dags["back_up_files__calibrify__config"].schedule is None
+    assert bag.dags["verify_backups__calibrify"].schedule.timetable.expression == "17 * * * *"
+
+
+def test_the_files_of_another_host_are_backed_up_and_restored_by_its_own_workers(read_dags):
+    document = with_tree(queue="web")
+    document["targets"]["calibrify"]["trees"]["media"] = {"paths": ["/srv/media"]}
+    bag = read_dags(document)
+
+    assert {task.queue for task in bag.dags["back_up_files__calibrify__config"].tasks} == {"web"}
+    pinned = bag.dags["restore_files__web"]
+    assert {task.queue for task in pinned.tasks} == {"web"}
+    assert pinned.params.get_param("tree").schema["enum"] == ["config"]
+    assert bag.dags["restore_files"].params.get_param("tree").schema["enum"] == ["media"]
+    assert {task.queue for task in bag.dags["swap_back_files__web"].tasks} == {"web"}
+
+
+def test_a_target_without_trees_has_no_dags_about_files(read_dags):
+    document = with_targets("calibrify")
+    del document["targets"]["calibrify"]["trees"]
+    bag = read_dags(document)
+
+    assert bag.import_errors == {}
+    assert not {one for one in bag.dags if "files" in one}
 
 
 def test_the_recovery_time_objective_is_watched(read_dags):
@@ -276,7 +327,13 @@ print(*(heavy & set(sys.modules) - already))
 
 @pytest.mark.parametrize(
     ("dag_id", "swap"),
-    [("restore_database", "swap"), ("swap_back_database", "swap"), ("restore_to_point_in_time", "cut_over")],
+    [
+        ("restore_database", "swap"),
+        ("swap_back_database", "swap"),
+        ("restore_to_point_in_time", "cut_over"),
+        ("restore_files", "swap"),
+        ("swap_back_files", "swap_back"),
+    ],
 )
 def test_every_step_behind_an_approval_is_told_of_this_runs_swap(read_dags, dag_id, swap):
     from backstop.operators.approved import ApprovedOperator
@@ -285,5 +342,5 @@ def test_every_step_behind_an_approval_is_told_of_this_runs_swap(read_dags, dag_
     dag = read_dags().dags[dag_id]
 
     approved = [task for task in dag.tasks if isinstance(task, ApprovedOperator)]
-    assert len(approved) >= 2
+    assert len(approved) >= (1 if dag_id == "swap_back_files" else 2)
     assert {task.swapped for task in approved} == {result_of(swap)}

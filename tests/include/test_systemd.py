@@ -1,4 +1,4 @@
-"""The unit that keeps WAL flowing: systemd understands it, and it may do little."""
+"""The units that keep WAL and files safe: systemd understands them, and they may do little."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import pytest
 
 CHECKOUT = Path(__file__).parents[2]
 UNIT = CHECKOUT / "include/systemd/backstop-archive-wal@.service"
+FILES_UNIT = CHECKOUT / "include/systemd/backstop-watch-files@.service"
 
 
-def settings() -> dict[str, str]:
-    lines = UNIT.read_text(encoding="utf-8").splitlines()
+def settings(unit: Path = UNIT) -> dict[str, str]:
+    lines = unit.read_text(encoding="utf-8").splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
@@ -46,17 +47,53 @@ def test_the_manual_installs_it_in_five_lines():
     assert UNIT.name in lines
 
 
+def test_the_service_for_files_may_read_them_all_and_write_nothing_but_spool_and_repository():
+    unit = settings(FILES_UNIT)
+
+    assert unit["CapabilityBoundingSet"] == unit["AmbientCapabilities"] == "CAP_DAC_READ_SEARCH"
+    assert unit["NoNewPrivileges"] == "yes"
+    assert unit["ProtectSystem"] == "strict"
+    assert unit["ReadWritePaths"].split() == ["/var/lib/backstop", "-/var/backups/backstop"]
+    assert unit["Restart"] == "always"
+
+
+def test_the_instance_of_the_service_for_files_names_target_and_tree():
+    """As systemd hands the line to the shell: %% is one %, $$ one $, %i the instance."""
+    command = settings(FILES_UNIT)["ExecStart"]
+    script = re.search(r"-c '(.*)' %i$", command)[1].replace("%%", "%").replace("$$", "$")
+    script = re.sub(r"exec \S+", 'printf "%s\n"', script)
+
+    done = subprocess.run(
+        ["sh", "-c", script, "calibrify:config"], capture_output=True, text=True, check=True
+    )
+
+    said = done.stdout.split()
+    assert said[said.index("--target") + 1] == "calibrify"
+    assert said[said.index("--tree") + 1] == "config"
+
+
+def test_the_manual_installs_the_service_for_files_in_two_lines():
+    manual = (CHECKOUT / "docs/watching-files.md").read_text(encoding="utf-8")
+    lines = re.findall(r"```\n(.*?)```", manual, re.DOTALL)[0]
+
+    assert len(lines.splitlines()) == 2
+    assert FILES_UNIT.name in lines
+
+
 @pytest.mark.system
-def test_systemd_understands_every_line_of_the_unit(tmp_path):
+@pytest.mark.parametrize(
+    ("unit", "instance"), [(UNIT, "calibrify"), (FILES_UNIT, "calibrify:config")], ids=["wal", "files"]
+)
+def test_systemd_understands_every_line_of_the_unit(tmp_path, unit, instance):
     analyze = shutil.which("systemd-analyze")
     if analyze is None:
         pytest.skip("systemd-analyze is not installed (Debian: package systemd)")
     # The program must exist for systemd; where it is installed is not this test's concern.
-    text = re.sub(r"ExecStart=\S+", f"ExecStart={sys.executable}", UNIT.read_text(encoding="utf-8"))
-    instance = tmp_path / "backstop-archive-wal@calibrify.service"
-    instance.write_text(text, encoding="utf-8")
+    text = re.sub(r"ExecStart=/opt\S+", f"ExecStart={sys.executable}", unit.read_text(encoding="utf-8"))
+    file = tmp_path / unit.name.replace("@", f"@{instance}")
+    file.write_text(text, encoding="utf-8")
 
-    done = subprocess.run([analyze, "verify", "--man=no", str(instance)], capture_output=True, text=True)
+    done = subprocess.run([analyze, "verify", "--man=no", str(file)], capture_output=True, text=True)
 
-    complaints = [line for line in done.stderr.splitlines() if "backstop-archive-wal" in line]
+    complaints = [line for line in done.stderr.splitlines() if unit.name.partition("@")[0] in line]
     assert complaints == []

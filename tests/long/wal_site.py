@@ -31,8 +31,8 @@ from backstop.settings import base_backup_settings, utc_now
 from backstop.targets import load_targets
 from backstop.wiring import open_keyring, open_repositories, open_signer, replication_connection
 from embedded.process import tether
+from tests.faults.line import Line
 from tests.faults.s3_proxy import FaultyS3Proxy, answer, stall
-from tests.long.line import Line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,9 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from embedded.accounts import postgres_account
-from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
+from embedded.postgres import EmbeddedPostgres
 from tests.long.ledger import TABLES
+from tests.physical import bin_dir_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,5 +68,5 @@ class Templates:
         sizes = {"min_wal_size": f"{2 * segment_mb}MB", "max_wal_size": f"{3 * segment_mb}MB"}
         settings = {**_SETTINGS, **sizes}
         return EmbeddedPostgres(
-            folder, bin_dir=pip_postgres_bin(major), settings=settings, durable=False, die_with_parent=True
+            folder, bin_dir=bin_dir_of(major), settings=settings, durable=False, die_with_parent=True
         )

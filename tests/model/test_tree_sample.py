@@ -50,6 +50,7 @@ def test_files_of_drawn_packs_come_with_the_folders_that_lead_to_them() -> None:
     for path in paths(found):
         parent = path.rpartition("/")[0]
         assert not parent or parent in seen
+        assert path not in seen
         seen.add(path)
 
 

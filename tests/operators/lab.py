@@ -24,7 +24,7 @@ SERVER = ClusterConnection("db.example.org", 5432, "copier", "calibrify", passwo
 
 @dataclass
 class Lab:
-    """Targets ``calibrify``, with a cluster, and ``plain``, without."""
+    """Targets ``calibrify``, with a cluster and the file tree ``config``, and ``plain``, without."""
 
     folder: Path
 
@@ -32,6 +32,9 @@ class Lab:
         create_signing_keys(self.folder / "signing")
         LocalKeyring.create(self.folder / "ring.json", STARTED)
         self.live = self.folder / "data"
+        self.tree = self.folder / "conf"
+        self.reloaded = self.folder / "reloaded"
+        self.tree_rules: dict[str, Any] = {}
         self.started = self.folder / "started"
         self.stopped = self.folder / "stopped"
         self.write()
@@ -69,6 +72,16 @@ class Lab:
                     "keys": "lab",
                     "database": database,
                     "cluster": {"conn_id": "replication", "full": "0 3 * * 0", "recovery": recovery},
+                    "trees": {
+                        "config": {
+                            "paths": [str(self.tree)],
+                            "on_change": {"settle": "1s", "at_most": "2s"},
+                            "restore": {
+                                "after_restore": [["touch", str(self.reloaded)]],
+                                **self.tree_rules,
+                            },
+                        }
+                    },
                 },
                 "plain": {"keys": "lab", "database": database},
             },
@@ -80,11 +93,18 @@ class Lab:
         patch.setattr(TargetHook, "cluster_for_replication", lambda _: SERVER)
 
 
-def context(*, by: str | None = "ann") -> dict[str, Any]:
+def context(*, by: str | None = "ann", run_type: str = "manual") -> dict[str, Any]:
     """What Airflow hands to a task; events of assets are collected in it."""
+    pushed: dict[str, Any] = {}
     return {
-        "dag_run": SimpleNamespace(triggering_user_name=by),
-        "ti": SimpleNamespace(dag_id="dag", run_id="run", task_id="task"),
+        "dag_run": SimpleNamespace(triggering_user_name=by, run_type=run_type),
+        "ti": SimpleNamespace(
+            dag_id="dag",
+            run_id="run",
+            task_id="task",
+            pushed=pushed,
+            xcom_push=lambda key, value: pushed.__setitem__(key, value),
+        ),
         "outlet_events": _Events(),
     }
 

@@ -268,7 +268,11 @@ def test_the_next_timeline_is_told_when_a_standby_was_promoted(folder: Path, own
     base = BaseBackups(protect(folder, own_server.connection()), own_server)
     (folder / "copy").mkdir(mode=0o711)
     base.lay_out(base.take().label, folder / "copy" / "data")
-    with base.start(folder / "copy" / "data") as promoted:  # noqa: SIM117 - its address comes with its start
+    with base.start(folder / "copy" / "data") as promoted:
+        # It answers as a standby, too, shortly before it is promoted.
+        with promoted.connect() as session:
+            while session.execute("SELECT pg_is_in_recovery()").fetchone() == (True,):
+                time.sleep(0.05)
         with ReplicationConnection(promoted.connection()) as connection:
             identity = connection.identify()
             assert identity.timeline == 2

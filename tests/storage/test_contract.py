@@ -133,6 +133,20 @@ def test_an_upload_never_replaces(storage, tmp_path, size_bytes):
     assert storage.read("t/data/a") == b"first"
 
 
+@pytest.mark.parametrize("size_bytes", [0, 1, 6 * MIB, 16 * MIB + 300])
+def test_an_upload_from_memory_arrives_whole_and_never_replaces(storage, size_bytes):
+    data = os.urandom(size_bytes)
+
+    info = storage.upload("t/data/a", data)
+
+    assert info.size_bytes == size_bytes
+    with storage.open("t/data/a") as stream:
+        assert stream.read() == data
+    with pytest.raises(ObjectConflictError, match="t/data/a"):
+        storage.upload("t/data/a", b"other")
+    assert storage.stat("t/data/a").size_bytes == size_bytes
+
+
 def test_a_stream_can_be_read_in_small_pieces(storage, payload):
     storage.upload("t/data/a", payload)
     copied = io.BytesIO()

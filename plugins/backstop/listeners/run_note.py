@@ -42,11 +42,13 @@ def note_changes(dag_run: Any) -> None:
     query = select(XComModel.value).where(
         XComModel.dag_id == dag_run.dag_id, XComModel.run_id == dag_run.run_id, XComModel.key == NOTE
     )
-    # What goes wrong here must not take the scheduler's own work back.
-    with session.begin_nested():
-        text = session.scalars(query).first()
-        if isinstance(text, str):
-            dag_run.note = _plain(text)
+    connection = session.connection()
+    # What goes wrong here must not take the scheduler's own work back. A savepoint of the session's own would
+    # look like a commit to the scheduler, which forbids those while it holds its locks.
+    with connection.begin_nested():
+        text = connection.scalars(query).first()
+    if isinstance(text, str):
+        dag_run.note = _plain(text)
 
 
 def _plain(stored: str) -> str:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from backstop.errors import IntegrityError, RestoreError, ScratchError
+from backstop.errors import IntegrityError, RestoreError
 from backstop.model.lsn import Lsn
 from backstop.postgres.control_data import ControlData, parse_control_data
 from backstop.postgres.isolated_server import IsolatedServer, complaint, socket_directory
-from backstop.postgres.recovery_log import RecoveryLog, switch_point
+from backstop.postgres.recovery_end import RecoveryEnd, ended_early, read_end, wrong_end
+from backstop.postgres.recovery_log import RecoveryLog
 from backstop.postgres.recovery_settings import (
     RecoveryStop,
     recovery_settings,
@@ -23,7 +24,6 @@ from backstop.postgres.recovery_settings import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
 
     from backstop.postgres.connection import ClusterConnection
     from backstop.postgres.isolation import Isolation
@@ -34,27 +34,9 @@ _POLL_SECONDS = 0.1
 _TOOL_SECONDS = 120.0
 _SYNC_SECONDS = 3600.0
 _CHECKSUM_SECONDS = 24 * 3600.0
-_HISTORY_BYTES = 1024 * 1024
 _NOWHERE = Lsn(0)
 # What would make the server a standby, or belongs to a server that ran here before.
 _NOT_OURS = ("standby.signal", "postmaster.pid", "postmaster.opts")
-
-
-@dataclass(frozen=True, slots=True)
-class RecoveryEnd:
-    """Where a recovery ended.
-
-    :param lsn: the end of the last replayed record: there the new timeline begins.
-    :param last_commit_at: of the last transaction in the result; None when none was replayed.
-    :param stopped: why, in PostgreSQL's words; empty when the WAL was replayed to its end.
-    """
-
-    timeline: int
-    lsn: Lsn
-    replayed_bytes: int
-    seconds: float
-    last_commit_at: datetime | None
-    stopped: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +142,18 @@ class RecoveredCluster:
                 # Why nothing more could be fetched says more than that the server went away.
                 time.sleep(_POLL_SECONDS)
                 check()
-                raise self._ended_early(server)
+                raise ended_early(server, self._stop)
             time.sleep(_POLL_SECONDS)
         seconds = time.monotonic() - started
         server.seal()
         log.read()
-        end = self._end(log, seconds)
-        self._refuse_wrong_end(end, at_least, at_most)
+        end = read_end(self.data, log, seconds)
+        wrong = wrong_end(end, self._stop, at_least=at_least, at_most=at_most)
+        if wrong:
+            self._running().stop()
+            raise RestoreError(
+                wrong, hint="nobody has been connected; restore anew, and keep the server's log"
+            )
         on_replayed(end.lsn)
         return end
 
@@ -270,60 +257,6 @@ class RecoveredCluster:
         if self._server is None:
             raise RuntimeError("no server has been started on this data directory")
         return self._server
-
-    def _end(self, log: RecoveryLog, seconds: float) -> RecoveryEnd:
-        if log.new_timeline is None or log.started_at is None:
-            raise RestoreError(
-                f"the server on {self.data} came up without having recovered anything",
-                hint="restore the base backup anew; its backup_label or recovery.signal was lost",
-            )
-        lsn = self._switch_point(log.new_timeline)
-        return RecoveryEnd(
-            timeline=log.new_timeline,
-            lsn=lsn,
-            replayed_bytes=lsn - log.started_at,
-            seconds=seconds,
-            last_commit_at=log.last_commit_at,
-            stopped=log.stopping,
-        )
-
-    def _switch_point(self, timeline: int) -> Lsn:
-        path = self.data / "pg_wal" / f"{timeline:08X}.history"
-        try:
-            # The server may be in the hands of what it has replayed: no link is followed out of here.
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            with os.fdopen(descriptor, "rb") as stream:
-                return switch_point(stream.read(_HISTORY_BYTES).decode("ascii"))
-        except (OSError, ValueError, IndexError) as error:
-            raise RestoreError(
-                f"{path} does not tell where recovery ended: {error}", hint="restore the base backup anew"
-            ) from error
-
-    def _refuse_wrong_end(self, end: RecoveryEnd, at_least: Lsn, at_most: Lsn) -> None:
-        if self._stop.kind != "latest" and not end.stopped:
-            problem = "recovery ended without having reached its target"
-        elif end.lsn > at_most:
-            problem = f"recovery ended at {end.lsn}, beyond the planned end {at_most}"
-        elif end.lsn < at_least:
-            problem = f"recovery ended at {end.lsn}; the WAL it was to replay reaches to {at_least}"
-        else:
-            return
-        self._running().stop()
-        raise RestoreError(problem, hint="nobody has been connected; restore anew, and keep the server's log")
-
-    def _ended_early(self, server: IsolatedServer) -> RestoreError | ScratchError:
-        said = server.log_tail()
-        if "recovery ended before configured recovery target was reached" in said:
-            return RestoreError(
-                f"the WAL ends before the target ({self._stop.kind} {self._stop.value}) was reached",
-                hint="recover to an earlier point, or to the latest",
-            )
-        if "exit code 255" in said or "from archive" in complaint(said.encode()):
-            return RestoreError(
-                "recovery stopped because a WAL file it needs did not come: " + complaint(said.encode()),
-                hint="nothing was promoted; see why it could not be fetched, then recover anew",
-            )
-        return server.failed(f"ended with status {server.exit_status} during recovery")
 
     def _own(self, path: Path) -> None:
         if self._choice.isolation.owner != os.geteuid():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from backstop.errors import ConfigurationError, SourceError, WalLostError
+from backstop.errors import ConfigurationError, SlotMissingError, SourceError, WalLostError
 from backstop.model.lsn import Lsn
 from backstop.postgres.base_backup_stream import read_base_backup
 from backstop.postgres.connection import APPLICATION_NAME
@@ -247,7 +247,7 @@ class ReplicationConnection:
     def _kept_by(self, slot: str) -> Lsn:
         state = self.slot(slot)
         if state is None:
-            raise WalLostError(
+            raise SlotMissingError(
                 f"{self.location} has no slot {slot}: it was dropped, or this server never had it",
                 hint="create it, then take a new base backup: WAL in between may be missing",
             )

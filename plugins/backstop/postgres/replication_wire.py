@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 OLDEST_VERSION = 150000
 # A stop is honoured this soon, whatever we wait for.
 _SLICE_SECONDS = 0.2
+# For a command that a server answers at once; what waits for a checkpoint is not sent by execute().
+_ANSWER_SECONDS = 60.0
 _MOST_NOTICES = 100
 # A server or role may set either; both would end a session that waits between two commands.
 _SESSION_OPTIONS = "-c statement_timeout=0 -c idle_session_timeout=0"
@@ -43,6 +45,8 @@ class Wire:
     ) -> None:
         self.location = f"{connection.user}@{connection.host}:{connection.port} (replication)"
         self.stop = stop or threading.Event()
+        self._heeds_stop = True
+        self._give_up_at: float | None = None
         self.notices: list[str] = []
         """What the server warned of since the last :meth:`send`, the oldest hundred."""
         self._secret = connection.password
@@ -93,6 +97,19 @@ class Wire:
             os.write(self._waker, b"!")
 
     @contextmanager
+    def within(self, seconds: float, *, heed_stop: bool = True) -> Iterator[None]:
+        """Whatever waits inside gives up after so long: :class:`SourceUnavailableError`.
+
+        :param heed_stop: otherwise a stop ends nothing here, for what has to be said after it.
+        """
+        before = self._heeds_stop, self._give_up_at
+        self._heeds_stop, self._give_up_at = heed_stop, time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._heeds_stop, self._give_up_at = before
+
+    @contextmanager
     def errors(self, *, slot: str | None = None) -> Iterator[None]:
         """Turn psycopg's errors inside into ours."""
         import psycopg
@@ -105,8 +122,11 @@ class Wire:
     # -- Commands --------------------------------------------------------------------------------------------
 
     def execute(self, command: str, *, slot: str | None = None) -> list[Any]:
-        """Send a command and read all of its results (see :meth:`results`)."""
-        with self.errors(slot=slot):
+        """Send a command and read all of its results (see :meth:`results`).
+
+        :raises SourceUnavailableError: on a stop, or when there is no answer within a minute.
+        """
+        with self.errors(slot=slot), self.within(_ANSWER_SECONDS):
             self.send(command)
             return self.results()
 
@@ -119,22 +139,25 @@ class Wire:
     def result(self) -> Any:
         """The next result, or None after the last.
 
-        :raises psycopg.Error: the server answered with an error.
+        :raises psycopg.Error: the server answered with an error. :raises SourceUnavailableError: on a stop.
         """
         from psycopg.errors import error_from_result
         from psycopg.pq import ExecStatus
 
-        while self._pg.is_busy():
-            self._wait(_SLICE_SECONDS)
-            self._refuse_if_stopped()
-        result = self._pg.get_result()
+        result = self._next_result()
         if result is not None and result.status == ExecStatus.FATAL_ERROR:
             # The session stays usable: what still comes of this command is read to its end.
             with suppress(Exception):
-                while self._pg.get_result() is not None:
+                while self._next_result() is not None:
                     pass
             raise error_from_result(result)
         return result
+
+    def _next_result(self) -> Any:
+        while self._pg.is_busy():
+            self._wait(_SLICE_SECONDS)
+            self._refuse_if_over()
+        return self._pg.get_result()
 
     def results(self) -> list[Any]:
         """All that are left; stops at one that begins a COPY, which is then the last in the list."""
@@ -161,7 +184,7 @@ class Wire:
             if size_bytes == -1:
                 return END_OF_COPY
             left = deadline - time.monotonic()
-            if left <= 0 or self.stop.is_set() or self._wait(min(left, _SLICE_SECONDS)):
+            if left <= 0 or self._stopped or self._wait(min(left, _SLICE_SECONDS)):
                 return None
 
     def receive_all(self) -> Iterator[memoryview]:
@@ -172,7 +195,7 @@ class Wire:
                 return
             if message is not None:
                 yield message
-            self._refuse_if_stopped()
+            self._refuse_if_over()
 
     def put(self, message: bytes) -> None:
         """Queue a message and send what the network takes now; the rest goes with the next call here."""
@@ -188,7 +211,7 @@ class Wire:
         """Wait until everything queued has been sent."""
         while self._pg.flush():
             self._wait(_SLICE_SECONDS, select.POLLIN | select.POLLOUT)
-            self._refuse_if_stopped()
+            self._refuse_if_over()
 
     def _wait(self, seconds: float, events: int = select.POLLIN) -> bool:
         """Wait for the server, then take in what it sent; returns whether somebody called :meth:`wake`."""
@@ -202,9 +225,17 @@ class Wire:
             os.read(self._woken, 4096)
         return True
 
-    def _refuse_if_stopped(self) -> None:
-        if self.stop.is_set():
+    @property
+    def _stopped(self) -> bool:
+        return self._heeds_stop and self.stop.is_set()
+
+    def _refuse_if_over(self) -> None:
+        if self._stopped:
             raise SourceUnavailableError(f"{self.location}: stopped on request", hint="start it again")
+        if self._give_up_at is not None and time.monotonic() > self._give_up_at:
+            raise SourceUnavailableError(
+                f"{self.location} does not answer", hint="check that it is up and reachable from here"
+            )
 
     def _note(self, result: Any) -> None:
         from psycopg.pq import DiagnosticField

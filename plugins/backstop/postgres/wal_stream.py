@@ -145,7 +145,8 @@ class WalStream:
         self._wire.wake()
 
     def end(self) -> None:
-        """End the stream in good order, the last confirmation included; the connection can be used again.
+        """End the stream in good order, the last confirmation included; also after a stop. The connection can
+        be used again.
 
         :raises SourceUnavailableError: the server went away, or did not end within ten seconds.
         """
@@ -153,7 +154,7 @@ class WalStream:
             return
         self._over = True
         deadline = time.monotonic() + _END_SECONDS
-        with self._wire.errors(slot=self.slot):
+        with self._wire.errors(slot=self.slot), self._wire.within(_END_SECONDS, heed_stop=False):
             self._report()
             self._wire.end_copy()
             while self._wire.receive(0.2) is not END_OF_COPY:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from backstop.crypto.signing import Signer
     from backstop.model.recovery import RecoveryPlan
     from backstop.postgres.isolation import Isolation
-    from backstop.postgres.recovery import RecoveryEnd
+    from backstop.postgres.recovery_end import RecoveryEnd
     from backstop.repository.catalog import Published, Repository
 
 

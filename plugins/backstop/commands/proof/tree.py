@@ -164,7 +164,8 @@ class _TreeVerification:
             except OSError as error:
                 raise refused(error, layout.folders[0].path) from error
             finally:
-                area.remove()
+                with self.watch.phase("clean"):
+                    area.remove()
 
     def _restore_in(self, area: Area, layout: Layout, drawn: _Drawn, folder: Path) -> None:
         shortfalls = Shortfalls()

@@ -150,7 +150,7 @@ def check_cut_over(result: RecoveryResult, *, live: Path) -> int | None:
     if live.is_dir() and live.stat().st_ino == result.data_inode:
         raise RestoreError(
             f"{live} is what was recovered: it has been put in place already",
-            hint="an earlier cut-over was cut off; start the cluster (task `start_cluster`), or recover anew",
+            hint="if that cut-over was killed, clear the task `start_cluster`; else recover anew",
         )
     if not restored.is_dir() or restored.stat().st_ino != result.data_inode:
         raise RestoreError(

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from backstop.crypto.key_encryption import Keyring
     from backstop.model.backup import Manifest
     from backstop.model.recovery import RecoveryPlan, RecoveryTarget
-    from backstop.postgres.recovery import RecoveryEnd
+    from backstop.postgres.recovery_end import RecoveryEnd
     from backstop.repository.catalog import Repository
 
 _WORK = ".backstop"

@@ -102,8 +102,8 @@ def _compared(look: Look, known: KnownContent, *, budget_bytes: int | None) -> _
     """:param budget_bytes: how much is read at most; None: until one difference is known."""
     tally = _Tally()
     for scanned in look(tally.removed_one):
-        if scanned.unchanged is not None:
-            continue
+        if scanned.line is not None:
+            continue  # untouched
         now, before = scanned.entry, scanned.previous
         if before is None:
             tally.add("added", now)

@@ -76,17 +76,17 @@ class Comparison:
         :raises SourceError: a path of the tree does not exist.
         :raises BackstopError: no repository answers, or no key opens the list.
         """
+        roots = find_roots(self._tree.patterns)
         listing = self._newest_listing()
         if listing is None:
             return Changes(added=1, sample=("there is no backup yet",), state="no backup")
-        roots, entries = find_roots(self._tree.patterns), listing.entries
 
         def look(on_removed: Callable[[Entry], object]) -> Iterator[Scanned]:
             return scan(
                 roots,
                 exclude=self._tree.exclude,
                 one_file_system=self._tree.one_file_system,
-                previous=entries(),
+                previous=listing.lines(),
                 on_skip=lambda _: None,
                 on_removed=on_removed,
             )

@@ -24,7 +24,8 @@ def with_content(
     :raises IntegrityError: a hard link leads to no file of the list.
     """
     sources: dict[bytes, Entry] = {}
-    if layout.has_links:
+    # All of a tree in one folder: whatever its links lead to is there, or nowhere.
+    if layout.has_links and (selection.only or len(layout.folders) > 1):
         alone = {
             entry.hard_link
             for placement, entry in layout.placed(selection)

@@ -65,6 +65,15 @@ def refuse_unwritable(folders: Iterable[Folder]) -> list[str]:
     return made
 
 
+def warn_of_left_out(exclude: Sequence[str]) -> list[str]:
+    """What goes with a folder that is replaced, and is in no backup, because the tree leaves it out."""
+    if not exclude:
+        return []
+    return [
+        f"deletes may be what the tree leaves out ({', '.join(exclude)}): it stays in the folder that is kept"
+    ]
+
+
 def refuse_full(
     folders: Sequence[Folder], need_bytes: Mapping[int, int], need_names: Mapping[int, int]
 ) -> None:

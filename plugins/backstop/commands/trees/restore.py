@@ -31,6 +31,7 @@ from backstop.commands.trees.obstacles import (
     refuse_full,
     refuse_unwritable,
     refuse_without_room,
+    warn_of_left_out,
 )
 from backstop.commands.trees.plan import RestoredTree, TreeRestorePlan, TreeSwapOutcome
 from backstop.commands.trees.register import forget, remember, remembered
@@ -131,11 +132,8 @@ class TreeRestore:
             refuse_full(layout.folders, changes.need_bytes, changes.need_names)
             largest = max((one.plain_bytes for one in stored), default=0)
             refuse_without_room(os.fsencode(backup.folder), largest * self.settings.jobs)
-            if backup.listing.exclude and destination is None and changes.deletes:
-                warnings.append(
-                    "deletes may be what the tree leaves out "
-                    f"({', '.join(backup.listing.exclude)}): it stays in the folder that is kept"
-                )
+            if changes.deletes:
+                warnings += warn_of_left_out(backup.listing.exclude)
         return TreeRestorePlan(
             target=published.manifest.target,
             tree=self.label.tree,
@@ -212,14 +210,8 @@ class TreeRestore:
             folders = [Folder.from_text(place) for place in restored.places]
             areas = [stack.enter_context(opened(folder, restored.token)) for folder in folders]
             layout = layout_of(folders, areas, elsewhere=restored.destination is not None)
-            comparison = Comparison(
-                layout,
-                areas,
-                Ownership.parse(self.settings.owner),
-                frozenset(restored.excused),
-                self.settings.jobs,
-                self.progress,
-            )
+            owner, excused = Ownership.parse(self.settings.owner), frozenset(restored.excused)
+            comparison = Comparison(layout, areas, owner, excused, self.settings.jobs, self.progress)
             self.progress.phase("compare", total_bytes=restored.plain_bytes)
             with self.watch.phase("compare"):
                 found = comparison.run(with_content(backup.listing, backup.selection, layout))
@@ -243,7 +235,7 @@ class TreeRestore:
         return swap_in(restored, settings=self.settings, clock=self.clock)
 
     def undo(self, outcome: TreeSwapOutcome) -> TreeSwapOutcome:
-        """Exchange the same names again, and run ``after_restore``. To undo this, undo what it returns."""
+        """Exchange the same names again, and run ``after_restore``; to undo this, undo what it returns."""
         return undo_swap(outcome, settings=self.settings, clock=self.clock)
 
     def discard(self, restored: RestoredTree) -> None:

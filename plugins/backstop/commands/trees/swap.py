@@ -170,13 +170,13 @@ def go_back(
         finally:
             os.close(live)
     if failed:
-        one, first = failed[0]
+        one, reason = failed[0]
         names = ", ".join(unquote_to_bytes(other.name).decode(errors="replace") for other in back) or "none"
         raise RestoreError(
             f"{shown(Folder.from_text(one.place).path.strip(b'/'))}: {one.name} cannot be put back: "
-            f"{first.strerror}",
+            f"{reason.strerror}",
             hint=f"back are: {names}; mend what is named, then swap back again",
-        ) from first
+        ) from reason
     return tuple(reversed(back))
 
 
@@ -210,6 +210,11 @@ def _aside(name: bytes, now: datetime, hidden: bool, number: int) -> bytes:
 
 def _refuse_unready(area: Area) -> None:
     place = shown(area.path.strip(b"/"))
+    if area.journal.state == SWAPPING:
+        raise RestoreError(
+            f"the swap of what lies in {place} was interrupted",
+            hint="restore beside once more: that says which names are restored, and keeps what they replaced",
+        )
     if area.journal.state != VALIDATED:
         raise RestoreError(f"what lies in {place} was not validated", hint="validate first, then swap")
     for one in area.journal.replacements:

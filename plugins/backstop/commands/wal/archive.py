@@ -20,8 +20,10 @@ from backstop.commands.wal.work import WalWork
 from backstop.errors import (
     BackstopError,
     ConfigurationError,
+    SlotMissingError,
     SourceBusyError,
     SourceError,
+    StorageError,
     StorageFullError,
     WalLostError,
 )
@@ -112,6 +114,8 @@ class _Archiver:
         self._seen = Observations(clock)
         self._work: WalWork | None = None
         self._began_to_wait: float | None = None
+        self._slot_missed_since: float | None = None
+        self._identity: ClusterIdentity | None = None
 
     def run(self, on_state: Callable[[ArchiverState], None]) -> None:
         watch = WalWatch(
@@ -136,6 +140,9 @@ class _Archiver:
             except SourceBusyError as error:
                 self._wait_in_line(error)
                 received = False
+            except SlotMissingError as error:
+                self._wait_for_slot(error)
+                received = False
             except StorageFullError as error:
                 # Of the spool. The server keeps what is not confirmed; what was begun of it makes room here,
                 # so that whole segments can be sealed and leave.
@@ -157,9 +164,9 @@ class _Archiver:
     def _session(self, watch: WalWatch) -> bool:
         """One connection, as long as it lasts; whether anything was received on it."""
         with ReplicationConnection(
-            self._cluster, application_name=self._settings.application_name
+            self._cluster, application_name=self._settings.application_name, stop=self._stop
         ) as connection:
-            identity = connection.identify()
+            identity = self._identity = connection.identify()
             spans = way_to(connection, identity.timeline)
             work = self._work or self._prepare(connection, identity, spans, watch)
             self._refuse_another(identity, work)
@@ -178,12 +185,14 @@ class _Archiver:
             receiver.store_histories(spans)
             try:
                 receiver.run(segment)
+            except SlotMissingError:
+                raise
             except WalLostError:
                 if receiver.received_any or not work.go_on_after_gap():
                     raise
             finally:
                 if receiver.received_any:
-                    self._began_to_wait = None
+                    self._began_to_wait = self._slot_missed_since = None
             return receiver.received_any
 
     def _prepare(
@@ -235,6 +244,30 @@ class _Archiver:
             raise SourceError(f"{error.message}{self._who_streams()}", hint=error.hint) from error
         self._note(error)
 
+    def _wait_for_slot(self, error: SlotMissingError) -> None:
+        """A copy brings no slots along: after a cut-over or failover, somebody makes it anew.
+
+        :raises WalLostError: nobody did, or it is the server that has always been archived.
+        """
+        now = time.monotonic()
+        self._slot_missed_since = self._slot_missed_since or now
+        waited = now - self._slot_missed_since
+        if waited > self._settings.slot_patience.total_seconds() or not self._is_on_new_timeline():
+            raise error
+        self._note(error)
+
+    def _is_on_new_timeline(self) -> bool:
+        """Whether the server began a timeline of which nothing has been archived."""
+        assert self._identity is not None  # noqa: S101 - it has just told us
+        system_id, timeline = self._identity.system_id, self._identity.timeline
+        try:
+            return timeline > 1 and not any(
+                WalArchive(repository.storage, self._target, system_id).has_timeline(timeline)
+                for repository in self._repositories
+            )
+        except StorageError:
+            return False
+
     def _who_streams(self) -> str:
         try:
             with self._cluster.connect() as session:
@@ -244,5 +277,7 @@ class _Archiver:
         return f" (held by {row[0]})" if row else ""
 
     def _note(self, error: BackstopError) -> None:
+        if self._stop.is_set():
+            return
         log.warning("archiving the WAL of %s waits: %s", self._target, error)
         self._seen.last_error = str(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from backstop.errors import BackstopError, SourceError, StorageError, WalLostError
+from backstop.errors import BackstopError, SlotMissingError, SourceError, StorageError, WalLostError
 from backstop.model.lsn import Lsn, WalSegment
 from backstop.model.timeline import TimelineSpan, ancestry, parse_history
 
@@ -113,7 +113,8 @@ class Planner:
         """Decide; creates the slot where there is none and nothing is archived yet.
 
         :raises SourceError: the archive is another cluster's.
-        :raises WalLostError: WAL is archived, and the slot that kept what follows is gone.
+        :raises WalLostError: WAL is archived, and the slot that kept what follows is gone
+            (:class:`SlotMissingError`) or given up.
         :raises StorageError: no repository answers.
         """
         archived = [name for name in list(self._archives) if self._ask(name)]
@@ -157,7 +158,8 @@ class Planner:
             raise next(iter(self._failed.values()))
         if archived and not self._settings.recreate_slot:
             what = "is gone" if slot is None else "was given up: it would have kept more WAL than allowed"
-            raise WalLostError(
+            kind = SlotMissingError if slot is None else WalLostError
+            raise kind(
                 f"slot {self._slot} of {self._connection.location} {what}; WAL after {self._last()} may be "
                 "missing",
                 hint=_LOST_HINT,

@@ -1,0 +1,86 @@
+"""A change of a file becomes one backup, through the triggerer and the DAGs of a real Airflow."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from embedded.airflow_api import ENDED, AirflowApi
+from embedded.files_demo import CONFIG, NGINX, back_up_dag
+from embedded.proving import wait_for_proofs
+from embedded.sample import write_config
+
+if TYPE_CHECKING:
+    from embedded.airflow_api import Run
+    from embedded.stack import Stack
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600), pytest.mark.xdist_group("airflow")]
+
+DAG = back_up_dag(CONFIG)
+
+
+@pytest.fixture(scope="session")
+def admin(running_stack: Stack) -> AirflowApi:
+    server = running_stack.airflow()
+    admin = AirflowApi(server.url, sign_in=lambda: server.token("admin"))
+    admin.wait_for_dag(DAG)
+    return admin
+
+
+def successes(admin: AirflowApi) -> list[Run]:
+    return [run for run in admin.runs(DAG) if admin.state(run) == "success"]
+
+
+def wait_for_quiet(admin: AirflowApi, *, more_than: int, seconds: float) -> list[Run]:
+    """The runs that succeeded, when there are more than so many and none is under way."""
+    deadline = time.monotonic() + seconds
+    while True:
+        runs = admin.runs(DAG)
+        states = [admin.state(run) for run in runs]
+        if states.count("success") > more_than and all(state in ENDED for state in states):
+            return [run for run, state in zip(runs, states, strict=True) if state == "success"]
+        assert time.monotonic() < deadline, dict(zip(map(str, runs), states, strict=True))
+        time.sleep(0.5)
+
+
+@pytest.fixture(scope="session")
+def watched(admin: AirflowApi, running_stack: Stack) -> Stack:
+    """The sample's configuration is there and backed up, because the triggerer found it."""
+    write_config(running_stack.home.host)
+    wait_for_quiet(admin, more_than=0, seconds=180)
+    return running_stack
+
+
+def test_an_edit_is_backed_up_once_within_a_minute_and_the_note_says_what_changed(
+    watched: Stack, admin: AirflowApi
+) -> None:
+    before = successes(admin)
+    file = watched.home.host / NGINX
+
+    began = time.monotonic()
+    for number in range(20):
+        file.write_text(f"# edit {number}\n")
+    after = wait_for_quiet(admin, more_than=len(before), seconds=90)
+    took = time.monotonic() - began
+
+    assert took < 60
+    [run] = [one for one in after if one not in before]
+    found = admin.get(run.path)
+    assert found["run_type"] == "asset_triggered"
+    assert f"changed {file}" in found["note"]
+    report = admin.result(run, "back_up")
+    assert report["changed_files"] == 1
+    proofs = wait_for_proofs(admin, f"verify_backups__{report['target']}", report["label"], ["local", "s3"])
+    assert set(proofs) == {"local", "s3"}
+    time.sleep(15)
+    assert len(successes(admin)) == len(after)
+
+
+def test_touching_a_file_starts_nothing(watched: Stack, admin: AirflowApi) -> None:
+    before = admin.runs(DAG)
+    (watched.home.host / NGINX).touch()
+    time.sleep(20)
+
+    assert admin.runs(DAG) == before

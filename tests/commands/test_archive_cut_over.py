@@ -1,0 +1,75 @@
+"""After a cut-over the slot is made anew: a receiver that is there first waits for it, within reason."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from datetime import timedelta
+
+import psycopg
+import pytest
+
+from backstop.errors import WalLostError
+from tests.commands.archiving import SLOT, Protected, wait_for
+from tests.commands.test_archive_failover import caught_up, pair, server
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+
+
+def test_after_a_cut_over_the_receiver_waits_until_the_slot_is_made_again(folder):
+    with pair(folder, 18) as (primary_server, standby):
+        primary = Protected(folder, primary_server)
+        with primary.archiver() as archiver:
+            primary.write_wal(1)
+            caught_up(primary, standby)
+            standby.stop()
+            primary.wait_until_archived(primary.position())
+            port = primary_server.port
+            primary_server.stop()
+            with server(folder / "standby", 18, port=str(port)) as promoted:
+                protected = Protected(folder, promoted)
+                protected.run("SELECT pg_promote()")
+                protected.write_wal(1)
+                wait_for("a word about it", lambda: f"no slot {SLOT}" in archiver.state.last_error)
+                assert archiver.error is None
+
+                protected.run(f"SELECT pg_create_physical_replication_slot('{SLOT}', true)")
+                protected.write_wal(1)
+                end = protected.position()
+                protected.wait_until_archived(end, timeline=2)
+                # Dropped again, it is no cut-over: the clear critical state.
+                protected.run(
+                    "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots "
+                    f"WHERE slot_name = '{SLOT}'",
+                )
+                wait_for("the slot to be free", lambda: dropped(protected))
+
+                assert isinstance(archiver.failure(), WalLostError)
+
+
+def test_a_slot_that_nobody_makes_after_a_cut_over_is_waited_for_no_longer_than_agreed(folder):
+    with pair(folder, 18) as (primary_server, standby):
+        primary = Protected(folder, primary_server)
+        with primary.archiver():
+            primary.write_wal(1)
+            caught_up(primary, standby)
+            primary.wait_until_archived(primary.position())
+        primary_server.stop()
+        protected = Protected(folder, standby)
+        protected.run("SELECT pg_promote()")
+        began = time.monotonic()
+        with protected.archiver(replace(protected.settings, slot_patience=timedelta(seconds=2))) as archiver:
+            error = archiver.failure()
+
+        assert isinstance(error, WalLostError)
+        assert f"slot {SLOT}" in error.message
+        assert "take a new base backup" in error.hint
+        assert 2 < time.monotonic() - began < 20
+
+
+def dropped(protected: Protected) -> bool:
+    try:
+        protected.run(f"SELECT pg_drop_replication_slot('{SLOT}')")
+    except psycopg.errors.ObjectInUse:
+        return False
+    return True
