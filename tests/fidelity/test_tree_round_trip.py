@@ -147,7 +147,10 @@ def test_a_folder_that_its_mode_closes_to_an_ordinary_user_is_restored_all_the_s
     (folder / "out").mkdir()
     os.chown(folder / "out", NOBODY, NOBODY)
 
-    as_user(NOBODY, lambda: carry_out(site.restore(label), destination=folder / "out" / "tree") and None)
+    def run() -> None:
+        carry_out(site.restore(label), destination=folder / "out" / "tree")
+
+    as_user(NOBODY, run)
 
     there = folder / "out" / "tree" / site.media.relative_to("/") / "closed"
     assert (there.stat().st_mode & 0o7777, (there / "file").read_bytes()) == (0, b"x")

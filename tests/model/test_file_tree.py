@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from backstop.errors import IntegrityError
+from backstop.files.metadata import differences
+from backstop.files.ownership import Ownership
 from backstop.model.file_tree import Chunk, Entry, EntryKind, Identity, shown, sort_key
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 names = st.binary(min_size=1, max_size=255).filter(
     lambda name: b"/" not in name and b"\0" not in name and name not in (b".", b"..")
@@ -110,3 +117,24 @@ def test_entries_are_in_the_order_of_a_walk() -> None:
 
 def test_a_path_is_shown_in_one_line_whatever_its_bytes() -> None:
     assert shown(b"srv/a\nb\xff\x1b[31m") == "/srv/a\\nb\\xff\\x1b[31m"
+
+
+def test_a_line_that_is_nested_without_end_is_refused() -> None:
+    with pytest.raises(IntegrityError, match="malformed"):
+        Entry.from_line(b'{"path":' + b"[" * 100_000 + b"]" * 100_000 + b"}")
+
+
+def test_a_name_of_an_attribute_does_nothing_to_a_terminal(tmp_path: Path) -> None:
+    (tmp_path / "a").touch()
+    status = (tmp_path / "a").stat()
+    entry = Entry(
+        b"a", EntryKind.FILE, 0o644, status.st_uid, status.st_gid, "", "", status.st_mtime_ns,
+        xattrs=(("user.\x1b]0;x\x07\udcff", b""),),
+    )  # fmt: skip
+    folder = os.open(tmp_path, os.O_RDONLY)
+    try:
+        found = list(differences(folder, b"a", entry, owner=Ownership()))
+    finally:
+        os.close(folder)
+
+    assert found == [r"extended attribute user.\x1b]0;x\x07\udcff is other"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from backstop.errors import IntegrityError
 from backstop.files.shortfalls import OWNER, SETUID, xattr_kind
-from backstop.model.file_tree import Entry, EntryKind, shown
+from backstop.model.file_tree import Entry, EntryKind, shown, shown_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,7 +136,7 @@ def _differing_xattrs(path: str, entry: Entry, excused: frozenset[str]) -> Itera
             continue
         value = os.getxattr(path, name, follow_symlinks=False) if name in names else None
         if value != expected.get(name):
-            yield f"extended attribute {name} is {'other' if name in expected else 'new'}"
+            yield f"extended attribute {shown_name(name)} is {'other' if name in expected else 'new'}"
 
 
 def _set_xattr(place: int | str, name: str, value: bytes, path: bytes, shortfalls: Shortfalls) -> None:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Root", "Scanned", "Skipped", "find_roots", "scan"]
 
-_Links = dict[tuple[int, int], tuple[bytes, int]]
-"""Device and inode of a file with several names: the first of them, and how many are still to come."""
+_Links = dict[tuple[int, int, int, int], tuple[bytes, int]]
+"""A file with several names: the first of them, and how many are still to come."""
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
@@ -92,7 +92,7 @@ class Scanned:
 
     def _let_go_of_links(self) -> None:
         """Its name leads elsewhere by now: the next name of the file that it was has the content."""
-        self._links.pop(_inode(self._found.status), None)
+        self._links.pop(_same_file(self._found.status), None)
 
     def _open(self) -> int:
         name, folder = self._found.name, self._found.folder
@@ -151,7 +151,7 @@ def _hard_link(found: Found, links: _Links) -> bytes:
     status = found.status
     if status.st_nlink < 2 or found.kind is not EntryKind.FILE:
         return b""
-    key = _inode(status)
+    key = _same_file(status)
     first, left = links.pop(key, (b"", status.st_nlink))
     if left > 1:
         # Kept only until the last name of it has been met.
@@ -161,3 +161,8 @@ def _hard_link(found: Found, links: _Links) -> bytes:
 
 def _inode(status: os.stat_result) -> tuple[int, int]:
     return status.st_dev, status.st_ino
+
+
+def _same_file(status: os.stat_result) -> tuple[int, int, int, int]:
+    """With size and time: during a walk, an inode may go and come again as another file's."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

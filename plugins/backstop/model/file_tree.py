@@ -142,7 +142,7 @@ class Entry:
                 identity=Identity(*map(_integer, raw["identity"])) if "identity" in raw else None,
                 skewed=raw.get("skewed", False) is True,
             )
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
             raise IntegrityError(
                 f"a line of the list of files is malformed: {error}", hint="choose another backup"
             ) from error
@@ -191,7 +191,11 @@ def sort_key(path: bytes) -> tuple[bytes, ...]:
 
 def shown(path: bytes) -> str:
     """The path for people, with its ``/`` in front: one line, whatever its bytes."""
-    text = "/" + path.decode(errors="backslashreplace")
+    return shown_name("/" + path.decode(errors="backslashreplace"))
+
+
+def shown_name(text: str) -> str:
+    """One line that no terminal takes for anything else."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 

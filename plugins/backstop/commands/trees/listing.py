@@ -190,7 +190,7 @@ def _document(body: bytes, manifest: Manifest) -> dict[str, Any]:
             ],
             "entries": int(raw["entries"]),
         }
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:
         raise IntegrityError(
             f"the list of files of {manifest.label} of {manifest.target} is malformed: {error}", hint=_HINT
         ) from error
