@@ -113,6 +113,7 @@ def test_a_standby_that_is_promoted_during_its_base_backup_is_named_and_nothing_
         assert world.protection.repository("local").catalog.backup(label).manifest.timeline == 2
 
 
+@pytest.mark.long
 def test_a_standby_whose_wal_has_no_page_images_is_refused_by_name(folder: Path) -> None:
     with running_world(folder, 18, full_page_writes="off", wal_keep_size="1GB") as world:
         world.source.ledger.write(3)

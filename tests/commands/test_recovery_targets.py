@@ -57,56 +57,40 @@ def test_a_name_leads_to_the_newest_of_its_name_and_a_wrong_one_names_the_neares
     assert "recovery stopping after WAL location" in result.stopped
 
 
-def test_a_transaction_is_met_before_or_behind_it_and_one_that_is_not_there_is_refused(world: World) -> None:
-    ledger = world.source.ledger
-    world.backups.take()
-    ledger.write(9)
-    world.ship()
-
-    error = refused(world, f"xid:{int(ledger.transactions[9]) + 5}")
-    world.recover(f"xid:{ledger.transactions[6]}", inclusive=False)
-
-    assert "was not begun by then, or under way" in error.message
-    # What the receiver was waited for with is one, too.
-    assert str(error.nearest) == f"xid:{int(ledger.transactions[9]) + 1}"
-    assert world.ledger(world.out / "clone") == numbers(5)
-
-
-def test_a_part_of_a_transaction_is_refused_and_the_whole_is_offered(world: World) -> None:
-    world.backups.take()
-    with world.source.server.connect() as session, session.transaction():
-        session.execute("CREATE TABLE parts (n int)")
-        whole = session.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()[0]
-        with session.transaction():
-            session.execute("INSERT INTO parts VALUES (1)")
-            part = session.execute("SELECT xmin::text::bigint FROM parts").fetchone()[0]
-    world.source.ledger.write(1)
-    world.ship()
-
-    error = refused(world, f"xid:{part}")
-
-    assert part != whole
-    assert f"it is a part of transaction {whole}" in error.message
-    assert str(error.nearest) == f"xid:{whole}"
-
-
-def test_a_prepared_transaction_is_found_by_its_own_number(folder: Path) -> None:
+def test_transactions_are_met_by_their_own_numbers_and_what_is_none_is_refused(folder: Path) -> None:
     with running_world(folder, 18, max_prepared_transactions="5") as world:
+        ledger = world.source.ledger
         world.backups.take()
-        world.source.ledger.write(1)
+        ledger.write(5)
         with world.source.server.connect() as session:
+            with session.transaction():
+                session.execute("CREATE TABLE parts (n int)")
+                whole = session.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()[0]
+                with session.transaction():
+                    session.execute("INSERT INTO parts VALUES (1)")
+                    part = session.execute("SELECT xmin::text::bigint FROM parts").fetchone()[0]
             session.execute("BEGIN")
-            session.execute("INSERT INTO ledger VALUES (2)")
-            xid = session.execute("SELECT pg_current_xact_id()::text").fetchone()[0]
-            session.execute("PREPARE TRANSACTION 'two'")
-            session.execute("INSERT INTO ledger VALUES (3)")
-            session.execute("COMMIT PREPARED 'two'")
-            session.execute("INSERT INTO ledger VALUES (4)")
+            session.execute("INSERT INTO ledger VALUES (6)")
+            prepared = session.execute("SELECT pg_current_xact_id()::text").fetchone()[0]
+            session.execute("PREPARE TRANSACTION 'six'")
+            session.execute("INSERT INTO ledger VALUES (7)")
+            session.execute("COMMIT PREPARED 'six'")
+            session.execute("INSERT INTO ledger VALUES (8)")
         world.ship()
 
-        world.recover(f"xid:{xid}")
+        of_a_part = refused(world, f"xid:{part}")
+        unborn = refused(world, f"xid:{int(prepared) + 1000}")
+        world.recover(f"xid:{ledger.transactions[4]}", inclusive=False)
+        world.recover(f"xid:{prepared}", destination=world.out / "prepared")
 
-        assert world.ledger(world.out / "clone") == [1, 2, 3]
+        assert part != whole
+        assert f"it is a part of transaction {whole}" in of_a_part.message
+        assert str(of_a_part.nearest) == f"xid:{whole}"
+        assert "was not begun by then, or under way" in unborn.message
+        # What the receiver was waited for with is one, too, and the insert of 8 before it.
+        assert str(unborn.nearest) == f"xid:{int(prepared) + 3}"
+        assert world.ledger(world.out / "clone") == numbers(3)
+        assert world.ledger(world.out / "prepared") == numbers(7)
 
 
 def test_a_restore_point_that_begins_in_one_segment_and_ends_in_the_next_is_found(
