@@ -38,9 +38,8 @@ def protected(folder: Path) -> Iterator[Protected]:
 
 @pytest.fixture(autouse=True)
 def no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything goes through the spool, as when repositories are slow."""
+    """Segments go through the spool, as when repositories are slow."""
     monkeypatch.setattr(assembly, "_MOST_SEGMENTS", 0)
-    monkeypatch.setattr(assembly, "_MOST_SEALED_BYTES", 0)
 
 
 @pytest.fixture

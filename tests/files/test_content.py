@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
+import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from backstop.files import content
 from backstop.files.content import PIECE_BYTES, Content, read_file
 
 if TYPE_CHECKING:
@@ -160,3 +163,32 @@ def test_a_file_written_to_this_very_moment_is_read_once_the_clock_has_ticked(tm
     assert found.settled
     assert pauses
     assert all(seconds <= 0.02 for seconds in pauses)
+
+
+def test_a_file_is_not_read_in_the_middle_of_one_long_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which sets the file's times when it begins, and never again."""
+    path = tmp_path / "file"
+    size = 200 * MB
+    path.write_bytes(b"a" * size)
+    new = b"b" * size
+    descriptor = os.open(path, os.O_WRONLY)
+    before = os.fstat(descriptor).st_ctime_ns
+    writer = threading.Thread(target=os.pwrite, args=(descriptor, new, 0))
+    pieces = Pieces()
+    # Quicker than the writer: what it comes to last is read at once.
+    monkeypatch.setattr(content, "_extents", lambda *_: iter([(0, MB), (size - MB, MB)]))
+
+    writer.start()
+    while os.fstat(descriptor).st_ctime_ns == before:
+        time.sleep(0.001)
+    time.sleep(0.03)  # so long that nothing about the file looks recent
+    under_way = writer.is_alive()
+    found = read(path, pieces)
+    writer.join()
+    os.close(descriptor)
+
+    if not under_way:
+        pytest.skip("the write was too quick for this machine's clock")
+    assert found.skewed or {piece[:1] for piece in pieces.values()} == {b"b"}

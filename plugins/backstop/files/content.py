@@ -7,6 +7,7 @@ import hashlib
 import os
 import stat
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,7 @@ def read_file(
     while True:
         tries -= 1
         before, is_settled = settled(descriptor, pause)
+        wait_for_writer(descriptor)
         if not stat.S_ISREG(before.st_mode):
             raise NotAFileError(errno.ENOENT, "no regular file any more")
         last: list[tuple[int, bytes]] = []
@@ -100,6 +102,16 @@ def settled(descriptor: int, pause: Callable[[float], None]) -> tuple[os.stat_re
     again = os.fstat(descriptor)
     # Where it is being written to all the time, reading it will show that.
     return again, not _changed(status, again)
+
+
+def wait_for_writer(descriptor: int) -> None:
+    """A write that is under way has set the times when it began, however long it takes from there.
+
+    Looking for a hole takes the lock that the writer holds (ext4, btrfs, f2fs, tmpfs; XFS has readers wait
+    themselves). A write that begins later sets times that are later than those that we have seen.
+    """
+    with suppress(OSError):
+        os.lseek(descriptor, 0, os.SEEK_HOLE)
 
 
 def _changed(before: os.stat_result, after: os.stat_result) -> bool:

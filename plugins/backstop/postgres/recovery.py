@@ -148,7 +148,13 @@ class RecoveredCluster:
         server.seal()
         log.read()
         end = read_end(self.data, log, seconds)
-        wrong = wrong_end(end, self._stop, at_least=at_least, at_most=at_most)
+        wrong = wrong_end(
+            end,
+            self._stop,
+            at_least=at_least,
+            at_most=at_most,
+            segment_bytes=self.control.segment_bytes,
+        )
         if wrong:
             self._running().stop()
             raise RestoreError(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backstop.errors import RestoreError
+from backstop.model.lsn import Lsn
 from backstop.postgres.isolated_server import complaint
 from backstop.postgres.recovery_log import switch_point
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from backstop.errors import ScratchError
-    from backstop.model.lsn import Lsn
     from backstop.postgres.isolated_server import IsolatedServer
     from backstop.postgres.recovery_log import RecoveryLog
     from backstop.postgres.recovery_settings import RecoveryStop
@@ -61,11 +61,16 @@ def read_end(data: Path, log: RecoveryLog, seconds: float) -> RecoveryEnd:
     )
 
 
-def wrong_end(end: RecoveryEnd, stop: RecoveryStop, *, at_least: Lsn, at_most: Lsn) -> str:
+def wrong_end(
+    end: RecoveryEnd, stop: RecoveryStop, *, at_least: Lsn, at_most: Lsn, segment_bytes: int
+) -> str:
     """In words, why this is not the planned end; empty when it is."""
     if stop.kind != "latest" and not end.stopped:
         return "recovery ended without having reached its target"
-    if end.lsn > at_most:
+    # The record that ends a segment early (pg_switch_wal) stands for all the rest of it, whether or not that
+    # was stored: the replay then ends where the next segment begins.
+    segment_end = Lsn(-(-at_most.position // segment_bytes) * segment_bytes)
+    if end.lsn > at_most and end.lsn != segment_end:
         return f"recovery ended at {end.lsn}, beyond the planned end {at_most}"
     if end.lsn < at_least:
         return f"recovery ended at {end.lsn}; the WAL it was to replay reaches to {at_least}"
