@@ -78,7 +78,7 @@ class ProtectedTree:
         return self.repository(name).catalog.backup(BackupLabel(report.label)).manifest
 
     def labels(self, name: str = "local") -> list[str]:
-        return [one.text for one in self.repository(name).catalog.labels()]
+        return [one.text for one, _ in self.repository(name).catalog.labels()]
 
     def entries(self, report: TreeBackupReport, name: str = "local") -> dict[bytes, Entry]:
         """By path below the source."""

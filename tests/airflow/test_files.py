@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from embedded.airflow_api import ENDED, AirflowApi
-from embedded.files_demo import CONFIG, NGINX, back_up_dag
+from embedded.files_demo import CONFIG, LOGGING, back_up_dag
 from embedded.proving import wait_for_proofs
-from embedded.sample import write_config
 
 if TYPE_CHECKING:
     from embedded.airflow_api import Run
@@ -48,7 +47,6 @@ def wait_for_quiet(admin: AirflowApi, *, more_than: int, seconds: float) -> list
 @pytest.fixture(scope="session")
 def watched(admin: AirflowApi, running_stack: Stack) -> Stack:
     """The sample's configuration is there and backed up, because the triggerer found it."""
-    write_config(running_stack.home.host)
     wait_for_quiet(admin, more_than=0, seconds=180)
     return running_stack
 
@@ -57,7 +55,7 @@ def test_an_edit_is_backed_up_once_within_a_minute_and_the_note_says_what_change
     watched: Stack, admin: AirflowApi
 ) -> None:
     before = successes(admin)
-    file = watched.home.host / NGINX
+    file = watched.home.host / LOGGING
 
     began = time.monotonic()
     for number in range(20):
@@ -80,7 +78,7 @@ def test_an_edit_is_backed_up_once_within_a_minute_and_the_note_says_what_change
 
 def test_touching_a_file_starts_nothing(watched: Stack, admin: AirflowApi) -> None:
     before = admin.runs(DAG)
-    (watched.home.host / NGINX).touch()
+    (watched.home.host / LOGGING).touch()
     time.sleep(20)
 
     assert admin.runs(DAG) == before

@@ -67,9 +67,13 @@ def _act(session: TreeSession, changes: Changes, command: Sequence[str]) -> None
         try:
             done = subprocess.run(list(command), input=json.dumps(payload).encode(), check=False)
         except OSError as error:
-            raise CommandError(f"{command[0]!r} cannot be run: {error.strerror}") from error
+            raise CommandError(
+                f"{command[0]!r} cannot be run: {error.strerror}", hint="give its whole path after `--`"
+            ) from error
         if done.returncode:
-            raise CommandError(f"{command[0]!r} exited with {done.returncode}")
+            raise CommandError(
+                f"{command[0]!r} exited with {done.returncode}", hint="it has said why; it is run again soon"
+            )
         return
     report, delayed = back_up(session, Silent())
     where = ", ".join(f"{name}: {state}" for name, state in report.repositories.items())
