@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import tarfile
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +20,7 @@ from backstop.storage.posix import PosixStorage
 from tests.trees import ProtectedTree
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from backstop.storage.base import ObjectInfo
 
@@ -282,14 +284,22 @@ def test_what_cannot_be_read_is_refused_or_listed_by_policy(
     assert b"secret2" not in tree.entries(report)
 
 
-def test_an_ordinary_user_backs_up_what_it_may_read(tree: ProtectedTree) -> None:
+@pytest.fixture
+def open_tree() -> Iterator[ProtectedTree]:
+    """Not in pytest's own folder, where nobody but its user gets."""
+    with tempfile.TemporaryDirectory(prefix="backstop-tests-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield ProtectedTree(folder, {"local": PosixStorage(folder / "repository")})
+
+
+def test_an_ordinary_user_backs_up_what_it_may_read(open_tree: ProtectedTree) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root, to become another")
+    tree = open_tree
     fill(tree, 3)
     (tree.source / "secret").write_bytes(b"x")
     (tree.source / "secret").chmod(0o600)
-    for folder in (tree.folder, *tree.folder.parents[:2]):
-        folder.chmod(0o755)
     for path in (tree.folder, tree.folder / "keys", *(tree.folder / "keys").rglob("*")):
         os.chown(path, 65534, 65534)
     os.seteuid(65534)

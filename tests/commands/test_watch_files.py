@@ -102,7 +102,9 @@ def test_touching_saving_the_same_and_unrelated_files_are_no_event(tree):
 
 
 def test_two_hundred_edits_within_a_second_are_one_event(tree):
-    with events_of(tree.watch()) as told:
+    # A stall of this machine must not look like the end of the burst.
+    patient = replace(QUICK, settle=timedelta(seconds=1), at_most=timedelta(seconds=20))
+    with events_of(tree.watch(patient)) as told:
         for number in range(200):
             tree.write("app.conf", f"edit {number}")
             time.sleep(0.004)
@@ -139,14 +141,15 @@ def test_a_change_that_is_known_is_not_told_again_and_a_further_one_is(tree):
 
 
 def test_a_burst_that_does_not_end_is_told_of_after_some_time(tree):
-    with events_of(tree.watch(replace(QUICK, at_most=timedelta(seconds=1)))) as told:
+    rhythm = replace(QUICK, settle=timedelta(seconds=1), at_most=timedelta(seconds=2))
+    with events_of(tree.watch(rhythm)) as told:
         began = time.monotonic()
         while not told and time.monotonic() - began < 8:
             tree.write("app.conf", f"{time.monotonic()}")
             time.sleep(0.02)
         took = time.monotonic() - began
     assert told
-    assert 0.9 < took < 3
+    assert 1.8 < took < 6
 
 
 def test_a_tree_without_a_backup_is_an_event_at_once(tmp_path):
