@@ -131,7 +131,7 @@ class SweepScratchOperator(BackstopOperator):
     """Remove scratch servers, fetched dumps and files that a killed verification left behind."""
 
     def carry_out(self, context: Context) -> None:
-        from backstop.commands.proof.dump import sweep_scratch
+        from backstop.commands.proof.record import sweep_scratch
         from backstop.hooks.target import TargetHook
         from backstop.settings import staging
 

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import secrets
-import socket
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from backstop.commands.base.fetch import fetch_base
 from backstop.commands.base.page_check import check_relations
-from backstop.commands.proof.dump import sweep_scratch
+from backstop.commands.proof.record import record_proof
 from backstop.commands.questions import ask
 from backstop.commands.recovery.sources import recovery_sources, route_of
-from backstop.commands.staging import staging_directory
 from backstop.commands.stopwatch import Stopwatch
 from backstop.commands.wal.prefetch import Prefetcher, PrefetchSettings
 from backstop.commands.wal.sources import ArchivedWal
 from backstop.errors import IntegrityError, ObjectMissingError, RestoreError
 from backstop.model.backup import BackupLabel
-from backstop.model.proof import Proof
 from backstop.model.recovery import plan_recovery
 from backstop.model.recovery_target import CURRENT_TIMELINE, RecoveryTarget, TargetKind
 from backstop.postgres.isolation import choose_isolation
 from backstop.postgres.recovery import RecoveredCluster, ServerChoice
 from backstop.postgres.recovery_settings import RecoveryStop
 from backstop.postgres.tools import PostgresTools
-from backstop.repository.pins import pin
 from backstop.repository.wal_archive import WalArchive
 
 if TYPE_CHECKING:
@@ -37,6 +32,7 @@ if TYPE_CHECKING:
     from backstop.commands.proof.dump import VerifySettings
     from backstop.crypto.key_encryption import Keyring
     from backstop.crypto.signing import Signer
+    from backstop.model.proof import Proof
     from backstop.model.recovery import RecoveryPlan
     from backstop.postgres.isolation import Isolation
     from backstop.postgres.recovery_end import RecoveryEnd
@@ -64,39 +60,18 @@ def verify_base_backup(
     :raises BackstopError: the backup could not be judged.
     """
     published = repository.catalog.backup(label)
-    verification = _BaseVerification(
-        repository, published, keyring, settings, clock, progress, superuser, database
-    )
-    started_at = clock()
     # Asked first: a worker that cannot isolate says so before it fetches anything.
-    isolation = choose_isolation(settings.isolation)
-    sweep_scratch(settings.scratch)
-    with (
-        pin(repository.storage, published.manifest.target, label, holder="verify", clock=clock),
-        staging_directory(settings.scratch, f"verify-{label}-{secrets.token_hex(4)}") as folder,
-    ):
-        if isolation.kind == "none":
-            folder.chmod(0o711)
-        try:
-            verification.run(folder, isolation)
-        except (IntegrityError, ObjectMissingError, RestoreError) as error:
-            verification.differences.append(str(error))
-    proof = Proof(
-        label=label,
-        target=published.manifest.target,
-        repository_id=published.manifest.repository_id,
-        manifest_sha256=published.sha256,
-        started_at=started_at,
-        finished_at=clock(),
-        matched=not verification.differences,
-        differences=tuple(verification.differences),
-        durations=verification.watch.seconds(),
-        checks=verification.checks,
-        server_version=published.manifest.server_version,
-        isolation=isolation.description,
-        host=socket.gethostname(),
+    sandbox = choose_isolation(settings.isolation)
+    return record_proof(
+        _BaseVerification(
+            repository, published, keyring, settings, sandbox, clock, progress, superuser, database
+        ),
+        published,
+        repository=repository,
+        signer=signer,
+        scratch=settings.scratch,
+        clock=clock,
     )
-    return repository.catalog.record_proof(proof, signer=signer)
 
 
 @dataclass(slots=True)
@@ -107,6 +82,7 @@ class _BaseVerification:
     published: Published
     keyring: Keyring
     settings: VerifySettings
+    sandbox: Isolation
     clock: Callable[[], datetime]
     progress: Progress
     superuser: str
@@ -115,7 +91,20 @@ class _BaseVerification:
     differences: list[str] = field(default_factory=list)
     checks: dict[str, int | str] = field(default_factory=dict)
 
-    def run(self, folder: Path, isolation: Isolation) -> None:
+    @property
+    def isolation(self) -> str:
+        return self.sandbox.description
+
+    def run(self, folder: Path) -> None:
+        if self.sandbox.kind == "none":
+            # Without a file system of its own the server walks through the folder to its data.
+            folder.chmod(0o711)
+        try:
+            self._recover(folder)
+        except (IntegrityError, ObjectMissingError, RestoreError) as error:
+            self.differences.append(str(error))
+
+    def _recover(self, folder: Path) -> None:
         manifest = self.published.manifest
         plan = self._plan()
         tools = PostgresTools.find(manifest.server_major, server=True)
@@ -129,7 +118,7 @@ class _BaseVerification:
                 tablespaces=folder / "tablespaces",
                 jobs=self.settings.jobs,
                 progress=self.progress,
-                owner=isolation.owner,
+                owner=self.sandbox.owner,
             )
         prefetcher = Prefetcher(
             folder / "spool",
@@ -139,13 +128,13 @@ class _BaseVerification:
                 )
             ],
             route=route_of(plan),
-            settings=PrefetchSettings(jobs=self.settings.jobs, owner=isolation.owner),
+            settings=PrefetchSettings(jobs=self.settings.jobs, owner=self.sandbox.owner),
         )
         cluster = RecoveredCluster(
             folder,
             data=folder / "data",
             spool=folder / "spool",
-            choice=ServerChoice(tools, isolation, superuser=self.superuser, hide=self.settings.hide),
+            choice=ServerChoice(tools, self.sandbox, superuser=self.superuser, hide=self.settings.hide),
             stop=RecoveryStop("latest", timeline=plan.timeline),
             tablespaces=list(base.tablespaces.values()),
         )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import socket
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
@@ -11,13 +9,10 @@ from typing import TYPE_CHECKING, cast
 from backstop.commands.database.compare import compare_restored, expected_fingerprint
 from backstop.commands.database.fetch import fetch_backup
 from backstop.commands.database.restored_copy import RestoredCopy, restored_in_scratch, restored_on_server
+from backstop.commands.proof.record import record_proof
 from backstop.commands.questions import ask
-from backstop.commands.staging import staging_directory, sweep_staging
 from backstop.commands.stopwatch import Stopwatch
 from backstop.errors import IntegrityError, ObjectMissingError, RestoreError
-from backstop.model.proof import Proof
-from backstop.postgres.scratch import sweep_leftovers
-from backstop.repository.pins import pin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,6 +25,7 @@ if TYPE_CHECKING:
     from backstop.crypto.signing import Signer
     from backstop.model.backup import BackupLabel
     from backstop.model.fingerprint import Fingerprint
+    from backstop.model.proof import Proof
     from backstop.postgres.connection import ClusterConnection
     from backstop.postgres.isolation import Isolation, IsolationPolicy
     from backstop.repository.catalog import Published, Repository
@@ -54,13 +50,6 @@ class VerifySettings:
     server: ClusterConnection | None = None
 
 
-def sweep_scratch(folder: Path) -> None:
-    """Remove what killed runs left there: fetched dumps and scratch servers' data."""
-    sweep_staging(folder)
-    if folder.is_dir():
-        sweep_leftovers(folder)
-
-
 def verify_backup(
     *,
     repository: Repository,
@@ -81,30 +70,14 @@ def verify_backup(
     """
     published = repository.catalog.backup(label)
     published.manifest.require_dump()
-    verification = _Verification(repository, published, keyring, settings, progress)
-    started_at = clock()
-    sweep_scratch(settings.scratch)
-    with (
-        pin(repository.storage, published.manifest.target, label, holder="verify", clock=clock),
-        staging_directory(settings.scratch, f"verify-{label}-{secrets.token_hex(4)}") as folder,
-    ):
-        verification.run(folder)
-    proof = Proof(
-        label=label,
-        target=published.manifest.target,
-        repository_id=published.manifest.repository_id,
-        manifest_sha256=published.sha256,
-        started_at=started_at,
-        finished_at=clock(),
-        matched=not verification.differences,
-        differences=tuple(verification.differences),
-        durations=verification.watch.seconds(),
-        checks=verification.checks,
-        server_version=published.manifest.server_version,
-        isolation=verification.isolation,
-        host=socket.gethostname(),
+    return record_proof(
+        _Verification(repository, published, keyring, settings, progress),
+        published,
+        repository=repository,
+        signer=signer,
+        scratch=settings.scratch,
+        clock=clock,
     )
-    return repository.catalog.record_proof(proof, signer=signer)
 
 
 @dataclass(slots=True)

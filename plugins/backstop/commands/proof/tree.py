@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import secrets
-import socket
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from backstop.commands.proof.dump import sweep_scratch
 from backstop.commands.proof.objects import missing_objects
-from backstop.commands.staging import staging_directory
+from backstop.commands.proof.record import record_proof
 from backstop.commands.stopwatch import Stopwatch
 from backstop.commands.trees.area import Journal, make_area, refused
 from backstop.commands.trees.assemble import Assembly
@@ -26,9 +24,7 @@ from backstop.errors import BackstopError, IntegrityError, ObjectMissingError
 from backstop.files.ownership import Ownership
 from backstop.files.shortfalls import Shortfalls
 from backstop.model.file_tree import EntryKind
-from backstop.model.proof import Proof
 from backstop.model.tree_sample import Sample
-from backstop.repository.pins import pin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,6 +40,7 @@ if TYPE_CHECKING:
     from backstop.crypto.signing import Signer
     from backstop.model.backup import BackupLabel
     from backstop.model.file_tree import Entry
+    from backstop.model.proof import Proof
     from backstop.repository.catalog import Published, Repository
 
 log = logging.getLogger(__name__)
@@ -90,33 +87,14 @@ def verify_tree(
     published = repository.catalog.backup(label)
     published.manifest.require_tree()
     sample = Sample(settings.share, settings.seed or secrets.token_hex(8))
-    verification = _TreeVerification(repository, published, keyring, settings, sample, progress)
-    started_at = clock()
-    sweep_scratch(settings.scratch)
-    with (
-        pin(repository.storage, published.manifest.target, label, holder="verify", clock=clock),
-        staging_directory(settings.scratch, f"verify-{label}-{secrets.token_hex(4)}") as folder,
-    ):
-        try:
-            verification.run(folder)
-        except (IntegrityError, ObjectMissingError) as error:
-            verification.differences.append(str(error))
-    proof = Proof(
-        label=label,
-        target=published.manifest.target,
-        repository_id=published.manifest.repository_id,
-        manifest_sha256=published.sha256,
-        started_at=started_at,
-        finished_at=clock(),
-        matched=not verification.differences,
-        differences=tuple(verification.differences),
-        durations=verification.watch.seconds(),
-        checks=verification.checks,
-        server_version=published.manifest.server_version,
-        isolation=_ISOLATION,
-        host=socket.gethostname(),
+    return record_proof(
+        _TreeVerification(repository, published, keyring, settings, sample, progress),
+        published,
+        repository=repository,
+        signer=signer,
+        scratch=settings.scratch,
+        clock=clock,
     )
-    return repository.catalog.record_proof(proof, signer=signer)
 
 
 @dataclass(slots=True)
@@ -133,7 +111,17 @@ class _TreeVerification:
     differences: list[str] = field(default_factory=list)
     checks: dict[str, int | str] = field(default_factory=dict)
 
+    @property
+    def isolation(self) -> str:
+        return _ISOLATION
+
     def run(self, folder: Path) -> None:
+        try:
+            self._judge(folder)
+        except (IntegrityError, ObjectMissingError) as error:
+            self.differences.append(str(error))
+
+    def _judge(self, folder: Path) -> None:
         manifest = self.published.manifest
         self.checks |= {"share": f"{self.sample.share:g}", "seed": self.sample.seed}
         with self.watch.phase("check"):
