@@ -44,7 +44,8 @@ class Step:
 
     def backup(self) -> dict[str, Any]:
         from backstop.commands.progress import Silent
-        from backstop.commands.trees.backup import TreeBackupSettings, back_up_files
+        from backstop.commands.trees.backup import back_up_files
+        from backstop.commands.trees.settings import TreeBackupSettings
         from backstop.crypto.keyring import LocalKeyring
         from backstop.crypto.signing import Signer
 
@@ -66,7 +67,8 @@ class Step:
     def restore(self) -> dict[str, Any]:
         """The newest backup, into a new folder: planned, restored, read again and compared, put in place."""
         from backstop.commands.progress import Silent
-        from backstop.commands.trees.restore import TreeRestore, TreeRestoreSettings
+        from backstop.commands.trees.restore import TreeRestore
+        from backstop.commands.trees.settings import TreeRestoreSettings
         from backstop.crypto.keyring import LocalKeyring
 
         repository = self._repository()

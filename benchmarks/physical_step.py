@@ -67,7 +67,8 @@ class Step:
         )
 
     def backup(self) -> dict[str, Any]:
-        from backstop.commands.base.backup import BaseBackupSettings, take_base_backup
+        from backstop.commands.base.backup import take_base_backup
+        from backstop.commands.base.settings import BaseBackupSettings
 
         report = take_base_backup(
             target=self.arguments.target,

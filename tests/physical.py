@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backstop.commands.base.backup import BaseBackupSettings, take_base_backup
+from backstop.commands.base.backup import take_base_backup
+from backstop.commands.base.settings import BaseBackupSettings
 from backstop.commands.database.fetch import fetch_object
 from backstop.commands.progress import Silent
 from backstop.model.backup import BackupKind, BackupLabel

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from backstop.commands.progress import Silent
-from backstop.commands.trees.backup import TreeBackupSettings, back_up_files
+from backstop.commands.trees.backup import back_up_files
 from backstop.commands.trees.bursts import Rhythm
 from backstop.commands.trees.comparison import WatchedTree
+from backstop.commands.trees.settings import TreeBackupSettings
 from backstop.commands.trees.watch import TreeWatch
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.commands.progress import Silent
 from backstop.commands.proof.tree import TreeVerifySettings, verify_tree
-from backstop.commands.trees.backup import TreeBackupSettings, back_up_files
+from backstop.commands.trees.backup import back_up_files
+from backstop.commands.trees.settings import TreeBackupSettings
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys
 from backstop.model.backup import BackupLabel

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from backstop.commands.progress import Silent
-from backstop.commands.trees.backup import TreeBackupSettings, back_up_files
+from backstop.commands.trees.backup import back_up_files
 from backstop.commands.trees.listing import read_listing
+from backstop.commands.trees.settings import TreeBackupSettings
 from backstop.crypto.envelope import decrypt_to_file, object_context
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys

@@ -12,14 +12,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from backstop.commands.base.backup import BaseBackupSettings
+    from backstop.commands.base.settings import BaseBackupSettings
     from backstop.commands.database.attempt import DumpSettings
     from backstop.commands.database.restore import RestoreSettings
     from backstop.commands.database.swap import ApplicationCommands
     from backstop.commands.questions import Query
     from backstop.commands.recovery.recover import RecoverSettings
-    from backstop.commands.trees.backup import TreeBackupSettings
-    from backstop.commands.trees.restore import TreeRestoreSettings
+    from backstop.commands.trees.settings import TreeBackupSettings, TreeRestoreSettings
     from backstop.commands.wal.settings import ArchiveSettings
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository
@@ -105,7 +104,7 @@ def base_backup_settings(
     configuration: Configuration, target: str, repositories: Sequence[Repository]
 ) -> BaseBackupSettings:
     """How to copy this target's cluster."""
-    from backstop.commands.base.backup import BaseBackupSettings
+    from backstop.commands.base.settings import BaseBackupSettings
 
     return BaseBackupSettings(staging=cluster_spool(configuration, target, repositories))
 
@@ -205,7 +204,7 @@ def tree_backup_settings(
 
     :raises NotFoundError: no such tree.
     """
-    from backstop.commands.trees.backup import TreeBackupSettings
+    from backstop.commands.trees.settings import TreeBackupSettings
     from backstop.wiring import find_tree
 
     rules = find_tree(configuration, target, tree)
@@ -225,7 +224,7 @@ def tree_restore_settings(
 
     :raises NotFoundError: no such tree.
     """
-    from backstop.commands.trees.restore import TreeRestoreSettings
+    from backstop.commands.trees.settings import TreeRestoreSettings
     from backstop.wiring import find_tree
 
     rules = find_tree(configuration, target, tree)

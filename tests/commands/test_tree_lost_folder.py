@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     import pytest
 
 from backstop.commands.progress import Silent
-from backstop.commands.trees.backup import TreeBackupSettings, back_up_files
+from backstop.commands.trees.backup import back_up_files
 from backstop.commands.trees.listing import read_listing
 from backstop.commands.trees.selection import Selection
+from backstop.commands.trees.settings import TreeBackupSettings
 from backstop.model.backup import BackupLabel
 
 

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from backstop.commands.progress import Silent
-from backstop.commands.trees.restore import TreeRestore, TreeRestoreSettings
+from backstop.commands.trees.restore import TreeRestore
+from backstop.commands.trees.settings import TreeRestoreSettings
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys
 from backstop.storage.posix import PosixStorage

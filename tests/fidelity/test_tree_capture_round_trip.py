@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backstop.commands.progress import Silent
-from backstop.commands.trees.restore import TreeRestore, TreeRestoreSettings
+from backstop.commands.trees.restore import TreeRestore
+from backstop.commands.trees.settings import TreeRestoreSettings
 from backstop.model.backup import BackupLabel
 from backstop.storage.posix import PosixStorage
 from tests.commands.tree_restoring import carry_out

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from backstop.repository.catalog import Repository
 
 _UPLOADERS_PER_REPOSITORY = 2
+MAX_STAGED_BYTES = 16 * 1024**3
+"""How much ciphertext may wait for a slow repository, unless told otherwise."""
 
 
 @dataclass(slots=True, eq=False)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from backstop.commands.trees.plan import TreeSwapOutcome
-    from backstop.commands.trees.restore import TreeRestoreSettings
+    from backstop.commands.trees.settings import TreeRestoreSettings
 
 
 class PlanFilesSwapBackOperator(BackstopOperator):

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from backstop.commands.trees.plan import TreeRestorePlan
-    from backstop.commands.trees.restore import TreeRestoreSettings
+    from backstop.commands.trees.settings import TreeRestoreSettings
     from backstop.repository.catalog import Repository
 
 DECLINED = 1

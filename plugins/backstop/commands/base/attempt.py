@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from backstop.commands.base.backup import BaseBackupSettings, WalHolds
     from backstop.commands.base.lineage import Parent
+    from backstop.commands.base.settings import BaseBackupSettings, WalHolds
     from backstop.commands.progress import Progress
     from backstop.commands.publication import Publication
     from backstop.crypto.key_encryption import Keyring

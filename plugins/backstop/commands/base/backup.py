@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from backstop.commands.base.attempt import BaseBackupAttempt
 from backstop.commands.base.lineage import choose_parent, refuse_other_cluster
-from backstop.commands.base.parts import PART_BYTES
-from backstop.commands.database.attempt import MAX_STAGED_BYTES
 from backstop.commands.publication import Publication
 from backstop.commands.staging import sweep_staging
 from backstop.errors import ConfigurationError
@@ -21,43 +17,19 @@ from backstop.repository.lock import acquire_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from backstop.commands.backup_report import BaseBackupReport
+    from backstop.commands.base.settings import BaseBackupSettings, WalHolds
     from backstop.commands.progress import Progress
-    from backstop.commands.wal.holds import WalNeeded
     from backstop.crypto.key_encryption import Keyring
     from backstop.crypto.signing import Signer
     from backstop.model.backup import BackupLabel
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository
 
-    WalHolds: TypeAlias = Callable[[Repository, WalNeeded], bool]
-    """Whether a repository holds that WAL; asked again and again."""
 
 LEASE_KIND = "base"
 _APPLICATION_NAME = "backstop:base"
-
-
-@dataclass(frozen=True, slots=True)
-class BaseBackupSettings:
-    """How to take a base backup.
-
-    :param staging: folder for ciphertext on its way out, best on the file system of a posix repository.
-    :param verify_checksums: let the server check every page it reads, where the cluster has checksums.
-    :param compressors: threads that compress.
-    :param wal_timeout: for how long a finished copy waits for the WAL archive.
-    :param allow_system_id: of a new cluster that takes the place of the one whose backups lie there.
-    """
-
-    staging: Path
-    verify_checksums: bool = True
-    compressors: int = 2
-    part_bytes: int = PART_BYTES
-    max_staged_bytes: int = MAX_STAGED_BYTES
-    wal_timeout: timedelta = timedelta(minutes=10)
-    clock_tolerance: timedelta = timedelta(minutes=5)
-    allow_system_id: str | None = None
 
 
 def take_base_backup(

@@ -11,7 +11,7 @@ from backstop import __version__
 from backstop.commands.backup_report import BackupReport
 from backstop.commands.database.capture import Captured, SnapshotCapture
 from backstop.commands.object_writer import ObjectWriter
-from backstop.commands.replicate import Replication
+from backstop.commands.replicate import MAX_STAGED_BYTES, Replication
 from backstop.commands.staging import staging_directory
 from backstop.model.backup import BackupKind, Manifest
 
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from backstop.postgres.connection import ClusterConnection
     from backstop.postgres.preflight import SourceFacts
     from backstop.postgres.tools import PostgresTools
-
-MAX_STAGED_BYTES = 16 * 1024**3
 
 
 @dataclass(frozen=True, slots=True)

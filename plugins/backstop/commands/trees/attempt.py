@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from backstop.commands.progress import Progress
     from backstop.commands.publication import Publication
-    from backstop.commands.trees.backup import TreeBackupSettings
     from backstop.commands.trees.previous import Previous
+    from backstop.commands.trees.settings import TreeBackupSettings
     from backstop.crypto.key_encryption import Keyring
     from backstop.errors import BackstopError
     from backstop.files.roots import Root

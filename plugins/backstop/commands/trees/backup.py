@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from backstop.commands.publication import Publication
 from backstop.commands.staging import sweep_staging
@@ -15,38 +14,13 @@ from backstop.repository.lock import acquire_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from backstop.commands.backup_report import TreeBackupReport
     from backstop.commands.progress import Progress
+    from backstop.commands.trees.settings import TreeBackupSettings
     from backstop.crypto.key_encryption import Keyring
     from backstop.crypto.signing import Signer
     from backstop.repository.catalog import Repository
-
-MAX_STAGED_BYTES = 16 * 1024**3
-
-
-@dataclass(frozen=True, slots=True)
-class TreeBackupSettings:
-    """How to back a tree up; its section of targets.yaml says the same.
-
-    :param staging: folder for ciphertext on its way out, best on the file system of a posix repository.
-    :param patterns: absolute paths and globs; :param exclude: globs of names and of whole paths.
-    :param one_file_system: leave out what is mounted below.
-    :param unreadable: ``fail``: nothing is published without it; ``list``: it is named.
-    :param rehash: read every file, whatever says that it is unchanged.
-    :param readers: files read at a time; :param compressors: threads that compress each pack.
-    """
-
-    staging: Path
-    patterns: tuple[str, ...]
-    exclude: tuple[str, ...] = ()
-    one_file_system: bool = False
-    unreadable: Literal["fail", "list"] = "fail"
-    rehash: bool = False
-    readers: int = 2
-    compressors: int = 2
-    max_staged_bytes: int = MAX_STAGED_BYTES
 
 
 def back_up_files(

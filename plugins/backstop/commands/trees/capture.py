@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from backstop.commands.progress import Progress
-    from backstop.commands.trees.backup import TreeBackupSettings
     from backstop.commands.trees.list_writer import ListWriter
     from backstop.commands.trees.pieces import Pieces
     from backstop.commands.trees.previous import Previous
+    from backstop.commands.trees.settings import TreeBackupSettings
     from backstop.commands.trees.tally import Tally
     from backstop.files.roots import Root
 

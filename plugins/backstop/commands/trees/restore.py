@@ -11,7 +11,6 @@ import os
 import secrets
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -54,33 +53,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from backstop.commands.progress import Progress
+    from backstop.commands.trees.settings import TreeRestoreSettings
     from backstop.crypto.key_encryption import Keyring
     from backstop.model.backup import BackupLabel, Manifest
     from backstop.repository.catalog import Repository
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class TreeRestoreSettings:
-    """How to restore files.
-
-    :param scratch: folder for fetched packs.
-    :param patterns: the tree's paths as configured now; a restore in place touches nothing besides.
-    :param owner: ``user:group`` that everything restored belongs to; None: whom it belonged to.
-    :param after_restore: commands after a swap in place, each an argv, run without a shell.
-    :param timeout: for each of them.
-    :param undo_on_failure: swap back when one of them fails.
-    :param jobs: packs fetched at a time.
-    """
-
-    scratch: Path
-    patterns: Sequence[str] = ()
-    owner: str | None = None
-    after_restore: Sequence[Sequence[str]] = ()
-    timeout: timedelta = timedelta(seconds=60)
-    undo_on_failure: bool = True
-    jobs: int = 2
 
 
 @dataclass(slots=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from backstop.commands.trees.plan import Exchanged, RestoredTree
-    from backstop.commands.trees.restore import TreeRestoreSettings
+    from backstop.commands.trees.settings import TreeRestoreSettings
 
 _NAMED = 50
 
