@@ -170,7 +170,7 @@ def test_a_file_is_not_read_in_the_middle_of_one_long_write(
 ) -> None:
     """Which sets the file's times when it begins, and never again."""
     path = tmp_path / "file"
-    size = 200 * MB
+    size = 300 * MB
     path.write_bytes(b"a" * size)
     new = b"b" * size
     descriptor = os.open(path, os.O_WRONLY)
