@@ -74,7 +74,7 @@ class Step:
         repository = self._repository()
         restore = TreeRestore(
             repository=repository,
-            label=max(repository.catalog.labels()),
+            label=max(label for label, _ in repository.catalog.labels()),
             keyring=LocalKeyring.load(Path(self.told["keyring"])),
             settings=TreeRestoreSettings(scratch=Path(self.told["spool"])),
             clock=_now,

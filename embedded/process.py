@@ -30,7 +30,7 @@ def process_identity(pid: int) -> str | None:
     """
     try:
         process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
+        if _has_ended(process):
             return None
         if BOOT_ID.exists():
             # proc(5): field 22 is the start time; the name in field 2 may hold spaces and brackets.
@@ -182,6 +182,19 @@ def _gone(leader: int, members: dict[int, psutil.Process], patience: float) -> b
 
 def _runs(member: psutil.Process) -> bool:
     try:
-        return bool(member.is_running() and member.status() != psutil.STATUS_ZOMBIE)
+        return bool(member.is_running() and not _has_ended(member))
     except psutil.NoSuchProcess:
         return False
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    """Whether nothing is left of it but its exit status.
+
+    Its first thread is a zombie as soon as that one has ended; until the last has, its sockets stay open.
+    """
+    if process.status() != psutil.STATUS_ZOMBIE:
+        return False
+    try:
+        return all(thread.name == str(process.pid) for thread in Path(f"/proc/{process.pid}/task").iterdir())
+    except FileNotFoundError:
+        return True

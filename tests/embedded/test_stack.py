@@ -133,6 +133,21 @@ def test_a_zombie_is_no_running_process() -> None:
     child.wait()
 
 
+def test_a_process_whose_first_thread_alone_has_ended_still_runs() -> None:
+    """It shows as a zombie, as one that is being killed does for a moment; its ports are still taken."""
+    code = (
+        "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(600,)).start();"
+        "ctypes.CDLL(None).pthread_exit(None)"
+    )
+    child = subprocess.Popen([sys.executable, "-c", code])
+    while psutil.Process(child.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+
+    assert process_identity(child.pid) is not None
+    child.kill()
+    child.wait()
+
+
 def test_the_generated_targets_are_valid_and_name_this_stacks_places(home: Home) -> None:
     from backstop.targets import load_targets
 
