@@ -213,7 +213,7 @@ class World:
     def labels(self) -> set[BackupLabel]:
         return {label for label, _ in self.catalog.labels()}
 
-    def keys(self, prefix: str = "") -> set[str]:
+    def stored(self, prefix: str = "") -> set[str]:
         """Everything that takes space."""
         return {version.key for version in self.storage.versions(prefix)}
 
@@ -233,10 +233,10 @@ class World:
         named = {
             stored.key for label in self.labels() for stored in self.catalog.backup(label).manifest.objects
         }
-        data = {key for key in self.keys(f"{self.target}/data/") if "/data/wal/" not in key}
+        data = {key for key in self.stored(f"{self.target}/data/") if "/data/wal/" not in key}
         assert data == named
-        assert self.keys(f"{self.target}/meta/expiring/") == set()
+        assert self.stored(f"{self.target}/meta/expiring/") == set()
         for folder in ("proofs", "holds", "pins"):
             prefix = f"{self.target}/meta/{folder}/"
-            found = {key[len(prefix) :].partition("/")[0] for key in self.keys(prefix)}
+            found = {key[len(prefix) :].partition("/")[0] for key in self.stored(prefix)}
             assert found <= {label.text for label in self.labels()}

@@ -43,7 +43,7 @@ def test_what_goes_is_gone_whole_and_what_stays_is_whole(world):
     assert world.labels() == {new, base}
     world.require_no_garbage()
     assert report.freed_bytes == {"dump": 40, "incr": 40, "full": 40, "wal": 15}
-    assert len(world.keys("calibrify/data/wal/")) == 5
+    assert len(world.stored("calibrify/data/wal/")) == 5
     assert report.to_dict()["freed_bytes"] == 135
 
 
@@ -51,10 +51,10 @@ def test_expiring_twice_changes_nothing_more(world):
     world.dump(30)
     world.dump(1)
     expire(world)
-    before = {key for key in world.keys() if "/lease/" not in key}
+    before = {key for key in world.stored() if "/lease/" not in key}
 
     assert expire(world).expired == []
-    assert {key for key in world.keys() if "/lease/" not in key} == before
+    assert {key for key in world.stored() if "/lease/" not in key} == before
 
 
 def test_shared_packs_stay_until_the_last_backup_that_lists_them_goes(world):
@@ -66,8 +66,8 @@ def test_shared_packs_stay_until_the_last_backup_that_lists_them_goes(world):
     expire(world)
 
     assert world.labels() == {third}
-    assert packs[0].key in world.keys()
-    assert not {packs[1].key, packs[2].key} & world.keys()
+    assert packs[0].key in world.stored()
+    assert not {packs[1].key, packs[2].key} & world.stored()
     world.require_no_garbage()
 
     world.tree(1)
@@ -93,7 +93,7 @@ def test_nothing_of_an_unpublished_attempt_is_touched(world):
 
     expire(world)
 
-    assert running in world.keys()
+    assert running in world.stored()
 
 
 def test_odd_but_allowed_names_make_no_difference(signing):
@@ -112,7 +112,7 @@ def test_five_thousand_objects_go_like_two(world):
     world.require_no_garbage()
 
 
-# -- Held, read, changed between the plan and the act -----------------------------------------------------------
+# -- Held, read, changed between the plan and the act --------------------------------------------------------
 
 
 def test_a_hold_placed_after_the_plan_keeps_the_backup(world):
@@ -165,7 +165,9 @@ def test_a_replaced_manifest_is_not_what_was_planned(world):
     old, _ = world.dump(30), world.dump(1)
     made = plan(world)
     world.storage.delete(f"calibrify/meta/manifests/{old}.json")
-    for key in world.keys(f"calibrify/data/database/{old}/") | world.keys(f"calibrify/meta/proofs/{old}/"):
+    for key in world.stored(f"calibrify/data/database/{old}/") | world.stored(
+        f"calibrify/meta/proofs/{old}/"
+    ):
         world.storage.delete(key)
     world.dump(30, objects=3)
 
@@ -183,12 +185,23 @@ def test_a_plan_of_another_repository_is_refused(world, signing):
 
 
 class Interrupting(MemoryStorage):
-    """Calls ``then`` once, right before the first removal of a key with this beginning."""
+    """Calls ``then`` once, right before the first removal of a key with this beginning.
+
+    :ivar at_put: the same, right after such a key was put.
+    """
 
     def __init__(self) -> None:
         super().__init__(clock=lambda: TODAY)
         self.at = "nothing"
+        self.at_put = "nothing"
         self.then = lambda: None
+
+    def put_once(self, key, data):
+        info = super().put_once(key, data)
+        if key.startswith(self.at_put):
+            self.at_put = "nothing"
+            self.then()
+        return info
 
     def delete_many(self, versions):
         doomed = list(versions)
@@ -215,10 +228,27 @@ def test_a_reader_that_comes_between_the_last_look_and_the_removal_gets_its_back
     assert "restore" in report.kept[old]
     assert old in world.labels()
     world.require_whole()
-    assert world.keys("calibrify/meta/expiring/") == set()
+    assert world.stored("calibrify/meta/expiring/") == set()
 
     reading.__exit__(None, None, None)
     assert expire(world).expired == [old]
+
+
+def test_a_backup_whose_reader_was_there_first_is_not_unpublished_for_a_moment(interrupting):
+    world = interrupting
+    old, _ = world.dump(30), world.dump(1)
+    reading = pin(world.storage, world.target, old, holder="restore", clock=world.clock)
+
+    def read() -> None:
+        reading.__enter__()
+        world.storage.at = "calibrify/meta/manifests/"
+        world.storage.then = lambda: pytest.fail("its manifest was removed")
+
+    world.storage.at_put = f"calibrify/meta/expiring/{old}"
+    world.storage.then = read
+
+    assert "restore" in carry(world).kept[old]
+    assert old in world.labels()
 
 
 def test_a_reader_that_comes_after_the_manifest_has_gone_is_told_so(interrupting):
@@ -256,7 +286,7 @@ def test_a_hold_that_comes_between_the_last_look_and_the_removal_is_respected(in
     world.require_whole()
 
 
-# -- Others at work ---------------------------------------------------------------------------------------------
+# -- Others at work ------------------------------------------------------------------------------------------
 
 
 def test_a_second_expiry_is_kept_out(interrupting):
@@ -329,7 +359,7 @@ def test_a_tree_backup_published_after_the_plan_keeps_the_packs_it_lists(world):
     report = carry(world, made)
 
     assert report.expired == [old]
-    assert shared.key in world.keys()
+    assert shared.key in world.stored()
     world.require_whole()
 
 
@@ -352,7 +382,7 @@ def test_an_expiry_that_lost_its_lease_removes_nothing_more(interrupting):
     world.require_whole()
 
 
-# -- Locks and versions -----------------------------------------------------------------------------------------
+# -- Locks and versions --------------------------------------------------------------------------------------
 
 
 def test_locked_objects_stay_until_a_later_run_and_their_date_is_shown(signing):
@@ -372,7 +402,7 @@ def test_locked_objects_stay_until_a_later_run_and_their_date_is_shown(signing):
         {"what": old.text, "objects": 1, "until": "until 2026-11-25 12:00Z"}
     ]
     assert old not in world.labels()
-    assert world.keys(f"calibrify/data/database/{old}/") == {key}
+    assert world.stored(f"calibrify/data/database/{old}/") == {key}
     assert plan(world).begun == (old,)
     assert expire(world).freed_bytes == {}
 
@@ -397,7 +427,7 @@ def test_on_a_versioned_storage_nothing_is_left_of_what_goes(signing):
 
     world.require_no_garbage()
     assert report.freed_bytes["dump"] == 60
-    assert len(world.keys("calibrify/data/wal/")) == 3
+    assert len(world.stored("calibrify/data/wal/")) == 3
     assert not any(one.is_marker for one in world.storage.versions("calibrify/data/"))
 
 
@@ -414,7 +444,7 @@ def test_a_manifest_locked_since_the_plan_keeps_its_backup_unhidden(signing):
     world.require_whole()
 
 
-# -- What is left of others -------------------------------------------------------------------------------------
+# -- What is left of others ----------------------------------------------------------------------------------
 
 
 def test_old_renewals_of_leases_go_and_the_newest_stays(signing):
@@ -429,7 +459,9 @@ def test_old_renewals_of_leases_go_and_the_newest_stays(signing):
 
     expire(world)
 
-    assert world.keys("calibrify/meta/lease/dump/") == {"calibrify/meta/lease/dump/000000000003-000002.json"}
+    assert world.stored("calibrify/meta/lease/dump/") == {
+        "calibrify/meta/lease/dump/000000000003-000002.json"
+    }
     again = Lease.acquire(world.storage, world.target, "dump", holder="x", clock=world.clock)
     assert again.epoch == 4
     again.release()
@@ -447,12 +479,12 @@ def test_run_out_pins_go_and_those_in_force_and_damaged_ones_stay(signing):
     world.storage.put_once(damaged, b"?")
     times[0] = TODAY
     with pin(world.storage, world.target, label, holder="now", clock=world.clock):
-        assert len(world.keys("calibrify/meta/pins/")) == 5
+        assert len(world.stored("calibrify/meta/pins/")) == 5
 
         expire(world)
 
         assert len(readers(world.storage, world.target, label, now=TODAY)) == 2
-        assert len(world.keys("calibrify/meta/pins/")) == 2
+        assert len(world.stored("calibrify/meta/pins/")) == 2
 
 
 def test_a_repository_that_fails_in_the_middle_is_finished_later(interrupting):
@@ -485,8 +517,8 @@ def test_wal_of_a_cluster_of_which_nothing_is_left_goes_with_its_histories(world
 
     expire(world)
 
-    assert world.keys(f"calibrify/data/wal/{first}/") == set()
-    assert len(world.keys("calibrify/data/wal/")) == 2
+    assert world.stored(f"calibrify/data/wal/{first}/") == set()
+    assert len(world.stored("calibrify/data/wal/")) == 2
 
 
 def test_an_untrusted_mark_deletes_nothing(world):
@@ -498,10 +530,10 @@ def test_an_untrusted_mark_deletes_nothing(world):
 
     world.storage.delete(f"calibrify/meta/manifests/{gone}.json")
     world.storage.put_once(f"calibrify/meta/expiring/{gone}.json", canonical_json(forged))
-    before = world.keys("calibrify/data/")
+    before = world.stored("calibrify/data/")
 
     report = carry(world)
 
     assert "cannot be told" in report.waiting[0]
-    assert world.keys("calibrify/data/") == before
+    assert world.stored("calibrify/data/") == before
     assert world.labels() == {new}

@@ -1,4 +1,4 @@
-"""What expiry plans for a repository: from manifests, proofs, holds and pins, and never from dates of objects."""
+"""What expiry plans for a repository: from manifests, proofs, holds and pins, never from dates of objects."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ def test_planning_changes_nothing(world):
     world.base(30)
     world.wal(0, 3)
     world.dump(1)
-    before = world.keys()
+    before = world.stored()
 
     plan(world)
 
-    assert world.keys() == before
+    assert world.stored() == before
 
 
 def test_dates_of_objects_decide_nothing(signing):
