@@ -199,6 +199,15 @@ def test_a_backup_whose_parent_is_gone_takes_no_places_of_good_ones():
     assert plan.expired == (full(20).label, orphan.label)
 
 
+def test_a_backup_of_which_two_parts_are_gone_is_one_incomplete_backup():
+    broken = tree(5, needs=(tree(500).label, tree(400).label), proven=False)
+    upon_it = tree(4, needs=(broken.label,), proven=False)
+
+    plan = planned([tree(9), tree(8), broken, upon_it, tree(0)], keep_last=3)
+
+    assert plan.expired == (broken.label, upon_it.label)
+
+
 def test_the_newest_complete_backup_stays_beside_a_newer_incomplete_one():
     complete, incomplete = dump(2, proven=False), dump(1, needs=(dump(500).label,), proven=False)
 
