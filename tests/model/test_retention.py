@@ -17,6 +17,7 @@ from tests.model.retaining import (
     days,
     dump,
     full,
+    incremental,
     labels,
     planned,
     staying,
@@ -264,6 +265,33 @@ def test_durations_are_written_as_people_say_them():
     assert "not older than 36 hours (keep_for)" in span(timedelta(hours=36))
     assert "not older than 90 minutes (keep_for)" in span(timedelta(minutes=90))
     assert "not older than 1 second (keep_for)" in span(timedelta(seconds=1))
+
+
+def test_the_worked_example_of_the_documentation():
+    def nightly(make, hour, count):
+        return [make(age + (12 - hour) / 24) for age in range(count)]
+
+    bases = []
+    for age, sunday in ((age, age % 7 == 4) for age in reversed(range(130))):
+        age += 9 / 24
+        bases.append(full(age) if sunday or not bases else incremental(age, bases[-1]))
+    dumps, files = nightly(dump, 1, 130), nightly(tree, 2, 130)
+
+    local, s3 = planned([*bases, *dumps], keep_for=days(30)), planned([*bases, *dumps], keep_for=days(90))
+
+    def first(plan, kind):
+        return min(label.text for label in staying(plan) if label.kind is kind)
+
+    assert len(staying(local) & labels(*dumps)) == 31
+    assert len(staying(s3) & labels(*dumps)) == 91
+    assert first(local, BackupKind.DUMP).startswith("20261027T")
+    assert first(local, BackupKind.FULL).startswith("20261025T")
+    assert first(s3, BackupKind.FULL).startswith("20260823T")
+    assert len(staying(planned(files, keep_for=days(7)))) == 8
+    assert len(staying(planned(files, keep_for=days(30)))) == 31
+    rolled = [kept.reason[:8] for kept in (local.wal[0], s3.wal[0])]
+    assert rolled == ["20261027", "20260828"]
+    assert [kept.reason[:8] for kept in local.wal[1:]] == ["20261025", "20261026"]
 
 
 def test_without_backups_there_is_nothing_to_decide():

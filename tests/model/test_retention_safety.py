@@ -13,6 +13,7 @@ from tests.model.retaining import (
     days,
     dump,
     full,
+    incremental,
     labels,
     planned,
     staying,
@@ -178,6 +179,56 @@ class TestClock:
             planned([dump(50), dump(0)], now=NOW - days(1), keep_for=days(30))
 
         assert "check the clock of this machine and of the one that took the backup" in refused.value.hint
+
+    def test_a_backup_that_is_accepted_although_dated_ahead_stays_and_counts_for_nothing(self):
+        daily = [dump(age, proven=age > 3) for age in range(40)]
+        ahead = dump(-365)
+
+        plan = planned([*daily, ahead], keep_last=2, accepted=labels(ahead))
+        without = planned(daily, keep_last=2)
+
+        assert staying(plan) == staying(without) | labels(ahead)
+        assert plan.blocked == without.blocked
+        assert why(plan, ahead) == f"{ahead.label}: keep, because its date is still to come"
+
+    def test_accepting_one_of_two_that_are_dated_ahead_is_not_enough(self):
+        ahead = [dump(-365), dump(-364)]
+
+        with pytest.raises(ConfigurationError) as refused:
+            planned([dump(0), *ahead], keep_last=1, accepted=labels(ahead[0]))
+
+        assert f"accept {ahead[1].label}: it then stays until its date has come" in refused.value.hint
+
+    def test_a_chain_on_a_base_backup_that_is_dated_ahead_stays_with_its_wal(self):
+        parent = full(60)
+        ahead = incremental(-30, parent, start=parent.end, end=parent.end + 1000)
+
+        plan = planned([parent, full(50), full(0), ahead], keep_last=1, accepted=labels(ahead))
+
+        assert staying(plan) == labels(parent, full(0), ahead)
+        assert (ahead.start, None) in [(kept.start, kept.end) for kept in plan.wal]
+
+    def test_a_cluster_does_not_end_while_a_base_backup_of_it_is_dated_ahead(self):
+        old, ahead = full(50, system_id=OLD_CLUSTER), full(-30, system_id=OLD_CLUSTER)
+
+        plan = planned([old, ahead, full(1), full(0)], keep_last=1, accepted=labels(ahead))
+
+        assert staying(plan) == labels(ahead, full(0))
+        assert plan.wal_ended == ()
+
+    def test_where_everything_is_dated_ahead_everything_stays(self):
+        ahead = [dump(-30), full(-20)]
+
+        plan = planned(ahead, keep_last=1, accepted=labels(*ahead))
+
+        assert (plan.expired, plan.wal) == ((), None)
+
+    def test_wal_of_a_cluster_of_which_everything_is_dated_ahead_stays(self):
+        ahead = full(-20, system_id=OLD_CLUSTER)
+
+        plan = planned([full(50), full(0), ahead], keep_last=1, accepted=labels(ahead))
+
+        assert plan.keeps_wal(OLD_CLUSTER, timeline=1, begin=ahead.start, end=ahead.end)
 
     def test_a_clock_a_little_behind_is_only_skew(self):
         assert planned([dump(50), dump(40), dump(0)], now=NOW - days(0.01), keep_for=days(30)).expired
