@@ -9,6 +9,7 @@ import pytest
 from backstop.commands.expiry.carry_out import carry_out
 from backstop.commands.expiry.plan import plan_expiry
 from backstop.errors import ConfigurationError, LeaseHeldError, NotFoundError, StorageUnavailableError
+from backstop.model.retention import RetentionPolicy
 from backstop.repository.holds import Holds
 from backstop.repository.lock import Lease
 from backstop.repository.pins import pin, readers
@@ -471,6 +472,8 @@ def test_run_out_pins_go_and_those_in_force_and_damaged_ones_stay(signing):
     times = [TODAY - timedelta(days=5)]
     world = World(signing, MemoryStorage(clock=lambda: times[0]))
     label = world.dump(6)
+    world.dump(1)
+    world.policy = RetentionPolicy(keep_last=2, min_proven=1)
     with pin(world.storage, world.target, label, holder="old", clock=lambda: times[0]):
         pass
     died = pin(world.storage, world.target, label, holder="died", clock=lambda: times[0])
@@ -506,11 +509,14 @@ def test_a_repository_that_fails_in_the_middle_is_finished_later(interrupting):
     world.require_no_garbage()
 
 
-def test_wal_of_a_cluster_of_which_nothing_is_left_goes_with_its_histories(world):
+def test_wal_of_a_cluster_of_which_nothing_is_left_goes_with_its_histories(signing):
+    times = [TODAY - timedelta(days=40)]
+    world = World(signing, MemoryStorage(clock=lambda: times[0]))
     first = "7000000000000000009"
     world.base(40, system_id=first)
     world.wal(0, 3, system_id=first)
     world.storage.put_once(f"calibrify/data/wal/{first}/00000001.history-{'a' * 16}", b"history")
+    times[0] = TODAY
     world.base(2, start=4)
     world.base(1, start=5)
     world.wal(4, 6, system_id=CLUSTER)

@@ -13,7 +13,7 @@ from backstop.commands.expiry.decide import decide
 from backstop.commands.expiry.references import group_of
 from backstop.commands.expiry.removal import Removal
 from backstop.commands.expiry.report import ExpiryReport
-from backstop.commands.expiry.survey import survey
+from backstop.commands.expiry.survey import believable, survey
 from backstop.commands.expiry.wal import UnneededWal, wal_seen
 from backstop.commands.expiry.wal_removal import remove_wal
 from backstop.commands.progress import Silent
@@ -99,7 +99,9 @@ class _Expiry:
         for group in sorted(groups):
             self._run_group(group, begun.get(group, ()), doomed.get(group, ()))
         self.lease.ensure_held()
-        self.report.claims = clear_spent_claims(self.repository.storage, self.plan.target, now=self.clock())
+        self.report.claims = clear_spent_claims(
+            self.repository.storage, self.plan.target, now=believable(self.clock(), self.plan.found.newest)
+        )
 
     def _run_group(self, group: str, begun: Sequence[Begun], doomed: Sequence[DoomedBackup]) -> None:
         with ExitStack() as stack:
@@ -109,7 +111,12 @@ class _Expiry:
                 # What is being written may build on what would go; and nobody may begin to while it goes.
                 self.report.waiting.append(error.message)
                 return
-            found = survey(self.repository, now=self.clock(), wanted=lambda label: group_of(label) == group)
+            found = survey(
+                self.repository,
+                now=self.clock(),
+                wanted=lambda label: group_of(label) == group,
+                newest=self.plan.found.newest,
+            )
             if why := found.why_closed(group):
                 self.report.waiting.append(f"{group}: nothing goes, because {why}")
                 return
@@ -157,6 +164,7 @@ class _Expiry:
             repository=self.repository,
             references=found.references,
             newest_proven=_newest_proven(found, again),
+            newest=self.plan.found.newest,
             inventory=self.inventory,
             ensure_held=ensure_held,
             clock=self.clock,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from backstop.commands.expiry.decide import in_words
 from backstop.commands.expiry.references import folders
+from backstop.commands.expiry.survey import believable
 from backstop.errors import IntegrityError, NotFoundError
 from backstop.repository.expiring import ExpiringMarks, delete_every_version
 from backstop.repository.holds import Holds
@@ -35,12 +36,14 @@ class Removal:
 
     :param references: of everything that is published in the group.
     :param newest_proven: the backup that stands in for what goes; None: there is none, so nothing goes.
+    :param newest: when the newest of all backups had finished.
     :param ensure_held: raises when a lease is not ours any more.
     """
 
     repository: Repository
     references: References
     newest_proven: BackupLabel | None
+    newest: datetime | None
     inventory: Inventory | None
     ensure_held: Callable[[], None]
     clock: Callable[[], datetime]
@@ -112,7 +115,7 @@ class Removal:
         return self._in_use(label) or self._without_successor()
 
     def _in_use(self, label: BackupLabel) -> str | None:
-        now = self.clock()
+        now = believable(self.clock(), self.newest)
         for hold in Holds(self.repository).of(label):
             if hold.in_force(now):
                 return str(hold)
@@ -184,6 +187,8 @@ class Removal:
             locked = delete_every_version(self.repository.storage, prefix)
             if locked:
                 self.report.locked[f"{label} ({folder})"] = list(locked)
+        accepted = f"{meta}/accepted/{label}.json"
+        delete_every_version(self.repository.storage, accepted, only=(accepted,))
 
 
 def _batches(versions: Iterator[ObjectVersion]) -> Iterator[list[ObjectVersion]]:
