@@ -285,6 +285,12 @@ class TestUpgrade:
         assert three.wal_ended == (OLD_CLUSTER,)
         assert f"{new[-1].label} is newer and proven" in why(three, old[0])
 
+    def test_one_proven_backup_of_the_new_cluster_is_asked_for_even_when_none_is(self):
+        old, unproven = full(30, system_id=OLD_CLUSTER), full(0, proven=False)
+
+        assert planned([old, unproven], keep_last=1, min_proven=0).expired == ()
+        assert planned([old, full(0)], keep_last=1, min_proven=0).expired == (old.label,)
+
     def test_they_stay_while_the_window_reaches_back_to_them(self):
         old = [full(age, system_id=OLD_CLUSTER) for age in (60, 50, 40)]
 
