@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from backstop.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from backstop.model.backup import BackupLabel
-    from backstop.model.retention_policy import Candidate, RetentionPolicy
+    from backstop.model.retention_policy import Candidate, RetentionPolicy, WalSeen
 
 CLOCK_SKEW = timedelta(minutes=15)
 """Between two machines that both keep time; S3 refuses requests beyond it, too."""
@@ -46,14 +46,18 @@ class Group:
 
     :param name: for people; unlike others' names.
     :param kind: those of one kind have one policy, and are counted together.
-    :param backups: oldest first.
+    :param wal: what names tell of the cluster's WAL; of base backups only.
+    :param backups: oldest first; all but those that are dated ahead.
+    :param ahead: those.
     :param usable: those of them that have everything they need.
     """
 
     name: str
     kind: str
     policy: RetentionPolicy
+    wal: WalSeen | None = None
     backups: list[Candidate] = field(default_factory=list)
+    ahead: list[Candidate] = field(default_factory=list)
     usable: list[Candidate] = field(default_factory=list)
 
     @property
@@ -69,6 +73,12 @@ class Group:
     @property
     def newest(self) -> Candidate:
         return self.backups[-1]
+
+    @property
+    def ended_at(self) -> datetime:
+        """When the newest sign of it came. As long as a cluster writes WAL, no other takes its place."""
+        finished_at = self.newest.finished_at
+        return max(finished_at, self.wal.stored_at) if self.wal else finished_at
 
     @property
     def proven(self) -> list[Candidate]:
@@ -90,9 +100,12 @@ def oldest_first(backups: Iterable[Candidate]) -> list[Candidate]:
 
 
 def grouped(
-    candidates: Sequence[Candidate], policies: Callable[[BackupLabel], RetentionPolicy]
+    candidates: Sequence[Candidate],
+    policies: Callable[[BackupLabel], RetentionPolicy],
+    seen: Mapping[str, WalSeen],
+    ahead: Collection[BackupLabel],
 ) -> list[Group]:
-    """What can stand in for each other.
+    """What can stand in for each other. What is only dated ahead makes no group.
 
     :param candidates: oldest first.
     :param policies: asked for the newest of each kind.
@@ -101,14 +114,21 @@ def grouped(
     kinds: dict[str, RetentionPolicy] = {}
     usable = usable_labels(candidates)
     for candidate in reversed(candidates):
+        if candidate.label in ahead:
+            continue
         kind, name = _kind_and_name(candidate)
         if kind not in kinds:
             kinds[kind] = policies(candidate.label)
         if name not in groups:
-            groups[name] = Group(name, kind, kinds[kind])
+            wal = seen.get(candidate.system_id) if kind == BASES else None
+            groups[name] = Group(name, kind, kinds[kind], wal)
         groups[name].backups.append(candidate)
         if candidate.label in usable:
             groups[name].usable.append(candidate)
+    for candidate in candidates:
+        name = _kind_and_name(candidate)[1]
+        if candidate.label in ahead and name in groups:
+            groups[name].ahead.append(candidate)
     for group in groups.values():
         group.backups.reverse()
         group.usable.reverse()
@@ -143,17 +163,31 @@ def usable_labels(backups: Sequence[Candidate]) -> set[BackupLabel]:
     return usable
 
 
+def dated_ahead(
+    backups: Iterable[Candidate], now: datetime, accepted: Collection[BackupLabel]
+) -> set[BackupLabel]:
+    """Backups taken under a clock that ran ahead, as somebody has seen.
+
+    :raises ConfigurationError: a backup finished later than ``now``, and nobody has accepted it: the wrong
+        clock may be the one of this machine.
+    """
+    ahead = [candidate for candidate in backups if candidate.finished_at > now + CLOCK_SKEW]
+    unseen = [candidate for candidate in ahead if candidate.label not in accepted]
+    if unseen:
+        raise ConfigurationError(
+            f"it is {_shown(now)} here, and {unseen[-1].label} finished at {_shown(unseen[-1].finished_at)}",
+            hint="check the clock of this machine and of the one that took the backup; if that one ran "
+            f"ahead, accept {', '.join(str(one.label) for one in unseen[-3:])}: it then stays until its date "
+            "has come, and counts for nothing",
+        )
+    return {candidate.label for candidate in ahead}
+
+
 def age_moment(newest: Candidate, now: datetime) -> datetime:
     """The moment that ages are counted to: ``now``, but not beyond a standstill.
 
-    :raises ConfigurationError: this moment cannot be the present.
+    :raises ConfigurationError: it is so long after the newest backup that a wrong clock is likelier.
     """
-    if now < newest.finished_at - CLOCK_SKEW:
-        raise ConfigurationError(
-            f"it is {_shown(now)} here, and {newest.label} finished at {_shown(newest.finished_at)}",
-            hint="check the clock of this machine and of the one that took the backup; nothing expires until "
-            "that time has come, or that backup has been removed by hand",
-        )
     if now > newest.finished_at + IMPLAUSIBLE:
         raise ConfigurationError(
             f"it is {_shown(now)} here, and the newest backup, {newest.label}, finished "
@@ -177,10 +211,7 @@ def superseded(group: Group, bases: Iterable[Group]) -> bool:
     """
     if not group.physical:
         return False
-    last = age_of(group.newest)
-    newer = sum(
-        age_of(candidate) > last for other in bases if other is not group for candidate in other.proven
-    )
+    newer = sum(candidate.finished_at > group.ended_at for other in bases for candidate in other.proven)
     return newer >= max(1, group.policy.min_proven)
 
 
