@@ -162,6 +162,31 @@ def test_a_newest_proof_that_turns_bad_after_the_plan_stops_everything(world):
     assert old in report.kept
 
 
+def test_a_drop_that_shows_after_the_plan_stops_everything(world):
+    old, _ = world.dump(30, rows=1000), world.dump(2, rows=1000)
+    made = plan(world)
+    assert made.labels == (old,)
+    world.dump(1, rows=3)
+
+    report = carry(world, made)
+
+    assert report.expired == []
+    assert old in world.labels()
+    assert "somebody must look" in report.kept[old]
+
+
+def test_a_newest_proof_that_turns_bad_at_the_last_moment_stops_everything(interrupting):
+    world = interrupting
+    old, new = world.dump(30), world.dump(1)
+    world.storage.at_put = f"calibrify/meta/expiring/{old}"
+    world.storage.then = lambda: world.prove(world.catalog.backup(new), matched=False, minutes=60)
+
+    report = carry(world)
+
+    assert report.kept[old] == f"{new} is proven no longer"
+    assert world.labels() == {old, new}
+
+
 def test_a_replaced_manifest_is_not_what_was_planned(world):
     old, _ = world.dump(30), world.dump(1)
     made = plan(world)
@@ -488,11 +513,18 @@ def test_on_a_versioned_storage_nothing_is_left_of_what_goes(signing):
     assert not any(one.is_marker for one in world.storage.versions("calibrify/data/"))
 
 
-def test_a_manifest_locked_since_the_plan_keeps_its_backup_unhidden(signing):
+def test_a_manifest_locked_at_the_last_moment_keeps_its_backup_unhidden(signing):
     world = World(signing, MemoryStorage(clock=lambda: TODAY, versioned=True))
     old, _ = world.dump(30), world.dump(1)
     made = plan(world)
-    world.storage.lock_object(f"calibrify/meta/manifests/{old}.json", until=None)
+    real = world.storage.put_once
+
+    def put_once(key, data):
+        if "/expiring/" in key:
+            world.storage.lock_object(f"calibrify/meta/manifests/{old}.json", until=None)
+        return real(key, data)
+
+    world.storage.put_once = put_once
 
     report = carry(world, made)
 
