@@ -22,8 +22,8 @@ SPENT_FOR = timedelta(days=1)
 def clear_spent_claims(storage: Storage, target: str, *, now: datetime) -> int:
     """Remove old renewals of leases, and pins that have run out, at least a day after the fact.
 
-    The first and the newest renewal of each kind's newest epoch stay: the next epoch counts from it. A damaged
-    pin stays too: it counts as a reader until somebody has looked.
+    The first and the newest renewal of each kind's newest epoch stay: the next epoch counts from them. A
+    damaged pin stays too: it counts as a reader until somebody has looked.
 
     :returns: how many objects (versions, where there are some) were removed.
     """
