@@ -103,6 +103,18 @@ class LeaseLostError(BackstopError):
     exit_code = 5
 
 
+class BackupExpiringError(BackstopError):
+    """The backup is being expired at this moment: it either stays, or is gone soon."""
+
+    next_step = "run it again once that expiry has ended"
+    retryable = True
+    exit_code = 5
+
+
+class ExpiryRefusedError(BackstopError):
+    """Nothing was removed: nobody approved the plan, or more would go than it showed."""
+
+
 class SourceError(BackstopError):
     """The protected PostgreSQL server cannot be backed up as it is."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
 
 from backstop.errors import ObjectConflictError, ObjectMissingError, StorageError
-from backstop.storage.base import ObjectInfo
+from backstop.storage.base import ObjectInfo, ObjectVersion
 from backstop.storage.keys import check_key, check_prefix
 from backstop.storage.posix_files import (
     NO_LINKS,
@@ -22,14 +23,17 @@ from backstop.storage.posix_files import (
     hand_over,
     link_new,
     make_directory,
+    remove_empty,
     sweep,
     sync_directory,
     temporary_file,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
+
+    from backstop.storage.base import ObjectLock, Undeleted
 
 Entries: TypeAlias = "list[tuple[str, os.DirEntry[str]]]"
 
@@ -203,24 +207,49 @@ class PosixStorage:
 
     def delete(self, key: str, *, version_id: str | None = None) -> None:
         path = self._path(key)
+        if self._unlink(path):
+            with errors_named(path.parent), contextlib.suppress(FileNotFoundError):
+                sync_directory(path.parent)
+            remove_empty(path.parent, below=self.root)
+
+    def _unlink(self, path: Path) -> bool:
+        """Whether it was there."""
         try:
             path.unlink()
-            sync_directory(path.parent)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
             self._check_root(error)
-            return
+            return False
         except OSError:
             with errors_named(path):
                 raise
-        self._prune(path.parent)
+        return True
 
-    def _prune(self, directory: Path) -> None:
-        while directory != self.root:
-            try:
-                directory.rmdir()
-            except OSError:
-                return  # not empty, in use or not ours: an empty folder harms nobody
-            directory = directory.parent
+    def versions(self, prefix: str) -> Iterator[ObjectVersion]:
+        for info in self.list(prefix):
+            yield ObjectVersion(info.key, info.size_bytes, info.modified_at)
+
+    def versions_of(self, key: str) -> Iterator[ObjectVersion]:
+        if info := self.stat(key):
+            yield ObjectVersion(info.key, info.size_bytes, info.modified_at)
+
+    def delete_many(self, versions: Iterable[tuple[str, str | None]]) -> tuple[Undeleted, ...]:
+        touched: set[Path] = set()
+        try:
+            for key, _ in versions:
+                path = self._path(key)
+                if self._unlink(path):
+                    touched.add(path.parent)
+        finally:
+            for directory in touched:
+                with errors_named(directory), contextlib.suppress(FileNotFoundError):
+                    sync_directory(directory)  # gone: another one emptied it and took it away
+                remove_empty(directory, below=self.root)
+        return ()
+
+    def lock(self, key: str, *, version_id: str | None = None) -> ObjectLock | None:
+        """A directory locks nothing."""
+        check_key(key)
+        return None
 
     def check(self) -> None:
         """Writes, syncs and removes a temporary file: the errors of a backup, a full disk included."""
