@@ -87,7 +87,7 @@ class TestDrop:
 
         plan = planned([good, truncated, dump(0, content=90)], keep_last=1, accepted=labels(truncated))
 
-        assert good.label in plan.expired
+        assert plan.expired == (good.label, truncated.label)
         assert plan.blocked == ()
 
     def test_accepting_one_accepts_what_came_before_it(self):
@@ -103,6 +103,16 @@ class TestDrop:
         plan = planned(dumps, keep_last=1, accepted=labels(dumps[1]))
 
         assert f"{dumps[2].label} holds 100 rows" in plan.blocked[0]
+
+    def test_nobody_looks_for_half_a_year_and_the_last_good_backup_is_still_there(self):
+        good, left = dump(200, content=1000), [dump(201, content=1000), dump(200, content=1000)]
+        for age in reversed(range(200)):
+            left.append(dump(age, content=10))
+            plan = planned(left, now=NOW - days(age), keep_for=days(30), monthly=3)
+            left = [one for one in left if one.label in staying(plan)]
+
+        assert good in left
+        assert len(left) == 202
 
     def test_it_is_over_once_the_rows_are_back(self):
         dumps = [dump(40, content=1000), dump(39, content=100), dump(0, content=990)]
@@ -239,6 +249,22 @@ class TestClock:
 
         assert "if it is right, take a backup" in refused.value.hint
 
+    def test_a_backup_taken_under_a_clock_a_year_ahead_is_no_witness_for_it(self):
+        daily, that_night = [dump(age) for age in range(40)], [dump(-365), tree(-365), tree(-364.9)]
+
+        plan = planned([*daily, *that_night], now=NOW + days(365), keep_for=days(30))
+
+        assert staying(plan) >= labels(*daily[:29], *that_night)
+
+    def test_after_a_long_pause_time_goes_on_with_the_third_day_of_backups(self):
+        before = [dump(age) for age in (100, 99, 98)]
+
+        second = planned([*before, dump(1), dump(0.9), dump(0)], keep_for=days(30))
+        third = planned([*before, dump(2), dump(1), dump(0)], keep_for=days(30))
+
+        assert second.expired == ()
+        assert third.expired == (before[0].label, before[1].label)
+
     def test_a_clock_three_weeks_ahead_costs_no_more_than_two_days(self):
         daily = [dump(age) for age in range(40)]
 
@@ -285,6 +311,12 @@ class TestUpgrade:
         assert three.wal_ended == (OLD_CLUSTER,)
         assert f"{new[-1].label} is newer and proven" in why(three, old[0])
 
+    def test_one_proven_backup_of_the_new_cluster_is_asked_for_even_when_none_is(self):
+        old, unproven = full(30, system_id=OLD_CLUSTER), full(0, proven=False)
+
+        assert planned([old, unproven], keep_last=1, min_proven=0).expired == ()
+        assert planned([old, full(0)], keep_last=1, min_proven=0).expired == (old.label,)
+
     def test_they_stay_while_the_window_reaches_back_to_them(self):
         old = [full(age, system_id=OLD_CLUSTER) for age in (60, 50, 40)]
 
@@ -293,6 +325,14 @@ class TestUpgrade:
 
         assert labels(*old) & staying(inside) == labels(old[-1])
         assert labels(*old) & staying(passed) == set()
+
+    def test_an_unproven_last_one_of_the_old_cluster_does_not_hold_its_end_up(self):
+        old = [full(30, system_id=OLD_CLUSTER), full(29, system_id=OLD_CLUSTER, proven=False)]
+
+        plan = planned([*old, full(1), full(0)], keep_last=1)
+
+        assert staying(plan) == labels(full(0))
+        assert plan.blocked == ()
 
     def test_the_old_cluster_does_not_end_while_it_still_writes_wal(self):
         old, new = full(40, system_id=OLD_CLUSTER), [full(age) for age in range(5)]
