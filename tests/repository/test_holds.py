@@ -136,11 +136,25 @@ def test_a_backup_whose_manifest_is_damaged_can_be_held(holds, maker):
     assert label in holds.in_force(NOW)
 
 
-def test_a_hold_on_a_backup_that_is_being_expired_says_that_it_may_come_too_late(holds, label, maker):
+def test_a_hold_on_a_backup_whose_expiry_has_begun_is_placed_and_says_that_it_may_come_too_late(
+    holds, label, maker
+):
     maker.storage.put_once(f"calibrify/meta/expiring/{label}.json", b"{}")
 
-    with pytest.raises(BackupExpiringError, match="at this moment"):
+    with pytest.raises(BackupExpiringError, match="had begun when the hold was placed"):
         place(holds, label)
+
+    assert label in holds.in_force(NOW), "an expiry that was cut off finds it when it goes on"
+
+
+def test_a_backup_that_is_half_removed_cannot_be_held(holds, label, maker):
+    maker.storage.put_once(f"calibrify/meta/expiring/{label}.json", b"{}")
+    maker.storage.delete(f"calibrify/meta/manifests/{label}.json")
+
+    with pytest.raises(BackupExpiringError, match="is being removed"):
+        place(holds, label)
+
+    assert holds.in_force(NOW) == {}
 
 
 def test_expiry_that_begins_while_a_hold_is_placed_is_seen_by_it(holds, label, maker):
@@ -262,6 +276,16 @@ def test_holds_and_releases_copied_from_another_repository_mean_the_same_there(
 
     assert (first, again) == ([True] * 3, [False] * 3)
     assert {hold.reason for hold in elsewhere.in_force(NOW)[label]} == {"only there", "kept"}
+
+
+def test_holds_that_go_with_their_backup_while_we_look_are_none(holds, label, maker):
+    place(holds, label)
+    found = list(maker.storage.list("calibrify/meta/holds/"))
+    maker.storage.delete(key(label, "1.json"))
+
+    maker.storage.list = lambda prefix: iter(found)
+
+    assert holds.in_force(NOW) == {}
 
 
 def test_a_hold_on_what_cannot_be_a_backup_stops_whoever_asks(holds, maker):
