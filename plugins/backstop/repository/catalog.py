@@ -104,6 +104,11 @@ class Catalog:
     def target(self) -> str:
         return self._target
 
+    @property
+    def trust(self) -> TrustedSigners:
+        """Whom manifests, proofs and releases of holds are believed."""
+        return self._trust
+
     def repository_id(self, *, create: bool = False) -> str:
         """The id in ``repository.json``; with ``create``, an empty place is made a repository first.
 
