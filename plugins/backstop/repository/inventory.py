@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from backstop.model.backup import BackupLabel
 from backstop.postgres.connection import source_errors
 from backstop.repository.catalog import is_proven
 from backstop.sql import load_sql
@@ -123,6 +124,18 @@ class Inventory:
             expired=tuple(sorted(label for label, status in gone if status == "expired")),
             unreadable=(*listing.unreadable, *(error for _, one in judged for error in one.unreadable)),
         )
+
+    def expired(self, repository: Repository) -> frozenset[BackupLabel]:
+        """What retention has removed there, or is about to: it must not be brought back.
+
+        :raises SourceUnavailableError: the inventory does not answer.
+        """
+        with self._transaction() as session:
+            rows = session.execute(
+                load_sql("inventory/expired_labels").encode(),
+                {"target": repository.catalog.target, "repository": repository.name},
+            ).fetchall()
+        return frozenset(BackupLabel(label) for (label,) in rows if BackupLabel.is_one(label))
 
     @contextmanager
     def _transaction(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:

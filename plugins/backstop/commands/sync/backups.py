@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from backstop.commands.object_copy import ObjectToCopy
 from backstop.commands.sync.publishing import payload_folder
-from backstop.commands.sync.transfers import Item
+from backstop.commands.sync.transfers import Item, Transferred
 from backstop.errors import BackstopError, IntegrityError, NotFoundError
 
 if TYPE_CHECKING:
@@ -59,10 +59,13 @@ class BackupCopies:
             if known.get(one.key, ("",))[0] == one.stored_sha256
         }
         left = [one for one in first.objects if one.key not in version_ids]
-        done = self.transfers.run(self._items(left, manifests), all_or_nothing=True)
-        self.report.objects += done.copied
-        self.report.stored_bytes += done.copied_bytes
-        self.report.recognised += done.recognised
+        done = Transferred()
+        try:
+            self.transfers.run(self._items(left, manifests), done, all_or_nothing=True)
+        finally:
+            self.report.objects += done.copied
+            self.report.stored_bytes += done.copied_bytes
+            self.report.recognised += done.recognised
         if done.failures:
             key, error = next(iter(done.failures.items()))
             self.report.lacks(label, type(error)(f"object {key}: {error.message}", hint=error.hint))

@@ -115,7 +115,12 @@ def card_of(manifest: Manifest) -> Card:
 
 
 def needs_of(manifest: Manifest) -> tuple[BackupLabel, ...]:
-    """Every backup that a restore of this one reads."""
+    """Every backup without which this one cannot be restored: of an incremental base backup its chain.
+
+    Not of a file tree: its manifest names every pack, whoever stored it, and they come with it.
+    """
+    if not manifest.kind.physical:
+        return ()
     parents = (manifest.parent,) if manifest.parent is not None else ()
     return tuple(dict.fromkeys((*manifest.refers_to, *parents)))
 

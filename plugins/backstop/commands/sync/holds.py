@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING
 from backstop.repository.holds import Holds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from backstop.model.backup import BackupLabel
     from backstop.repository.catalog import Repository
 
 
-def held_anywhere(repositories: Sequence[Repository], *, now: datetime) -> Mapping[BackupLabel, tuple[str, ...]]:
+def held_anywhere(
+    repositories: Sequence[Repository], *, now: datetime
+) -> Mapping[BackupLabel, tuple[str, ...]]:
     """Holds that nobody has released in any of these repositories, in words, by label.
 
     :raises StorageError: one of them does not answer.
@@ -37,19 +39,27 @@ def held_anywhere(repositories: Sequence[Repository], *, now: datetime) -> Mappi
     return {label: tuple(words) for label, words in held.items()}
 
 
-def copy_holds(
-    labels: Iterable[BackupLabel], *, sources: Sequence[Repository], destination: Repository
-) -> int:
-    """Before the backups themselves: nothing that is held must be there unheld for a moment.
+def missing_holds(
+    labels: Collection[BackupLabel], *, sources: Sequence[Repository], destination: Repository
+) -> list[tuple[BackupLabel, bytes]]:
+    """Documents, holds and releases alike, about these backups that the destination lacks.
 
-    :returns: how many documents were missing.
     :raises StorageError: a repository does not answer.
     """
-    wanted = set(labels)
     ours = Holds(destination)
-    copied = 0
+    missing: dict[tuple[BackupLabel, bytes], None] = {}
     for source in sources:
         theirs = Holds(source)
-        for label in sorted(wanted & set(theirs.all())):
-            copied += sum(ours.adopt(label, body) for body in theirs.documents(label))
-    return copied
+        for label in sorted(set(labels) & set(theirs.all())):
+            have = ours.documents(label)
+            missing.update(((label, body), None) for body in theirs.documents(label) if body not in have)
+    return list(missing)
+
+
+def copy_holds(missing: Sequence[tuple[BackupLabel, bytes]], destination: Repository) -> int:
+    """Before the backups themselves: nothing that is held must be there unheld for a moment.
+
+    :returns: how many documents there were. :raises StorageError: the destination fails.
+    """
+    ours = Holds(destination)
+    return sum(ours.adopt(label, body) for label, body in missing)

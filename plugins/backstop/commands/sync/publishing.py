@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from backstop.repository.catalog import in_repository
 from backstop.repository.lock import Lease
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from backstop.commands.sync.report import RepositorySync
@@ -94,8 +95,14 @@ class Publishing:
 
     def _publish_under_lease(self, kind: str, batch: Iterable[_Copied]) -> None:
         storage, target = self.destination.storage, self.destination.catalog.target
-        lease = Lease.acquire(storage, target, kind, holder=self.holder, clock=self.clock)
-        with lease:
+        ensure: list[Callable[[], None]] = []
+        with ExitStack() as leases:
+            # Expiry has one of its own for all kinds; backups of this kind go by the other.
+            for one in ("expiry", kind):
+                lease = leases.enter_context(
+                    Lease.acquire(storage, target, one, holder=self.holder, clock=self.clock)
+                )
+                ensure.append(lease.ensure_held)
             stored = _Stored(self.destination)
             expiring = expiring_labels(self.destination)
             for copied in batch:
@@ -104,23 +111,27 @@ class Publishing:
                     if label in expiring:
                         raise _NotPublishedError(f"{label} is being expired there", hint="it goes on purpose")
                     self._refuse_incomplete(copied.manifest, stored)
-                    self._publish(copied, lease)
+                    self._publish(copied, lease.epoch, ensure)
                 except (IntegrityError, NotFoundError, _NotPublishedError) as error:
                     self.report.lacks(label, error)
                 else:
                     self.report.copied.append(label.text)
 
-    def _publish(self, copied: _Copied, lease: Lease) -> None:
+    def _publish(self, copied: _Copied, epoch: int, ensure: Sequence[Callable[[], None]]) -> None:
+        def ensure_held() -> None:
+            for one in ensure:
+                one()
+
         catalog = self.destination.catalog
         catalog.publish(
             in_repository(
                 copied.manifest,
                 repository_id=catalog.repository_id(),
-                epoch=lease.epoch,
+                epoch=epoch,
                 version_ids=copied.version_ids,
             ),
             signer=self.signer,
-            ensure_held=lease.ensure_held,
+            ensure_held=ensure_held,
         )
 
     def _refuse_incomplete(self, manifest: Manifest, stored: _Stored) -> None:

@@ -81,13 +81,13 @@ class Transfers:
         self._lock = threading.Lock()
         self.notes: list[str] = []
 
-    def run(self, items: Iterable[Item], *, all_or_nothing: bool) -> Transferred:
+    def run(self, items: Iterable[Item], done: Transferred, *, all_or_nothing: bool) -> None:
         """Copy what is not there.
 
+        :param done: told of every item, whatever happens to a later one.
         :param all_or_nothing: stop at the first item that nobody can give.
         :raises StorageError: the destination fails; what was copied until then stays.
         """
-        done = Transferred()
         waiting: deque[tuple[Item, Future[tuple[ObjectInfo | None, int]]]] = deque()
         with ThreadPoolExecutor(self._at_once, thread_name_prefix="copy") as pool:
             try:
@@ -103,7 +103,6 @@ class Transfers:
                 for _, future in waiting:
                     future.cancel()
                 raise
-        return done
 
     def _take(self, item: Item, future: Future[tuple[ObjectInfo | None, int]], done: Transferred) -> None:
         try:

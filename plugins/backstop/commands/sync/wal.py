@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from backstop.commands.object_copy import ObjectToCopy
 from backstop.commands.sync.report import Lacking
-from backstop.commands.sync.transfers import Item
+from backstop.commands.sync.transfers import Item, Transferred
 from backstop.errors import BackstopError
 from backstop.model.lsn import DEFAULT_SEGMENT_BYTES, WalSegment
 from backstop.repository.wal_names import WalNames
@@ -121,10 +121,12 @@ def copy_wal(plan: WalPlan, transfers: Transfers, report: RepositorySync) -> Non
 
     :raises StorageError: the destination fails.
     """
-    report.lacking += plan.conflicts
-    done = transfers.run(plan.items, all_or_nothing=False)
-    report.wal_objects += done.copied
-    report.stored_bytes += done.copied_bytes
+    done = Transferred()
+    try:
+        transfers.run(plan.items, done, all_or_nothing=False)
+    finally:
+        report.wal_objects += done.copied
+        report.stored_bytes += done.copied_bytes
     for key, error in done.failures.items():
         if not _has_gone(key, plan):
             report.lacks(f"WAL {key}", error)
@@ -134,9 +136,7 @@ def _has_gone(key: str, plan: WalPlan) -> bool:
     """Whether no source has it any more: the segment of a piece became whole, or retention let it go."""
     item = next(item for item in plan.items if item.key == key)
     try:
-        return all(
-            not any(info.key == key for info in source.storage.list(key)) for source, _ in item.offers
-        )
+        return all(not any(info.key == key for info in source.storage.list(key)) for source, _ in item.offers)
     except BackstopError:
         return False
 
