@@ -13,7 +13,7 @@ from backstop.commands.sync.settings import SyncSettings
 from backstop.commands.sync.sync import sync_repositories
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys
-from backstop.errors import StorageUnavailableError
+from backstop.errors import StorageError, StorageUnavailableError
 from backstop.model.backup import BackupKind, BackupLabel, StoredObject
 from backstop.model.lsn import MEBIBYTE, Lsn, WalSegment
 from backstop.repository.catalog import Catalog, Repository
@@ -41,21 +41,21 @@ class Killed(BaseException):
 class Worn(MemoryStorage):
     """A storage that can be switched off, or dies with the worker at a chosen call."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, objects: Mapping[str, bytes] | None = None) -> None:
         super().__init__(name)
         self.down = False
         self.calls = 0
         self.dies_at: int | None = None
-        self.after = False
-        """Whether the fatal call is carried out before its caller dies."""
+        self.forbidden: str | None = None
+        """Keys that begin so may be listed and put, not looked at."""
+        for key, body in (objects or {}).items():
+            super().upload(key, body)
 
     def _pass(self, name: str, *given: Any, **named: Any) -> Any:
         if self.down:
             raise StorageUnavailableError(f"{self.location} is switched off")
         self.calls += 1
         if self.dies_at is not None and self.calls >= self.dies_at:
-            if self.after and self.calls == self.dies_at:
-                getattr(MemoryStorage, name)(self, *given, **named)
             raise Killed
         return getattr(MemoryStorage, name)(self, *given, **named)
 
@@ -66,13 +66,25 @@ class Worn(MemoryStorage):
         return self._pass("upload", key, source)
 
     def read(self, key, **named):
+        self._refuse(key)
         return self._pass("read", key, **named)
 
     def stat(self, key):
+        self._refuse(key)
         return self._pass("stat", key)
+
+    def _refuse(self, key: str) -> None:
+        if self.forbidden is not None and key.startswith(self.forbidden):
+            raise StorageError(f"{self.location}/{key}: not allowed")
 
     def list(self, prefix):
         return self._pass("list", prefix)
+
+    def snapshot(self) -> dict[str, Any]:
+        return dict(self._objects)
+
+    def restore(self, snapshot: dict[str, Any]) -> None:
+        self._objects = dict(snapshot)
 
     def replace(self, key: str, data: bytes) -> None:
         """Damage, or what no writer may do."""
