@@ -154,17 +154,27 @@ class Holds:
 
         :raises IntegrityError: something lies there that names no backup, so nobody knows what it holds.
         """
+        held, strays = self.survey()
+        if strays:
+            raise strays[0]
+        return held
+
+    def survey(self) -> tuple[Mapping[BackupLabel, tuple[Hold, ...]], tuple[IntegrityError, ...]]:
+        """As :meth:`all`, with what names no backup apart: for people, who can see to it."""
         labels: set[BackupLabel] = set()
+        strays: list[IntegrityError] = []
         for info in self._storage.list(self._prefix):
-            name = info.key[len(self._prefix) :]
-            try:
-                labels.add(BackupLabel(name.partition("/")[0]))
-            except ValueError as error:
-                raise IntegrityError(
+            name = info.key[len(self._prefix) :].partition("/")[0]
+            if BackupLabel.is_one(name):
+                labels.add(BackupLabel(name))
+                continue
+            strays.append(
+                IntegrityError(
                     f"{self._storage.location}/{info.key} is a hold on no backup that could be",
                     hint="place what was meant with `python -m backstop hold`, then remove it by hand",
-                ) from error
-        return {label: self.of(label) for label in sorted(labels, key=str)}
+                )
+            )
+        return {label: self.of(label) for label in sorted(labels, key=str)}, tuple(strays)
 
     def in_force(self, now: datetime) -> Mapping[BackupLabel, tuple[Hold, ...]]:
         """Backups that must stay now because of a hold, and those holds. Raises as :meth:`all`."""
