@@ -31,7 +31,7 @@ def three(tmp_path: Path) -> Repositories:
 def keep_newer_than(hours: int):
     """A retention by age alone."""
 
-    def decide(name, candidates, now):
+    def decide(name, candidates, now, seen):
         decisions = [
             Decision(
                 one.label, bool(one.kept_because) or now - one.finished_at < timedelta(hours=hours), ("age",)
@@ -248,8 +248,8 @@ def test_a_running_backup_keeps_its_lease_and_the_copy_is_published_by_the_next_
     assert world.broken_promises("s3") == []
 
 
-@pytest.mark.parametrize("kind", ["expiry", "sync"])
-def test_nothing_is_published_while_somebody_expires_or_syncs(world, kind):
+@pytest.mark.parametrize("kind", ["dump", "sync"])
+def test_nothing_is_published_while_somebody_backs_up_expires_or_syncs(world, kind):
     label = world.back_up("local")
     with Lease.acquire(world.storages["s3"], TARGET, kind, holder="somebody", clock=lambda: world.now):
         report = world.sync(destinations=["s3"])

@@ -132,9 +132,9 @@ def test_only_the_wal_that_the_repository_keeps_is_copied(world):
     world.segments("local", range(1, 10))
     world.base_backup("local", segment=5)
 
-    def retention(name, candidates, now):
+    def retention(name, candidates, now, seen):
         start = WalSegment(1, 5, SEGMENT_BYTES).start
-        end = None if name == "s3" else Lsn(start.position + SEGMENT_BYTES)
+        end = None if name == "s3" else Lsn(start.position + 4096)
         wal = WalRange(system_id=SYSTEM_ID, timeline=1, start=start, end=end, reason="base backup")
         decisions = tuple(Decision(one.label, True, ("kept",)) for one in candidates)
         return RetentionPlan(decisions, (wal,), ())

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from backstop.commands.sync.holdings import Card, Holdings
     from backstop.commands.sync.settings import SyncSettings
     from backstop.model.backup import BackupLabel
-    from backstop.model.retention import WalRange
+    from backstop.model.retention import RetentionPlan, WalSeen
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,14 @@ class Wanted:
 
     :param labels: of backups, what others need before them.
     :param unwanted: backups of the others that it would not keep.
-    :param wal: the WAL that it keeps; None: all of it.
+    :param retained: says which WAL it keeps; None: all of it.
     :param lacking: what it should have, and will not get.
     :param notes: why more is copied than retention may want.
     """
 
     labels: tuple[BackupLabel, ...]
     unwanted: int
-    wal: tuple[WalRange, ...] | None
+    retained: RetentionPlan | None
     lacking: tuple[Lacking, ...]
     notes: tuple[str, ...]
 
@@ -43,11 +43,13 @@ def decide(
     settings: SyncSettings,
     now: datetime,
     held: Mapping[BackupLabel, Sequence[str]],
+    seen: Mapping[str, WalSeen],
     gone: frozenset[BackupLabel] = frozenset(),
 ) -> Wanted:
     """What ``destination`` should have, by the rules of its own retention, and some other repository has.
 
     :param held: holds in force anywhere, in words, by label.
+    :param seen: what names tell of each cluster's WAL.
     :param gone: labels that were expired there on purpose: they come back only for a hold.
     """
     offered: dict[BackupLabel, Card] = {}
@@ -63,11 +65,12 @@ def decide(
             elif label not in destination.expiring and (label not in gone or label in held):
                 offered.setdefault(label, card)
     cards = {**destination.cards, **offered}
-    keep, wal, notes = _retained(destination.name, cards, settings=settings, now=now, held=held)
+    keep, plan, notes = _retained(destination.name, cards, settings=settings, now=now, held=held, seen=seen)
     return Wanted(
         labels=_in_order(cards, [label for label in offered if label in keep]),
         unwanted=sum(label not in keep for label in offered),
-        wal=wal,
+        # A base backup whose manifest cannot be read may need any of it.
+        retained=None if destination.unreadable else plan,
         lacking=tuple(dict.fromkeys(lacking)),
         notes=notes,
     )
@@ -90,7 +93,8 @@ def _retained(
     settings: SyncSettings,
     now: datetime,
     held: Mapping[BackupLabel, Sequence[str]],
-) -> tuple[frozenset[BackupLabel], tuple[WalRange, ...] | None, tuple[str, ...]]:
+    seen: Mapping[str, WalSeen],
+) -> tuple[frozenset[BackupLabel], RetentionPlan | None, tuple[str, ...]]:
     everything = frozenset(cards)
     if settings.retention is None:
         return everything, None, ()
@@ -99,11 +103,11 @@ def _retained(
         for label, card in cards.items()
     ]
     try:
-        plan = settings.retention(name, candidates, now)
+        plan = settings.retention(name, candidates, now, seen)
     except BackstopError as error:
         # Expiry there is refused for the same reason, so nothing that is copied goes at once.
         return everything, None, (f"everything is copied, because retention does not decide: {error}",)
-    return everything - frozenset(plan.expired), plan.wal, ()
+    return everything - frozenset(plan.expired), plan, ()
 
 
 def _in_order(cards: Mapping[BackupLabel, Card], wanted: Iterable[BackupLabel]) -> tuple[BackupLabel, ...]:

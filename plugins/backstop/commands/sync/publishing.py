@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from backstop.repository.catalog import in_repository
 from backstop.repository.lock import Lease
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from backstop.commands.sync.report import RepositorySync
@@ -95,14 +94,8 @@ class Publishing:
 
     def _publish_under_lease(self, kind: str, batch: Iterable[_Copied]) -> None:
         storage, target = self.destination.storage, self.destination.catalog.target
-        ensure: list[Callable[[], None]] = []
-        with ExitStack() as leases:
-            # Expiry has one of its own for all kinds; backups of this kind go by the other.
-            for one in ("expiry", kind):
-                lease = leases.enter_context(
-                    Lease.acquire(storage, target, one, holder=self.holder, clock=self.clock)
-                )
-                ensure.append(lease.ensure_held)
+        # It keeps expiry and sweeps of orphans away, too: both take it for what they remove.
+        with Lease.acquire(storage, target, kind, holder=self.holder, clock=self.clock) as lease:
             stored = _Stored(self.destination)
             expiring = expiring_labels(self.destination)
             for copied in batch:
@@ -111,27 +104,23 @@ class Publishing:
                     if label in expiring:
                         raise _NotPublishedError(f"{label} is being expired there", hint="it goes on purpose")
                     self._refuse_incomplete(copied.manifest, stored)
-                    self._publish(copied, lease.epoch, ensure)
+                    self._publish(copied, lease)
                 except (IntegrityError, NotFoundError, _NotPublishedError) as error:
                     self.report.lacks(label, error)
                 else:
                     self.report.copied.append(label.text)
 
-    def _publish(self, copied: _Copied, epoch: int, ensure: Sequence[Callable[[], None]]) -> None:
-        def ensure_held() -> None:
-            for one in ensure:
-                one()
-
+    def _publish(self, copied: _Copied, lease: Lease) -> None:
         catalog = self.destination.catalog
         catalog.publish(
             in_repository(
                 copied.manifest,
                 repository_id=catalog.repository_id(),
-                epoch=epoch,
+                epoch=lease.epoch,
                 version_ids=copied.version_ids,
             ),
             signer=self.signer,
-            ensure_held=ensure_held,
+            ensure_held=lease.ensure_held,
         )
 
     def _refuse_incomplete(self, manifest: Manifest, stored: _Stored) -> None:

@@ -3,17 +3,17 @@
 # ruff: noqa: TC001, TC003 the alias is made of them
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TypeAlias
 
 from backstop.model.backup import BackupLabel
-from backstop.model.retention import Candidate, RetentionPlan
+from backstop.model.retention import Candidate, RetentionPlan, WalSeen
 
-Retention: TypeAlias = Callable[[str, Sequence[Candidate], datetime], RetentionPlan]
-"""What a repository, by name, would keep of these backups now."""
+Retention: TypeAlias = Callable[[str, Sequence[Candidate], datetime, Mapping[str, WalSeen]], RetentionPlan]
+"""What a repository, by name, would keep of these backups now, and of this WAL, by cluster."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

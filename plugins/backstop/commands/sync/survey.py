@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from backstop.commands.sync.decision import decide
 from backstop.commands.sync.holdings import read_holdings
 from backstop.commands.sync.holds import held_anywhere, missing_holds
-from backstop.commands.sync.wal import list_wal, plan_wal
+from backstop.commands.sync.wal import list_wal, plan_wal, wal_seen
 from backstop.errors import BackstopError, IntegrityError
 
 if TYPE_CHECKING:
@@ -105,20 +105,23 @@ class Survey:
         others = [
             self._holdings[other] for other in self.sources if other in self._holdings and other != name
         ]
+        wal = [self._wal[other.name] for other in others] if name in self.settings.wal_places else []
         wanted = decide(
-            own, others, settings=self.settings, now=now, held=self._held, gone=self._gone(own.repository)
+            own,
+            others,
+            settings=self.settings,
+            now=now,
+            held=self._held,
+            seen=wal_seen([self._wal[name], *wal]),
+            gone=self._gone(own.repository),
         )
         report.unwanted = wanted.unwanted
         report.lacking += wanted.lacking
         report.notes += wanted.notes
-        has_wal = name in self.settings.wal_places
-        wal = plan_wal(
-            self._wal[name],
-            [self._wal[other.name] for other in others] if has_wal else [],
-            ranges=wanted.wal,
-            segment_bytes=self._segment_bytes(),
+        wal_plan = plan_wal(
+            self._wal[name], wal, retained=wanted.retained, segment_bytes=self._segment_bytes()
         )
-        report.lacking += wal.conflicts
+        report.lacking += wal_plan.conflicts
         sizes = {label: card.stored_bytes for other in others for label, card in other.cards.items()}
         sources = tuple(other.repository for other in others)
         holds = missing_holds([*own.cards, *wanted.labels], sources=sources, destination=own.repository)
@@ -126,7 +129,7 @@ class Survey:
             sources=sources,
             labels=wanted.labels,
             stored_bytes=sum(sizes[label] for label in wanted.labels),
-            wal=wal,
+            wal=wal_plan,
             holds=tuple(holds),
         )
 

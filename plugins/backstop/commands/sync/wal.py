@@ -15,6 +15,7 @@ from backstop.commands.sync.report import Lacking
 from backstop.commands.sync.transfers import Item, Transferred
 from backstop.errors import BackstopError
 from backstop.model.lsn import DEFAULT_SEGMENT_BYTES, WalSegment
+from backstop.model.retention import WalSeen
 from backstop.repository.wal_names import WalNames
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from backstop.commands.sync.report import RepositorySync
     from backstop.commands.sync.transfers import Transfers
-    from backstop.model.retention import WalRange
+    from backstop.model.retention import RetentionPlan
     from backstop.repository.catalog import Repository
     from backstop.storage.base import ObjectInfo
 
@@ -77,16 +78,32 @@ def list_wal(repository: Repository) -> StoredWal:
     return StoredWal(repository, {info.key: info for info in found})
 
 
+def wal_seen(stored: Iterable[StoredWal]) -> dict[str, WalSeen]:
+    """What the names in all these repositories tell of each cluster: newest timeline, and when."""
+    newest: dict[str, WalSeen] = {}
+    for one in stored:
+        for info in one.objects.values():
+            parsed = _parse(info, one.repository.catalog.target)
+            if parsed is None:
+                continue
+            content, timeline = parsed[0], int(parsed[0].name[:8], 16)
+            known = newest.get(content.system_id, WalSeen(timeline, info.modified_at))
+            newest[content.system_id] = WalSeen(
+                max(known.timeline, timeline), max(known.stored_at, info.modified_at)
+            )
+    return newest
+
+
 def plan_wal(
     destination: StoredWal,
     sources: Sequence[StoredWal],
     *,
-    ranges: Sequence[WalRange] | None,
+    retained: RetentionPlan | None,
     segment_bytes: Mapping[str, int],
 ) -> WalPlan:
     """What the destination lacks and keeps.
 
-    :param ranges: the WAL that it keeps; None: all of it.
+    :param retained: says which WAL the destination keeps; None: all of it.
     :param segment_bytes: size of a segment, by cluster, where a base backup has said so.
     """
     target = destination.repository.catalog.target
@@ -105,7 +122,7 @@ def plan_wal(
             continue
         key = next(iter(by_sha.values()))
         superfluous = content.kind == _PIECE and (content.system_id, content.name) in whole
-        if key in destination.objects or superfluous or not _kept(content, ranges, segment_bytes):
+        if key in destination.objects or superfluous or not _kept(content, retained, segment_bytes):
             continue
         offers = tuple(
             (one.repository, ObjectToCopy(key, one.objects[key].size_bytes))
@@ -160,21 +177,17 @@ def _parse(info: ObjectInfo, target: str) -> tuple[_Content, str] | None:
     return None
 
 
-def _kept(content: _Content, ranges: Sequence[WalRange] | None, segment_bytes: Mapping[str, int]) -> bool:
+def _kept(content: _Content, retained: RetentionPlan | None, segment_bytes: Mapping[str, int]) -> bool:
     """A history is always kept: it is small, and recoveries along its timeline need it."""
-    if ranges is None or content.kind == _HISTORY:
+    if retained is None or content.kind == _HISTORY:
         return True
     size = segment_bytes.get(content.system_id, DEFAULT_SEGMENT_BYTES)
     try:
         segment = WalSegment.parse(content.name, size_bytes=size)
     except ValueError:
         return True  # of clusters whose segments have a size that nobody told us
-    return any(
-        one.system_id == content.system_id
-        and segment.timeline >= one.timeline
-        and segment.end > one.start
-        and (one.end is None or segment.start < one.end)
-        for one in ranges
+    return retained.keeps_wal(
+        content.system_id, timeline=segment.timeline, begin=segment.start, end=segment.end
     )
 
 
