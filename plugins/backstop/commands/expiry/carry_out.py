@@ -89,6 +89,12 @@ class _Expiry:
 
     def run(self) -> None:
         self.progress.phase("expire", total_bytes=self.plan.freed_bytes)
+        # First: every look at a lease lists its renewals.
+        self.report.claims = clear_spent_claims(
+            self.repository.storage,
+            self.plan.target,
+            now=believable(self.clock(), self.plan.found.newest),
+        )
         begun: dict[str, list[Begun]] = {}
         for mark in ExpiringMarks(self.repository).all():
             begun.setdefault(group_of(mark.label), []).append(mark)
@@ -98,10 +104,6 @@ class _Expiry:
         groups = begun.keys() | doomed.keys() | ({"base"} if self.plan.wal.objects else set())
         for group in sorted(groups):
             self._run_group(group, begun.get(group, ()), doomed.get(group, ()))
-        self.lease.ensure_held()
-        self.report.claims = clear_spent_claims(
-            self.repository.storage, self.plan.target, now=believable(self.clock(), self.plan.found.newest)
-        )
 
     def _run_group(self, group: str, begun: Sequence[Begun], doomed: Sequence[DoomedBackup]) -> None:
         with ExitStack() as stack:
@@ -163,6 +165,7 @@ class _Expiry:
         removal = Removal(
             repository=self.repository,
             references=found.references,
+            needed_by=_needed_by(found),
             newest_proven=_newest_proven(found, again),
             newest=self.plan.found.newest,
             inventory=self.inventory,
@@ -208,6 +211,14 @@ class _Expiry:
             )
         elif removal.finish(published):
             self.report.finished.append(label)
+
+
+def _needed_by(found: Survey) -> dict[BackupLabel, set[BackupLabel]]:
+    needed_by: dict[BackupLabel, set[BackupLabel]] = {}
+    for candidate in found.candidates.values():
+        for needed in candidate.needs:
+            needed_by.setdefault(needed, set()).add(candidate.label)
+    return needed_by
 
 
 def _newest_proven(found: Survey, again: RetentionPlan) -> BackupLabel | None:
