@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ class LoggedProgress:
             now = self._clock()
             if now - self._said >= EVERY_SECONDS:
                 self._said = now
-                self._log.info("%s: %s", self._phase, self._amount(now - self._began))
+                seconds = now - self._began
+                self._log.info("%s: %s%s", self._phase, self._amount(seconds), self._left(seconds))
 
     def finish(self) -> None:
         """The last phase is over."""
@@ -58,3 +60,9 @@ class LoggedProgress:
         done = f"{self._done / 1e6:.1f} MB"
         of = f" of {self._total / 1e6:.1f} MB" if self._total else ""
         return f"{done}{of}, {self._done / 1e6 / max(seconds, 0.001):.0f} MB/s"
+
+    def _left(self, seconds: float) -> str:
+        """How long the rest of the phase takes at the speed so far."""
+        if not self._total or not self._done or self._done >= self._total:
+            return ""
+        return f", about {timedelta(seconds=round(seconds * (self._total - self._done) / self._done))} left"
