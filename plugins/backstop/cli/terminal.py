@@ -39,7 +39,7 @@ def progress_bar() -> Iterator[Progress]:
         DownloadColumn(),
         TransferSpeedColumn(),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        TimeRemainingColumn(compact=True),
         console=Console(stderr=True),
         transient=True,
     ) as bar:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -42,8 +41,7 @@ class LoggedProgress:
             now = self._clock()
             if now - self._said >= EVERY_SECONDS:
                 self._said = now
-                seconds = now - self._began
-                self._log.info("%s: %s%s", self._phase, self._amount(seconds), self._left(seconds))
+                self._log.info("%s: %s", self._phase, self._amount(now - self._began))
 
     def finish(self) -> None:
         """The last phase is over."""
@@ -59,10 +57,7 @@ class LoggedProgress:
     def _amount(self, seconds: float) -> str:
         done = f"{self._done / 1e6:.1f} MB"
         of = f" of {self._total / 1e6:.1f} MB" if self._total else ""
-        return f"{done}{of}, {self._done / 1e6 / max(seconds, 0.001):.0f} MB/s"
-
-    def _left(self, seconds: float) -> str:
-        """How long the rest of the phase takes at the speed so far."""
-        if not self._total or not self._done or self._done >= self._total:
-            return ""
-        return f", about {timedelta(seconds=round(seconds * (self._total - self._done) / self._done))} left"
+        left = (self._total or 0) - self._done
+        # As fast as so far.
+        eta = f", some {left * seconds / self._done:.0f} s left" if left > 0 and self._done else ""
+        return f"{done}{of}, {self._done / 1e6 / max(seconds, 0.001):.0f} MB/s{eta}"
