@@ -599,3 +599,27 @@ def test_an_untrusted_mark_deletes_nothing(world):
     assert "cannot be told" in report.waiting[0]
     assert world.stored("calibrify/data/") == before
     assert world.labels() == {new}
+
+
+def test_wal_goes_in_rounds_of_bounded_size_and_what_is_locked_is_passed_over(signing, monkeypatch):
+    monkeypatch.setattr("backstop.commands.expiry.wal_removal.ROUND", 10)
+    world = World(signing, MemoryStorage(clock=lambda: TODAY, versioned=True))
+    world.base(30, start=0)
+    world.base(1, start=45)
+    keys = world.wal(0, 49)
+    for key in keys[3:6]:
+        world.storage.lock_object(key, until=TODAY + timedelta(days=1))
+
+    report = expire(world)
+
+    assert report.wal.objects == 42
+    assert {one.key for one in report.locked["WAL"]} == set(keys[3:6])
+    assert world.stored("calibrify/data/wal/") == {*keys[3:6], *keys[45:]}
+
+
+def test_a_base_backup_that_does_not_say_where_its_wal_begins_keeps_all_of_it(world):
+    world.base(30, start=0)
+    world.base(1, start=5, start_lsn="somewhere")
+    world.wal(0, 9)
+
+    assert expire(world).wal.objects == 0
