@@ -35,9 +35,7 @@ class Weeks:
         self.policies = {
             "local": RetentionPolicy(keep_for=timedelta(days=random.choice([5, 9]))),
             "s3": RetentionPolicy(keep_for=timedelta(days=25), weekly=random.choice([0, 8])),
-            "paris": RetentionPolicy(
-                keep_last=random.choice([2, 6]), daily=random.choice([0, 10]), min_proven=2
-            ),
+            "paris": RetentionPolicy(keep_last=random.choice([1, 6]), weekly=4, daily=3, min_proven=2),
         }
         self.world = Repositories(folder, {name: Worn(name) for name in NAMES})
         self.full: BackupLabel | None = None
