@@ -22,8 +22,8 @@ SPENT_FOR = timedelta(days=1)
 def clear_spent_claims(storage: Storage, target: str, *, now: datetime) -> int:
     """Remove old renewals of leases, and pins that have run out, at least a day after the fact.
 
-    The newest renewal of each kind's newest epoch stays for good: the next epoch counts from it. A damaged
-    pin stays too: it counts as a reader until somebody has looked.
+    The first and the newest renewal of each kind's newest epoch stay: the next epoch counts from them. A
+    damaged pin stays too: it counts as a reader until somebody has looked.
 
     :returns: how many objects (versions, where there are some) were removed.
     """
@@ -37,7 +37,13 @@ def _old_leases(storage: Storage, target: str, now: datetime) -> Iterator[Object
         # Fixed numbers of digits: the order of names is the order of epochs and renewals.
         newest = max((one.key for one in versions if one.is_latest and not one.is_marker), default=None)
         if newest is not None:
-            yield from (one for one in versions if one.key < newest and one.modified_at < now - SPENT_FOR)
+            # The first of that epoch tells since when it has been held.
+            first = f"{newest.rpartition('-')[0]}-000000.json"
+            yield from (
+                one
+                for one in versions
+                if one.key < newest and one.key != first and one.modified_at < now - SPENT_FOR
+            )
 
 
 def _old_pins(storage: Storage, target: str, now: datetime) -> Iterator[ObjectVersion]:
