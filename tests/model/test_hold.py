@@ -50,6 +50,16 @@ def test_a_hold_says_whose_it_is_until_when_and_why():
     assert str(replace(DOCUMENT, until=None).hold(1)) == "hold 1 by ada: audit of the year"
 
 
+def test_a_hold_is_told_to_programs_with_times_as_the_repository_writes_them():
+    told = replace(DOCUMENT, until=None).hold(1).to_dict()
+
+    assert (told["label"], told["placed_at"], told["until"]) == (
+        LABEL.text,
+        "2026-11-23T01:00:00.000000Z",
+        None,
+    )
+
+
 def test_what_is_stored_is_read_as_it_was_said():
     assert HoldDocument.from_dict(json.loads(DOCUMENT.to_json())) == DOCUMENT
     unending = replace(DOCUMENT, until=None)

@@ -278,6 +278,16 @@ def test_holds_and_releases_copied_from_another_repository_mean_the_same_there(
     assert {hold.reason for hold in elsewhere.in_force(NOW)[label]} == {"only there", "kept"}
 
 
+def test_holds_that_go_with_their_backup_while_we_look_are_none(holds, label, maker):
+    place(holds, label)
+    found = list(maker.storage.list("calibrify/meta/holds/"))
+    maker.storage.delete(key(label, "1.json"))
+
+    maker.storage.list = lambda prefix: iter(found)
+
+    assert holds.in_force(NOW) == {}
+
+
 def test_a_hold_on_what_cannot_be_a_backup_stops_whoever_asks(holds, maker):
     maker.storage.put_once("calibrify/meta/holds/by hand.json", b"please keep everything")
 

@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from backstop.errors import ExpiryRefusedError
 from backstop.operators.approval import require_approval
-from backstop.operators.base import BackstopOperator
+from backstop.operators.base import BackstopOperator, holder
 from backstop.operators.expiry_wording import plan_note, report_note
 from backstop.operators.files import NOTE
 from backstop.operators.people import requester
@@ -43,7 +43,7 @@ class PlanExpiryOperator(BackstopOperator):
 
     def carry_out(self, context: Context) -> dict[str, Any]:
         from backstop.commands.expiry.plan import plan_expiry
-        from backstop.commands.expiry_wording import plan_lines
+        from backstop.commands.expiry.wording import plan_lines
         from backstop.expiry_settings import expiry_settings
         from backstop.hooks.target import TargetHook
         from backstop.settings import utc_now
@@ -144,7 +144,9 @@ class CarryOutExpiryOperator(BackstopOperator):
         shown = self._shown(hook.target.expiry)
         accepted = labels_of(self.plan["accept"])
         repository = hook.repository(self.repository)
-        settings = expiry_settings(hook.configuration, self.target, self.repository, accepted=accepted)
+        settings = expiry_settings(
+            hook.configuration, self.target, self.repository, accepted=accepted, holder=holder(context)
+        )
         plan = plan_expiry(repository, settings=settings, now=utc_now())
         require_no_more(plan.to_dict(), shown)
         if accepted:

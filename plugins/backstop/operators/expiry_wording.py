@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from backstop.commands.expiry_wording import megabytes, summary
+from backstop.commands.expiry.wording import megabytes, summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

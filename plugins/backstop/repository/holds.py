@@ -16,6 +16,7 @@ from backstop.errors import (
     IntegrityError,
     NotFoundError,
     ObjectConflictError,
+    ObjectMissingError,
 )
 from backstop.model.backup import BackupLabel
 from backstop.model.canonical import canonical_json
@@ -227,6 +228,9 @@ class Holds:
         for info in self._storage.list(prefix):
             name = info.key[len(prefix) :].removesuffix(".json")
             number = int(name) if name.isascii() and name.isdigit() else 0
-            body = self._storage.read(info.key) if info.size_bytes <= MAX_BYTES else None
+            try:
+                body = self._storage.read(info.key) if info.size_bytes <= MAX_BYTES else None
+            except ObjectMissingError:
+                continue  # it has just gone with its backup
             found.append(StoredHold(number, info.key, body))
         return sorted(found, key=lambda one: one.number)

@@ -9,7 +9,7 @@ from backstop.cli.session import Session, holder, local_user
 from backstop.cli.terminal import confirm, progress_bar
 from backstop.commands.expiry.carry_out import carry_out
 from backstop.commands.expiry.plan import ExpiryPlan, plan_expiry
-from backstop.commands.expiry_wording import COLUMNS, plan_remarks, plan_rows
+from backstop.commands.expiry.wording import COLUMNS, plan_remarks, plan_rows
 from backstop.errors import BackstopError, NotFoundError
 from backstop.expiry_settings import expiry_settings
 from backstop.repository.acceptances import Acceptances
