@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import IntegrityError
+from backstop.model.backup import BackupLabel
 from backstop.postgres.connection import source_errors
 from backstop.repository.holds import Holds
 from backstop.repository.inventory_rows import backup_row, hold_row, proof_row
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from backstop.model.backup import BackupLabel
     from backstop.model.hold import Hold
     from backstop.model.proof import Proof
     from backstop.postgres.connection import ClusterConnection
@@ -137,6 +137,18 @@ class Inventory:
                 *(_doubt(hold) for hold in holds if hold.damage),
             ),
         )
+
+    def expired(self, repository: Repository) -> frozenset[BackupLabel]:
+        """What retention has removed there, or is about to: it must not be brought back.
+
+        :raises SourceUnavailableError: the inventory does not answer.
+        """
+        with self._transaction() as session:
+            rows = session.execute(
+                load_sql("inventory/expired_labels").encode(),
+                {"target": repository.catalog.target, "repository": repository.name},
+            ).fetchall()
+        return frozenset(BackupLabel(label) for (label,) in rows if BackupLabel.is_one(label))
 
     def require(self) -> None:
         """:raises SourceUnavailableError: the database does not answer."""
