@@ -1,0 +1,29 @@
+"""Opens the object that a manifest names, also where it had to be stored anew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO
+
+from backstop.errors import ObjectMissingError
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from backstop.model.backup import StoredObject
+    from backstop.storage.base import Storage
+
+
+def open_stored(storage: Storage, stored: StoredObject) -> AbstractContextManager[BinaryIO]:
+    """The version that the manifest names, or, once that one is gone, whatever has the key now.
+
+    A manifest is never rewritten, so it goes on naming the version that was lost when ``check-objects`` has put
+    the same bytes in its place. Which bytes are right, its SHA-256 says alone; the version is just where to look.
+
+    :raises ObjectMissingError: neither is there.
+    """
+    try:
+        return storage.open(stored.key, version_id=stored.version_id)
+    except ObjectMissingError:
+        if stored.version_id is None:
+            raise
+        return storage.open(stored.key)
