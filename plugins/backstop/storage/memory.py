@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from backstop.storage.base import IncompleteUpload
+
 
 def _now() -> datetime:
     return datetime.now(timezone.utc)
@@ -94,6 +96,14 @@ class MemoryStorage:
         check_key(key)
         with self._lock:
             self._objects.pop(key, None)
+
+    def incomplete_uploads(self, prefix: str) -> Iterator[IncompleteUpload]:
+        """Uploads here have no parts."""
+        check_prefix(prefix)
+        return iter(())
+
+    def abort_upload(self, upload: IncompleteUpload) -> None:
+        """There is none."""
 
     def check(self) -> None:
         """Always reachable."""

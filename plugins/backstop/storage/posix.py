@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
+    from backstop.storage.base import IncompleteUpload
+
 Entries: TypeAlias = "list[tuple[str, os.DirEntry[str]]]"
 
 _BUFFER_BYTES = 1024 * 1024
@@ -221,6 +223,14 @@ class PosixStorage:
             except OSError:
                 return  # not empty, in use or not ours: an empty folder harms nobody
             directory = directory.parent
+
+    def incomplete_uploads(self, prefix: str) -> Iterator[IncompleteUpload]:
+        """None: what a dead writer left is a temporary file, and the next writer sweeps it."""
+        check_prefix(prefix)
+        return iter(())
+
+    def abort_upload(self, upload: IncompleteUpload) -> None:
+        """There is none."""
 
     def check(self) -> None:
         """Writes, syncs and removes a temporary file: the errors of a backup, a full disk included."""
