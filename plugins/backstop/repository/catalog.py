@@ -205,17 +205,25 @@ class Catalog:
 
     def backups(self) -> Listing:
         """Every backup here, oldest first by ``finished_at``; damaged manifests apart."""
-        prefix = f"{self._target}/meta/manifests/"
         found: list[Published] = []
         unreadable: list[IntegrityError] = []
+        for one in self.each():
+            if isinstance(one, IntegrityError):
+                unreadable.append(one)
+            else:
+                found.append(one)
+        found.sort(key=lambda published: published.manifest.finished_at)
+        return Listing(tuple(found), tuple(unreadable))
+
+    def each(self) -> Iterator[Published | IntegrityError]:
+        """Every backup here by its label, one manifest at a time; of a damaged one, what is wrong with it."""
+        prefix = f"{self._target}/meta/manifests/"
         for info in self._storage.list(prefix):
             name = info.key[len(prefix) :]
             try:
-                found.append(self.backup(_label(name, self._storage.location)))
+                yield self.backup(_label(name, self._storage.location))
             except IntegrityError as error:
-                unreadable.append(error)
-        found.sort(key=lambda published: published.manifest.finished_at)
-        return Listing(tuple(found), tuple(unreadable))
+                yield error
 
     def labels(self) -> Iterator[tuple[BackupLabel, datetime]]:
         """Every label that is taken here, and when, by the storage's clock, it was. No manifest is read."""

@@ -51,9 +51,7 @@ class Multipart:
         """Remove its parts; gone already is success."""
         try:
             self._patience.run(
-                lambda: self._client.abort_multipart_upload(
-                    Bucket=self._bucket, Key=key, UploadId=upload_id
-                ),
+                lambda: self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id),
                 what=f"s3://{self._bucket}/{key}: abort an upload",
             )
         except (UploadGoneError, ObjectMissingError):
