@@ -1,4 +1,4 @@
-"""What a key in a repository says: whose object it is, and who may be writing it now (docs/format.md, "Layout")."""
+"""What a key in a repository says: whose object it is, and who may be writing it now (docs/format.md)."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ class PayloadKey:
 
 @dataclass(frozen=True, slots=True)
 class AboutBackup:
-    """A document about one backup. :param what: ``proofs``, ``pins``, ``holds``, ``expiring``, ``manifests``."""
+    """A document about one backup.
+
+    :param what: ``proofs``, ``pins``, ``holds``, ``expiring`` or ``manifests``.
+    """
 
     label: BackupLabel
     what: str
