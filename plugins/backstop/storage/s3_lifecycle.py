@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from backstop.errors import ObjectMissingError
 
@@ -49,7 +49,7 @@ class BucketLifecycle:
         self._patience.run(
             lambda: self._client.put_bucket_lifecycle_configuration(
                 Bucket=self._bucket,
-                LifecycleConfiguration={"Rules": cast("list[Any]", list(rules))},
+                LifecycleConfiguration={"Rules": list[Any](rules)},
                 **self._others,
             ),
             what=f"{self.location}: write the lifecycle rules",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def check_objects(arguments: argparse.Namespace) -> int:
-    """One repository after the other; one that does not answer keeps none of the others from being checked."""
+    """One repository after the other; one that does not answer keeps no other from being checked."""
     session = Session(arguments)
     named = session.configuration, session.target_name, session.credentials
     every = open_every_repository(*named)
