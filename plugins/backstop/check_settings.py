@@ -87,3 +87,13 @@ def preparation_steps(
     lifecycle = open_lifecycle(config, credentials)
     location = f"s3://{config.bucket}/{config.prefix}".rstrip("/")
     return location, [LifecycleStep(lifecycle, prefixes, noncurrent=config.noncurrent)]
+
+
+def parse_share(text: str) -> float:
+    """:raises ConfigurationError: no share such as ``5%``."""
+    from backstop.targets.shares import parse_share as parse
+
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise ConfigurationError(f"{text!r} is no share", hint=str(error)) from None
