@@ -73,7 +73,7 @@ class Reader:
         return None
 
     def judgement(self, wanted: Wanted) -> str | None:
-        """As :meth:`problem`; and :data:`HIDDEN` where a bucket with versions keeps it for the time being only:
+        """As :meth:`problem`; and :data:`HIDDEN` where a bucket keeps it for the time being only:
         its rules may remove what is not current.
         """
         return self.problem(wanted) or (HIDDEN if self._is_hidden(wanted) else None)
