@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import IntegrityError
+from backstop.model.backup import BackupLabel
 from backstop.postgres.connection import source_errors
 from backstop.repository.holds import Holds
 from backstop.repository.inventory_rows import backup_row, hold_row, proof_row
@@ -135,6 +136,18 @@ class Inventory:
                 *(_doubt(hold) for hold in holds if hold.damage),
             ),
         )
+
+    def expired(self, repository: Repository) -> frozenset[BackupLabel]:
+        """What retention has removed there, or is about to: it must not be brought back.
+
+        :raises SourceUnavailableError: the inventory does not answer.
+        """
+        with self._transaction() as session:
+            rows = session.execute(
+                load_sql("inventory/expired_labels").encode(),
+                {"target": repository.catalog.target, "repository": repository.name},
+            ).fetchall()
+        return frozenset(BackupLabel(label) for (label,) in rows if BackupLabel.is_one(label))
 
     @contextmanager
     def _transaction(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
