@@ -162,9 +162,7 @@ def test_a_backup_that_starts_after_the_listing_keeps_everything_of_its_kind(mak
 
 
 def test_a_manifest_that_is_published_between_listing_and_removal_keeps_its_objects(maker, clock):
-    from datetime import timedelta as delta
-
-    late = STARTED - delta(days=3)
+    late = STARTED - timedelta(days=3)
     label = catalogs.BackupLabel.at(late, catalogs.BackupKind.DUMP)
     objects = [maker.put(label, "toc", b"PGDMP", layout="file", name="toc.dat")]
     found = find(maker)
