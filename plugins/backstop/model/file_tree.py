@@ -150,7 +150,7 @@ class Entry:
 
 def line_path(path: bytes) -> str:
     """What the line of that path, and no other, begins with."""
-    return f'{{"path":{_quoted(_text(path))},'
+    return f'{{"path":{_quoted(path.decode(errors="surrogateescape"))},'
 
 
 def line_head(
@@ -166,11 +166,22 @@ def line_head(
     size_bytes: int,
 ) -> str:
     """What a line begins with, up to the pieces of a file: enough to tell whether two lines differ there."""
-    head = (
-        f'{line_path(path)}"kind":"{kind.value}","mode":"{mode:04o}","uid":{uid},"gid":{gid},'
-        f'"owner":{_quoted(owner)},"group":{_quoted(group)},"mtime_ns":{mtime_ns}'
+    who = line_owner(kind, mode=mode, uid=uid, gid=gid, owner=owner, group=group)
+    return f"{line_path(path)}{who}{line_times(kind, mtime_ns=mtime_ns, size_bytes=size_bytes)}"
+
+
+def line_owner(kind: EntryKind, *, mode: int, uid: int, gid: int, owner: str, group: str) -> str:
+    """The part of a line behind its path: most lines of a list have the same."""
+    return (
+        f'"kind":"{kind.value}","mode":"{mode:04o}","uid":{uid},"gid":{gid},'
+        f'"owner":{_quoted(owner)},"group":{_quoted(group)}'
     )
-    return f'{head},"size":{size_bytes},"chunks":[' if kind is EntryKind.FILE else head
+
+
+def line_times(kind: EntryKind, *, mtime_ns: int, size_bytes: int) -> str:
+    """The part of a line behind its owner, up to the pieces of a file."""
+    size = f',"size":{size_bytes},"chunks":[' if kind is EntryKind.FILE else ""
+    return f',"mtime_ns":{mtime_ns}{size}'
 
 
 def line_hard_link(path: bytes) -> str:
@@ -180,8 +191,13 @@ def line_hard_link(path: bytes) -> str:
 
 def line_end(identity: Identity | None, *, skewed: bool = False) -> str:
     """What a line ends with."""
-    known = f',"identity":[{identity.ctime_ns},{identity.inode},{identity.device}]' if identity else ""
+    known = line_identity(identity.ctime_ns, identity.inode, identity.device) if identity else ""
     return f"{known}{_SKEWED if skewed else ''}}}\n"
+
+
+def line_identity(ctime_ns: int, inode: int, device: int) -> str:
+    """The part of a line that tells an unchanged file."""
+    return f',"identity":[{ctime_ns},{inode},{device}]'
 
 
 def sort_key(path: bytes) -> tuple[bytes, ...]:
