@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SKEWED = ',"skewed":true'
+_parse = json.JSONDecoder().raw_decode
 _quoted = json.encoder.encode_basestring_ascii
 _NEVER_A_NAME = frozenset((b"", b".", b".."))
 _PACK = re.compile(r"[0-9a-z]{1,32}-[0-9a-z]{1,12}")
@@ -124,10 +125,10 @@ class Entry:
     def from_line(cls, line: bytes) -> Entry:
         """:raises IntegrityError: not what :meth:`to_line` writes; such as a path that leads elsewhere."""
         try:
-            raw = json.loads(line)
+            raw = _parsed(line)
             return cls(
                 path=_safe_path(raw["path"]),
-                kind=EntryKind(raw["kind"]),
+                kind=_KINDS[raw["kind"]],
                 mode=_mode(raw["mode"]),
                 uid=_count(raw["uid"]),
                 gid=_count(raw["gid"]),
@@ -146,6 +147,9 @@ class Entry:
             raise IntegrityError(
                 f"a line of the list of files is malformed: {error}", hint="choose another backup"
             ) from error
+
+
+_KINDS = {kind.value: kind for kind in EntryKind}
 
 
 def line_path(path: bytes) -> str:
@@ -215,6 +219,15 @@ def shown_name(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
+def _parsed(line: bytes) -> Any:
+    """As :func:`json.loads` of ASCII, without its guesses; a restore asks three times for each file."""
+    text = line.decode("ascii").rstrip("\n")
+    raw, end = _parse(text)
+    if end != len(text):
+        raise ValueError("something follows the entry")
+    return raw
+
+
 def _text(raw: bytes) -> str:
     return raw.decode(errors="surrogateescape")
 
@@ -248,10 +261,9 @@ def _integer(raw: object) -> int:
 
 
 def _count(raw: object) -> int:
-    number = _integer(raw)
-    if number < 0:
-        raise ValueError(f"{number} is negative")
-    return number
+    if type(raw) is not int or raw < 0:
+        raise ValueError(f"{raw!r} is no whole number, or negative")
+    return raw
 
 
 def _name(raw: object) -> str:

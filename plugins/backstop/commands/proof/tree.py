@@ -142,7 +142,8 @@ class _TreeVerification:
 
     def _restore(self, drawn: _Drawn, folder: Path) -> None:
         layout = lay_out_elsewhere(folder / "restored")
-        need_bytes, need_names = self._count(drawn)
+        with self.watch.phase("count"):
+            need_bytes, need_names = self._count(drawn)
         refuse_full(layout.folders, {0: need_bytes}, {0: need_names})
         journal = Journal(owner="verify", label=self.published.manifest.label.text)
         area = make_area(layout.folders[0].open(), layout.folders[0].path, secrets.token_hex(8), journal)

@@ -273,6 +273,12 @@ class TreeRestore:
             with self.watch.phase("list"):
                 listing = read_listing(self.repository, manifest, keyring=self.keyring, folder=folder)
             fetcher = ChunkFetcher(
-                self.repository, manifest, self.keyring, folder, self.progress, self.settings.jobs
+                self.repository,
+                manifest,
+                self.keyring,
+                folder,
+                self.progress,
+                self.settings.jobs,
+                hash_packs=False,
             )
             yield _Opened(manifest, listing, Selection(listing, only), fetcher, folder)
