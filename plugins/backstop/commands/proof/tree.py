@@ -175,8 +175,9 @@ class _TreeVerification:
             "bytes_restored": assembly.plain_bytes,
         }
         self.progress.phase("compare", total_bytes=assembly.plain_bytes)
-        excused = frozenset(shortfalls.kinds)
-        comparison = Comparison(layout, [area], Ownership(), excused, self.settings.jobs, self.progress)
+        comparison = Comparison(
+            layout, [area], Ownership(), shortfalls.excuses, self.settings.jobs, self.progress
+        )
         with self.watch.phase("compare"):
             self.differences += comparison.run(drawn.placed(layout))
             names = count_names([area])
