@@ -92,15 +92,17 @@ class CheckWorld:
 
     def put_wal(self, number: int, *, into: tuple[str, ...] = ("local", "far")) -> str:
         """A segment in both, of the same ciphertext; returns its key."""
-        segment = WalSegment(1, number, MEBIBYTE)
-        data = random.Random(number).randbytes(MEBIBYTE)
-        sealed = seal_segment(
-            self.names, segment, io.BytesIO(data), self.folder / "sealed", keyring=self.keyring
-        )
-        body = sealed.body if isinstance(sealed.body, bytes) else sealed.body.read_bytes()
+        key, body = self.seal_wal(number, random.Random(number).randbytes(MEBIBYTE))
         for name in into:
-            self.storages[name].upload(sealed.key, body)
-        return sealed.key
+            self.storages[name].upload(key, body)
+        return key
+
+    def seal_wal(self, number: int, data: bytes) -> tuple[str, bytes]:
+        sealed = seal_segment(
+            self.names, WalSegment(1, number, MEBIBYTE), io.BytesIO(data), None, keyring=self.keyring
+        )
+        assert isinstance(sealed.body, bytes)
+        return sealed.key, sealed.body
 
     def put_piece(self, number: int) -> str:
         segment = WalSegment(1, number, MEBIBYTE)

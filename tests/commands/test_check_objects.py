@@ -10,6 +10,7 @@ import pytest
 
 from backstop.commands.check.disprove import ISOLATION
 from backstop.errors import KeyUnavailableError, StorageUnavailableError
+from backstop.model.lsn import MEBIBYTE
 from backstop.repository.catalog import Repository
 from backstop.storage.posix import PosixStorage
 from tests.commands.checking import NOW, CheckWorld, keys_of
@@ -175,6 +176,16 @@ def test_a_segment_under_the_name_of_another_is_found(world):
     world.path(one).write_bytes(world.read(other))
 
     assert [damaged.key for damaged in world.check().damaged] == [one]
+
+
+def test_other_content_of_the_same_segment_under_its_name_is_found(world):
+    key = world.put_wal(5)
+    _, theirs = world.seal_wal(5, bytes(MEBIBYTE))
+    world.path(key).write_bytes(theirs)
+
+    [damaged] = world.check().damaged
+
+    assert (damaged.key, damaged.what) == (key, "holds other content than its name says")
 
 
 def test_a_piece_of_a_growing_segment_is_opened_too(world):
