@@ -18,7 +18,7 @@ from backstop.storage.posix import PosixStorage
 from backstop.storage.s3 import S3Storage
 from backstop.storage.s3_client import s3_client
 from tests.commands.checking import NOW, CheckWorld, keys_of
-from tests.storage.conftest import Key
+from tests.storage.conftest import BUCKET, Key
 
 
 @pytest.fixture
@@ -347,6 +347,24 @@ def test_what_was_deleted_or_overwritten_is_whole_in_its_version_and_made_curren
     for stored in (first, second):
         client.delete_object(Bucket=bucket, Key=stored.key, VersionId=stored.version_id)
     assert not world.check(clock=lambda: NOW + timedelta(hours=1)).damaged
+
+
+@pytest.mark.integration
+def test_in_a_bucket_without_versions_damage_is_healed_too(seaweedfs, tmp_path):
+    client = s3_client(Key(seaweedfs.access_key, seaweedfs.secret_key), endpoint_url=seaweedfs.endpoint_url)
+    prefix = f"t/{secrets.token_hex(6)}"
+    world = CheckWorld(tmp_path, {"local": S3Storage(client, bucket=BUCKET, prefix=prefix)})
+    first, second = world.publish().manifest.objects[:2]
+    wal = world.put_wal(5)
+    client.put_object(Bucket=BUCKET, Key=f"{prefix}/{first.key}", Body=b"rotten")
+    client.delete_object(Bucket=BUCKET, Key=f"{prefix}/{second.key}")
+    client.put_object(Bucket=BUCKET, Key=f"{prefix}/{wal}", Body=world.read(wal)[:-1])
+
+    report = world.check(heal=True)
+
+    assert {one.key for one in report.damaged} == {first.key, second.key, wal}
+    assert not report.bad
+    assert all(world.read(key) == world.read(key, "far") for key in (first.key, second.key, wal))
 
 
 @pytest.mark.integration
