@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 
 from backstop.commands.orphans.find import find_orphans
+from backstop.commands.orphans.named import named_objects
 from backstop.commands.orphans.remove import remove_orphans
 from backstop.commands.progress import Silent
 from backstop.crypto.keyring import LocalKeyring
@@ -180,6 +181,25 @@ def test_a_manifest_that_is_published_between_listing_and_removal_keeps_its_obje
     assert objects[0].key in stored(maker)
 
 
+def test_between_the_last_look_and_the_removal_nobody_can_publish(maker, clock, monkeypatch):
+    maker.storage.upload(f"{LOST}/t/1", b"lost")
+    found = find(maker)
+    clock.now = LATER
+    looked = []
+
+    def look(repository, *, lease):
+        named = named_objects(repository, lease=lease)
+        with pytest.raises(LeaseHeldError):
+            Lease.acquire(maker.storage, "calibrify", "dump", holder="backup", clock=clock)
+        looked.append(lease)
+        return named
+
+    monkeypatch.setattr("backstop.commands.orphans.remove.named_objects", look)
+
+    assert remove(maker, found).objects == 1
+    assert looked == ["dump"]
+
+
 def test_of_backups_that_are_published_while_orphans_are_removed_none_loses_an_object(tmp_path):
     maker = make(tmp_path, MemoryStorage())
     ended = threading.Event()
@@ -191,6 +211,7 @@ def test_of_backups_that_are_published_while_orphans_are_removed_none_loses_an_o
                 label = catalogs.BackupLabel.at(STARTED + timedelta(days=number), catalogs.BackupKind.DUMP)
                 key = f"{DUMPS}/{label}/0123456789abcdef/toc"
                 maker.storage.upload(key, b"PGDMP")
+                threading.Event().wait(0.002)
                 sha256 = sha256_hex(b"PGDMP")
                 stored = StoredObject(key, "file", "toc.dat", 5, 5, sha256, sha256)
                 manifest = maker.manifest(label, [stored], STARTED)
