@@ -15,6 +15,7 @@ from pydantic import Discriminator, Field, Tag
 from backstop.targets.check_rules import Check
 from backstop.targets.cluster import Cluster
 from backstop.targets.database import Database
+from backstop.targets.expiry import Expiry
 from backstop.targets.fields import (
     AbsolutePath,
     Bucket,
@@ -150,6 +151,8 @@ class Target(NamedSection):
     """How often what is stored is read again."""
     trees: dict[Name, Tree] = Field(default_factory=dict)
     """File trees: media, configuration."""
+    expiry: Expiry = Field(default_factory=Expiry)
+    """When what retention lets go is removed."""
 
 
 class InventorySection(Section):
