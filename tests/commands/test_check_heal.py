@@ -10,10 +10,16 @@ from datetime import timedelta
 import pytest
 
 from backstop.commands.database.fetch import fetch_backup
+from backstop.commands.expiry.carry_out import carry_out
+from backstop.commands.expiry.plan import plan_expiry
+from backstop.commands.expiry.settings import ExpirySettings
+from backstop.commands.orphans.find import find_orphans
 from backstop.commands.progress import Silent
 from backstop.errors import LeaseHeldError, StorageError
+from backstop.model.retention import RetentionPolicy
 from backstop.repository.catalog import Catalog, Repository
 from backstop.repository.lock import LEASE_TTL, Lease
+from backstop.storage.memory import MemoryStorage
 from backstop.storage.posix import PosixStorage
 from backstop.storage.s3 import S3Storage
 from backstop.storage.s3_client import s3_client
@@ -347,6 +353,26 @@ def test_what_was_deleted_or_overwritten_is_whole_in_its_version_and_made_curren
     for stored in (first, second):
         client.delete_object(Bucket=bucket, Key=stored.key, VersionId=stored.version_id)
     assert not world.check(clock=lambda: NOW + timedelta(hours=1)).damaged
+
+
+def test_what_was_healed_goes_with_its_backup_and_leaves_nothing_over(tmp_path):
+    world = CheckWorld(tmp_path, {"local": MemoryStorage(clock=lambda: NOW, versioned=True)})
+    old, new = world.publish(0), world.publish(5)
+    for one in (old, new):
+        world.local.prove(one, signer=world.verifier)
+    storage = world.local.storage
+    storage.delete(keys_of(old)[0], version_id=old.manifest.objects[0].version_id)
+    storage.delete(keys_of(old)[1])
+    assert not world.check(heal=True).bad
+    settings = ExpirySettings(policies=lambda _: RetentionPolicy(keep_last=1, min_proven=1))
+
+    plan = plan_expiry(world.local.repository, settings=settings, now=NOW)
+    carry_out(plan, world.local.repository, inventory=None, clock=lambda: NOW)
+
+    assert {one.manifest.label for one in world.local.catalog.backups().backups} == {new.manifest.label}
+    left = {version.key for version in storage.versions("calibrify/data/")}
+    assert left == set(keys_of(new))
+    assert not find_orphans(world.local.repository, grace=timedelta(0), now=NOW).removable
 
 
 @pytest.mark.integration
