@@ -126,13 +126,16 @@ def test_a_lost_file_is_asked_for_approved_and_back_through_forms_alone(
     path, label = lost_file
     with signed_in(browser, scene, "admin") as page:
         page.goto(f"/dags/{files_demo.RESTORE}")
-        page.get_by_role("button", name="Trigger", exact=True).first.click()
+        page.get_by_label("Trigger Dag").first.click()
         form = page.get_by_role("dialog")
         for title in ("Target", "Tree", "Backup", "Only", "What to do", "Destination", "Read it from"):
-            form.get_by_text(title, exact=True).first.wait_for()
+            form.locator("label").filter(has_text=title).first.wait_for()
         form.locator("#element_backup").fill(label)
         picture(page, "restore-files-form")
-        form.get_by_role("button", name="Trigger", exact=True).click()
+        trigger = form.get_by_role("button", name="Trigger", exact=True)
+        trigger.scroll_into_view_if_needed()
+        picture(page, "restore-files-form-end")
+        trigger.click()
         page.wait_for_url(re.compile("/runs/"))
         (run,) = [run for run in scene.admin.runs(files_demo.RESTORE) if run.run_id in unquote(page.url)]
     address = f"/dags/{files_demo.RESTORE}/runs/{quote(run.run_id)}"
@@ -141,6 +144,7 @@ def test_a_lost_file_is_asked_for_approved_and_back_through_forms_alone(
         page.goto(f"{address}/tasks/approve/required_actions")
         page.get_by_text(f"Replace config of {TARGET} by backup {label}?").wait_for()
         page.get_by_text("admin cannot approve it").wait_for()
+        page.get_by_text(re.compile(r"everything: \d+ files, \d+\.\d kB")).first.wait_for()
         picture(page, "restore-files-approval")
         page.get_by_role("button", name="Approve", exact=True).click()
         scene.approver.require_success(run)

@@ -174,7 +174,7 @@ def test_a_list_that_is_damaged_is_named(trees: TreeProtection) -> None:
     ("wrong", "said"),
     [
         ({"mode": 0o666}, "mode 0666 instead of 0640"),
-        ({"mtime_ns": 5}, "mtime 5 instead of"),
+        ({"mtime_ns": 5}, "mtime 1970-01-01 00:00:00.000000005 instead of 20"),
     ],
 )
 def test_metadata_that_does_not_come_back_is_named(trees, monkeypatch, wrong, said) -> None:

@@ -58,6 +58,21 @@ def test_a_file_is_untouched_only_where_all_that_its_line_says_is_still_so(entry
     assert not is_still(replace(entry, identity=None), status_of(entry))
 
 
+def test_what_is_known_of_one_owner_is_not_taken_for_another() -> None:
+    one = Entry(b"a", EntryKind.FIFO, 0o600, 2**31 + 1, 2**31 + 1, "", "", 1, identity=Identity(5, 6, 7))
+    others = [replace(one, path=path, uid=2**31 + 2) for path in (b"b", b"c")]
+    earlier = Earlier(iter([each.to_line() for each in (one, *others)]), lambda removed: None)
+
+    first, second, third = (earlier.at(path) for path in (b"a", b"b", b"c"))
+
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert first.is_still(one.kind, status_of(one), b"")
+    assert not second.is_still(one.kind, status_of(one), b"")
+    assert third.is_still(one.kind, status_of(others[1]), b"")
+
+
 @given(entry=files, path=paths)
 def test_a_line_is_found_by_its_own_path_alone(entry: Entry, path: bytes) -> None:
     listed = Earlier(iter([entry.to_line()]), lambda removed: None).at(path)

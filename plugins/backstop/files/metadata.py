@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from backstop.errors import IntegrityError
 from backstop.files.shortfalls import OWNER, SETUID, xattr_kind
+from backstop.model.file_time import shown_time
 from backstop.model.file_tree import Entry, EntryKind, shown, shown_name
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def differing(
         uid, gid = owner.of(entry)
         yield f"owner {found.st_uid}:{found.st_gid} instead of {uid}:{gid}"
     if found.st_mtime_ns != entry.mtime_ns:
-        yield f"mtime {found.st_mtime_ns} instead of {entry.mtime_ns}"
+        yield f"mtime {shown_time(found.st_mtime_ns)} instead of {shown_time(entry.mtime_ns)}"
     if entry.kind is EntryKind.FILE and found.st_size != entry.size_bytes:
         yield f"{found.st_size} bytes instead of {entry.size_bytes}"
 

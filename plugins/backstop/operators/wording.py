@@ -115,13 +115,18 @@ def files_statements(plan: Mapping[str, Any], now: datetime) -> list[str]:
     rows = [
         ("Backup", f"`{plan['label']}` in repository `{plan['repository']}`, {proof}"),
         ("State of", f"{taken:%Y-%m-%d %H:%M:%S} UTC, {ago(now - taken)} ago"),
-        ("Restored", f"{only}: {plan['files']:,} files, {plan['plain_bytes'] / 1e6:,.1f} MB"),
+        ("Restored", f"{only}: {plan['files']:,} files, {_sized(plan['plain_bytes'])}"),
         ("Would", f"add {plan['adds']:,}, change {plan['changes']:,}, delete {plan['deletes']:,}"),
         ("In", ", ".join(f"`{place}`" for place in plan["places"])),
         ("Live files", "kept beside, as `….before-<time>`; the restored ones take their names"),
         ("Given up", f"what was changed in the last {ago(now - taken)}; it stays in what is kept"),
     ]
     return _table(rows, plan, (("Among them", "samples"), ("Know this", "warnings")))
+
+
+def _sized(count: int) -> str:
+    """A tree of configuration is small: no megabytes would look like nothing."""
+    return f"{count / 1e6:,.1f} MB" if count >= 1_000_000 else f"{count / 1e3:,.1f} kB"
 
 
 def _table(

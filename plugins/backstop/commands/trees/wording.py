@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+from backstop.model.file_time import shown_time
 from backstop.model.file_tree import EntryKind, shown
 from backstop.model.tree_difference import Change
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from backstop.model.tree_difference import Difference
 
 _SIGNS = {Change.ADDED: "+", Change.REMOVED: "-", Change.CONTENT: "M", Change.METADATA: "m"}
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def difference_line(difference: Difference) -> str:
@@ -55,7 +54,7 @@ def entry_words(entry: Entry) -> str:
         words.append(f"{entry.size_bytes:,} bytes")
     if entry.kind is EntryKind.SYMLINK:
         words.append(f"to {_target(entry)}")
-    words += [f"{entry.mode:04o} {_owner(entry)}", _time(entry.mtime_ns)]
+    words += [f"{entry.mode:04o} {_owner(entry)}", shown_time(entry.mtime_ns)]
     return ", ".join(words)
 
 
@@ -75,7 +74,7 @@ def _field(name: str, before: Entry, after: Entry) -> str:
     if name == "target":
         return f"target {_target(before)} -> {_target(after)}"
     if name == "mtime":
-        return f"mtime {_time(before.mtime_ns)} -> {_time(after.mtime_ns)}"
+        return f"mtime {shown_time(before.mtime_ns)} -> {shown_time(after.mtime_ns)}"
     return name
 
 
@@ -85,13 +84,3 @@ def _owner(entry: Entry) -> str:
 
 def _target(entry: Entry) -> str:
     return shown(entry.link_target)[1:] or "nothing"
-
-
-def _time(mtime_ns: int) -> str:
-    """UTC, with as many digits as it needs; a file may claim a time that no calendar has."""
-    seconds, rest = divmod(mtime_ns, 1_000_000_000)
-    try:
-        text = f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%d %H:%M:%S}"
-    except OverflowError:
-        return f"{seconds} s"
-    return text + (f".{rest:09}".rstrip("0") if rest else "")
