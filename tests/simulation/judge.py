@@ -1,0 +1,247 @@
+"""Looks before and after everything that removes or copies, and says what must not have happened."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from backstop.model.backup import BackupLabel
+from tests.simulation.dues import due_backups, due_wal
+from tests.simulation.oracle import Sight
+from tests.simulation.policies import GRACE, policy_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from tests.simulation.chronicle import Made, Moment
+    from tests.simulation.world import World
+
+_ONE_DAY = timedelta(days=1)
+#: So many runs, in which nothing stood in the way, may leave something that should have gone.
+_PATIENCE = 3
+_ENOUGH = 12
+
+
+@dataclass
+class Watch:
+    """What one run said of itself.
+
+    :param refused: why it did nothing; :param blocked: what it held back, in its own words.
+    """
+
+    refused: str = ""
+    blocked: tuple[str, ...] = ()
+
+
+@dataclass
+class Findings:
+    """What a simulation showed.
+
+    :param violations: sentences, each with its day; none is what everybody hopes for.
+    :param counts: how often what happened.
+    """
+
+    violations: list[str] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+class Judge:
+    """Knows what was recoverable, held and read, and how far each recovery window has moved on."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.findings = Findings()
+        self.held: dict[tuple[str, str, str], datetime | None] = {}
+        self._read: set[tuple[str, str, str]] = set()
+        self._known: dict[tuple[str, str], set[Moment]] = {}
+        self._moved_to: dict[tuple[str, str], datetime] = {}
+        self._overdue: Counter[tuple[str, str, str]] = Counter()
+        self._sights: dict[tuple[str, str], Sight] = {}
+        self.day = 0
+
+    @property
+    def enough(self) -> bool:
+        return len(self.findings.violations) >= _ENOUGH
+
+    def say(self, sentence: str) -> None:
+        self.findings.violations.append(f"day {self.day}: {sentence}")
+
+    def reading(self, repository: str, target: str, label: str) -> None:
+        self._read.add((repository, target, label))
+
+    def nobody_reads(self) -> None:
+        self._read.clear()
+
+    def in_force(self, repository: str, target: str, label: str) -> bool:
+        """Whether somebody holds it, by the true time, or reads it."""
+        place = (repository, target, label)
+        until = self.held.get(place, self.world.now)
+        return place in self._read or until is None or until > self.world.now
+
+    def sight(self, repository: str, target: str) -> Sight:
+        """Looked at anew only where anything has changed: proofs are objects, too."""
+        known = self._sights.get((repository, target))
+        if known is None or known.changes != self.world.shelves[repository].changes:
+            known = self._sights[repository, target] = Sight(self.world, repository, target)
+        return known
+
+    @contextmanager
+    def watching(self, target: str, what: str, repository: str = "") -> Iterator[Watch]:
+        """Judge what is done in the block, in the named repository or in all that can be reached."""
+        names = [name for name in self.world.reachable() if repository in ("", name)]
+        before = {name: self.sight(name, target) for name in names}
+        others = {name: self._outside(name, target) for name in names}
+        for sight in before.values():
+            self._remember(sight)
+        watch = Watch()
+        yield watch
+        for name, sight in before.items():
+            after = self.sight(name, target)
+            if self._outside(name, target) != others[name]:
+                self.say(f"{what} of {target} in {name} changed what belongs to another target")
+            if what == "expiry":
+                self._after_expiry(sight, after, watch)
+            elif sight.labels - after.labels:
+                self.say(f"{what} removed backups from {name}: {sorted(sight.labels - after.labels)[:3]}")
+            if after is not sight:
+                self._still_recoverable(after, what)
+                self._still_whole(after, what)
+            self._count(what, sight, after, watch)
+
+    def _outside(self, repository: str, target: str) -> int:
+        shelf = self.world.shelves[repository]
+        return len(shelf.content_keys) - len(shelf.keys(f"{target}/"))
+
+    def _count(self, what: str, before: Sight, after: Sight, watch: Watch) -> None:
+        counts = self.findings.counts
+        counts[f"{what} runs"] += 1
+        counts[f"{what} refused"] += bool(watch.refused)
+        counts[f"{what} blocked"] += bool(watch.blocked)
+        counts[f"backups removed by {what}"] += len(before.labels - after.labels)
+        counts[f"backups copied by {what}"] += len(after.labels - before.labels)
+        prefix = f"{after.target}/"
+        counts[f"objects fewer after {what}"] += max(0, before.objects - len(after.shelf.keys(prefix)))
+
+    def _remember(self, before: Sight) -> None:
+        """What can be recovered must be recoverable as long as the policy says."""
+        place = (before.repository, before.target)
+        begin = self._begins(*place)
+        moments = [
+            one
+            for one in self.world.chronicle.moments
+            if one.at >= begin and one.cluster.target == before.target
+        ]
+        known = self._known.setdefault(place, set())
+        known |= before.recoverable([one for one in moments if one not in known])
+
+    def _begins(self, repository: str, target: str) -> datetime:
+        """The recovery window of base backups there, by the latest clock that expiry could believe."""
+        policy = policy_of(repository, BackupLabel("20260101T000000Z-full"))
+        return self._moved_to.get((repository, target), self.world.now) - policy.keep_for
+
+    def _after_expiry(self, before: Sight, after: Sight, watch: Watch) -> None:
+        name, target = before.repository, before.target
+        gone = sorted(
+            (before.backups[label] for label in before.labels - after.labels), key=lambda one: one.at
+        )
+        if not watch.refused:
+            moved_to = self.believed_now(before)
+            self._moved_to[name, target] = max(self._moved_to.get((name, target), moved_to), moved_to)
+        proven = before.proven
+        for made in gone:
+            what = f"expiry removed {made.label} of {target} from {name}"
+            policy = policy_of(name, BackupLabel(made.label))
+            if watch.refused:
+                self.say(f"{what}, although it refused: {watch.refused}")
+            if self.in_force(name, target, made.label):
+                self.say(f"{what}, which is held or read")
+            if self.believed_now(before) - made.at < policy.keep_for:
+                self.say(f"{what}, which is younger than {policy.keep_for.days} days")
+            of_group = [one for one in proven if one.group == made.group]
+            newer = [one for one in of_group if one.at > made.at]
+            if made.cluster:
+                # Another cluster's count, once there are enough of them: the old one has been replaced.
+                others = [one for one in proven if one.cluster and one.at > made.at and one not in of_group]
+                newer = others if len(others) >= policy.min_proven else newer
+            staying = [one for one in newer if one.label in after.labels]
+            if made in of_group and len(staying) < policy.min_proven:
+                self.say(f"{what}, one of the newest {policy.min_proven} proven of {made.group}")
+            if not staying:
+                self.say(f"{what}, and nothing newer of {made.group} is proven")
+            if self._dropped(before, made.group):
+                self.say(f"{what}, although {made.group} holds much less than before, and nobody looked")
+
+    def believed_now(self, sight: Sight) -> datetime:
+        """What expiry may take for the time: its clock, but no more than two days after the newest backup."""
+        newest = max((made.at for made in sight.backups.values()), default=self.world.now)
+        return min(self.world.clock(), newest + timedelta(days=2))
+
+    def _dropped(self, sight: Sight, group: str) -> bool:
+        since = self.world.chronicle.drops.get((sight.target, group))
+        return since is not None and any(
+            made.group == group and made.at > since for made in sight.backups.values()
+        )
+
+    def _still_recoverable(self, after: Sight, what: str) -> None:
+        name, target = after.repository, after.target
+        begin = self._begins(name, target)
+        known = {one for one in self._known.get((name, target), ()) if one.at >= begin}
+        self._known[name, target] = known
+        lost = known - after.recoverable(known)
+        if lost:
+            first = min(lost, key=lambda one: one.at)
+            self.say(
+                f"after {what}, {len(lost)} moments of {target} cannot be recovered from {name} any more, "
+                f"the first {first.at:%Y-%m-%d %H:%M} on timeline {first.timeline} of {first.cluster.system_id}"
+            )
+            self._known[name, target] -= lost
+
+    def _still_whole(self, after: Sight, what: str) -> None:
+        for label in sorted(after.labels):
+            why = after.whole(after.backups[label])
+            if why:
+                self.say(f"after {what}, in {after.repository}: {why}")
+
+    def end_of_day(self) -> None:
+        """What should have gone by now is gone, and nothing lies about that nobody names."""
+        for target in self.world.targets:
+            for name in self.world.reachable():
+                sight = self.sight(name, target.name)
+                # One that a wrong clock dated ahead makes expiry refuse until its time has come.
+                ahead = any(made.at > self.world.now for made in sight.backups.values())
+                late = set() if self.world.wrong_by or ahead else self._late(sight)
+                for place in [place for place in self._overdue if place[:2] == (name, target.name)]:
+                    if place not in late:
+                        del self._overdue[place]
+                for place in late:
+                    self._overdue[place] += 1
+                    if self._overdue[place] == _PATIENCE:
+                        self.say(f"{place[2]} of {target.name} is still in {name}")
+
+    def _late(self, sight: Sight) -> set[tuple[str, str, str]]:
+        found = {made.label for made in due_backups(self, sight) if not self._dropped(sight, made.group)}
+        found |= due_wal(self, sight)
+        named = {key for made in sight.backups.values() for key in made.keys}
+        for folder in ("database", "trees"):
+            for key in sight.shelf.keys(f"{sight.target}/data/{folder}/"):
+                put_at = sight.shelf.put_at(key)
+                if key not in named and self.world.now - put_at > GRACE + _ONE_DAY:
+                    found.add(key)
+        for folder in ("proofs", "pins", "expiring"):
+            prefix = f"{sight.target}/meta/{folder}/"
+            for key in sight.shelf.keys(prefix):
+                label = key.removeprefix(prefix).split("/")[0].removesuffix(".json")
+                if label not in sight.labels or folder == "expiring":
+                    found.add(key)
+        return {(sight.repository, sight.target, one) for one in found}
+
+    def groups(self, sight: Sight) -> dict[str, list[Made]]:
+        """What replaces each other, the oldest first."""
+        found: dict[str, list[Made]] = {}
+        for made in sorted(sight.backups.values(), key=lambda one: one.at):
+            found.setdefault(made.group, []).append(made)
+        return found
