@@ -85,10 +85,13 @@ class RetentionPlan:
         """
         if self.wal is None:
             return True
-        ranges = [one for one in self.wal if one.system_id == system_id]
-        if not ranges:
-            return system_id not in self.wal_ended
-        return any(one.holds(timeline=timeline, begin=begin, end=end) for one in ranges)
+        known = system_id in self.wal_ended
+        for one in self.wal:
+            if one.system_id == system_id:
+                if one.holds(timeline=timeline, begin=begin, end=end):
+                    return True
+                known = True
+        return not known
 
 
 def apply_retention(
@@ -115,7 +118,7 @@ def apply_retention(
     if not candidates:
         return RetentionPlan((), None, ())
     moment, seen = age_moment(candidates[-1], now), seen or {}
-    groups = grouped(candidates, policies)
+    groups = grouped(candidates, policies, seen)
     bases = [group for group in groups if group.physical]
     kept = Kept()
     blocked: list[str] = []
@@ -124,7 +127,7 @@ def apply_retention(
     for kind in _kinds(groups):
         kept.add(counted(kind))
     for group in groups:
-        for holdup in _holdups(group, moment, bases=bases, accepted=accepted, seen=seen):
+        for holdup in _holdups(group, moment, bases, accepted):
             if kept.add(holdup.wants) or holdup.told_early:
                 blocked.append(holdup.sentence)
     by_label = {candidate.label: candidate for candidate in candidates}
@@ -163,17 +166,12 @@ def _wanted(group: Group, moment: datetime, bases: Sequence[Group]) -> Iterator[
 
 
 def _holdups(
-    group: Group,
-    moment: datetime,
-    *,
-    bases: Sequence[Group],
-    accepted: Collection[BackupLabel],
-    seen: Mapping[str, WalSeen],
+    group: Group, moment: datetime, bases: Sequence[Group], accepted: Collection[BackupLabel]
 ) -> Iterator[Holdup]:
     if not superseded(group, bases):
         yield from nothing_proven(group)
     if group.physical:
-        yield from new_timeline(group, moment, bases=bases, seen=seen)
+        yield from new_timeline(group, moment, bases=bases)
     yield from dropped(group, accepted)
 
 

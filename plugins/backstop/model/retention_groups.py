@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from backstop.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from backstop.model.backup import BackupLabel
-    from backstop.model.retention_policy import Candidate, RetentionPolicy
+    from backstop.model.retention_policy import Candidate, RetentionPolicy, WalSeen
 
 CLOCK_SKEW = timedelta(minutes=15)
 """Between two machines that both keep time; S3 refuses requests beyond it, too."""
@@ -46,6 +46,7 @@ class Group:
 
     :param name: for people; unlike others' names.
     :param kind: those of one kind have one policy, and are counted together.
+    :param wal: what names tell of the cluster's WAL; of base backups only.
     :param backups: oldest first.
     :param usable: those of them that have everything they need.
     """
@@ -53,6 +54,7 @@ class Group:
     name: str
     kind: str
     policy: RetentionPolicy
+    wal: WalSeen | None = None
     backups: list[Candidate] = field(default_factory=list)
     usable: list[Candidate] = field(default_factory=list)
 
@@ -69,6 +71,12 @@ class Group:
     @property
     def newest(self) -> Candidate:
         return self.backups[-1]
+
+    @property
+    def ended_at(self) -> datetime:
+        """When the newest sign of it came. As long as a cluster writes WAL, no other takes its place."""
+        finished_at = self.newest.finished_at
+        return max(finished_at, self.wal.stored_at) if self.wal else finished_at
 
     @property
     def proven(self) -> list[Candidate]:
@@ -90,7 +98,9 @@ def oldest_first(backups: Iterable[Candidate]) -> list[Candidate]:
 
 
 def grouped(
-    candidates: Sequence[Candidate], policies: Callable[[BackupLabel], RetentionPolicy]
+    candidates: Sequence[Candidate],
+    policies: Callable[[BackupLabel], RetentionPolicy],
+    seen: Mapping[str, WalSeen],
 ) -> list[Group]:
     """What can stand in for each other.
 
@@ -105,7 +115,8 @@ def grouped(
         if kind not in kinds:
             kinds[kind] = policies(candidate.label)
         if name not in groups:
-            groups[name] = Group(name, kind, kinds[kind])
+            wal = seen.get(candidate.system_id) if kind == BASES else None
+            groups[name] = Group(name, kind, kinds[kind], wal)
         groups[name].backups.append(candidate)
         if candidate.label in usable:
             groups[name].usable.append(candidate)
@@ -177,10 +188,7 @@ def superseded(group: Group, bases: Iterable[Group]) -> bool:
     """
     if not group.physical:
         return False
-    last = age_of(group.newest)
-    newer = sum(
-        age_of(candidate) > last for other in bases if other is not group for candidate in other.proven
-    )
+    newer = sum(candidate.finished_at > group.ended_at for other in bases for candidate in other.proven)
     return newer >= max(1, group.policy.min_proven)
 
 

@@ -10,12 +10,11 @@ from backstop.model.retention_groups import Want, cutoff_of
 from backstop.model.retention_rules import replaced, unfollowed, young_timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Collection, Iterator
     from datetime import datetime
 
     from backstop.model.backup import BackupLabel
     from backstop.model.retention_groups import Group
-    from backstop.model.retention_policy import WalSeen
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +54,10 @@ def dropped(group: Group, accepted: Collection[BackupLabel]) -> Iterator[Holdup]
         yield Holdup(tuple(Want(one, reason) for one in group.backups), sentence, told_early=True)
 
 
-def new_timeline(
-    group: Group, moment: datetime, *, bases: Collection[Group], seen: Mapping[str, WalSeen]
-) -> Iterator[Holdup]:
+def new_timeline(group: Group, moment: datetime, *, bases: Collection[Group]) -> Iterator[Holdup]:
     """Base backups of older timelines stay until the newest one can do without them."""
-    known = seen.get(group.newest.system_id)
     cutoff = cutoff_of(group.policy, moment)
-    timeline = young_timeline(group, cutoff, newest_timeline=known.timeline if known else 0)
+    timeline = young_timeline(group, cutoff)
     if timeline is None or replaced(group, cutoff, bases=bases):
         return
     lacks = "has no proven base backup yet"

@@ -89,15 +89,14 @@ def by_age(group: Group, cutoff: datetime, *, bases: Sequence[Group]) -> Iterato
 
 def replaced(group: Group, cutoff: datetime | None, *, bases: Iterable[Group]) -> bool:
     """Whether another cluster has a proven base backup newer than all of these, from before the cutoff."""
-    last = age_of(group.newest)
     return group.physical and any(
-        (cutoff is None or candidate.snapshot_at <= cutoff) and age_of(candidate) > last
+        (cutoff is None or candidate.snapshot_at <= cutoff) and candidate.finished_at > group.ended_at
         for other in bases
         for candidate in other.proven
     )
 
 
-def young_timeline(group: Group, cutoff: datetime | None, *, newest_timeline: int) -> int | None:
+def young_timeline(group: Group, cutoff: datetime | None) -> int | None:
     """The cluster's newest timeline, while older base backups may be the only ones that lead there.
 
     After a recovery to a point in time the newest base backup may lie beyond where the new timeline began,
@@ -105,7 +104,7 @@ def young_timeline(group: Group, cutoff: datetime | None, *, newest_timeline: in
     all stay until the new timeline has a proven base backup of its own, from before ``keep_for`` begins.
     """
     timelines = {candidate.timeline for candidate in group.backups if candidate.timeline is not None}
-    newest = max({newest_timeline, *timelines})
+    newest = max({group.wal.timeline if group.wal else 0, *timelines})
     if not any(timeline < newest for timeline in timelines):
         return None
     settled = any(

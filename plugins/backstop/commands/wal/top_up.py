@@ -7,14 +7,12 @@ are checked by whoever reads it.
 
 from __future__ import annotations
 
-import os
-import secrets
-import shutil
 from typing import TYPE_CHECKING
 
+from backstop.commands.object_copy import ObjectToCopy, copy_object
 from backstop.commands.wal.lane import Standing
 from backstop.commands.wal.start import segment_at, whole_until
-from backstop.errors import BackstopError, IntegrityError, ObjectConflictError, StorageUnavailableError
+from backstop.errors import BackstopError, StorageUnavailableError
 from backstop.model.coverage import Coverage
 from backstop.model.lsn import WalSegment
 
@@ -190,33 +188,10 @@ class TopUp:
                     lane.remove([(delta.key, None) for delta in lane.archive.deltas(segment)])
 
     def _copy(self, stored: StoredSegment, source: WalArchive, destination: WalArchive) -> None:
+        """The name being there already is success."""
         copy_object(
-            stored.key, stored.stored_bytes, source=source, destination=destination, folder=self._folder
+            ObjectToCopy(stored.key, stored.stored_bytes),
+            source=source.storage,
+            destination=destination.storage,
+            folder=self._folder,
         )
-
-
-def copy_object(
-    key: str, stored_bytes: int, *, source: WalArchive, destination: WalArchive, folder: Path
-) -> None:
-    """Copy one object's ciphertext; the name being there already is success.
-
-    :raises IntegrityError: the source gives another number of bytes than it listed.
-    :raises StorageError: either repository fails.
-    """
-    path = folder / f"copy-{secrets.token_hex(8)}"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as sink, source.storage.open(key) as stream:
-            shutil.copyfileobj(stream, sink, 1024 * 1024)
-        copied = path.stat().st_size
-        if copied != stored_bytes:
-            raise IntegrityError(
-                f"{source.storage.location}/{key} gave {copied} bytes; it lists {stored_bytes}",
-                hint="check that repository: it lists what it cannot give",
-            )
-        try:
-            destination.storage.upload(key, path)
-        except ObjectConflictError:
-            return
-    finally:
-        path.unlink(missing_ok=True)

@@ -1,0 +1,299 @@
+"""Whatever one repository has and another should have is copied, checked, and never opened."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backstop.errors import NotFoundError
+from backstop.model.backup import BackupKind
+from backstop.model.retention import Decision, RetentionPlan
+from backstop.repository.holds import Holds
+from backstop.repository.lock import Lease
+from tests.syncing import TARGET, Repositories, Worn
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Repositories:
+    return Repositories(tmp_path, {name: Worn(name) for name in ("local", "s3")})
+
+
+@pytest.fixture
+def three(tmp_path: Path) -> Repositories:
+    return Repositories(tmp_path, {name: Worn(name) for name in ("local", "s3", "paris")})
+
+
+def keep_newer_than(hours: int):
+    """A retention by age alone."""
+
+    def decide(name, candidates, now, seen):
+        decisions = [
+            Decision(
+                one.label, bool(one.kept_because) or now - one.finished_at < timedelta(hours=hours), ("age",)
+            )
+            for one in candidates
+        ]
+        return RetentionPlan(tuple(decisions), None, ())
+
+    return decide
+
+
+def test_each_repository_gets_what_the_other_has(world):
+    world.back_up("local", "s3")
+    world.back_up("local")
+    world.back_up("s3")
+    world.back_up("local", kind=BackupKind.TREE, tree="media")
+
+    report = world.sync()
+
+    assert report.complete
+    assert {one.name: len(one.copied) for one in report.repositories} == {"local": 1, "s3": 2}
+    assert world.content("local") == world.content("s3")
+    assert world.broken_promises("local") == world.broken_promises("s3") == []
+    assert list((world.folder / "staging").iterdir()) == []
+
+
+def test_a_copys_manifest_is_of_its_own_repository_signed_anew_and_unproven(world):
+    label = world.back_up("local")
+    published = world.published("local", label)
+    world.repository("s3").catalog.repository_id(create=True)
+
+    world.sync()
+
+    copy = world.published("s3", label)
+    assert copy.manifest.repository_id == world.repository("s3").catalog.repository_id()
+    assert copy.manifest.repository_id != published.manifest.repository_id
+    assert copy.manifest.signature.key == world.signer.key_id
+    assert not world.repository("s3").catalog.verifications(copy).proofs
+
+
+def test_a_second_sync_copies_nothing_and_writes_nothing(world):
+    world.back_up("local")
+    world.segments("local", [1, 2])
+    world.sync()
+    before = [info.key for info in world.storages["s3"].list("")]
+
+    report = world.sync()
+
+    assert report.complete
+    assert [(one.copied, one.objects, one.stored_bytes) for one in report.repositories] == [([], 0, 0)] * 2
+    assert [info.key for info in world.storages["s3"].list("")] == before
+
+
+def test_a_third_repository_gets_the_whole_history(three):
+    first = three.back_up("local", "s3", kind=BackupKind.TREE, tree="media")
+    packs = three.published("local", first).manifest.objects
+    three.back_up("local", kind=BackupKind.TREE, tree="media", earlier=packs, refers_to=(first,))
+    three.back_up("s3")
+    three.segments("s3", [5])
+    full = three.base_backup("local", "s3")
+    three.base_backup("local", parent=full)
+
+    report = three.sync()
+
+    assert report.complete
+    assert three.content("paris") == three.content("local") == three.content("s3")
+    assert three.broken_promises("paris") == []
+
+
+def test_packs_that_two_backups_share_are_copied_once(world):
+    first = world.back_up("local", "s3", kind=BackupKind.TREE, tree="media", objects=5)
+    packs = world.published("local", first).manifest.objects
+    world.back_up("local", kind=BackupKind.TREE, tree="media", objects=1, earlier=packs, refers_to=(first,))
+
+    report = world.sync(destinations=["s3"])
+
+    assert [(one.objects, one.recognised) for one in report.repositories] == [(1, 0)]
+    assert world.broken_promises("s3") == []
+
+
+def test_a_dry_run_says_what_would_be_copied_and_writes_nothing(world):
+    label = world.back_up("local")
+    world.segments("local", [1, 2])
+
+    report = world.sync(dry_run=True, destinations=["s3"])
+
+    (s3,) = report.repositories
+    assert s3.copied == [label.text]
+    assert s3.wal_objects == 2
+    assert s3.stored_bytes == 100 + 101 + 2 * 64
+    assert list(world.storages["s3"].list("")) == []
+
+
+def test_what_would_expire_at_once_is_not_copied(world):
+    world.back_up("local")
+    world.made += 100
+    young = world.back_up("local")
+
+    report = world.sync(settings={"retention": keep_newer_than(48)})
+
+    s3 = report.repositories[1]
+    assert (s3.copied, s3.unwanted) == ([young.text], 1)
+    assert s3.complete
+
+
+def test_an_old_backup_that_is_held_is_copied_with_its_hold(world):
+    old = world.back_up("local")
+    Holds(world.repository("local")).place(old, reason="audit", who="ada", until=None, now=world.now)
+    world.made += 100
+    world.back_up("local", "s3")
+
+    report = world.sync(settings={"retention": keep_newer_than(48)})
+
+    assert report.repositories[1].copied == [old.text]
+    (hold,) = Holds(world.repository("s3")).in_force(world.now)[old]
+    assert hold.reason == "audit"
+
+
+def test_a_hold_that_was_placed_while_a_repository_was_down_is_completed_there(world):
+    label = world.back_up("local", "s3")
+    Holds(world.repository("local")).place(label, reason="audit", who="ada", until=None, now=world.now)
+
+    world.sync()
+
+    assert [hold.reason for hold in Holds(world.repository("s3")).in_force(world.now)[label]] == ["audit"]
+    ours = Holds(world.repository("local"))
+    ours.release(label, 1, who="bob", now=world.now, signer=world.proof_signer)
+
+    assert world.sync().repositories[1].holds == 1
+    assert Holds(world.repository("s3")).in_force(world.now) == {}
+
+
+def test_a_backup_that_was_expired_on_purpose_does_not_come_back(world):
+    gone = world.back_up("local")
+    world.back_up("local", "s3")
+
+    class Inventory:
+        def expired(self, repository):
+            return frozenset({gone} if repository.name == "s3" else ())
+
+        def record(self, *_):
+            raise AssertionError("nothing was copied")
+
+    report = world.sync(inventory=Inventory())
+
+    assert report.complete
+    assert gone.text not in world.content("s3")
+
+
+def test_a_backup_that_is_being_expired_is_neither_copied_from_nor_back(world):
+    going = world.back_up("local")
+    world.back_up("local", "s3")
+    world.storages["local"].put_once(f"{TARGET}/meta/expiring/{going}.json", b"{}")
+
+    assert world.sync().complete
+    assert going.text not in world.content("s3")
+    world.storages["local"].delete(f"{TARGET}/meta/expiring/{going}.json")
+    world.storages["s3"].put_once(f"{TARGET}/meta/expiring/{going}.json", b"{}")
+
+    world.sync()
+
+    assert going.text not in world.content("s3")
+
+
+def test_a_tree_goes_only_where_it_belongs(three):
+    tree = three.back_up("local", kind=BackupKind.TREE, tree="media")
+    dump = three.back_up("local")
+
+    three.sync(settings={"places": lambda label: ["local", "paris"] if label.tree else ["local", "s3"]})
+
+    assert list(three.content("s3")) == [dump.text, "wal"]
+    assert list(three.content("paris")) == [tree.text, "wal"]
+
+
+def test_backups_of_a_tree_that_nobody_names_any_more_are_told_of(world):
+    world.back_up("local", kind=BackupKind.TREE, tree="old")
+
+    report = world.sync(settings={"places": lambda label: []})
+
+    assert report.complete
+    assert "1 backups of old stay where they are" in report.notes[0]
+
+
+def test_an_unknown_repository_is_refused_by_name(world):
+    with pytest.raises(NotFoundError, match="no repository 'tape'"):
+        world.sync(destinations=["tape"])
+
+
+def test_a_repository_that_does_not_answer_does_not_stop_the_others(three):
+    label = three.back_up("local")
+    three.storages["s3"].down = True
+
+    report = three.sync()
+
+    assert not report.complete
+    assert report.retryable
+    assert [sentence[:3] for sentence in report.sentences()] == ["s3:"]
+    assert label.text in three.content("paris")
+
+
+def test_a_running_backup_keeps_its_lease_and_the_copy_is_published_by_the_next_run(world):
+    label = world.back_up("local")
+    with Lease.acquire(world.storages["s3"], TARGET, "dump", holder="a backup", clock=lambda: world.now):
+        report = world.sync()
+
+        assert report.retryable
+        assert "being written by a backup" in report.sentences()[0]
+        assert label.text not in world.content("s3")
+
+    report = world.sync()
+
+    assert report.complete
+    assert (report.repositories[1].objects, report.repositories[1].recognised) == (0, 2)
+    assert world.broken_promises("s3") == []
+
+
+@pytest.mark.parametrize("kind", ["dump", "sync"])
+def test_nothing_is_published_while_somebody_backs_up_expires_or_syncs(world, kind):
+    label = world.back_up("local")
+    with Lease.acquire(world.storages["s3"], TARGET, kind, holder="somebody", clock=lambda: world.now):
+        report = world.sync(destinations=["s3"])
+
+    assert report.retryable
+    assert not report.complete
+    assert label.text not in world.content("s3")
+
+
+def test_an_object_that_vanished_before_the_manifest_keeps_the_backup_unpublished(world):
+    label = world.back_up("local")
+    s3 = world.storages["s3"]
+    acquire = Lease.acquire.__func__
+
+    # As an orphan sweep would, between the copy and the lease.
+    def sweep_then_acquire(cls, storage, target, kind, **named):
+        if kind == "dump":
+            s3.delete(world.published("local", label).manifest.objects[0].key)
+        return acquire(cls, storage, target, kind, **named)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Lease, "acquire", classmethod(sweep_then_acquire))
+        report = world.sync()
+
+    assert "is gone or another now" in report.sentences()[0]
+    assert label.text not in world.content("s3")
+    assert world.sync().complete
+
+
+def test_two_repositories_with_one_id_are_refused(world):
+    world.back_up("local")
+    for info in world.storages["local"].list(""):
+        world.storages["s3"].upload(info.key, world.storages["local"].read(info.key))
+
+    report = world.sync()
+
+    assert "have the same id" in report.sentences()[0]
+
+
+def test_a_report_stays_small(world):
+    for _ in range(60):
+        world.back_up("local", objects=1)
+
+    document = world.sync().to_dict()
+
+    labels = document["repositories"][1]["labels"]
+    assert (len(labels), labels[-1]) == (21, "and 40 more")
