@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
-    from backstop.storage.base import ObjectLock, Undeleted
+    from backstop.storage.base import IncompleteUpload, ObjectLock, Undeleted
 
 Entries: TypeAlias = "list[tuple[str, os.DirEntry[str]]]"
 
@@ -223,6 +223,14 @@ class PosixStorage:
             except OSError:
                 return  # not empty, in use or not ours: an empty folder harms nobody
             directory = directory.parent
+
+    def incomplete_uploads(self, prefix: str) -> Iterator[IncompleteUpload]:
+        """None: what a dead writer left is a temporary file, and the next writer sweeps it."""
+        check_prefix(prefix)
+        return iter(())
+
+    def abort_upload(self, upload: IncompleteUpload) -> None:
+        """There is none."""
 
     def versions(self, prefix: str) -> Iterator[ObjectVersion]:
         for info in self.list(prefix):

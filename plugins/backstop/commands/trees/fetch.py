@@ -11,6 +11,7 @@ from backstop.commands.database.fetch import Watched, refuse_unless_present
 from backstop.commands.trees.pack import MAX_PACK_BYTES, Pack
 from backstop.errors import BackstopError, IntegrityError, ObjectMissingError
 from backstop.model.file_tree import shown
+from backstop.repository.stored import open_stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -117,7 +118,7 @@ class ChunkFetcher:
 
         context = object_context(self.manifest.target, stored.origin.text, stored.key)
         try:
-            with self.repository.storage.open(stored.key, version_id=stored.version_id) as source:
+            with open_stored(self.repository.storage, stored) as source:
                 watched = cast("BinaryIO", Watched(source, self.progress, self._stop))
                 decrypt_to_file(watched, path, keyring=self.keyring, context=context, expected=stored)
         except (IntegrityError, ObjectMissingError) as error:

@@ -15,6 +15,7 @@ from backstop.commands.trees.list_writer import Segment
 from backstop.errors import IntegrityError
 from backstop.files.roots import Root
 from backstop.model.file_tree import Entry, EntryKind
+from backstop.repository.stored import open_stored
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -151,7 +152,7 @@ def _fetch(
 
     destination = folder / f"list-{stored.name}.tar"
     context = object_context(manifest.target, stored.origin.text, stored.key)
-    with repository.storage.open(stored.key, version_id=stored.version_id) as source:
+    with open_stored(repository.storage, stored) as source:
         decrypt_to_file(source, destination, keyring=keyring, context=context, expected=stored)
     return destination
 
