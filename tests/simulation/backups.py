@@ -85,7 +85,7 @@ def begin_tree(world: World, target: Protected, tree: str) -> Begun:
     held = [made for made in world.in_all(target.name, where) if made.group == tree]
     previous = max(held, key=lambda made: made.label, default=None)
     known = previous.keys if previous else frozenset()
-    usable = {key for key in known if all(key in world.shelves[name].content_keys for name in where)}
+    usable = {key for key in known if all(key in world.shelves[name] for name in where)}
     kept = [pack for pack in target.packs[tree] if pack in usable]
     lost = len(target.packs[tree]) - len(kept)
     # Content changes: a pack of which nothing is left in the tree is not listed any more.

@@ -58,7 +58,6 @@ class Chronicle:
 
     made: dict[tuple[str, str], Made] = field(default_factory=dict)
     bytes_of: dict[str, bytes] = field(default_factory=dict)
-    put_at: dict[tuple[str, str], datetime] = field(default_factory=dict)
     moments: list[Moment] = field(default_factory=list)
     verified: dict[tuple[str, str, str], bool] = field(default_factory=dict)
     spoiled: set[tuple[str, str, str]] = field(default_factory=set)

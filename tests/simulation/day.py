@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from backstop.repository.lock import RepositoriesLease
     from tests.simulation.judge import Judge
     from tests.simulation.nightly import Procedures
+    from tests.simulation.tidiness import Tidiness
     from tests.simulation.year import Trouble, Year
 
 #: Backups run by this clock: twice a year a UTC day has two of them, or none.
@@ -37,6 +38,7 @@ class Days:
     year: Year
     procedures: Procedures
     judge: Judge
+    tidiness: Tidiness
     _running: list[tuple[Begun, RepositoriesLease, ExitStack]] = field(default_factory=list)
 
     def live(self, number: int) -> None:
@@ -48,7 +50,7 @@ class Days:
         self._procedures()
         self._finish_running()
         self._write_until("23:30", number)
-        self.judge.end_of_day()
+        self.tidiness.end_of_day()
 
     def _at(self, number: int, clock: str) -> datetime:
         """That time of that day, where the users live."""
@@ -193,14 +195,15 @@ class Days:
 
     def _night_of(self, target: Protected) -> None:
         world = self.world
-        with self.judge.watching(target.name, "sync"):
-            self.procedures.sync(target.name)
+        with self.judge.watching(target.name, "sync") as watch:
+            watch.failed = self.procedures.sync(target.name)
         for repository in world.repositories(target.name):
             if world.shelves[repository.name].down:
                 continue
             with self.judge.watching(target.name, "expiry", repository.name) as watch:
                 try:
                     watch.blocked = self.procedures.expire(repository)
+                    self.procedures.look_at_drops(target.name, watch.blocked)
                 except BackstopError as error:
                     watch.refused = str(error)
             with self.judge.watching(target.name, "orphans", repository.name):

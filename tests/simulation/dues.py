@@ -26,11 +26,19 @@ _PERIODS: dict[str, Callable[[datetime], object]] = {
 }
 
 
+def groups_of(sight: Sight) -> dict[str, list[Made]]:
+    """What replaces each other, the oldest first."""
+    found: dict[str, list[Made]] = {}
+    for made in sorted(sight.backups.values(), key=lambda one: one.at):
+        found.setdefault(made.group, []).append(made)
+    return found
+
+
 def due_backups(judge: Judge, sight: Sight) -> list[Made]:
     """Backups that no rule can want any more."""
     found: list[Made] = []
     proven = set(sight.proven)
-    for made in judge.groups(sight).values():
+    for made in groups_of(sight).values():
         stay = _wanted(judge, sight, made, proven)
         wanted = {one.label for one in made if one in stay}
         wanted |= {label for one in made if one in stay for label in one.needs}
@@ -52,8 +60,7 @@ def _wanted(judge: Judge, sight: Sight, made: list[Made], proven: set[Made]) -> 
             stay |= _newest_of_each(some, period, getattr(policy, name))
     newest = max((one.at for one in made if one in proven), default=None)
     stay |= {one for one in made if newest is None or one.at >= newest}
-    place = (sight.repository, sight.target)
-    return stay | {one for one in made if judge.in_force(*place, one.label)}
+    return stay | {one for one in made if judge.wanted_anywhere(sight.target, one.label)}
 
 
 def _newest_of_each(made: Iterable[Made], period: Callable[[datetime], object], count: int) -> set[Made]:
@@ -66,7 +73,7 @@ def _newest_of_each(made: Iterable[Made], period: Callable[[datetime], object], 
 def due_wal(judge: Judge, sight: Sight) -> set[str]:
     """WAL from before every base backup that recovery could begin with, and within none of them."""
     found: set[str] = set()
-    groups = judge.groups(sight)
+    groups = groups_of(sight)
     policy = policy_of(sight.repository, BackupLabel("20260101T000000Z-full"))
     begin = judge.believed_now(sight) - policy.keep_for - _SLACK
     for system_id in sight.systems():
@@ -79,7 +86,7 @@ def due_wal(judge: Judge, sight: Sight) -> set[str]:
         for some in (bases, proven):
             anchors += [one for one in some if one.at < begin][-1:]
             anchors += some[-policy.min_proven :]
-        anchors += [one for one in bases if judge.in_force(sight.repository, sight.target, one.label)]
+        anchors += [one for one in bases if judge.wanted_anywhere(sight.target, one.label)]
         # Both by position: timelines of one cluster go on where they were left.
         first = min(one.start for one in anchors) // SEGMENT
         inside = {number for one in bases for number in range(one.start // SEGMENT, one.end // SEGMENT + 1)}

@@ -9,20 +9,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from backstop.model.backup import BackupLabel
-from tests.simulation.dues import due_backups, due_wal
 from tests.simulation.oracle import Sight
-from tests.simulation.policies import GRACE, policy_of
+from tests.simulation.policies import policy_of
+from tests.simulation.step import after_sync, in_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from tests.simulation.chronicle import Made, Moment
+    from tests.simulation.chronicle import Moment
     from tests.simulation.world import World
 
-_ONE_DAY = timedelta(days=1)
-#: So many runs, in which nothing stood in the way, may leave something that should have gone.
-_PATIENCE = 3
 _ENOUGH = 12
 
 
@@ -31,9 +28,11 @@ class Watch:
     """What one run said of itself.
 
     :param refused: why it did nothing; :param blocked: what it held back, in its own words.
+    :param failed: what went wrong.
     """
 
     refused: str = ""
+    failed: list[str] = field(default_factory=list)
     blocked: tuple[str, ...] = ()
 
 
@@ -55,11 +54,11 @@ class Judge:
     def __init__(self, world: World) -> None:
         self.world = world
         self.findings = Findings()
-        self.held: dict[tuple[str, str, str], datetime | None] = {}
+        self._held: dict[tuple[str, str, str, int], datetime | None] = {}
         self._read: set[tuple[str, str, str]] = set()
         self._known: dict[tuple[str, str], set[Moment]] = {}
         self._moved_to: dict[tuple[str, str], datetime] = {}
-        self._overdue: Counter[tuple[str, str, str]] = Counter()
+        self.removed: dict[tuple[str, str], set[str]] = {}
         self._sights: dict[tuple[str, str], Sight] = {}
         self.day = 0
 
@@ -76,11 +75,21 @@ class Judge:
     def nobody_reads(self) -> None:
         self._read.clear()
 
+    def hold(self, repository: str, target: str, label: str, number: int, until: datetime | None) -> None:
+        self._held[repository, target, label, number] = until
+
+    def release(self, repository: str, target: str, label: str, number: int) -> None:
+        self._held.pop((repository, target, label, number), None)
+
     def in_force(self, repository: str, target: str, label: str) -> bool:
-        """Whether somebody holds it, by the true time, or reads it."""
+        """Whether somebody holds it there, by the true time, or reads it."""
         place = (repository, target, label)
-        until = self.held.get(place, self.world.now)
-        return place in self._read or until is None or until > self.world.now
+        held = [until for held, until in self._held.items() if held[:3] == place]
+        return place in self._read or any(until is None or until > self.world.now for until in held)
+
+    def wanted_anywhere(self, target: str, label: str) -> bool:
+        """The same in any repository: holds are brought to the others."""
+        return any(self.in_force(name, target, label) for name in self.world.shelves)
 
     def sight(self, repository: str, target: str) -> Sight:
         """Looked at anew only where anything has changed: proofs are objects, too."""
@@ -105,21 +114,26 @@ class Judge:
                 self.say(f"{what} of {target} in {name} changed what belongs to another target")
             if what == "expiry":
                 self._after_expiry(sight, after, watch)
-            elif sight.labels - after.labels:
+            if what == "sync":
+                after_sync(self, sight, after)
+            elif what != "expiry" and sight.labels - after.labels:
                 self.say(f"{what} removed backups from {name}: {sorted(sight.labels - after.labels)[:3]}")
             if after is not sight:
                 self._still_recoverable(after, what)
                 self._still_whole(after, what)
             self._count(what, sight, after, watch)
+        if what == "sync" and not watch.failed and len(names) == len(self.world.shelves):
+            in_step(self, target)
 
     def _outside(self, repository: str, target: str) -> int:
         shelf = self.world.shelves[repository]
-        return len(shelf.content_keys) - len(shelf.keys(f"{target}/"))
+        return len(shelf) - len(shelf.keys(f"{target}/"))
 
     def _count(self, what: str, before: Sight, after: Sight, watch: Watch) -> None:
         counts = self.findings.counts
         counts[f"{what} runs"] += 1
         counts[f"{what} refused"] += bool(watch.refused)
+        counts[f"{what} failed"] += bool(watch.failed)
         counts[f"{what} blocked"] += bool(watch.blocked)
         counts[f"backups removed by {what}"] += len(before.labels - after.labels)
         counts[f"backups copied by {what}"] += len(after.labels - before.labels)
@@ -129,7 +143,7 @@ class Judge:
     def _remember(self, before: Sight) -> None:
         """What can be recovered must be recoverable as long as the policy says."""
         place = (before.repository, before.target)
-        begin = self._begins(*place)
+        begin = self.begins(*place)
         moments = [
             one
             for one in self.world.chronicle.moments
@@ -138,7 +152,7 @@ class Judge:
         known = self._known.setdefault(place, set())
         known |= before.recoverable([one for one in moments if one not in known])
 
-    def _begins(self, repository: str, target: str) -> datetime:
+    def begins(self, repository: str, target: str) -> datetime:
         """The recovery window of base backups there, by the latest clock that expiry could believe."""
         policy = policy_of(repository, BackupLabel("20260101T000000Z-full"))
         return self._moved_to.get((repository, target), self.world.now) - policy.keep_for
@@ -152,6 +166,7 @@ class Judge:
             moved_to = self.believed_now(before)
             self._moved_to[name, target] = max(self._moved_to.get((name, target), moved_to), moved_to)
         proven = before.proven
+        self.removed.setdefault((name, target), set()).update(made.label for made in gone)
         for made in gone:
             what = f"expiry removed {made.label} of {target} from {name}"
             policy = policy_of(name, BackupLabel(made.label))
@@ -172,7 +187,7 @@ class Judge:
                 self.say(f"{what}, one of the newest {policy.min_proven} proven of {made.group}")
             if not staying:
                 self.say(f"{what}, and nothing newer of {made.group} is proven")
-            if self._dropped(before, made.group):
+            if self.dropped(before, made.group):
                 self.say(f"{what}, although {made.group} holds much less than before, and nobody looked")
 
     def believed_now(self, sight: Sight) -> datetime:
@@ -180,7 +195,7 @@ class Judge:
         newest = max((made.at for made in sight.backups.values()), default=self.world.now)
         return min(self.world.clock(), newest + timedelta(days=2))
 
-    def _dropped(self, sight: Sight, group: str) -> bool:
+    def dropped(self, sight: Sight, group: str) -> bool:
         since = self.world.chronicle.drops.get((sight.target, group))
         return since is not None and any(
             made.group == group and made.at > since for made in sight.backups.values()
@@ -188,7 +203,7 @@ class Judge:
 
     def _still_recoverable(self, after: Sight, what: str) -> None:
         name, target = after.repository, after.target
-        begin = self._begins(name, target)
+        begin = self.begins(name, target)
         known = {one for one in self._known.get((name, target), ()) if one.at >= begin}
         self._known[name, target] = known
         lost = known - after.recoverable(known)
@@ -205,43 +220,3 @@ class Judge:
             why = after.whole(after.backups[label])
             if why:
                 self.say(f"after {what}, in {after.repository}: {why}")
-
-    def end_of_day(self) -> None:
-        """What should have gone by now is gone, and nothing lies about that nobody names."""
-        for target in self.world.targets:
-            for name in self.world.reachable():
-                sight = self.sight(name, target.name)
-                # One that a wrong clock dated ahead makes expiry refuse until its time has come.
-                ahead = any(made.at > self.world.now for made in sight.backups.values())
-                late = set() if self.world.wrong_by or ahead else self._late(sight)
-                for place in [place for place in self._overdue if place[:2] == (name, target.name)]:
-                    if place not in late:
-                        del self._overdue[place]
-                for place in late:
-                    self._overdue[place] += 1
-                    if self._overdue[place] == _PATIENCE:
-                        self.say(f"{place[2]} of {target.name} is still in {name}")
-
-    def _late(self, sight: Sight) -> set[tuple[str, str, str]]:
-        found = {made.label for made in due_backups(self, sight) if not self._dropped(sight, made.group)}
-        found |= due_wal(self, sight)
-        named = {key for made in sight.backups.values() for key in made.keys}
-        for folder in ("database", "trees"):
-            for key in sight.shelf.keys(f"{sight.target}/data/{folder}/"):
-                put_at = sight.shelf.put_at(key)
-                if key not in named and self.world.now - put_at > GRACE + _ONE_DAY:
-                    found.add(key)
-        for folder in ("proofs", "pins", "expiring"):
-            prefix = f"{sight.target}/meta/{folder}/"
-            for key in sight.shelf.keys(prefix):
-                label = key.removeprefix(prefix).split("/")[0].removesuffix(".json")
-                if label not in sight.labels or folder == "expiring":
-                    found.add(key)
-        return {(sight.repository, sight.target, one) for one in found}
-
-    def groups(self, sight: Sight) -> dict[str, list[Made]]:
-        """What replaces each other, the oldest first."""
-        found: dict[str, list[Made]] = {}
-        for made in sorted(sight.backups.values(), key=lambda one: one.at):
-            found.setdefault(made.group, []).append(made)
-        return found

@@ -67,9 +67,12 @@ class Draft:
         """Of a base backup the end of the copy, else the moment of the snapshot."""
         return self.finished_at if self.label.kind.physical else self.started_at
 
-    def manifest(self, repository_id: str, bytes_of: Mapping[str, bytes]) -> Manifest:
+    def manifest(
+        self, repository_id: str, bytes_of: Mapping[str, bytes], version_of: Mapping[str, str | None]
+    ) -> Manifest:
+        """As it is published in one repository."""
         physical, tree = self.label.kind.physical, self.label.tree
-        objects = tuple(self._object(key, bytes_of[key]) for key in sorted(self.keys))
+        objects = tuple(self._object(key, bytes_of[key], version_of[key]) for key in sorted(self.keys))
         origins = {stored.origin for stored in objects} - {self.label}
         chain = tuple(BackupLabel(label) for label in self.chain)
         counted = "files" if tree else "rows"
@@ -96,12 +99,14 @@ class Draft:
             summary={"wal_segment_bytes": 16 * 1024 * 1024} if physical else {counted: self.content},
         )
 
-    def _object(self, key: str, body: bytes) -> StoredObject:
+    def _object(self, key: str, body: bytes, version_id: str | None) -> StoredObject:
         name = key.rsplit("/", 1)[1]
         layout = {"tree": "file" if name == "files" else "chunks"}.get(self.label.kind.value, "file")
         if layout == "chunks":
             name = f"{key.split('/')[-3]}-{name}"
-        return StoredObject(key, layout, name, len(body), len(body), sha256_hex(body), sha256_hex(body))
+        return StoredObject(
+            key, layout, name, len(body), len(body), sha256_hex(body), sha256_hex(body), version_id
+        )
 
 
 def proof_of(published: Published, now: datetime, *, matched: bool) -> Proof:

@@ -2,22 +2,57 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from backstop.commands.progress import Silent
+from backstop.commands.sync.settings import SyncSettings
+from backstop.commands.sync.sync import sync_repositories
+from backstop.model.backup import BackupLabel
+from backstop.model.retention import apply_retention
+from backstop.repository.holds import Holds
+from tests.simulation.policies import policy_of
+from tests.simulation.world import LOCAL, REMOTE
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from backstop.model.retention import RetentionPlan, RetentionPolicy
     from backstop.repository.catalog import Repository
     from tests.simulation.judge import Judge
     from tests.simulation.world import World
 
+_ACCEPT = re.compile(r"then accept (\S+)")
+
 
 class Procedures:
-    """Sync, then expiry and orphans in each repository."""
+    """Sync, then expiry and orphans in each repository; and people who hold backups and let them go."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, folder: Path) -> None:
         self.world = world
+        self.sync_settings = SyncSettings(
+            staging=folder / "staging",
+            places=lambda label: (LOCAL, REMOTE),
+            wal_places=(LOCAL, REMOTE),
+            retention=_retention,
+        )
+        self._placed: list[tuple[Repository, str, int]] = []
 
-    def sync(self, target: str) -> None:
-        """Copy what one repository has and the other should have."""
+    def sync(self, target: str) -> list[str]:
+        """Copy what one repository has and the other should have. :returns: what went wrong."""
+        report = sync_repositories(
+            target=target,
+            repositories=self.world.repositories(target),
+            signer=self.world.writer,
+            settings=self.sync_settings,
+            clock=self.world.clock,
+            holder="sync",
+            progress=Silent(),
+        )
+        return [str(one.error) for one in report.repositories if one.error]
 
     def expire(self, repository: Repository) -> tuple[str, ...]:
         """Plan, and carry the plan out. :returns: what it held back, in words."""
@@ -26,8 +61,51 @@ class Procedures:
     def remove_orphans(self, repository: Repository) -> None:
         """Of attempts that died, what is older than the grace period."""
 
+    def accepted(self, target: str) -> frozenset[BackupLabel]:
+        return frozenset(
+            BackupLabel(label) for name, label in self.world.chronicle.accepted if name == target
+        )
+
+    def look_at_drops(self, target: str, blocked: tuple[str, ...]) -> None:
+        """Whoever has seen the lower numbers once does not need long to say so again."""
+        for sentence in blocked:
+            for label in _ACCEPT.findall(sentence):
+                group = BackupLabel(label).tree or "dump"
+                if (target, group) not in self.world.chronicle.drops:
+                    self.world.chronicle.accepted.add((target, label))
+
     def hold(self, repository: Repository, label: str, judge: Judge) -> None:
-        """Somebody wants to keep a backup."""
+        """Somebody wants to keep a backup, until a day or until it is said otherwise."""
+        world = self.world
+        days = world.dice.choice((3, 20, 90, None))
+        until = None if days is None else world.now + timedelta(days=days)
+        if until is not None and until <= world.clock():
+            return
+        placed = Holds(repository).place(
+            BackupLabel(label), reason="an audit", who="somebody", until=until, now=world.clock()
+        )
+        self._placed.append((repository, label, placed.number))
+        judge.hold(repository.name, repository.catalog.target, label, placed.number, until)
 
     def release_some(self, judge: Judge) -> None:
         """Somebody does not need it any more."""
+        world = self.world
+        for placed in list(self._placed):
+            repository, label, number = placed
+            if world.shelves[repository.name].down or world.dice.random() > 0.03:
+                continue
+            self._placed.remove(placed)
+            if label in world.labels(repository.catalog.target, repository.name):
+                Holds(repository).release(
+                    BackupLabel(label), number, who="somebody", now=world.clock(), signer=world.verifier
+                )
+                judge.release(repository.name, repository.catalog.target, label, number)
+
+
+def _retention(name: str, candidates: object, now: datetime, seen: object) -> RetentionPlan:
+    return apply_retention(candidates, policies=policies_of(name), now=now, seen=seen)
+
+
+def policies_of(name: str) -> Callable[[BackupLabel], RetentionPolicy]:
+    """Of one repository."""
+    return lambda label: policy_of(name, label)

@@ -6,18 +6,21 @@ from bisect import bisect_left, insort
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import StorageUnavailableError
+from backstop.storage.base import ObjectVersion
 from backstop.storage.keys import check_prefix
 from backstop.storage.memory import MemoryStorage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
     from backstop.storage.base import ObjectInfo
 
 
 class Shelf(MemoryStorage):
-    """Keeps the contract of every storage; a listing costs what it finds, not what there is."""
+    """Keeps the contract of every storage; a listing costs what it finds, not what there is.
+
+    :ivar down: whether it is out of reach; :ivar changes: how often anything was stored or removed.
+    """
 
     def __init__(self, name: str, **given: Any) -> None:
         super().__init__(name, **given)
@@ -25,24 +28,33 @@ class Shelf(MemoryStorage):
         self.down = False
         self.changes = 0
 
+    # -- For whoever judges: also while it is out of reach, and without the program's own way of asking. -----
+
     def body(self, key: str) -> bytes | None:
-        """What lies there, for whoever judges: also while it is out of reach."""
+        """What lies there."""
         found = self._objects.get(key)
         return found[0] if found else None
 
-    def put_at(self, key: str) -> datetime:
-        """When it appeared, by this storage's clock."""
-        return self._objects[key][1].modified_at
+    def info(self, key: str) -> ObjectInfo:
+        """Of what lies there."""
+        return self._objects[key][1]
 
-    @property
-    def content_keys(self) -> object:
-        """The names of everything, for asking whether one is there."""
-        return self._objects.keys()
+    def __contains__(self, key: str) -> bool:
+        return key in self._objects
+
+    def __len__(self) -> int:
+        return len(self._objects)
 
     def keys(self, prefix: str) -> list[str]:
-        """For whoever judges: the names below a prefix, without the program's own way of listing."""
+        """The names below a prefix."""
         first = bisect_left(self._keys, prefix)
         return self._keys[first : bisect_left(self._keys, prefix + "\U0010ffff")]
+
+    def hidden(self, prefix: str) -> list[str]:
+        """Below a prefix, what was deleted and takes space all the same, in a bucket that keeps versions."""
+        return [key for key, versions in self._past.items() if versions and key.startswith(prefix)]
+
+    # -- What the program asks. ------------------------------------------------------------------------------
 
     def _reach(self) -> None:
         if self.down:
@@ -74,13 +86,21 @@ class Shelf(MemoryStorage):
         check_prefix(prefix)
         return iter([self._objects[key][1] for key in self.keys(prefix)])
 
+    def versions(self, prefix: str) -> Iterator[ObjectVersion]:
+        self._reach()
+        check_prefix(prefix)
+        current = (self._objects[key][1] for key in self.keys(prefix))
+        found = [ObjectVersion(one.key, one.size_bytes, one.modified_at, one.version_id) for one in current]
+        found += [version for key in self.hidden(prefix) for _, version in self._past[key]]
+        return iter(sorted(found, key=lambda version: version.key))
+
     def delete(self, key: str, **given: Any) -> None:
         self._reach()
         super().delete(key, **given)
+        self.changes += 1
         at = bisect_left(self._keys, key)
         if at < len(self._keys) and self._keys[at] == key and key not in self._objects:
             del self._keys[at]
-            self.changes += 1
 
     def check(self) -> None:
         self._reach()

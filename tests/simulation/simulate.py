@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tests.simulation.day import Days
 from tests.simulation.judge import Findings, Judge
 from tests.simulation.nightly import Procedures
+from tests.simulation.tidiness import Tidiness
 from tests.simulation.world import World
 from tests.simulation.year import Year
 
@@ -26,13 +27,13 @@ _ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kathmandu")
 def simulate(seed: int | str, days: int = 365, *, folder: Path) -> Findings:
     """Live through so many days; the same seed is the same year.
 
-    :param folder: for the keys that sign manifests and proofs.
+    :param folder: for the keys that sign manifests and proofs, and for what is being copied.
     """
     dice = random.Random(f"year/{seed}")
     year = Year.draw(dice, days)
     world = World(dice, folder)
     judge = Judge(world)
-    life = Days(world, year, Procedures(world), judge)
+    life = Days(world, year, Procedures(world, folder), judge, Tidiness(judge))
     with _machine_in(dice.choice(_ZONES)):
         for day in range(days):
             judge.day = day
@@ -59,4 +60,4 @@ def _machine_in(zone: str) -> Iterator[None]:
 
 
 def _left(shelves: dict[str, Shelf]) -> dict[str, int]:
-    return {f"objects left in {name}": len(shelf.content_keys) for name, shelf in shelves.items()}
+    return {f"objects left in {name}": len(shelf) for name, shelf in shelves.items()}

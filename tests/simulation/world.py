@@ -62,7 +62,7 @@ class World:
         self.verifier = Signer.load(keys / "proof.pem")
         self.shelves = {
             LOCAL: Shelf(LOCAL, clock=self.clock),
-            REMOTE: Shelf(REMOTE, clock=lambda: self.now),
+            REMOTE: Shelf(REMOTE, clock=lambda: self.now, versioned=True),
         }
         self.chronicle = Chronicle()
         self.targets = [Protected("calibrify", self.new_cluster("calibrify"))]
@@ -96,9 +96,8 @@ class World:
         """One object of ciphertext, into each of these repositories."""
         body = self.chronicle.bytes_of.setdefault(key, self.dice.randbytes(24))
         for name in where:
-            if key not in self.shelves[name].content_keys:
+            if key not in self.shelves[name]:
                 self.shelves[name].upload(key, body)
-            self.chronicle.put_at[name, key] = self.now
         return body
 
     def labels(self, target: str, repository: str) -> list[str]:
@@ -120,8 +119,11 @@ class World:
         """The manifest, last, into each of these repositories; what it says is written down."""
         for repository in self.repositories(draft.target):
             if repository.name in where:
+                shelf = self.shelves[repository.name]
+                # What is gone meanwhile is listed all the same: the writer cannot know.
+                versions = {key: shelf.info(key).version_id if key in shelf else None for key in draft.keys}
                 manifest = draft.manifest(
-                    repository.catalog.repository_id(create=True), self.chronicle.bytes_of
+                    repository.catalog.repository_id(create=True), self.chronicle.bytes_of, versions
                 )
                 repository.catalog.publish(manifest, signer=self.writer, ensure_held=lambda: None)
         made = draft.made()
@@ -141,7 +143,7 @@ class World:
             folder = f"{cluster.names.tails_of_timeline(cluster.timeline)}{segment}/"
             for name in where:
                 for old in self.shelves[name].keys(folder):
-                    self.shelves[name].delete(old)
+                    self.shelves[name].delete(old, version_id=self.shelves[name].info(old).version_id)
         if piece:
             self.put(piece, where)
         self.chronicle.moments.append(Moment(self.now, cluster, cluster.timeline, cluster.position))
