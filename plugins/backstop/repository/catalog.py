@@ -14,6 +14,7 @@ from backstop.errors import IntegrityError, NotFoundError, ObjectConflictError, 
 from backstop.model.backup import FORMAT_VERSION, BackupKind, BackupLabel, Manifest
 from backstop.model.canonical import canonical_json, sha256_hex
 from backstop.model.proof import Proof
+from backstop.storage.base import Undeleted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -167,7 +168,8 @@ class Catalog:
                 hint=f'put it back: {{"format": {FORMAT_VERSION}, "id": "{known}"}}',
             )
 
-    def _manifest_key(self, label: BackupLabel) -> str:
+    def manifest_key(self, label: BackupLabel) -> str:
+        """Where its manifest lies, or would."""
         return f"{self._target}/meta/manifests/{label}.json"
 
     def publish(self, manifest: Manifest, *, signer: Signer, ensure_held: Callable[[], None]) -> Published:
@@ -181,19 +183,19 @@ class Catalog:
         # The lease is checked last before the manifest: a holder that slept through its own expiry
         # must not publish beside its successor.
         ensure_held()
-        self._storage.put_once(self._manifest_key(manifest.label), body)
+        self._storage.put_once(self.manifest_key(manifest.label), body)
         return Published(signed, sha256_hex(body))
 
     def has(self, label: BackupLabel) -> bool:
         """Whether the label is taken here, by a readable manifest or a damaged one."""
-        return self._storage.stat(self._manifest_key(label)) is not None
+        return self._storage.stat(self.manifest_key(label)) is not None
 
     def backup(self, label: BackupLabel) -> Published:
         """One backup, its signature checked.
 
         :raises NotFoundError: no such backup here; :raises IntegrityError: damaged or untrusted.
         """
-        key = self._manifest_key(label)
+        key = self.manifest_key(label)
         try:
             body = self._storage.read(key)
         except ObjectMissingError:
@@ -201,16 +203,29 @@ class Catalog:
                 f"no backup {label} of {self._target} in {self._storage.location}",
                 hint=f"see `python -m backstop list --target {self._target}`",
             ) from None
-        document = _json(body, f"{self._storage.location}/{key}")
+        return self._believed(body, label, where=f"{self._storage.location}/{key}")
+
+    def manifest_within(self, body: bytes, label: BackupLabel, *, where: str) -> Published:
+        """The manifest that another document holds as ``manifest``, judged as if it lay in its own place.
+
+        :raises IntegrityError: damaged, untrusted, or of another backup or repository.
+        """
+        manifest = _json(body, where).get("manifest")
+        if not isinstance(manifest, dict):
+            raise IntegrityError(f"{where} holds no manifest", hint="it was damaged; remove it by hand")
+        return self._believed(canonical_json(manifest), label, where=where)
+
+    def _believed(self, body: bytes, label: BackupLabel, *, where: str) -> Published:
+        document = _json(body, where)
         manifest = Manifest.from_dict(document)
         if manifest.label != label or manifest.target != self._target:
             raise IntegrityError(
-                f"{self._storage.location}/{key} is the manifest of {manifest.label} of {manifest.target}",
+                f"{where} is the manifest of {manifest.label} of {manifest.target}",
                 hint="somebody moved manifests; restore from the other repository",
             )
         if manifest.repository_id != self.repository_id():
             raise IntegrityError(
-                f"{self._storage.location}/{key} was published in repository {manifest.repository_id}, "
+                f"{where} was published in repository {manifest.repository_id}, "
                 f"and this is {self.repository_id()}",
                 hint="objects were copied by hand; restore from the repository that it names",
             )
@@ -218,10 +233,33 @@ class Catalog:
         if canonical_json(manifest.to_dict()) != body:
             # The signature covers what we read; a reader of other fields, or by hand, might be misled.
             raise IntegrityError(
-                f"{self._storage.location}/{key} says more or other things than what was signed",
+                f"{where} says more or other things than what was signed",
                 hint="it was changed; use the copy in the other repository",
             )
         return Published(manifest, sha256_hex(body))
+
+    def withdraw(self, label: BackupLabel) -> tuple[Undeleted, ...]:
+        """Take the manifest away: from then on there is no such backup here. Its payload stays.
+
+        :returns: versions of it that the storage has locked: then the backup is still there.
+        """
+        key = self.manifest_key(label)
+        doomed = [one for one in self._storage.versions(key) if one.key == key]
+        locked = [
+            Undeleted(key, one.version_id, lock)
+            for one in doomed
+            if not one.is_marker and (lock := self._storage.lock(key, version_id=one.version_id))
+        ]
+        if locked:
+            # Not the others either: a mark that hides it would leave a backup nobody sees and nobody removes.
+            return tuple(locked)
+        return self._storage.delete_many((one.key, one.version_id) for one in doomed)
+
+    def put_back(self, published: Published) -> None:
+        """Undo :meth:`withdraw`, while all of its payload is there."""
+        self._storage.put_once(
+            self.manifest_key(published.manifest.label), canonical_json(published.manifest.to_dict())
+        )
 
     def backups(self) -> Listing:
         """Every backup here, oldest first by ``finished_at``; damaged manifests apart."""
