@@ -6,6 +6,9 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from backstop.commands.expiry.carry_out import carry_out
+from backstop.commands.expiry.plan import plan_expiry
+from backstop.commands.expiry.settings import ExpirySettings
 from backstop.commands.progress import Silent
 from backstop.commands.sync.settings import SyncSettings
 from backstop.commands.sync.sync import sync_repositories
@@ -56,7 +59,11 @@ class Procedures:
 
     def expire(self, repository: Repository) -> tuple[str, ...]:
         """Plan, and carry the plan out. :returns: what it held back, in words."""
-        return ()
+        target = repository.catalog.target
+        settings = ExpirySettings(policies=policies_of(repository.name), accepted=self.accepted(target))
+        plan = plan_expiry(repository, settings=settings, now=self.world.clock())
+        carry_out(plan, repository, inventory=None, clock=self.world.clock)
+        return plan.blocked
 
     def remove_orphans(self, repository: Repository) -> None:
         """Of attempts that died, what is older than the grace period."""
