@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from backstop.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from backstop.model.backup import BackupLabel
     from backstop.model.retention_policy import Candidate, RetentionPolicy, WalSeen
@@ -47,7 +47,8 @@ class Group:
     :param name: for people; unlike others' names.
     :param kind: those of one kind have one policy, and are counted together.
     :param wal: what names tell of the cluster's WAL; of base backups only.
-    :param backups: oldest first.
+    :param backups: oldest first; all but those that are dated ahead.
+    :param ahead: those.
     :param usable: those of them that have everything they need.
     """
 
@@ -56,6 +57,7 @@ class Group:
     policy: RetentionPolicy
     wal: WalSeen | None = None
     backups: list[Candidate] = field(default_factory=list)
+    ahead: list[Candidate] = field(default_factory=list)
     usable: list[Candidate] = field(default_factory=list)
 
     @property
@@ -101,8 +103,9 @@ def grouped(
     candidates: Sequence[Candidate],
     policies: Callable[[BackupLabel], RetentionPolicy],
     seen: Mapping[str, WalSeen],
+    ahead: Collection[BackupLabel],
 ) -> list[Group]:
-    """What can stand in for each other.
+    """What can stand in for each other. What is only dated ahead makes no group.
 
     :param candidates: oldest first.
     :param policies: asked for the newest of each kind.
@@ -111,6 +114,8 @@ def grouped(
     kinds: dict[str, RetentionPolicy] = {}
     usable = usable_labels(candidates)
     for candidate in reversed(candidates):
+        if candidate.label in ahead:
+            continue
         kind, name = _kind_and_name(candidate)
         if kind not in kinds:
             kinds[kind] = policies(candidate.label)
@@ -120,6 +125,10 @@ def grouped(
         groups[name].backups.append(candidate)
         if candidate.label in usable:
             groups[name].usable.append(candidate)
+    for candidate in candidates:
+        name = _kind_and_name(candidate)[1]
+        if candidate.label in ahead and name in groups:
+            groups[name].ahead.append(candidate)
     for group in groups.values():
         group.backups.reverse()
         group.usable.reverse()
@@ -154,17 +163,31 @@ def usable_labels(backups: Sequence[Candidate]) -> set[BackupLabel]:
     return usable
 
 
+def dated_ahead(
+    backups: Iterable[Candidate], now: datetime, accepted: Collection[BackupLabel]
+) -> set[BackupLabel]:
+    """Backups taken under a clock that ran ahead, as somebody has seen.
+
+    :raises ConfigurationError: a backup finished later than ``now``, and nobody has accepted it: the wrong
+        clock may be the one of this machine.
+    """
+    ahead = [candidate for candidate in backups if candidate.finished_at > now + CLOCK_SKEW]
+    unseen = [candidate for candidate in ahead if candidate.label not in accepted]
+    if unseen:
+        raise ConfigurationError(
+            f"it is {_shown(now)} here, and {unseen[-1].label} finished at {_shown(unseen[-1].finished_at)}",
+            hint="check the clock of this machine and of the one that took the backup; if that one ran "
+            f"ahead, accept {', '.join(str(one.label) for one in unseen[-3:])}: it then stays until its date "
+            "has come, and counts for nothing",
+        )
+    return {candidate.label for candidate in ahead}
+
+
 def age_moment(newest: Candidate, now: datetime) -> datetime:
     """The moment that ages are counted to: ``now``, but not beyond a standstill.
 
-    :raises ConfigurationError: this moment cannot be the present.
+    :raises ConfigurationError: it is so long after the newest backup that a wrong clock is likelier.
     """
-    if now < newest.finished_at - CLOCK_SKEW:
-        raise ConfigurationError(
-            f"it is {_shown(now)} here, and {newest.label} finished at {_shown(newest.finished_at)}",
-            hint="check the clock of this machine and of the one that took the backup; nothing expires until "
-            "that time has come, or that backup has been removed by hand",
-        )
     if now > newest.finished_at + IMPLAUSIBLE:
         raise ConfigurationError(
             f"it is {_shown(now)} here, and the newest backup, {newest.label}, finished "
