@@ -149,6 +149,15 @@ def test_a_repository_that_cannot_be_reached_is_named_and_the_other_holds(run, m
     assert in_force(makers["near"]) == ["audit"]
     assert run("holds")[0] != 0
 
+    (installation / "far").unlink()
+    (installation / "gone").rename(installation / "far")
+    code, out, _ = run("hold", "--label", LABEL, "--reason", "audit")
+
+    assert code == 0, "said again, it catches up"
+    assert [in_force(maker) for maker in makers.values()] == [["audit"], ["audit"]]
+    [hold] = json.loads(run("holds", "--json")[1])["targets"]["calibrify"]
+    assert hold["repositories"] == {"near": 1, "far": 1}
+
 
 def test_a_repository_without_the_backup_is_named_and_no_failure(run, makers):
     makers["near"].publish(started_at=STARTED + timedelta(days=1))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from backstop.crypto.signing import Signer
     from backstop.model.backup import BackupLabel
-    from backstop.model.hold import Hold
+    from backstop.model.hold import Hold, HoldDocument
     from backstop.repository.catalog import Repository
 
 
@@ -69,10 +69,13 @@ def place_hold(
 ) -> HoldReport:
     """Place the same hold in every repository that has the backup.
 
+    Said again in the same words, it goes where it is not yet: so one that was not reached catches up.
+
     :raises NotFoundError: none has it.
     :raises BackstopError: it was placed nowhere; the first repository's error.
     """
-    document = new_hold(target, label, reason=reason, who=who, until=until, now=now)
+    wanted = new_hold(target, label, reason=reason, who=who, until=until, now=now)
+    document = _placed_before(repositories, wanted, now=now) or wanted
     return _everywhere(label, repositories, lambda repository: Holds(repository).add(document))
 
 
@@ -130,6 +133,22 @@ def known_holds(
         known.append(KnownHold(shown, {name: hold.number for name, hold in copies.items()}))
     known.sort(key=lambda one: (one.hold.label.text, one.hold.number))
     return known, failed
+
+
+def _placed_before(
+    repositories: Sequence[Repository], wanted: HoldDocument, *, now: datetime
+) -> HoldDocument | None:
+    """The hold that says the same, where one is in force somewhere."""
+    for repository in repositories:
+        try:
+            holds = Holds(repository)
+            for hold in holds.of(wanted.label):
+                same = (hold.reason, hold.who, hold.until) == (wanted.reason, wanted.who, wanted.until)
+                if same and hold.in_force(now) and hold.damage is None:
+                    return holds.document(wanted.label, hold.sha256)
+        except BackstopError:
+            continue  # placing it there says what is wrong
+    return None
 
 
 def _held(

@@ -14,6 +14,7 @@ from pydantic import Discriminator, Field, Tag
 
 from backstop.targets.cluster import Cluster
 from backstop.targets.database import Database
+from backstop.targets.expiry import Expiry
 from backstop.targets.fields import (
     AbsolutePath,
     Bucket,
@@ -142,6 +143,8 @@ class Target(NamedSection):
     """Base backups and WAL of the whole server; without it, only dumps are taken."""
     trees: dict[Name, Tree] = Field(default_factory=dict)
     """File trees: media, configuration."""
+    expiry: Expiry = Field(default_factory=Expiry)
+    """When what retention lets go is removed."""
 
 
 class InventorySection(Section):

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _MODELS = [
-    Path(__file__).with_name(f"{name}.py") for name in ("retention", "database", "cluster", "trees", "models")
+    Path(__file__).with_name(f"{name}.py")
+    for name in ("retention", "database", "cluster", "trees", "expiry", "models")
 ]
 
 

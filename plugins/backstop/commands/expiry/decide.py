@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from backstop.commands.expiry.references import group_of
 from backstop.model.retention import RetentionPlan, apply_retention
+from backstop.repository.acceptances import Acceptances
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,9 +35,10 @@ def decide(
     locks: dict[BackupLabel, ObjectLock] = {}
     asked: set[BackupLabel] = set()
     held = dict(candidates)
+    accepted = settings.accepted | Acceptances(repository).labels()
     while True:
         plan = apply_retention(
-            held.values(), policies=settings.policies, now=now, accepted=settings.accepted, seen=seen
+            held.values(), policies=settings.policies, now=now, accepted=accepted, seen=seen
         )
         # Only of what would go: a look costs a request. What a lock keeps lets nothing else go.
         new = {

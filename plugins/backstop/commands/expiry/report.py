@@ -40,7 +40,8 @@ class ExpiryReport:
     claims: int = 0
 
     def free(self, kind: str, size_bytes: int) -> None:
-        self.freed_bytes[kind] = self.freed_bytes.get(kind, 0) + size_bytes
+        if size_bytes:
+            self.freed_bytes[kind] = self.freed_bytes.get(kind, 0) + size_bytes
 
     @property
     def freed_in_all(self) -> int:
