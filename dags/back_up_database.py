@@ -14,7 +14,7 @@ as *proven* once `verify_backups__<target>`, which this wakes, has restored it a
 - **`back_up`:** no repository has a backup of this run; nothing half-made was published. The last line of its
   log names the object and the next step. What time heals has been tried again three times by then.
 - **`require_every_repository`:** the backup exists and can be restored, but not from everywhere. Repair the
-  repository that is named; the next backup will reach it.
+  repository that is named; `sync_repositories__<target>` copies it there.
 - **`index_inventory`:** the inventory does not answer, or a repository has lost a backup that it held.
   Backups need no inventory; once it answers, the next run brings it up to date.
 

@@ -24,7 +24,7 @@ A run that changes have woken is skipped when another run has backed them up alr
 - **`back_up`, saying anything else:** no repository has a backup of this run. The last line of its log names
   the object and the next step. What time heals has been tried again three times by then.
 - **`require_every_repository`:** the backup exists and can be restored, but not from everywhere. Repair the
-  repository that is named; the next backup will reach it.
+  repository that is named; `sync_repositories__<target>` copies it there.
 - **`index_inventory`:** as in `back_up_database`.
 
 **Changes that start no run:** is this DAG paused, does the triggerer run, and does it see the files? A tree

@@ -56,6 +56,7 @@ def test_every_target_has_its_own_scheduled_dags_and_shares_the_restore(read_dag
         "restore_database",
         "take_base_backup__archive",
         "archive_wal__calibrify",
+        "sync_repositories__calibrify",
         "restore_to_point_in_time",
     } <= set(bag.dags)
     assert bag.dags["restore_database"].params.get_param("target").schema["enum"] == ["archive", "calibrify"]
@@ -119,6 +120,21 @@ def test_a_target_without_schedule_is_backed_up_by_hand_only(read_dags):
     document["targets"]["calibrify"]["database"]["schedule"] = None
 
     assert read_dags(document).dags["back_up_database__calibrify"].schedule is None
+
+
+def test_a_target_with_one_repository_has_nothing_to_keep_in_step(read_dags):
+    document = with_targets("calibrify", "alone")
+    alone = document["targets"]["alone"]
+    alone["database"] = {**alone["database"], "repositories": ["local"], "retention": {}}
+    alone["trees"] = {
+        name: {**tree, "repositories": ["local"], "retention": {}} for name, tree in alone["trees"].items()
+    }
+    bag = read_dags(document)
+
+    assert bag.import_errors == {}
+    assert [one for one in bag.dags if one.startswith("sync_repositories")] == [
+        "sync_repositories__calibrify"
+    ]
 
 
 def test_setting_backstop_up_starts_no_backup_before_its_time(read_dags):

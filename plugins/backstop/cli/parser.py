@@ -9,6 +9,7 @@ from backstop import __version__
 from backstop.cli.arguments import EXIT_CODES, LABEL_HELP, escrow_key, repository, target, verb
 from backstop.cli.file_arguments import add_file_verbs
 from backstop.cli.retention_arguments import add_retention_verbs
+from backstop.cli.sync_arguments import add_sync_verb
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -33,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     _rescue_tables(verbs)
     add_file_verbs(verbs)
     add_retention_verbs(verbs)
+    add_sync_verb(verbs)
     _decrypt(verbs)
     _check_targets(verbs)
     _check_server(verbs)

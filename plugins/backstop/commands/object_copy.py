@@ -22,6 +22,7 @@ from backstop.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from backstop.model.backup import StoredObject
@@ -66,12 +67,22 @@ def fetch_checked(
     try:
         with (
             os.fdopen(descriptor, "wb", buffering=0) as sink,
-            source.open(wanted.key, version_id=wanted.version_id) as stream,
+            _opened(wanted, source) as stream,
         ):
             _check(wanted, stream, source.location, sink=sink, advance=advance)
     except BaseException:
         into.unlink(missing_ok=True)
         raise
+
+
+def _opened(wanted: ObjectToCopy, source: Storage) -> AbstractContextManager[BinaryIO]:
+    """The version that was stored; where that is gone, the current one: healed, perhaps. Hashes decide."""
+    try:
+        return source.open(wanted.key, version_id=wanted.version_id)
+    except ObjectMissingError:
+        if wanted.version_id is None:
+            raise
+        return source.open(wanted.key)
 
 
 def copy_object(

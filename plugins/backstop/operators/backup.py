@@ -72,7 +72,7 @@ class RequireEveryRepositoryOperator(BackstopOperator):
             sentences = "; ".join(f"{name}: {state}" for name, state in failed.items())
             raise _MissingInRepositoryError(
                 f"backup {self.report['label']} of {self.target} is not in every repository: {sentences}",
-                hint="it is complete in the others; repair this one, the next backup will reach it",
+                hint="it is complete in the others; repair this one, and the next sync copies it there",
             )
         return states
 

@@ -1,0 +1,151 @@
+"""S3 is down for a day: what was backed up meanwhile gets there afterwards, and nobody asks the database."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from backstop.commands.progress import Silent
+from backstop.commands.proof.tree import TreeVerifySettings, verify_tree
+from backstop.commands.sync.settings import SyncSettings
+from backstop.commands.sync.sync import sync_repositories
+from backstop.commands.trees.backup import back_up_files
+from backstop.commands.trees.settings import TreeBackupSettings
+from backstop.model.backup import BackupLabel
+from backstop.storage.s3 import S3Storage
+from tests.faults.conftest import BUCKET
+from tests.faults.s3_proxy import FaultyS3Proxy, answer, cut_request
+from tests.protection import utc_now
+from tests.recovery_world import World, numbers, running_world
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_s3 import S3Client
+
+    from backstop.commands.sync.report import SyncReport
+    from backstop.storage.s3_retry import Patience
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+
+
+def tomorrow() -> datetime:
+    return utc_now() + timedelta(days=1)
+
+
+@pytest.fixture
+def world(broken_client: S3Client, corner: str, impatient: Patience) -> Iterator[World]:
+    """A cluster, a file tree, a directory, and a bucket behind the proxy."""
+    folder = Path(tempfile.mkdtemp(prefix="backstop-"))
+    folder.chmod(0o711)
+    with running_world(folder, 18) as world:
+        world.protection.storages["s3"] = S3Storage(
+            broken_client, bucket=BUCKET, prefix=corner, patience=impatient
+        )
+        yield world
+    shutil.rmtree(folder)
+
+
+def back_up_tree(world: World) -> BackupLabel:
+    live = world.folder / "media"
+    live.mkdir(exist_ok=True)
+    (live / "scan.tif").write_bytes(b"scan" * 100_000)
+    protection = world.protection
+    report = back_up_files(
+        target=protection.target,
+        tree="media",
+        repositories=protection.repositories,
+        keyring=protection.keyring,
+        signer=protection.manifest_signer,
+        settings=TreeBackupSettings(staging=world.folder / "staging", patterns=(str(live),)),
+        clock=utc_now,
+        holder="test",
+        progress=Silent(),
+    )
+    assert not report.complete
+    return BackupLabel(report.label)
+
+
+def sync(world: World) -> SyncReport:
+    protection = world.protection
+    return sync_repositories(
+        target=protection.target,
+        repositories=protection.repositories,
+        signer=protection.manifest_signer,
+        settings=SyncSettings(
+            staging=world.folder / "staging",
+            places=lambda label: list(protection.storages),
+            wal_places=list(protection.storages),
+        ),
+        clock=tomorrow,
+        holder="test",
+        progress=Silent(),
+    )
+
+
+def content(world: World, name: str) -> dict[str, Any]:
+    """What must be the same everywhere, by label: objects, their hashes plain and stored; the WAL's names."""
+    repository = world.protection.repository(name)
+    prefixes = [f"{world.protection.target}/{below}/" for below in ("data/wal", "tail")]
+    return {
+        "wal": [info.key for prefix in prefixes for info in repository.storage.list(prefix)],
+        **{
+            one.manifest.label.text: [
+                (stored.key, stored.plain_sha256, stored.stored_sha256) for stored in one.manifest.objects
+            ]
+            for one in repository.catalog.backups().backups
+        },
+    }
+
+
+def test_after_a_day_without_s3_both_repositories_are_equal_and_s3_restores_everything(
+    world: World, proxy: FaultyS3Proxy
+):
+    protection = world.protection
+    proxy.refuse_connections()
+    world.source.ledger.write(3)
+    base = world.backups.take()
+    dump = protection.back_up()
+    tree = back_up_tree(world)
+    world.source.ledger.write(2)
+    world.source.switch()
+    world.source.ledger.write(1)
+    s3 = protection.storages.pop("s3")
+    world.ship()
+    protection.storages["s3"] = s3
+    assert not base.complete
+    assert not dump.complete
+
+    # A day later. The database is not even there any more.
+    world.source.stop_receiving()
+    world.source.server.stop()
+    down = sync(world)
+    assert down.retryable
+    assert not down.complete
+    proxy.accept_connections()
+    proxy.plant(answer(503), method="PUT", times=3)
+    proxy.plant(cut_request(100), method="PUT", path="/data/", times=1)
+
+    report = sync(world)
+
+    assert report.sentences() == []
+    assert set(report.repositories[1].copied) == {base.label, dump.label, tree.text}
+    assert content(world, "s3") == content(world, "local")
+    assert sync(world).repositories[1].objects == 0
+    assert protection.prove(dump.label, repository="s3").matched
+    assert verify_tree(
+        repository=protection.repository("s3"),
+        label=tree,
+        keyring=protection.keyring,
+        signer=protection.proof_signer,
+        settings=TreeVerifySettings(scratch=world.folder / "staging"),
+        clock=tomorrow,
+        progress=Silent(),
+    ).matched
+    world.recover("latest", repository="s3")
+    assert world.ledger(world.out / "clone") == numbers(6)
