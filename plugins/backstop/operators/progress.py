@@ -57,4 +57,7 @@ class LoggedProgress:
     def _amount(self, seconds: float) -> str:
         done = f"{self._done / 1e6:.1f} MB"
         of = f" of {self._total / 1e6:.1f} MB" if self._total else ""
-        return f"{done}{of}, {self._done / 1e6 / max(seconds, 0.001):.0f} MB/s"
+        left = (self._total or 0) - self._done
+        # As fast as so far.
+        eta = f", some {left * seconds / self._done:.0f} s left" if left > 0 and self._done else ""
+        return f"{done}{of}, {self._done / 1e6 / max(seconds, 0.001):.0f} MB/s{eta}"
