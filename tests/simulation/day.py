@@ -203,8 +203,12 @@ class Days:
             with self.judge.watching(target.name, "expiry", repository.name) as watch:
                 try:
                     watch.blocked = self.procedures.expire(repository)
-                    self.procedures.look_at_drops(target.name, watch.blocked)
                 except BackstopError as error:
                     watch.refused = str(error)
-            with self.judge.watching(target.name, "orphans", repository.name):
-                self.procedures.remove_orphans(repository)
+                for sentence in (watch.refused, *watch.blocked):
+                    self.procedures.look_at(target.name, sentence)
+            with self.judge.watching(target.name, "orphans", repository.name) as watch:
+                try:
+                    self.procedures.remove_orphans(repository)
+                except BackstopError as error:
+                    watch.refused = str(error)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from backstop.model.backup import BackupLabel
 from tests.simulation.oracle import Sight
 from tests.simulation.policies import policy_of
-from tests.simulation.step import after_sync, in_step
+from tests.simulation.step import after_sync, failures, in_step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,6 +122,8 @@ class Judge:
                 self._still_recoverable(after, what)
                 self._still_whole(after, what)
             self._count(what, sight, after, watch)
+        if what == "sync":
+            failures(self, target, watch.failed)
         if what == "sync" and not watch.failed and len(names) == len(self.world.shelves):
             in_step(self, target)
 
@@ -167,6 +169,10 @@ class Judge:
             self._moved_to[name, target] = max(self._moved_to.get((name, target), moved_to), moved_to)
         proven = before.proven
         self.removed.setdefault((name, target), set()).update(made.label for made in gone)
+        for made in gone:
+            # Should it ever come back, it is a new copy.
+            self.world.chronicle.verified.pop((name, target, made.label), None)
+            self.world.chronicle.spoiled.discard((name, target, made.label))
         for made in gone:
             what = f"expiry removed {made.label} of {target} from {name}"
             policy = policy_of(name, BackupLabel(made.label))

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backstop.commands.expiry.carry_out import carry_out
 from backstop.commands.expiry.plan import plan_expiry
 from backstop.commands.expiry.settings import ExpirySettings
+from backstop.commands.orphans.find import find_orphans
+from backstop.commands.orphans.remove import remove_orphans
 from backstop.commands.progress import Silent
 from backstop.commands.sync.settings import SyncSettings
 from backstop.commands.sync.sync import sync_repositories
 from backstop.model.backup import BackupLabel
 from backstop.model.retention import apply_retention
 from backstop.repository.holds import Holds
-from tests.simulation.policies import policy_of
+from tests.simulation.policies import GRACE, policy_of
 from tests.simulation.world import LOCAL, REMOTE
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
     from tests.simulation.judge import Judge
     from tests.simulation.world import World
 
-_ACCEPT = re.compile(r"then accept (\S+)")
+_LABEL = re.compile(r"\d{8}T\d{6}Z-(?:dump|full|incr|tree-\w+)")
 
 
 class Procedures:
@@ -40,7 +42,7 @@ class Procedures:
             staging=folder / "staging",
             places=lambda label: (LOCAL, REMOTE),
             wal_places=(LOCAL, REMOTE),
-            retention=_retention,
+            retention=self._retention,
         )
         self._placed: list[tuple[Repository, str, int]] = []
 
@@ -55,7 +57,13 @@ class Procedures:
             holder="sync",
             progress=Silent(),
         )
-        return [str(one.error) for one in report.repositories if one.error]
+        return report.sentences()
+
+    def _retention(self, name: str, candidates: Any, now: datetime, seen: Any) -> RetentionPlan:
+        accepted = [BackupLabel(label) for _, label in self.world.chronicle.accepted]
+        return apply_retention(
+            candidates, policies=policies_of(name), now=now, seen=seen, accepted=accepted
+        )
 
     def expire(self, repository: Repository) -> tuple[str, ...]:
         """Plan, and carry the plan out. :returns: what it held back, in words."""
@@ -67,19 +75,30 @@ class Procedures:
 
     def remove_orphans(self, repository: Repository) -> None:
         """Of attempts that died, what is older than the grace period."""
+        found = find_orphans(repository, grace=GRACE, now=self.world.clock())
+        remove_orphans(
+            repository,
+            found,
+            grace=GRACE,
+            holder="orphans",
+            clock=self.world.clock,
+            progress=Silent(),
+        )
 
     def accepted(self, target: str) -> frozenset[BackupLabel]:
         return frozenset(
             BackupLabel(label) for name, label in self.world.chronicle.accepted if name == target
         )
 
-    def look_at_drops(self, target: str, blocked: tuple[str, ...]) -> None:
-        """Whoever has seen the lower numbers once does not need long to say so again."""
-        for sentence in blocked:
-            for label in _ACCEPT.findall(sentence):
-                group = BackupLabel(label).tree or "dump"
-                if (target, group) not in self.world.chronicle.drops:
-                    self.world.chronicle.accepted.add((target, label))
+    def look_at(self, target: str, sentence: str) -> None:
+        """Somebody reads what expiry says, and accepts what it names: a backup that a wrong clock dated ahead,
+        or lower numbers that were looked at before. What fell just now takes longer (``accept_drops``)."""
+        chronicle = self.world.chronicle
+        for label in _LABEL.findall(sentence.partition("accept ")[2]):
+            made = chronicle.made[target, label]
+            ahead = not self.world.wrong_by and made.at > self.world.now
+            if ahead or (target, made.group) not in chronicle.drops:
+                chronicle.accepted.add((target, label))
 
     def hold(self, repository: Repository, label: str, judge: Judge) -> None:
         """Somebody wants to keep a backup, until a day or until it is said otherwise."""
@@ -107,10 +126,6 @@ class Procedures:
                     BackupLabel(label), number, who="somebody", now=world.clock(), signer=world.verifier
                 )
                 judge.release(repository.name, repository.catalog.target, label, number)
-
-
-def _retention(name: str, candidates: object, now: datetime, seen: object) -> RetentionPlan:
-    return apply_retention(candidates, policies=policies_of(name), now=now, seen=seen)
 
 
 def policies_of(name: str) -> Callable[[BackupLabel], RetentionPolicy]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tests.simulation.day import Days
 from tests.simulation.judge import Findings, Judge
 from tests.simulation.nightly import Procedures
+from tests.simulation.quick import one_thread
 from tests.simulation.tidiness import Tidiness
 from tests.simulation.world import World
 from tests.simulation.year import Year
@@ -34,7 +35,7 @@ def simulate(seed: int | str, days: int = 365, *, folder: Path) -> Findings:
     world = World(dice, folder)
     judge = Judge(world)
     life = Days(world, year, Procedures(world, folder), judge, Tidiness(judge))
-    with _machine_in(dice.choice(_ZONES)):
+    with _machine_in(dice.choice(_ZONES)), one_thread():
         for day in range(days):
             judge.day = day
             life.live(day)

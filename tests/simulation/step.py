@@ -23,6 +23,17 @@ def after_sync(judge: Judge, before: Sight, after: Sight) -> None:
             judge.say(f"sync brought {label} of {target} back into {name}, where it had expired")
 
 
+#: What may keep a sync from being complete tonight.
+_FOR_TONIGHT = ("does not answer", "are being written by", "lease")
+
+
+def failures(judge: Judge, target: str, sentences: list[str]) -> None:
+    """A sync that is not complete has a reason that passes."""
+    for sentence in sentences:
+        if not any(reason in sentence for reason in _FOR_TONIGHT):
+            judge.say(f"sync of {target} is not complete: {sentence}")
+
+
 def in_step(judge: Judge, target: str) -> None:
     """Each has what is young enough for it and lies in the other; each can recover what the other can."""
     if judge.world.wrong_by:

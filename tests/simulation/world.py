@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys
 from backstop.model.backup import BackupLabel
-from backstop.repository.catalog import Catalog, Repository
+from backstop.repository.catalog import Repository
 from tests.simulation.chronicle import Chronicle, Made, Moment
 from tests.simulation.cluster import Cluster
 from tests.simulation.making import Draft, proof_of
+from tests.simulation.quick import Remembering
 from tests.simulation.shelf import Shelf
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class World:
             REMOTE: Shelf(REMOTE, clock=lambda: self.now, versioned=True),
         }
         self.chronicle = Chronicle()
+        self._memory: dict[Any, Any] = {}
         self.targets = [Protected("calibrify", self.new_cluster("calibrify"))]
         for repository in self.repositories("calibrify"):
             repository.catalog.repository_id(create=True)
@@ -85,7 +87,7 @@ class World:
 
     def repositories(self, target: str) -> list[Repository]:
         return [
-            Repository(name, shelf, Catalog(shelf, target, trust=self.trust))
+            Repository(name, shelf, Remembering(shelf, target, trust=self.trust, memory=self._memory))
             for name, shelf in self.shelves.items()
         ]
 
