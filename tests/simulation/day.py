@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from backstop.errors import BackstopError, LeaseHeldError, LeaseLostError
+from backstop.errors import BackstopError, LeaseHeldError, LeaseLostError, StorageUnavailableError
 from backstop.model.backup import BackupKind, BackupLabel
 from backstop.repository.lock import acquire_in
 from backstop.repository.pins import pin
 from tests.simulation.backups import Begun, begin_base, begin_dump, begin_tree
 from tests.simulation.shocks import accept_drops, strike
-from tests.simulation.world import BEGIN, Protected, World
+from tests.simulation.shelf import Killed
+from tests.simulation.world import BEGIN, LOCAL, Protected, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from backstop.repository.lock import RepositoriesLease
-    from tests.simulation.judge import Judge
+    from tests.simulation.judge import Judge, Watch
     from tests.simulation.nightly import Procedures
     from tests.simulation.tidiness import Tidiness
     from tests.simulation.year import Trouble, Year
@@ -195,20 +196,41 @@ class Days:
 
     def _night_of(self, target: Protected) -> None:
         world = self.world
-        with self.judge.watching(target.name, "sync") as watch:
+        with self.judge.watching(target.name, "sync") as watch, self._perhaps_cut_short(watch):
             watch.failed = self.procedures.sync(target.name)
         for repository in world.repositories(target.name):
             if world.shelves[repository.name].down:
                 continue
             with self.judge.watching(target.name, "expiry", repository.name) as watch:
-                try:
+                with self._perhaps_cut_short(watch):
                     watch.blocked = self.procedures.expire(repository)
-                except BackstopError as error:
-                    watch.refused = str(error)
                 for sentence in (watch.refused, *watch.blocked):
                     self.procedures.look_at(target.name, sentence)
-            with self.judge.watching(target.name, "orphans", repository.name) as watch:
-                try:
-                    self.procedures.remove_orphans(repository)
-                except BackstopError as error:
-                    watch.refused = str(error)
+            with (
+                self.judge.watching(target.name, "orphans", repository.name) as watch,
+                self._perhaps_cut_short(watch),
+            ):
+                self.procedures.remove_orphans(repository)
+
+    @contextmanager
+    def _perhaps_cut_short(self, watch: Watch) -> Iterator[None]:
+        """In some nights the worker is killed, or the repository does not answer any more, at any call."""
+        world, dice = self.world, self.world.dice
+        how = dice.random()
+        calls = int(10 ** dice.uniform(0.5, 3.5))
+        if how < 0.1:
+            for name, shelf in world.shelves.items():
+                silent = StorageUnavailableError(f"{shelf.location} does not answer any more")
+                shelf.fails, shelf.calls_left = Killed() if how < 0.07 else silent, calls
+                if how > 0.085 and name == LOCAL:
+                    shelf.fails = None
+        try:
+            yield
+        except BackstopError as error:
+            watch.refused = str(error)
+        except Killed:
+            pass
+        finally:
+            for shelf in world.shelves.values():
+                watch.died |= shelf.fails is not None and shelf.calls_left < 0
+                shelf.fails = None

@@ -28,11 +28,12 @@ class Watch:
     """What one run said of itself.
 
     :param refused: why it did nothing; :param blocked: what it held back, in its own words.
-    :param failed: what went wrong.
+    :param failed: what went wrong; :param died: whether it was killed, or its repository fell silent.
     """
 
     refused: str = ""
     failed: list[str] = field(default_factory=list)
+    died: bool = False
     blocked: tuple[str, ...] = ()
 
 
@@ -122,9 +123,9 @@ class Judge:
                 self._still_recoverable(after, what)
                 self._still_whole(after, what)
             self._count(what, sight, after, watch)
-        if what == "sync":
+        if what == "sync" and not watch.died:
             failures(self, target, watch.failed)
-        if what == "sync" and not watch.failed and len(names) == len(self.world.shelves):
+        if what == "sync" and not watch.failed and not watch.died and len(names) == len(self.world.shelves):
             in_step(self, target)
 
     def _outside(self, repository: str, target: str) -> int:
@@ -135,6 +136,7 @@ class Judge:
         counts = self.findings.counts
         counts[f"{what} runs"] += 1
         counts[f"{what} refused"] += bool(watch.refused)
+        counts[f"{what} died"] += watch.died
         counts[f"{what} failed"] += bool(watch.failed)
         counts[f"{what} blocked"] += bool(watch.blocked)
         counts[f"backups removed by {what}"] += len(before.labels - after.labels)
@@ -164,7 +166,7 @@ class Judge:
         gone = sorted(
             (before.backups[label] for label in before.labels - after.labels), key=lambda one: one.at
         )
-        if not watch.refused:
+        if watch.died or not watch.refused:
             moved_to = self.believed_now(before)
             self._moved_to[name, target] = max(self._moved_to.get((name, target), moved_to), moved_to)
         proven = before.proven
@@ -176,7 +178,7 @@ class Judge:
         for made in gone:
             what = f"expiry removed {made.label} of {target} from {name}"
             policy = policy_of(name, BackupLabel(made.label))
-            if watch.refused:
+            if watch.refused and not watch.died:
                 self.say(f"{what}, although it refused: {watch.refused}")
             if self.in_force(name, target, made.label):
                 self.say(f"{what}, which is held or read")

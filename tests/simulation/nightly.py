@@ -61,9 +61,7 @@ class Procedures:
 
     def _retention(self, name: str, candidates: Any, now: datetime, seen: Any) -> RetentionPlan:
         accepted = [BackupLabel(label) for _, label in self.world.chronicle.accepted]
-        return apply_retention(
-            candidates, policies=policies_of(name), now=now, seen=seen, accepted=accepted
-        )
+        return apply_retention(candidates, policies=policies_of(name), now=now, seen=seen, accepted=accepted)
 
     def expire(self, repository: Repository) -> tuple[str, ...]:
         """Plan, and carry the plan out. :returns: what it held back, in words."""

@@ -16,16 +16,23 @@ if TYPE_CHECKING:
     from backstop.storage.base import ObjectInfo
 
 
+class Killed(BaseException):
+    """The worker is gone: nothing that it would do next happens."""
+
+
 class Shelf(MemoryStorage):
     """Keeps the contract of every storage; a listing costs what it finds, not what there is.
 
     :ivar down: whether it is out of reach; :ivar changes: how often anything was stored or removed.
+    :ivar fails: what every call raises from ``calls_left`` further ones on.
     """
 
     def __init__(self, name: str, **given: Any) -> None:
         super().__init__(name, **given)
         self._keys: list[str] = []
         self.down = False
+        self.fails: BaseException | None = None
+        self.calls_left = 0
         self.changes = 0
 
     # -- For whoever judges: also while it is out of reach, and without the program's own way of asking. -----
@@ -59,6 +66,10 @@ class Shelf(MemoryStorage):
     def _reach(self) -> None:
         if self.down:
             raise StorageUnavailableError(f"{self.location} does not answer")
+        if self.fails is not None:
+            self.calls_left -= 1
+            if self.calls_left < 0:
+                raise self.fails
 
     def put_once(self, key: str, data: bytes) -> ObjectInfo:
         self._reach()
