@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from backstop.model.lsn import MEBIBYTE, Lsn
 from backstop.model.retention import Candidate, RetentionPolicy, WalSeen
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
     from backstop.model.retention import RetentionPlan
 
@@ -71,11 +71,21 @@ class World:
     def seen(self) -> dict[str, WalSeen]:
         return {one.system_id: WalSeen(one.number, one.ended_at) for one in self.timelines}
 
-    def moments(self, plan: RetentionPlan | None, cutoff: datetime) -> set[tuple[str, int, datetime]]:
-        """Which of some moments since the cutoff could be recovered to, from what the plan keeps."""
-        staying = {one.label for one in self.backups}
-        if plan is not None:
-            staying = {decision.label for decision in plan.decisions if decision.keep}
+    def until(self, moment: datetime) -> World:
+        """As it was then."""
+        lines = [
+            replace(line, ended_at=min(line.ended_at, moment))
+            for line in self.timelines
+            if line.began_at <= moment
+        ]
+        backups = [one for one in self.backups if one.finished_at <= moment]
+        return World(backups, lines, moment)
+
+    def moments(
+        self, cutoff: datetime, *, after: Sequence[RetentionPlan] = ()
+    ) -> set[tuple[str, int, datetime]]:
+        """Which of some moments since the cutoff could be recovered to once these plans were carried out."""
+        staying = {one.label for one in self.backups} - {label for plan in after for label in plan.expired}
         found = set()
         for line in self.timelines:
             wanted = [moment for moment in _sampled(line) if moment >= cutoff]
@@ -83,7 +93,7 @@ class World:
                 if base.label in staying and base.timeline and line.leads_here(base) and wanted:
                     if not _complete(base, {one.label: one for one in self.backups}, staying):
                         continue
-                    reach = _reach(line, base, plan)
+                    reach = _reach(line, base, after)
                     found |= {
                         (line.system_id, line.number, moment)
                         for moment in wanted
@@ -104,14 +114,13 @@ def _complete(base: Candidate, every: dict[BackupLabel, Candidate], staying: Col
     )
 
 
-def _reach(line: Timeline, base: Candidate, plan: RetentionPlan | None) -> Lsn:
+def _reach(line: Timeline, base: Candidate, after: Sequence[RetentionPlan]) -> Lsn:
     last = line.position(line.ended_at)
     for timeline, begin in line.segments(base.start):
         if begin > last:
             return last
-        if plan is not None and not plan.keeps_wal(
-            line.system_id, timeline=timeline, begin=begin, end=begin + SEGMENT
-        ):
+        end = begin + SEGMENT
+        if any(not one.keeps_wal(line.system_id, timeline=timeline, begin=begin, end=end) for one in after):
             return begin
     raise AssertionError("segments never end")
 

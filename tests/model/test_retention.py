@@ -63,6 +63,14 @@ def test_an_unproven_backup_from_before_the_window_does_not_take_the_place_of_a_
     assert "the newest proven one from before the last 30 days" in why(plan, proven)
 
 
+def test_an_incomplete_backup_from_before_the_window_does_not_take_the_place_of_a_complete_one():
+    complete, incomplete = dump(33), dump(32, needs=(dump(500).label,))
+
+    plan = planned([complete, incomplete, dump(0)], keep_for=days(30))
+
+    assert plan.expired == (incomplete.label,)
+
+
 def test_a_dump_is_from_before_the_window_when_its_snapshot_is():
     before, running = dump(31), dump(29.98)
 
@@ -144,6 +152,15 @@ def test_the_newest_proven_ones_stay_however_old():
 
     assert staying(plan) == labels(*dumps[:3], dumps[-1])
     assert "one of the newest 3 that are proven (min_proven)" in why(plan, dumps[2])
+
+
+def test_the_newest_proven_one_stays_even_when_none_is_asked_for():
+    dumps = [dump(age, proven=age > 2) for age in range(6)]
+
+    plan = planned(dumps, keep_last=1, min_proven=0)
+
+    assert staying(plan) == labels(*dumps[:4])
+    assert "one of the newest 1 that are proven" in why(plan, dumps[3])
 
 
 def test_without_rules_everything_stays_and_the_reason_is_the_policys():

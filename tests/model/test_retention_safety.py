@@ -104,6 +104,16 @@ class TestDrop:
 
         assert f"{dumps[2].label} holds 100 rows" in plan.blocked[0]
 
+    def test_nobody_looks_for_half_a_year_and_the_last_good_backup_is_still_there(self):
+        good, left = dump(200, content=1000), [dump(201, content=1000), dump(200, content=1000)]
+        for age in reversed(range(200)):
+            left.append(dump(age, content=10))
+            plan = planned(left, now=NOW - days(age), keep_for=days(30), monthly=3)
+            left = [one for one in left if one.label in staying(plan)]
+
+        assert good in left
+        assert len(left) == 202
+
     def test_it_is_over_once_the_rows_are_back(self):
         dumps = [dump(40, content=1000), dump(39, content=100), dump(0, content=990)]
 
@@ -284,6 +294,12 @@ class TestUpgrade:
         assert staying(three) == labels(*new)
         assert three.wal_ended == (OLD_CLUSTER,)
         assert f"{new[-1].label} is newer and proven" in why(three, old[0])
+
+    def test_one_proven_backup_of_the_new_cluster_is_asked_for_even_when_none_is(self):
+        old, unproven = full(30, system_id=OLD_CLUSTER), full(0, proven=False)
+
+        assert planned([old, unproven], keep_last=1, min_proven=0).expired == ()
+        assert planned([old, full(0)], keep_last=1, min_proven=0).expired == (old.label,)
 
     def test_they_stay_while_the_window_reaches_back_to_them(self):
         old = [full(age, system_id=OLD_CLUSTER) for age in (60, 50, 40)]
