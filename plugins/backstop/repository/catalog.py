@@ -244,7 +244,7 @@ class Catalog:
         :returns: versions of it that the storage has locked: then the backup is still there.
         """
         key = self.manifest_key(label)
-        doomed = [one for one in self._storage.versions(key) if one.key == key]
+        doomed = list(self._storage.versions_of(key))
         locked = [
             Undeleted(key, one.version_id, lock)
             for one in doomed

@@ -10,15 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from backstop.errors import IntegrityError, ObjectMissingError, StorageError
+from backstop.errors import IntegrityError, ObjectMissingError
 from backstop.model.backup import FORMAT_VERSION, BackupLabel
 from backstop.model.canonical import canonical_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from backstop.repository.catalog import Published, Repository
-    from backstop.storage.base import Storage, Undeleted
+    from backstop.storage.base import Undeleted
 
 _MOST_BYTES = 128 * 1024 * 1024
 
@@ -78,28 +76,10 @@ class ExpiringMarks:
         except IntegrityError as error:
             return Begun(label, None, error)
 
-    def remove(self, label: BackupLabel) -> None:
-        """The last step. :raises StorageError: it stays."""
-        key = self._key(label)
-        if delete_every_version(self._storage, key, only=(key,)):
-            raise StorageError(
-                f"{self._storage.location}/{key} is locked",
-                hint="nothing is left of that backup; the next expiry after the lock removes the mark",
-            )
+    def remove(self, label: BackupLabel) -> tuple[Undeleted, ...]:
+        """The last step. :returns: what the storage has locked of it: then the next expiry tries again."""
+        doomed = self._storage.versions_of(self._key(label))
+        return self._storage.delete_many((one.key, one.version_id) for one in list(doomed))
 
     def _key(self, label: BackupLabel) -> str:
         return f"{self._prefix}{label}.json"
-
-
-def delete_every_version(
-    storage: Storage, prefix: str, *, only: Iterable[str] | None = None
-) -> tuple[Undeleted, ...]:
-    """Remove everything that is stored below ``prefix`` under these keys, so that its space is free.
-
-    :param only: None: under any.
-    :returns: what the storage has locked.
-    """
-    keys = None if only is None else frozenset(only)
-    return storage.delete_many(
-        (one.key, one.version_id) for one in storage.versions(prefix) if keys is None or one.key in keys
-    )

@@ -9,6 +9,7 @@ import pytest
 from backstop.commands.expiry.carry_out import carry_out
 from backstop.commands.expiry.plan import plan_expiry
 from backstop.errors import ConfigurationError, LeaseHeldError, NotFoundError, StorageUnavailableError
+from backstop.model.retention import RetentionPolicy
 from backstop.repository.holds import Holds
 from backstop.repository.lock import Lease
 from backstop.repository.pins import pin, readers
@@ -211,6 +212,16 @@ class Interrupting(MemoryStorage):
         return super().delete_many(doomed)
 
 
+class LockingMarks(MemoryStorage):
+    """Locks every mark of an expiry for a week."""
+
+    def put_once(self, key, data):
+        info = super().put_once(key, data)
+        if "/meta/expiring/" in key:
+            self.lock_object(key, until=TODAY + timedelta(days=7))
+        return info
+
+
 @pytest.fixture
 def interrupting(signing):
     return World(signing, Interrupting())
@@ -249,6 +260,35 @@ def test_a_backup_whose_reader_was_there_first_is_not_unpublished_for_a_moment(i
 
     assert "restore" in carry(world).kept[old]
     assert old in world.labels()
+
+
+def test_what_a_backup_builds_on_stays_when_that_is_kept_at_the_last_moment(interrupting):
+    world = interrupting
+    full = world.base(40, start=0)
+    middle = world.base(39, parent=full, start=1)
+    child = world.base(38, parent=middle, start=2)
+    world.base(1, start=5)
+    reading = pin(world.storage, world.target, middle, holder="recover", clock=world.clock)
+    world.storage.at_put = f"calibrify/meta/expiring/{middle}"
+    world.storage.then = reading.__enter__
+
+    report = expire(world)
+
+    assert report.expired == [child]
+    assert {full, middle} <= world.labels()
+    assert "restored from it" in report.kept[full]
+
+
+def test_approving_a_base_backup_alone_does_not_remove_what_others_build_on(world):
+    full = world.base(40, start=0)
+    child = world.base(39, parent=full, start=1)
+    world.base(1, start=5)
+
+    report = carry(world, plan(world).only([full]))
+
+    assert report.expired == []
+    assert {full, child} <= world.labels()
+    world.require_whole()
 
 
 def test_a_reader_that_comes_after_the_manifest_has_gone_is_told_so(interrupting):
@@ -411,6 +451,23 @@ def test_locked_objects_stay_until_a_later_run_and_their_date_is_shown(signing):
     world.require_no_garbage()
 
 
+def test_a_locked_mark_is_no_failure_and_goes_later(signing):
+    """A bucket whose default is to lock whatever is put locks our own small objects too."""
+    times = [TODAY]
+    world = World(signing, LockingMarks(clock=lambda: times[0], versioned=True))
+    old, _ = world.dump(30), world.dump(1)
+
+    report = expire(world)
+
+    assert [one.key for one in report.locked[old.text]] == [f"calibrify/meta/expiring/{old}.json"]
+    assert world.stored(f"calibrify/data/database/{old}/") == set()
+    assert expire(world).freed_bytes == {}
+
+    times[0] = world.now = TODAY + timedelta(days=8)
+    assert expire(world).finished == [old]
+    world.require_no_garbage()
+
+
 def test_on_a_versioned_storage_nothing_is_left_of_what_goes(signing):
     world = World(signing, MemoryStorage(clock=lambda: TODAY, versioned=True))
     old, _ = world.dump(30), world.dump(1)
@@ -471,6 +528,8 @@ def test_run_out_pins_go_and_those_in_force_and_damaged_ones_stay(signing):
     times = [TODAY - timedelta(days=5)]
     world = World(signing, MemoryStorage(clock=lambda: times[0]))
     label = world.dump(6)
+    world.dump(1)
+    world.policy = RetentionPolicy(keep_last=2, min_proven=1)
     with pin(world.storage, world.target, label, holder="old", clock=lambda: times[0]):
         pass
     died = pin(world.storage, world.target, label, holder="died", clock=lambda: times[0])
@@ -506,11 +565,14 @@ def test_a_repository_that_fails_in_the_middle_is_finished_later(interrupting):
     world.require_no_garbage()
 
 
-def test_wal_of_a_cluster_of_which_nothing_is_left_goes_with_its_histories(world):
+def test_wal_of_a_cluster_of_which_nothing_is_left_goes_with_its_histories(signing):
+    times = [TODAY - timedelta(days=40)]
+    world = World(signing, MemoryStorage(clock=lambda: times[0]))
     first = "7000000000000000009"
     world.base(40, system_id=first)
     world.wal(0, 3, system_id=first)
     world.storage.put_once(f"calibrify/data/wal/{first}/00000001.history-{'a' * 16}", b"history")
+    times[0] = TODAY
     world.base(2, start=4)
     world.base(1, start=5)
     world.wal(4, 6, system_id=CLUSTER)

@@ -7,12 +7,13 @@ from datetime import timedelta
 
 import pytest
 
+from backstop.commands.expiry.carry_out import carry_out
 from backstop.commands.expiry.plan import plan_expiry
 from backstop.errors import ConfigurationError, IntegrityError
 from backstop.model.backup import BackupLabel
 from backstop.model.retention import RetentionPolicy
 from backstop.repository.holds import Holds
-from backstop.repository.pins import pin
+from backstop.repository.pins import pin, readers
 from backstop.storage.memory import MemoryStorage
 from tests.expiring import CLUSTER, TODAY, World
 
@@ -220,6 +221,22 @@ def test_a_clock_far_from_the_newest_backup_is_refused(world):
         world.now = TODAY + wrong
         with pytest.raises(ConfigurationError):
             plan(world)
+
+
+def test_a_clock_that_is_weeks_ahead_ends_neither_holds_nor_readers(world):
+    old, read, _ = world.dump(30), world.dump(20), world.dump(1)
+    Holds(world.repository).place(
+        old, reason="audit", who="ada", until=TODAY + timedelta(days=5), now=world.now
+    )
+    with pin(world.storage, world.target, read, holder="restore", clock=world.clock, ttl=timedelta(days=5)):
+        world.now = TODAY + timedelta(days=25)
+
+        made = plan(world)
+
+        assert made.labels == ()
+        carry_out(made, world.repository, inventory=None, clock=world.clock)
+        assert {old, read} <= world.labels()
+        assert len(readers(world.storage, world.target, read, now=TODAY)) == 1
 
 
 def test_a_hold_on_nobody_knows_what_stops_the_plan(world):

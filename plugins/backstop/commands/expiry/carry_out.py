@@ -13,7 +13,7 @@ from backstop.commands.expiry.decide import decide
 from backstop.commands.expiry.references import group_of
 from backstop.commands.expiry.removal import Removal
 from backstop.commands.expiry.report import ExpiryReport
-from backstop.commands.expiry.survey import survey
+from backstop.commands.expiry.survey import believable, survey
 from backstop.commands.expiry.wal import UnneededWal, wal_seen
 from backstop.commands.expiry.wal_removal import remove_wal
 from backstop.commands.progress import Silent
@@ -89,6 +89,12 @@ class _Expiry:
 
     def run(self) -> None:
         self.progress.phase("expire", total_bytes=self.plan.freed_bytes)
+        # First: every look at a lease lists its renewals.
+        self.report.claims = clear_spent_claims(
+            self.repository.storage,
+            self.plan.target,
+            now=believable(self.clock(), self.plan.found.newest),
+        )
         begun: dict[str, list[Begun]] = {}
         for mark in ExpiringMarks(self.repository).all():
             begun.setdefault(group_of(mark.label), []).append(mark)
@@ -98,8 +104,6 @@ class _Expiry:
         groups = begun.keys() | doomed.keys() | ({"base"} if self.plan.wal.objects else set())
         for group in sorted(groups):
             self._run_group(group, begun.get(group, ()), doomed.get(group, ()))
-        self.lease.ensure_held()
-        self.report.claims = clear_spent_claims(self.repository.storage, self.plan.target, now=self.clock())
 
     def _run_group(self, group: str, begun: Sequence[Begun], doomed: Sequence[DoomedBackup]) -> None:
         with ExitStack() as stack:
@@ -109,7 +113,12 @@ class _Expiry:
                 # What is being written may build on what would go; and nobody may begin to while it goes.
                 self.report.waiting.append(error.message)
                 return
-            found = survey(self.repository, now=self.clock(), wanted=lambda label: group_of(label) == group)
+            found = survey(
+                self.repository,
+                now=self.clock(),
+                wanted=lambda label: group_of(label) == group,
+                newest=self.plan.found.newest,
+            )
             if why := found.why_closed(group):
                 self.report.waiting.append(f"{group}: nothing goes, because {why}")
                 return
@@ -156,7 +165,9 @@ class _Expiry:
         removal = Removal(
             repository=self.repository,
             references=found.references,
+            needed_by=_needed_by(found),
             newest_proven=_newest_proven(found, again),
+            newest=self.plan.found.newest,
             inventory=self.inventory,
             ensure_held=ensure_held,
             clock=self.clock,
@@ -200,6 +211,14 @@ class _Expiry:
             )
         elif removal.finish(published):
             self.report.finished.append(label)
+
+
+def _needed_by(found: Survey) -> dict[BackupLabel, set[BackupLabel]]:
+    needed_by: dict[BackupLabel, set[BackupLabel]] = {}
+    for candidate in found.candidates.values():
+        for needed in candidate.needs:
+            needed_by.setdefault(needed, set()).add(candidate.label)
+    return needed_by
 
 
 def _newest_proven(found: Survey, again: RetentionPlan) -> BackupLabel | None:

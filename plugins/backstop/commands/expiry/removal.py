@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 
 from backstop.commands.expiry.decide import in_words
 from backstop.commands.expiry.references import folders
+from backstop.commands.expiry.survey import believable
 from backstop.errors import IntegrityError, NotFoundError
-from backstop.repository.expiring import ExpiringMarks, delete_every_version
+from backstop.repository.expiring import ExpiringMarks
 from backstop.repository.holds import Holds
 from backstop.repository.inventory_rows import status_of
 from backstop.repository.pins import readers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     from backstop.commands.expiry.references import References
@@ -34,13 +35,17 @@ class Removal:
     """Removes backups of one group, while its lease is ours.
 
     :param references: of everything that is published in the group.
+    :param needed_by: by backup, the published ones that cannot be restored without it.
     :param newest_proven: the backup that stands in for what goes; None: there is none, so nothing goes.
+    :param newest: when the newest of all backups had finished.
     :param ensure_held: raises when a lease is not ours any more.
     """
 
     repository: Repository
     references: References
+    needed_by: dict[BackupLabel, set[BackupLabel]]
     newest_proven: BackupLabel | None
+    newest: datetime | None
     inventory: Inventory | None
     ensure_held: Callable[[], None]
     clock: Callable[[], datetime]
@@ -71,7 +76,7 @@ class Removal:
         if locked:
             self.keep(published, f"the storage has locked it {in_words(locked[0].lock)}")
             return
-        self.references.drop(label)
+        self._unpublish(label)
         self.finish(published)
 
     def finish(self, published: Published) -> bool:
@@ -82,7 +87,7 @@ class Removal:
         if obstacle := self.obstacle(label):
             if self._is_whole(published):
                 self.repository.catalog.put_back(published)
-                self.references.add(published.manifest)
+                self._publish(published)
                 self.keep(published, obstacle)
                 return False
             if in_use := self._in_use(label):
@@ -90,11 +95,13 @@ class Removal:
                 return False
         if not self._remove_objects(published):
             return False
-        self._remove_documents(label)
+        if not self._remove_documents(label):
+            return False
         if self.inventory is not None:
             self.inventory.mark_expired(self.repository, label, self.clock())
         # Last, so that a row of the inventory that says "expiring" always has its mark.
-        ExpiringMarks(self.repository).remove(label)
+        if not self._remove_mark(label):
+            return False
         self.report.expired.append(label)
         return True
 
@@ -105,14 +112,20 @@ class Removal:
         if self.inventory is not None:
             proofs = self._proofs(published)
             self.inventory.mark_kept(self.repository, label, status_of(proofs))
-        ExpiringMarks(self.repository).remove(label)
+        self._remove_mark(label)
 
     def obstacle(self, label: BackupLabel) -> str | None:
         """What speaks against the removal at this moment, in words."""
-        return self._in_use(label) or self._without_successor()
+        return self._in_use(label) or self._still_needed(label) or self._without_successor()
+
+    def _still_needed(self, label: BackupLabel) -> str | None:
+        """What builds on it was to go first, but something may have kept that."""
+        for dependent in sorted(self.needed_by.get(label, ())):
+            return f"{dependent} stays, and is restored from it"
+        return None
 
     def _in_use(self, label: BackupLabel) -> str | None:
-        now = self.clock()
+        now = believable(self.clock(), self.newest)
         for hold in Holds(self.repository).of(label):
             if hold.in_force(now):
                 return str(hold)
@@ -132,6 +145,16 @@ class Removal:
         if not catalog.verifications(newest).proven:
             return f"{self.newest_proven} is proven no longer"
         return None
+
+    def _unpublish(self, label: BackupLabel) -> None:
+        self.references.drop(label)
+        for dependents in self.needed_by.values():
+            dependents.discard(label)
+
+    def _publish(self, published: Published) -> None:
+        self.references.add(published.manifest)
+        for needed in published.manifest.refers_to if published.manifest.kind.physical else ():
+            self.needed_by.setdefault(needed, set()).add(published.manifest.label)
 
     # -- Inside ----------------------------------------------------------------------------------------------
 
@@ -160,9 +183,7 @@ class Removal:
             freed = sum(one.size_bytes for one in batch if (one.key, one.version_id) not in kept)
             self.report.free(kind, freed)
             self.progress.advance(freed)
-        if left:
-            self.report.locked[label.text] = left
-        return not left
+        return self._note_locked(label, left)
 
     def _unneeded(self, own: str, others: list[str], named: set[str]) -> Iterator[ObjectVersion]:
         """Every version of what only this backup needed; below its own folder also what no manifest ever
@@ -177,13 +198,25 @@ class Removal:
                 if version.key in named and not self.references.needed(version.key):
                     yield version
 
-    def _remove_documents(self, label: BackupLabel) -> None:
+    def _remove_documents(self, label: BackupLabel) -> bool:
         meta = f"{self.repository.catalog.target}/meta"
-        for folder in ("proofs", "pins", "holds"):
-            prefix = f"{meta}/{folder}/{label}/"
-            locked = delete_every_version(self.repository.storage, prefix)
-            if locked:
-                self.report.locked[f"{label} ({folder})"] = list(locked)
+        storage = self.repository.storage
+        doomed = [
+            *storage.versions(f"{meta}/proofs/{label}/"),
+            *storage.versions(f"{meta}/pins/{label}/"),
+            *storage.versions(f"{meta}/holds/{label}/"),
+            *storage.versions_of(f"{meta}/accepted/{label}.json"),
+        ]
+        return self._note_locked(label, storage.delete_many((one.key, one.version_id) for one in doomed))
+
+    def _remove_mark(self, label: BackupLabel) -> bool:
+        return self._note_locked(label, ExpiringMarks(self.repository).remove(label))
+
+    def _note_locked(self, label: BackupLabel, left: Sequence[Undeleted]) -> bool:
+        """Whether nothing was locked."""
+        if left:
+            self.report.locked.setdefault(label.text, []).extend(left)
+        return not left
 
 
 def _batches(versions: Iterator[ObjectVersion]) -> Iterator[list[ObjectVersion]]:

@@ -11,6 +11,7 @@ from backstop.errors import IntegrityError
 from backstop.model.backup import BackupLabel
 from backstop.model.lsn import Lsn
 from backstop.model.retention import Candidate
+from backstop.model.retention_groups import STANDSTILL
 from backstop.repository.catalog import Published, UnreadableManifestError
 from backstop.repository.holds import Holds
 from backstop.repository.pins import readers
@@ -48,17 +49,35 @@ class Survey:
     unreadable: list[IntegrityError] = field(default_factory=list)
     closed: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def newest(self) -> datetime | None:
+        """When the newest backup had finished."""
+        return max((one.finished_at for one in self.candidates.values()), default=None)
+
     def why_closed(self, group: str) -> str | None:
         """A sentence, when nothing of this group may go."""
         return self.closed.get(group) or (self.closed.get(UNCERTAIN) if group != "dump" else None)
 
 
+def believable(now: datetime, newest: datetime | None) -> datetime:
+    """The moment by which holds and readers are judged: a clock that is weeks ahead must not end them.
+
+    :param newest: when the newest backup of all had finished.
+    """
+    return now if newest is None else min(now, newest + STANDSTILL)
+
+
 def survey(
-    repository: Repository, *, now: datetime, wanted: Callable[[BackupLabel], bool] = everything
+    repository: Repository,
+    *,
+    now: datetime,
+    wanted: Callable[[BackupLabel], bool] = everything,
+    newest: datetime | None = None,
 ) -> Survey:
     """Read the repository's catalogue, holds and pins.
 
     :param wanted: only these backups; what names no backup is always seen.
+    :param newest: when the newest of all backups had finished, where only some are wanted.
     :raises StorageError: the repository cannot be asked; :raises IntegrityError: a hold names no backup.
     """
     found = Survey()
@@ -75,7 +94,7 @@ def survey(
         _note_segments(found, manifest)
         slim.append(Published(replace(manifest, objects=(), summary={}), one.sha256))
     _judge(repository, found, slim)
-    _hold(repository, found, now=now)
+    _hold(repository, found, now=believable(now, newest or found.newest))
     _close_groups(found)
     return found
 
