@@ -126,10 +126,10 @@ def define_expiry(target: Target, repositories: Sequence[str]) -> DAG:
             repositories=repositories,
             trigger_rule="all_done_min_one_success",
         )
-        index = IndexInventoryOperator(
-            task_id="index_inventory", target=target.name, trigger_rule="all_done_min_one_success", **patient
-        )
+        index = IndexInventoryOperator(task_id="index_inventory", target=target.name, **patient)
         plan >> show >> dry_run >> approval >> carried_out >> [report, index]
+        # A repository that could not be planned makes the run red, a dry run too.
+        plan >> index
     return dag
 
 

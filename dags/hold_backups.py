@@ -93,10 +93,7 @@ def define_holds(queue: str | None, targets: Sequence[Target]) -> DAG:
             retries=2,
             retry_delay=timedelta(seconds=30),
         )
-        # What was done in the repositories that answered is entered, too.
-        index = IndexInventoryOperator(
-            task_id="index_inventory", target=TARGET, trigger_rule="all_done", retries=2
-        )
+        index = IndexInventoryOperator(task_id="index_inventory", target=TARGET, retries=2)
         hold >> index
     return dag
 

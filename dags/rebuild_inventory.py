@@ -12,7 +12,7 @@ expires backups enters its own target anew.
 the repositories no longer know of them. Who needs it for years backs that database up as a target of its own.
 
 ### When a task is red
-Each target has its own `rebuild` task.
+Each target has an instance of `rebuild` of its own.
 - **Saying that a repository does not answer:** its rows stay as they were, the other repositories are
   entered. Once it answers, clear the task.
 - **Saying that a backup was lost, or cannot be believed:** that is news about the *repository*. Restore it
@@ -25,29 +25,41 @@ Without Airflow: `python -m backstop rebuild-inventory`.
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from airflow.sdk import DAG
 
 from backstop.operators.inventory import IndexInventoryOperator
-from backstop.targets import load_targets
+from backstop.targets import Target, load_targets
 
-_configuration = load_targets()
-if _configuration.targets:
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def define_rebuild(queue: str | None, targets: Sequence[Target]) -> DAG:
+    """One DAG for the targets whose keys the same workers have."""
+    names = sorted(target.name for target in targets)
     with DAG(
-        dag_id="rebuild_inventory",
-        dag_display_name="Rebuild the inventory",
+        dag_id=f"rebuild_inventory__{queue}" if queue else "rebuild_inventory",
+        dag_display_name=f"Rebuild the inventory ({queue})" if queue else "Rebuild the inventory",
         description="Make the inventory say what the repositories hold, from them alone",
         doc_md=__doc__,
         schedule=None,
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=False,
-        default_args={"owner": "backstop", "retries": 2, "retry_delay": timedelta(minutes=1)},
-        tags=["backstop", "inventory", *sorted(_configuration.targets)],
-    ):
-        for _target in _configuration.targets.values():
-            IndexInventoryOperator(
-                task_id=f"rebuild_{_target.name}",
-                target=_target.name,
-                **({"queue": _target.queue} if _target.queue else {}),
-            )
+        default_args={"owner": "backstop", **({"queue": queue} if queue else {})},
+        tags=["backstop", "inventory", *names],
+    ) as dag:
+        IndexInventoryOperator.partial(
+            task_id="rebuild",
+            retries=2,
+            retry_delay=timedelta(minutes=1),
+            map_index_template="{{ task.target }}",
+        ).expand(target=names)
+    return dag
+
+
+_targets = list(load_targets().targets.values())
+for _queue in sorted({target.queue for target in _targets}, key=str):
+    define_rebuild(_queue, [target for target in _targets if target.queue == _queue])

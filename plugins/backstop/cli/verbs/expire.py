@@ -37,7 +37,7 @@ def expire(arguments: argparse.Namespace) -> int:
         for plan in plans:
             _print_plan(plan)
     reports: list[dict[str, Any]] | None = None
-    if not arguments.dry_run and any(_changes(plan) for _, plan in planned):
+    if not arguments.dry_run and (accepted or any(_changes(plan) for _, plan in planned)):
         count = sum(len(plan.labels) for _, plan in planned)
         if not confirm(f"Remove {count} backups from {len(planned)} repositories?", yes=arguments.yes):
             say("backstop: nothing was removed")
