@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from backstop.repository.lock import Lease
 from tests.syncing import TARGET, Repositories, Worn
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
 
@@ -191,9 +194,50 @@ def test_a_backup_that_is_being_expired_is_neither_copied_from_nor_back(world):
     world.storages["local"].delete(f"{TARGET}/meta/expiring/{going}.json")
     world.storages["s3"].put_once(f"{TARGET}/meta/expiring/{going}.json", b"{}")
 
-    world.sync()
-
+    assert world.sync().complete
     assert going.text not in world.content("s3")
+
+
+def at_the_lease(kind: str, happens: Callable[[], object]) -> AbstractContextManager[pytest.MonkeyPatch]:
+    """Something that happens after everything was copied, just before the lease of this kind is taken."""
+    acquire = Lease.acquire.__func__
+
+    def first(cls, storage, target, asked, **named):
+        if asked == kind:
+            happens()
+        return acquire(cls, storage, target, asked, **named)
+
+    @contextmanager
+    def patched():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Lease, "acquire", classmethod(first))
+            yield patch
+
+    return patched()
+
+
+def test_a_backup_whose_expiry_begins_while_it_is_copied_is_not_published(world):
+    label = world.back_up("local")
+    mark = f"{TARGET}/meta/expiring/{label}.json"
+
+    with at_the_lease("dump", lambda: world.storages["s3"].put_once(mark, b"{}")):
+        report = world.sync()
+
+    assert "is being expired there" in report.sentences()[0]
+    assert label.text not in world.content("s3")
+
+
+def test_what_others_build_on_comes_first_whatever_the_clocks_said(world):
+    world.segments("local", [5])
+    early = world.base_backup("local")
+    late = world.base_backup("local")
+    # The clock was set back: what builds on the later one seems to be the oldest of all.
+    world.made -= 10
+    child = world.base_backup("local", parent=late)
+
+    (s3,) = world.sync(destinations=["s3"]).repositories
+
+    assert s3.copied == [late.text, child.text, early.text]
 
 
 def test_a_tree_goes_only_where_it_belongs(three):
@@ -261,17 +305,10 @@ def test_nothing_is_published_while_somebody_backs_up_expires_or_syncs(world, ki
 
 def test_an_object_that_vanished_before_the_manifest_keeps_the_backup_unpublished(world):
     label = world.back_up("local")
-    s3 = world.storages["s3"]
-    acquire = Lease.acquire.__func__
+    key = world.published("local", label).manifest.objects[0].key
 
-    # As an orphan sweep would, between the copy and the lease.
-    def sweep_then_acquire(cls, storage, target, kind, **named):
-        if kind == "dump":
-            s3.delete(world.published("local", label).manifest.objects[0].key)
-        return acquire(cls, storage, target, kind, **named)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Lease, "acquire", classmethod(sweep_then_acquire))
+    # As a sweep of orphans would take it, between the copy and the lease.
+    with at_the_lease("dump", lambda: world.storages["s3"].delete(key)):
         report = world.sync()
 
     assert "is gone or another now" in report.sentences()[0]
