@@ -3,7 +3,7 @@
 
 Reads a part of what each repository stores again, byte for byte, and compares it with the SHA-256 that the
 signed manifests name; WAL is opened, because its names say what is in it. Successive runs come by everything.
-Then it lists what is left over: objects that no backup names.
+Beside that it lists what is left over: objects that no backup names.
 
 **When:** at `check.schedule` of the target in `targets.yaml` (default weekly), `check.share` of the objects
 each time (default 5 %). To read everything now, press *Trigger* and set the share to `100%`.
@@ -80,7 +80,7 @@ def define_check(configuration: Configuration, target: Target) -> DAG:
         else {"owner": target.owner},
         tags=["backstop", "check", target.name, *target.tags],
     ) as dag:
-        check = CheckObjectsOperator.partial(
+        CheckObjectsOperator.partial(
             task_id="check",
             target=target.name,
             share="{{ params.share or '' }}",
@@ -91,14 +91,12 @@ def define_check(configuration: Configuration, target: Target) -> DAG:
             map_index_template="{{ task.repository }}",
             **patient,
         ).expand(repository=repositories)
-        orphans = ListOrphansOperator.partial(
+        ListOrphansOperator.partial(
             task_id="list_orphans",
             target=target.name,
             map_index_template="{{ task.repository }}",
-            trigger_rule="all_done",
             **patient,
         ).expand(repository=repositories)
-        check >> orphans
     return dag
 
 

@@ -327,13 +327,28 @@ def test_a_version_that_is_gone_is_healed_and_the_backup_can_be_restored_again(v
 
 
 @pytest.mark.integration
-def test_an_object_that_was_deleted_or_overwritten_is_read_by_its_version_and_needs_no_healing(versioned):
+def test_what_was_deleted_or_overwritten_is_whole_in_its_version_and_made_current_again(versioned):
     world, client, bucket = versioned
-    first, second = world.publish().manifest.objects[2:4]
+    published = world.publish()
+    world.local.prove(published, signer=world.verifier)
+    first, second = published.manifest.objects[2:4]
     client.delete_object(Bucket=bucket, Key=first.key)
     client.put_object(Bucket=bucket, Key=second.key, Body=b"somebody else's")
 
-    assert not world.check().damaged
+    report = world.check()
+
+    assert {one.key for one in report.damaged} == {first.key, second.key}
+    assert "can be restored until the bucket removes it" in "\n".join(report.sentences())
+    assert world.local.catalog.verifications(published).proven
+
+    assert not world.check(heal=True, clock=later).bad
+
+    assert world.read(first.key) == world.read(first.key, "far")
+    assert len(versions(client, bucket, second.key)) == 3
+    # The bucket's own rule may remove them now.
+    for stored in (first, second):
+        client.delete_object(Bucket=bucket, Key=stored.key, VersionId=stored.version_id)
+    assert not world.check(clock=lambda: NOW + timedelta(hours=1)).damaged
 
 
 @pytest.mark.integration

@@ -263,6 +263,7 @@ def test_what_has_no_name_of_ours_is_listed_as_such_and_never_removed(maker, clo
         "calibrify/meta/incidents/1.json",
         "calibrify/meta/evidence/1.json",
         "calibrify/meta/holds/20261120T010000Z-dump/1.json",
+        "calibrify/meta/accepted/20261120T010000Z-dump.json",
     ],
 )
 def test_wal_and_what_is_kept_whatever_becomes_of_backups_is_no_orphan(maker, key):

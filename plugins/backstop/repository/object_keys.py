@@ -11,7 +11,7 @@ _PAYLOAD = re.compile(
     r"data/(?:database|trees/(?P<tree>[^/]+))/(?P<label>[^/]+)/(?P<attempt>[0-9a-f]{16})/.+"
 )
 _ABOUT_A_BACKUP = re.compile(
-    r"meta/(?P<what>proofs|pins|holds|expiring|manifests)/(?P<label>[^/]+?)(?:\.json|/.+)"
+    r"meta/(?P<what>proofs|pins|holds|accepted|expiring|manifests)/(?P<label>[^/]+?)(?:\.json|/.+)"
 )
 _OTHER_META = re.compile(r"meta/(?:lease|checks|incidents|evidence)/.+")
 
@@ -28,7 +28,7 @@ class PayloadKey:
 class AboutBackup:
     """A document about one backup.
 
-    :param what: ``proofs``, ``pins``, ``holds``, ``expiring`` or ``manifests``.
+    :param what: ``proofs``, ``pins``, ``holds``, ``accepted``, ``expiring`` or ``manifests``.
     """
 
     label: BackupLabel

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Annotated
 
 from pydantic import Field
 
@@ -18,7 +19,7 @@ class Check(Section):
     """When, cron fields in UTC; null: only by hand."""
     share: Share = 0.05
     """Which part each time: 5%, or 0.05. Successive checks come by everything."""
-    jobs: int = Field(default=4, ge=1, le=32)
+    jobs: Annotated[int, Field(ge=1, le=32)] = 4
     """Objects read at the same time."""
     orphans_after: Duration = timedelta(days=3)
     """What no backup names counts as left over once it is so old."""

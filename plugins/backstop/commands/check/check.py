@@ -16,7 +16,7 @@ from backstop.commands.check.heal import Healed, Healer
 from backstop.commands.check.journal import Journal, Reached
 from backstop.commands.check.reading import read_arc
 from backstop.commands.check.report import CheckReport, Damaged
-from backstop.commands.check.reread import MISSING, Reader
+from backstop.commands.check.reread import HIDDEN, MISSING, Reader
 from backstop.commands.check.wanted import Wanted, wal_object, wanted_objects
 from backstop.commands.staging import staging_directory
 from backstop.errors import StorageError
@@ -190,7 +190,7 @@ class _Check:
             Damaged(
                 one.key,
                 MISSING if what == REMOVED else what,
-                tuple(costs.lost),
+                tuple(costs.lost) if what != HIDDEN else (),
                 tuple(costs.cut),
                 healed.get(one.key, Healed()).source,
                 healed.get(one.key, Healed()).why_not,
@@ -215,7 +215,7 @@ class _Check:
         ):
 
             def before_removal(one: Wanted) -> None:
-                damaged[one.key] = REMOVED
+                damaged[one.key] = REMOVED if damaged[one.key] != HIDDEN else HIDDEN
                 note(replace(reached, damaged=dict(damaged)))
                 lease.ensure_held()
 
@@ -227,7 +227,7 @@ class _Check:
                 before_removal=before_removal,
                 progress=self.progress,
             )
-            return {one.key: healer.heal(one, costs.lost) for one, _, costs in todo}
+            return {one.key: healer.heal(one, what, costs.lost) for one, what, costs in todo}
 
     def _disprove(self, damaged: Sequence[Damaged], reached: Reached) -> list[BackupLabel]:
         lost: dict[BackupLabel, list[str]] = {}

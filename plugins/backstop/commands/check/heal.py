@@ -16,7 +16,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from backstop.commands.check.reread import MISSING, Reader
+from backstop.commands.check.reread import HIDDEN, MISSING, Reader
 from backstop.commands.check.wanted import wal_objects
 from backstop.errors import (
     BackstopError,
@@ -74,8 +74,10 @@ class Healer:
         self._progress = progress
         self._reader = self._reading(repository)
 
-    def heal(self, wanted: Wanted, needed_by: Sequence[BackupLabel]) -> Healed:
+    def heal(self, wanted: Wanted, what: str, needed_by: Sequence[BackupLabel]) -> Healed:
         """Heal it if a good copy can be had.
+
+        :param what: is wrong with it. :param needed_by: backups in whose manifests elsewhere to look for it.
 
         :raises StorageError: this repository fails, or refuses us, on the way.
         :raises LeaseLostError: somebody else heals here now.
@@ -83,6 +85,10 @@ class Healer:
         staged = self._folder / f"heal-{secrets.token_hex(8)}"
         reasons: list[str] = []
         try:
+            if what == HIDDEN and self._reader.problem(wanted, into=staged) is None:
+                self._show(wanted, staged)
+                return Healed(source=self._repository.name)
+            staged.unlink(missing_ok=True)
             for other in self._others:
                 try:
                     copy = self._stage(wanted, needed_by, other, staged)
@@ -152,6 +158,14 @@ class Healer:
                 hint="do not trust this storage with backups: check its disk",
             )
         return Healed(source=source)
+
+    def _show(self, wanted: Wanted, staged: Path) -> None:
+        """Make it current again. What lies over it is hidden in its turn, for whoever wants to know."""
+        storage = self._repository.storage
+        self._before_removal(wanted)
+        if storage.stat(wanted.key) is not None:
+            storage.delete(wanted.key)
+        storage.upload(wanted.key, staged)
 
     def _reading(self, repository: Repository) -> Reader:
         return Reader(

@@ -70,7 +70,7 @@ def _problems(objects: Sequence[Wanted], reader: Reader, *, jobs: int) -> Iterat
     pool = ThreadPoolExecutor(jobs, thread_name_prefix="check")
     try:
         for one in objects:
-            pending.append((one, pool.submit(reader.problem, one)))
+            pending.append((one, pool.submit(reader.judgement, one)))
             if len(pending) >= 2 * jobs:
                 first, future = pending.popleft()
                 yield first, future.result()

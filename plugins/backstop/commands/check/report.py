@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from backstop.commands.check.reread import HIDDEN
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
@@ -40,6 +42,8 @@ class Damaged:
         if self.healed:
             return f"{self.key} {self.what}; healed with the copy of {self.healed_from}"
         meaning = []
+        if self.what == HIDDEN:
+            meaning.append("its version is whole, and can be restored until the bucket removes it")
         if self.lost:
             meaning.append(f"cannot be restored from here: {_labels(self.lost)}")
         if self.cut:

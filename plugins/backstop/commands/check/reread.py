@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from backstop.storage.base import Storage
 
 MISSING = "is missing"
+HIDDEN = "is hidden: somebody has deleted it, or stored something else over it"
 _BLOCK_BYTES = 1024 * 1024
 # A disk that cannot give back what it took, in the words of its driver or its file system.
 _DAMAGE = frozenset({errno.EIO, errno.EBADMSG, errno.ENODATA, getattr(errno, "EUCLEAN", errno.EIO)})
@@ -70,6 +71,21 @@ class Reader:
         except _Damaged as damage:
             return str(damage)
         return None
+
+    def judgement(self, wanted: Wanted) -> str | None:
+        """As :meth:`problem`; and :data:`HIDDEN` where a bucket keeps it for the time being only:
+        its rules may remove what is not current.
+        """
+        return self.problem(wanted) or (HIDDEN if self._is_hidden(wanted) else None)
+
+    def _is_hidden(self, wanted: Wanted) -> bool:
+        if wanted.version_id is None:
+            return False
+        current = self._storage.stat(wanted.key)
+        if current is not None and current.version_id == wanted.version_id:
+            return False
+        # The same bytes, stored anew, are as good.
+        return current is None or self.problem(wanted._replace(version_id=current.version_id)) is not None
 
     def _read(self, wanted: Wanted, sink: BinaryIO | None) -> None:
         with self._opened(wanted) as stream:
