@@ -46,7 +46,7 @@ class Cluster:
         """A new timeline from here on. :returns: the name of its history file in a repository."""
         self.switches[self.timeline + 1] = self.timeline, self.position
         self.timeline += 1
-        # The new primary copies the segment up to the switch under its own timeline: it is shipped from its start.
+        # The new primary copies the segment up to the switch: under its own it is shipped from there.
         self.shipped = self.position // SEGMENT * SEGMENT
         text = f"{self.timeline - 1}\t{Lsn(self.position)}\tno recovery target specified\n"
         return self.names.history(self.timeline, hashlib.sha256(text.encode()).hexdigest())

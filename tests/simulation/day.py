@@ -13,8 +13,8 @@ from backstop.model.backup import BackupKind, BackupLabel
 from backstop.repository.lock import acquire_in
 from backstop.repository.pins import pin
 from tests.simulation.backups import Begun, begin_base, begin_dump, begin_tree
-from tests.simulation.shocks import accept_drops, strike
 from tests.simulation.shelf import Killed
+from tests.simulation.shocks import accept_drops, strike
 from tests.simulation.world import BEGIN, LOCAL, Protected, World
 
 if TYPE_CHECKING:

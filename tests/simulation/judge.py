@@ -17,10 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from tests.simulation.chronicle import Moment
+    from tests.simulation.chronicle import Made, Moment
     from tests.simulation.world import World
-
-_ENOUGH = 12
 
 
 @dataclass
@@ -62,10 +60,6 @@ class Judge:
         self.removed: dict[tuple[str, str], set[str]] = {}
         self._sights: dict[tuple[str, str], Sight] = {}
         self.day = 0
-
-    @property
-    def enough(self) -> bool:
-        return len(self.findings.violations) >= _ENOUGH
 
     def say(self, sentence: str) -> None:
         self.findings.violations.append(f"day {self.day}: {sentence}")
@@ -169,34 +163,38 @@ class Judge:
         if watch.died or not watch.refused:
             moved_to = self.believed_now(before)
             self._moved_to[name, target] = max(self._moved_to.get((name, target), moved_to), moved_to)
-        proven = before.proven
+        for made in gone:
+            self._may_go(made, before, after, watch)
         self.removed.setdefault((name, target), set()).update(made.label for made in gone)
         for made in gone:
             # Should it ever come back, it is a new copy.
             self.world.chronicle.verified.pop((name, target, made.label), None)
             self.world.chronicle.spoiled.discard((name, target, made.label))
-        for made in gone:
-            what = f"expiry removed {made.label} of {target} from {name}"
-            policy = policy_of(name, BackupLabel(made.label))
-            if watch.refused and not watch.died:
-                self.say(f"{what}, although it refused: {watch.refused}")
-            if self.in_force(name, target, made.label):
-                self.say(f"{what}, which is held or read")
-            if self.believed_now(before) - made.at < policy.keep_for:
-                self.say(f"{what}, which is younger than {policy.keep_for.days} days")
-            of_group = [one for one in proven if one.group == made.group]
-            newer = [one for one in of_group if one.at > made.at]
-            if made.cluster:
-                # Another cluster's count, once there are enough of them: the old one has been replaced.
-                others = [one for one in proven if one.cluster and one.at > made.at and one not in of_group]
-                newer = others if len(others) >= policy.min_proven else newer
-            staying = [one for one in newer if one.label in after.labels]
-            if made in of_group and len(staying) < policy.min_proven:
-                self.say(f"{what}, one of the newest {policy.min_proven} proven of {made.group}")
-            if not staying:
-                self.say(f"{what}, and nothing newer of {made.group} is proven")
-            if self.dropped(before, made.group):
-                self.say(f"{what}, although {made.group} holds much less than before, and nobody looked")
+
+    def _may_go(self, made: Made, before: Sight, after: Sight, watch: Watch) -> None:
+        """Judge the removal of one backup."""
+        name, target, proven = before.repository, before.target, before.proven
+        what = f"expiry removed {made.label} of {target} from {name}"
+        policy = policy_of(name, BackupLabel(made.label))
+        if watch.refused and not watch.died:
+            self.say(f"{what}, although it refused: {watch.refused}")
+        if self.in_force(name, target, made.label):
+            self.say(f"{what}, which is held or read")
+        if self.believed_now(before) - made.at < policy.keep_for:
+            self.say(f"{what}, which is younger than {policy.keep_for.days} days")
+        of_group = [one for one in proven if one.group == made.group]
+        newer = [one for one in of_group if one.at > made.at]
+        if made.cluster:
+            # Another cluster's count, once there are enough of them: the old one has been replaced.
+            others = [one for one in proven if one.cluster and one.at > made.at and one not in of_group]
+            newer = others if len(others) >= policy.min_proven else newer
+        staying = [one for one in newer if one.label in after.labels]
+        if made in of_group and len(staying) < policy.min_proven:
+            self.say(f"{what}, one of the newest {policy.min_proven} proven of {made.group}")
+        if not staying:
+            self.say(f"{what}, and nothing newer of {made.group} is proven")
+        if self.dropped(before, made.group):
+            self.say(f"{what}, although {made.group} holds much less than before, and nobody looked")
 
     def believed_now(self, sight: Sight) -> datetime:
         """What expiry may take for the time: its clock, but no more than two days after the newest backup."""
@@ -219,7 +217,7 @@ class Judge:
             first = min(lost, key=lambda one: one.at)
             self.say(
                 f"after {what}, {len(lost)} moments of {target} cannot be recovered from {name} any more, "
-                f"the first {first.at:%Y-%m-%d %H:%M} on timeline {first.timeline} of {first.cluster.system_id}"
+                f"the first {first.at:%Y-%m-%d %H:%M}, timeline {first.timeline} of {first.cluster.system_id}"
             )
             self._known[name, target] -= lost
 

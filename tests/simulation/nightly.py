@@ -89,8 +89,9 @@ class Procedures:
         )
 
     def look_at(self, target: str, sentence: str) -> None:
-        """Somebody reads what expiry says, and accepts what it names: a backup that a wrong clock dated ahead,
-        or lower numbers that were looked at before. What fell just now takes longer (``accept_drops``)."""
+        """Somebody reads what expiry says, and accepts what it names: a backup that a wrong clock dated
+        ahead, or lower numbers that were looked at before. What fell just now takes longer (see ``shocks``).
+        """
         chronicle = self.world.chronicle
         for label in _LABEL.findall(sentence.partition("accept ")[2]):
             made = chronicle.made[target, label]

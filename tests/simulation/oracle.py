@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from typing import TYPE_CHECKING
 
 from backstop.model.lsn import DEFAULT_SEGMENT_BYTES as SEGMENT
@@ -43,11 +43,14 @@ class Sight:
         self.labels = set(world.labels(target, repository))
         self.backups = {label: self.chronicle.made[target, label] for label in self.labels}
         self.objects = len(self.shelf.keys(f"{target}/"))
+        held = [made for made in self.backups.values() if self.chronicle.proven(repository, made)]
+        #: Those that a true verification here speaks for, the newest first.
+        self.proven = sorted(held, key=lambda made: made.at, reverse=True)
         self._reaches: dict[tuple[str, int], Reach] = {}
         self._stored = self._stored_wal()
 
     def _stored_wal(self) -> dict[tuple[str, int, int], int]:
-        """By cluster, timeline and number of a segment: how many of its bytes are there from its beginning."""
+        """By cluster, timeline and number of a segment: how many bytes from its beginning are there."""
         found: dict[tuple[str, int, int], int] = {}
         for folder in ("data/wal", "tail"):
             for key in self.shelf.keys(f"{self.target}/{folder}/"):
@@ -147,12 +150,6 @@ class Sight:
                 place, length = _wal(key)
                 if length:
                     yield place[2], key
-
-    @cached_property
-    def proven(self) -> list[Made]:
-        """Those that a true verification here speaks for, the newest first."""
-        found = [made for made in self.backups.values() if self.chronicle.proven(self.repository, made)]
-        return sorted(found, key=lambda made: made.at, reverse=True)
 
 
 @cache

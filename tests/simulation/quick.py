@@ -67,7 +67,7 @@ def one_thread() -> Iterator[None]:
 
 
 class Remembering(Catalog):
-    """Reads each manifest and each proof once: what was made of the same bytes, under the same name, is the same.
+    """Reads each manifest and each proof once: what comes of the same bytes under the same name is the same.
 
     :param memory: shared by all catalogues of a world.
     """

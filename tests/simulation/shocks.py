@@ -88,7 +88,7 @@ def _lose_slot(world: World, trouble: Trouble) -> None:
 
 
 def accept_drops(world: World, year: Year, day: int) -> None:
-    """Once the time is over somebody looks at what has been backed up since, and says that it is as it should be.
+    """Once the time is over somebody looks at what has been backed up since, and says that it is meant.
 
     A drop that nothing has been backed up of yet, nobody can look at.
     """
