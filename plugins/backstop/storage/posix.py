@@ -23,6 +23,7 @@ from backstop.storage.posix_files import (
     hand_over,
     link_new,
     make_directory,
+    remove_empty,
     sweep,
     sync_directory,
     temporary_file,
@@ -209,7 +210,7 @@ class PosixStorage:
         if self._unlink(path):
             with errors_named(path.parent), contextlib.suppress(FileNotFoundError):
                 sync_directory(path.parent)
-            self._prune(path.parent)
+            remove_empty(path.parent, below=self.root)
 
     def _unlink(self, path: Path) -> bool:
         """Whether it was there."""
@@ -258,7 +259,7 @@ class PosixStorage:
             for directory in touched:
                 with errors_named(directory), contextlib.suppress(FileNotFoundError):
                     sync_directory(directory)  # gone: another one emptied it and took it away
-                self._prune(directory)
+                remove_empty(directory, below=self.root)
         return ()
 
     def lock(self, key: str, *, version_id: str | None = None) -> ObjectLock | None:
