@@ -48,6 +48,7 @@ class PlanExpiryOperator(BackstopOperator):
         from backstop.hooks.target import TargetHook
         from backstop.settings import utc_now
 
+        self.take_results()
         hook = TargetHook(self.target)
         now = utc_now()
         settings = expiry_settings(
@@ -138,6 +139,7 @@ class CarryOutExpiryOperator(BackstopOperator):
         from backstop.operators.progress import LoggedProgress
         from backstop.settings import utc_now
 
+        self.take_results()
         hook = TargetHook(self.target)
         shown = self._shown(hook.target.expiry)
         accepted = labels_of(self.plan["accept"])
