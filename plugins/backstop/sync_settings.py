@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backstop.settings import staging
+from backstop.settings import named_repository, staging
 from backstop.wiring import every_repository, find_target
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ def sync_settings(
     """
     from backstop.commands.sync.settings import SyncSettings
     from backstop.model.retention import apply_retention
+    from backstop.repository.acceptances import Acceptances
     from backstop.retention_settings import retention_policies
 
     target = find_target(configuration, target_name)
@@ -40,8 +41,13 @@ def sync_settings(
     def retention(
         name: str, candidates: Sequence[Candidate], now: datetime, seen: Mapping[str, WalSeen]
     ) -> RetentionPlan:
-        policies = retention_policies(configuration, target_name, name)
-        return apply_retention(candidates, policies=policies, now=now, seen=seen)
+        return apply_retention(
+            candidates,
+            policies=retention_policies(configuration, target_name, name),
+            now=now,
+            accepted=Acceptances(named_repository(repositories, name)).labels(),
+            seen=seen,
+        )
 
     return SyncSettings(
         staging=staging(configuration, target_name, repositories),

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from backstop.model.backup import BackupLabel
     from backstop.model.hold import Hold
     from backstop.model.proof import Proof
     from backstop.postgres.connection import ClusterConnection

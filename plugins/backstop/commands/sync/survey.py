@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from backstop.commands.expiry.survey import believable, survey
 from backstop.commands.sync.decision import decide
 from backstop.commands.sync.holdings import read_holdings
 from backstop.commands.sync.holds import held_anywhere, missing_holds
@@ -79,7 +80,10 @@ class Survey:
             self._holdings[repository.name] = holdings
             self._wal[repository.name] = wal
             self.notes += [f"{repository.name}: {error}" for error in holdings.unreadable.values()]
-        self._held = held_anywhere([one.repository for one in self._holdings.values()], now=now)
+        cards = [card for one in self._holdings.values() for card in one.cards.values()]
+        newest = max((card.candidate.finished_at for card in cards), default=None)
+        working = [one.repository for one in self._holdings.values()]
+        self._held = held_anywhere(working, now=believable(now, newest))
         self._note_strays()
 
     def _note_strays(self) -> None:
@@ -113,14 +117,13 @@ class Survey:
             now=now,
             held=self._held,
             seen=wal_seen([self._wal[name], *wal]),
+            as_it_is=lambda: survey(own.repository, now=now).candidates,
             gone=self._gone(own.repository),
         )
         report.unwanted = wanted.unwanted
         report.lacking += wanted.lacking
         report.notes += wanted.notes
-        wal_plan = plan_wal(
-            self._wal[name], wal, retained=wanted.retained, segment_bytes=self._segment_bytes()
-        )
+        wal_plan = plan_wal(self._wal[name], wal, keeps=wanted.keeps_wal, segment_bytes=self._segment_bytes())
         report.lacking += wal_plan.conflicts
         sizes = {label: card.stored_bytes for other in others for label, card in other.cards.items()}
         sources = tuple(other.repository for other in others)

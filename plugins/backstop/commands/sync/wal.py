@@ -19,11 +19,10 @@ from backstop.model.retention import WalSeen
 from backstop.repository.wal_names import WalNames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from backstop.commands.sync.report import RepositorySync
     from backstop.commands.sync.transfers import Transfers
-    from backstop.model.retention import RetentionPlan
     from backstop.repository.catalog import Repository
     from backstop.storage.base import ObjectInfo
 
@@ -98,12 +97,12 @@ def plan_wal(
     destination: StoredWal,
     sources: Sequence[StoredWal],
     *,
-    retained: RetentionPlan | None,
+    keeps: Callable[[str, WalSegment], bool],
     segment_bytes: Mapping[str, int],
 ) -> WalPlan:
     """What the destination lacks and keeps.
 
-    :param retained: says which WAL the destination keeps; None: all of it.
+    :param keeps: whether the destination keeps a segment of a cluster's WAL.
     :param segment_bytes: size of a segment, by cluster, where a base backup has said so.
     """
     target = destination.repository.catalog.target
@@ -122,7 +121,7 @@ def plan_wal(
             continue
         key = next(iter(by_sha.values()))
         superfluous = content.kind == _PIECE and (content.system_id, content.name) in whole
-        if key in destination.objects or superfluous or not _kept(content, retained, segment_bytes):
+        if key in destination.objects or superfluous or not _kept(content, keeps, segment_bytes):
             continue
         offers = tuple(
             (one.repository, ObjectToCopy(key, one.objects[key].size_bytes))
@@ -177,18 +176,18 @@ def _parse(info: ObjectInfo, target: str) -> tuple[_Content, str] | None:
     return None
 
 
-def _kept(content: _Content, retained: RetentionPlan | None, segment_bytes: Mapping[str, int]) -> bool:
+def _kept(
+    content: _Content, keeps: Callable[[str, WalSegment], bool], segment_bytes: Mapping[str, int]
+) -> bool:
     """A history is always kept: it is small, and recoveries along its timeline need it."""
-    if retained is None or content.kind == _HISTORY:
+    if content.kind == _HISTORY:
         return True
     size = segment_bytes.get(content.system_id, DEFAULT_SEGMENT_BYTES)
     try:
         segment = WalSegment.parse(content.name, size_bytes=size)
     except ValueError:
         return True  # of clusters whose segments have a size that nobody told us
-    return retained.keeps_wal(
-        content.system_id, timeline=segment.timeline, begin=segment.start, end=segment.end
-    )
+    return keeps(content.system_id, segment)
 
 
 def _conflict(content: _Content, keys: Iterable[str]) -> Lacking:
