@@ -24,6 +24,8 @@ from backstop.errors import (
     KeyUnavailableError,
     NotFoundError,
     ObjectConflictError,
+    StorageError,
+    StorageUnavailableError,
 )
 
 if TYPE_CHECKING:
@@ -77,11 +79,21 @@ class Healer:
     def heal(self, wanted: Wanted, what: str, needed_by: Sequence[BackupLabel]) -> Healed:
         """Heal it if a good copy can be had.
 
+        A removal that the storage refuses (a lock, a role without the right) leaves everything as it was.
+
         :param what: is wrong with it. :param needed_by: backups in whose manifests elsewhere to look for it.
 
-        :raises StorageError: this repository fails, or refuses us, on the way.
+        :raises StorageUnavailableError: this repository does not answer.
         :raises LeaseLostError: somebody else heals here now.
         """
+        try:
+            return self._heal(wanted, what, needed_by)
+        except StorageUnavailableError:
+            raise
+        except StorageError as error:
+            return Healed(why_not=error.message)
+
+    def _heal(self, wanted: Wanted, what: str, needed_by: Sequence[BackupLabel]) -> Healed:
         staged = self._folder / f"heal-{secrets.token_hex(8)}"
         reasons: list[str] = []
         try:
