@@ -129,7 +129,7 @@ def _no_grace(patch: pytest.MonkeyPatch) -> str:
 
 
 def _everything_is_copied(patch: pytest.MonkeyPatch) -> str:
-    patch.setattr(decision, "_retained", lambda name, cards, **_: (frozenset(cards), None, ()))
+    patch.setattr(decision, "_judgement", lambda *_: (None, ()))
     return "back into"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from backstop.model.backup import BackupLabel
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
     from tests.simulation.judge import Judge
     from tests.simulation.oracle import Sight
 
+_CLOCKS = timedelta(days=3)
+
 
 def after_sync(judge: Judge, before: Sight, after: Sight) -> None:
     """A copy adds; it takes nothing away, and brings nothing back that was let go."""
@@ -19,7 +22,10 @@ def after_sync(judge: Judge, before: Sight, after: Sight) -> None:
         judge.say(f"sync removed backups from {name}: {sorted(before.labels - after.labels)[:3]}")
     back = judge.removed.get((name, target), set()) & (after.labels - before.labels)
     for label in sorted(back):
-        if not judge.wanted_anywhere(target, label):
+        # A clock that ran ahead let things go too early, and one that is behind may think so.
+        age = judge.world.now - after.backups[label].at
+        young = age < policy_of(name, BackupLabel(label)).keep_for + _CLOCKS
+        if not young and not judge.wanted_anywhere(target, label):
             judge.say(f"sync brought {label} of {target} back into {name}, where it had expired")
 
 
