@@ -57,6 +57,7 @@ class Judge:
         self._read: set[tuple[str, str, str]] = set()
         self._known: dict[tuple[str, str], set[Moment]] = {}
         self._moved_to: dict[tuple[str, str], datetime] = {}
+        self.brought_back: Counter[tuple[str, str, str]] = Counter()
         self.removed: dict[tuple[str, str], set[str]] = {}
         self._sights: dict[tuple[str, str], Sight] = {}
         self.day = 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from backstop.model.backup import BackupLabel
@@ -12,7 +11,7 @@ if TYPE_CHECKING:
     from tests.simulation.judge import Judge
     from tests.simulation.oracle import Sight
 
-_CLOCKS = timedelta(days=3)
+_TOO_OFTEN = 3
 
 
 def after_sync(judge: Judge, before: Sight, after: Sight) -> None:
@@ -20,13 +19,12 @@ def after_sync(judge: Judge, before: Sight, after: Sight) -> None:
     name, target = after.repository, after.target
     if before.labels - after.labels:
         judge.say(f"sync removed backups from {name}: {sorted(before.labels - after.labels)[:3]}")
-    back = judge.removed.get((name, target), set()) & (after.labels - before.labels)
-    for label in sorted(back):
-        # A clock that ran ahead let things go too early, and one that is behind may think so.
-        age = judge.world.now - after.backups[label].at
-        young = age < policy_of(name, BackupLabel(label)).keep_for + _CLOCKS
-        if not young and not judge.wanted_anywhere(target, label):
-            judge.say(f"sync brought {label} of {target} back into {name}, where it had expired")
+    for label in judge.removed.get((name, target), set()) & (after.labels - before.labels):
+        # What a wrong clock let go too early comes back, once for each; what comes again and again, expiry
+        # and sync do not agree about.
+        judge.brought_back[name, target, label] += 1
+        if judge.brought_back[name, target, label] == _TOO_OFTEN:
+            judge.say(f"sync brought {label} of {target} back into {name}, where it had expired, again")
 
 
 #: What may keep a sync from being complete tonight.
