@@ -11,10 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backstop.errors import ConfigurationError
-from backstop.model.backup import BackupLabel
+from backstop.model.backup import BackupKind, BackupLabel
 from backstop.model.retention import RetentionPlan, RetentionPolicy, apply_retention
 from tests.model.retention_worlds import DAY, POLICIES, SEGMENT, World, worlds
 
+UNTIMED = settings(deadline=None)
+"""A busy machine is no fault of the code."""
+THOROUGH = settings(deadline=None, max_examples=200)
 WORLDS = worlds().filter(lambda world: world.backups and world.now - world.backups[-1].finished_at < 60 * DAY)
 
 
@@ -56,6 +59,7 @@ def kept_wal(world: World, plan: RetentionPlan) -> set[tuple]:
     }
 
 
+@UNTIMED
 @given(WORLDS, POLICIES)
 def test_whatever_stays_can_be_restored(world, policy):
     plan = plan_of(world, policy)
@@ -70,7 +74,7 @@ def test_whatever_stays_can_be_restored(world, policy):
                 )
 
 
-@settings(max_examples=200)
+@THOROUGH
 @given(WORLDS, POLICIES, st.floats(1, 90))
 def test_every_moment_of_the_window_that_could_be_recovered_still_can_be(world, policy, days):
     policy = replace(policy, keep_for=days * DAY)
@@ -81,7 +85,7 @@ def test_every_moment_of_the_window_that_could_be_recovered_still_can_be(world, 
     assert world.moments(cutoff, after=[plan]) == world.moments(cutoff)
 
 
-@settings(max_examples=50)
+@settings(deadline=None, max_examples=50)
 @given(WORLDS, POLICIES, st.floats(1, 90))
 def test_nor_is_any_lost_when_expiry_has_run_after_every_backup(world, policy, days):
     """What an earlier run let go is never what a later one would have needed."""
@@ -97,6 +101,7 @@ def test_nor_is_any_lost_when_expiry_has_run_after_every_backup(world, policy, d
         assert then.moments(cutoff, after=carried_out) == then.moments(cutoff)
 
 
+@UNTIMED
 @given(WORLDS, POLICIES, st.sets(st.integers(1, 400), max_size=3))
 def test_what_is_dated_ahead_and_accepted_changes_nothing_for_the_others(world, policy, days):
     ahead = [
@@ -118,6 +123,7 @@ def test_what_is_dated_ahead_and_accepted_changes_nothing_for_the_others(world, 
     assert needed or set(plan.expired) == set(without.expired)
 
 
+@UNTIMED
 @given(WORLDS, POLICIES)
 def test_the_newest_proven_ones_of_every_kind_stay(world, policy):
     stay = staying(plan_of(world, policy))
@@ -128,6 +134,7 @@ def test_the_newest_proven_ones_of_every_kind_stay(world, policy):
         assert backups[-1].label in stay
 
 
+@UNTIMED
 @given(WORLDS, POLICIES)
 def test_nothing_goes_unless_a_newer_proven_one_of_its_kind_stays(world, policy):
     plan = plan_of(world, policy)
@@ -139,6 +146,7 @@ def test_nothing_goes_unless_a_newer_proven_one_of_its_kind_stays(world, policy)
         assert not gone or max(gone) < max(proven)
 
 
+@UNTIMED
 @given(WORLDS, POLICIES)
 def test_a_system_identifier_ends_only_after_one_that_is_proven_and_newer(world, policy):
     plan = plan_of(world, policy)
@@ -163,7 +171,7 @@ LARGER = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=200)
+@THOROUGH
 @given(WORLDS, POLICIES.filter(lambda policy: not policy.keeps_everything), LARGER, st.booleans())
 def test_more_retention_never_deletes_more(world, policy, more, seen):
     by = {name: getattr(policy, name) + count for name, count in more.items() if name != "keep_for"}
@@ -177,6 +185,7 @@ def test_more_retention_never_deletes_more(world, policy, more, seen):
     assert kept_wal(world, larger) >= kept_wal(world, less)
 
 
+@UNTIMED
 @given(WORLDS, POLICIES, st.randoms())
 def test_the_order_of_the_input_does_not_matter(world, policy, random):
     shuffled = list(world.backups)
@@ -185,7 +194,7 @@ def test_the_order_of_the_input_does_not_matter(world, policy, random):
     assert plan_of(world, policy, backups=shuffled) == plan_of(world, policy)
 
 
-@settings(max_examples=200)
+@THOROUGH
 @given(WORLDS, POLICIES, st.data())
 def test_carried_out_once_nothing_more_is_to_go(world, policy, data):
     accepted = data.draw(st.sets(st.sampled_from([one.label for one in world.backups])))
@@ -198,6 +207,7 @@ def test_carried_out_once_nothing_more_is_to_go(world, policy, data):
     assert kept_wal(world, again) >= kept_wal(world, first)
 
 
+@UNTIMED
 @given(WORLDS, POLICIES, st.floats(0, 3000))
 def test_a_wrong_clock_deletes_nothing_that_two_days_would_not(world, policy, days):
     newest = max(one.finished_at for one in world.backups)
@@ -212,6 +222,29 @@ def test_a_wrong_clock_deletes_nothing_that_two_days_would_not(world, policy, da
         plan_of(world, policy, now=newest - timedelta(minutes=16) - days * DAY)
 
 
+@UNTIMED
+@given(WORLDS, st.floats(1, 90), st.floats(61, 4000))
+def test_nor_does_a_wrong_clock_that_dated_a_backup(world, keep_for, days):
+    policy = RetentionPolicy(keep_for=keep_for * DAY)
+    newest = max(one.finished_at for one in world.backups)
+    wrong = newest + days * DAY
+    that_night = replace(
+        world.backups[-1],
+        label=BackupLabel.at(wrong, BackupKind.DUMP),
+        finished_at=wrong,
+        snapshot_at=wrong,
+        content=None,
+        proven=False,
+        needs=(),
+        timeline=None,
+    )
+
+    plan = plan_of(world, policy, backups=[*world.backups, that_night], now=wrong)
+
+    assert set(plan.expired) <= set(plan_of(world, policy, now=newest + 2 * DAY).expired)
+
+
+@UNTIMED
 @given(WORLDS, POLICIES)
 def test_every_decision_has_a_reason_and_holds_are_among_them(world, policy):
     plan = plan_of(world, policy)

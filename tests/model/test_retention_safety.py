@@ -87,7 +87,7 @@ class TestDrop:
 
         plan = planned([good, truncated, dump(0, content=90)], keep_last=1, accepted=labels(truncated))
 
-        assert good.label in plan.expired
+        assert plan.expired == (good.label, truncated.label)
         assert plan.blocked == ()
 
     def test_accepting_one_accepts_what_came_before_it(self):
@@ -249,6 +249,22 @@ class TestClock:
 
         assert "if it is right, take a backup" in refused.value.hint
 
+    def test_a_backup_taken_under_a_clock_a_year_ahead_is_no_witness_for_it(self):
+        daily, that_night = [dump(age) for age in range(40)], [dump(-365), tree(-365), tree(-364.9)]
+
+        plan = planned([*daily, *that_night], now=NOW + days(365), keep_for=days(30))
+
+        assert staying(plan) >= labels(*daily[:29], *that_night)
+
+    def test_after_a_long_pause_time_goes_on_with_the_third_day_of_backups(self):
+        before = [dump(age) for age in (100, 99, 98)]
+
+        second = planned([*before, dump(1), dump(0.9), dump(0)], keep_for=days(30))
+        third = planned([*before, dump(2), dump(1), dump(0)], keep_for=days(30))
+
+        assert second.expired == ()
+        assert third.expired == (before[0].label, before[1].label)
+
     def test_a_clock_three_weeks_ahead_costs_no_more_than_two_days(self):
         daily = [dump(age) for age in range(40)]
 
@@ -309,6 +325,14 @@ class TestUpgrade:
 
         assert labels(*old) & staying(inside) == labels(old[-1])
         assert labels(*old) & staying(passed) == set()
+
+    def test_an_unproven_last_one_of_the_old_cluster_does_not_hold_its_end_up(self):
+        old = [full(30, system_id=OLD_CLUSTER), full(29, system_id=OLD_CLUSTER, proven=False)]
+
+        plan = planned([*old, full(1), full(0)], keep_last=1)
+
+        assert staying(plan) == labels(full(0))
+        assert plan.blocked == ()
 
     def test_the_old_cluster_does_not_end_while_it_still_writes_wal(self):
         old, new = full(40, system_id=OLD_CLUSTER), [full(age) for age in range(5)]

@@ -9,14 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from backstop.model.retention_clock import age_moment, dated_ahead
 from backstop.model.retention_drop import still_compared
 from backstop.model.retention_groups import (
     Group,
     Want,
-    age_moment,
     age_of,
     cutoff_of,
-    dated_ahead,
     grouped,
     oldest_first,
     successor,
@@ -124,7 +123,7 @@ def apply_retention(
     kept.add(Want(one, "its date is still to come") for one in candidates if one.label in ahead)
     if not dated:
         return RetentionPlan(tuple(_decisions(candidates, (), (), kept)), None, ())
-    moment, seen = age_moment(dated[-1], now), seen or {}
+    moment, seen = age_moment(dated, now), seen or {}
     groups = grouped(candidates, policies, seen, ahead)
     bases = [group for group in groups if group.physical]
     blocked: list[str] = []

@@ -10,21 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
-from backstop.errors import ConfigurationError
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from backstop.model.backup import BackupLabel
     from backstop.model.retention_policy import Candidate, RetentionPolicy, WalSeen
 
-CLOCK_SKEW = timedelta(minutes=15)
-"""Between two machines that both keep time; S3 refuses requests beyond it, too."""
-IMPLAUSIBLE = timedelta(days=60)
-"""So long without any backup, a wrong clock is likelier than a streak of failures."""
 STANDSTILL = timedelta(days=2)
 """So long without any backup, backups stop growing older: nothing goes by age while nothing new comes."""
-
 BASES = "base backups"
 
 
@@ -48,8 +41,8 @@ class Group:
     :param kind: those of one kind have one policy, and are counted together.
     :param wal: what names tell of the cluster's WAL; of base backups only.
     :param backups: oldest first; all but those that are dated ahead.
-    :param ahead: those.
     :param usable: those of them that have everything they need.
+    :param ahead: those that are dated ahead.
     """
 
     name: str
@@ -57,8 +50,8 @@ class Group:
     policy: RetentionPolicy
     wal: WalSeen | None = None
     backups: list[Candidate] = field(default_factory=list)
-    ahead: list[Candidate] = field(default_factory=list)
     usable: list[Candidate] = field(default_factory=list)
+    ahead: list[Candidate] = field(default_factory=list)
 
     @property
     def physical(self) -> bool:
@@ -163,40 +156,6 @@ def usable_labels(backups: Sequence[Candidate]) -> set[BackupLabel]:
     return usable
 
 
-def dated_ahead(
-    backups: Iterable[Candidate], now: datetime, accepted: Collection[BackupLabel]
-) -> set[BackupLabel]:
-    """Backups taken under a clock that ran ahead, as somebody has seen.
-
-    :raises ConfigurationError: a backup finished later than ``now``, and nobody has accepted it: the wrong
-        clock may be the one of this machine.
-    """
-    ahead = [candidate for candidate in backups if candidate.finished_at > now + CLOCK_SKEW]
-    unseen = [candidate for candidate in ahead if candidate.label not in accepted]
-    if unseen:
-        raise ConfigurationError(
-            f"it is {_shown(now)} here, and {unseen[-1].label} finished at {_shown(unseen[-1].finished_at)}",
-            hint="check the clock of this machine and of the one that took the backup; if that one ran "
-            f"ahead, accept {', '.join(str(one.label) for one in unseen[-3:])}: it then stays until its date "
-            "has come, and counts for nothing",
-        )
-    return {candidate.label for candidate in ahead}
-
-
-def age_moment(newest: Candidate, now: datetime) -> datetime:
-    """The moment that ages are counted to: ``now``, but not beyond a standstill.
-
-    :raises ConfigurationError: it is so long after the newest backup that a wrong clock is likelier.
-    """
-    if now > newest.finished_at + IMPLAUSIBLE:
-        raise ConfigurationError(
-            f"it is {_shown(now)} here, and the newest backup, {newest.label}, finished "
-            f"{(now - newest.finished_at).days} days before",
-            hint="check the clock of this machine; if it is right, take a backup: nothing expires before",
-        )
-    return min(now, newest.finished_at + STANDSTILL)
-
-
 def cutoff_of(policy: RetentionPolicy, moment: datetime) -> datetime | None:
     """Where the time begins that ``keep_for`` asks for."""
     if policy.keep_for is None:
@@ -219,7 +178,3 @@ def successor(group: Group, bases: Iterable[Group]) -> Candidate | None:
     """The newest proven backup that stands in for what goes: of the group, or of a later cluster."""
     proven = [*group.proven[-1:], *(one for other in bases if group.physical for one in other.proven[-1:])]
     return max(proven, key=age_of, default=None)
-
-
-def _shown(moment: datetime) -> str:
-    return f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%SZ}"
