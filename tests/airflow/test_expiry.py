@@ -125,3 +125,14 @@ def test_a_dry_run_asks_nobody_and_removes_nothing(aged: Aged) -> None:
 
     assert aged.there() == before
     assert (states["plan"], states["approve"], states["report"]) == ("success", "skipped", "skipped")
+
+
+def test_the_inventory_is_rebuilt_by_its_dag(aged: Aged, running_stack: Stack) -> None:
+    aged.admin.wait_for_dag("rebuild_inventory")
+    newest = aged.labels[-1]
+
+    run = aged.admin.trigger("rebuild_inventory")
+    aged.admin.require_success(run)
+
+    assert aged.admin.results(run, "rebuild")[0]["local"]["backups"] >= len(aged.there())
+    assert rows(running_stack, newest) == [("proven",)]

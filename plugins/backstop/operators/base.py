@@ -66,7 +66,7 @@ class TakesResults:
             setattr(self, name, json.loads(getattr(self, name)))
 
     def take_results(self) -> None:
-        """The same in an instance of a mapped task: Airflow renders its fields without asking the operator."""
+        """The same in a mapped task: Airflow renders the fields of those without asking the operator."""
         for name in self.results:
             value = getattr(self, name)
             if isinstance(value, str):
