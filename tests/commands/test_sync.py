@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
-from backstop.errors import NotFoundError
+from backstop.commands import object_copy
+from backstop.errors import NotFoundError, SourceUnavailableError, StorageFullError
 from backstop.model.backup import BackupKind
 from backstop.model.retention import Decision, RetentionPlan
 from backstop.repository.holds import Holds
 from backstop.repository.lock import Lease
+from backstop.storage.memory import MemoryStorage
 from tests.syncing import TARGET, Repositories, Worn
 
 if TYPE_CHECKING:
@@ -86,6 +89,68 @@ def test_a_second_sync_copies_nothing_and_writes_nothing(world):
     assert report.complete
     assert [(one.copied, one.objects, one.stored_bytes) for one in report.repositories] == [([], 0, 0)] * 2
     assert [info.key for info in world.storages["s3"].list("")] == before
+
+
+def test_what_was_copied_is_entered_into_the_inventory_and_one_that_is_down_is_told_later(world):
+    label = world.back_up("local")
+    entered = []
+
+    class Inventory:
+        down = False
+
+        def expired(self, repository):
+            if self.down:
+                raise SourceUnavailableError("the inventory is down")
+            return frozenset()
+
+        def record(self, repository, published, proofs):
+            if self.down:
+                raise SourceUnavailableError("the inventory is down")
+            entered.append((repository.name, published.manifest.label, proofs))
+
+    inventory = Inventory()
+    world.sync(inventory=inventory)
+    assert entered == [("s3", label, ())]
+
+    second = world.back_up("local")
+    inventory.down = True
+    report = world.sync(inventory=inventory)
+
+    assert report.complete
+    assert second.text in world.content("s3")
+    assert f"the inventory does not know yet of {second} in s3" in report.repositories[1].notes[-1]
+
+
+def test_a_copys_manifest_names_the_versions_that_its_own_bucket_gave(tmp_path):
+    world = Repositories(tmp_path, {"local": Worn("local"), "s3": MemoryStorage("s3", versioned=True)})
+    label = world.back_up("local")
+    local, s3 = world.storages["local"], world.storages["s3"]
+    left_there = world.published("local", label).manifest.objects[0].key
+    s3.upload(left_there, local.read(left_there))
+
+    assert world.sync().complete
+
+    objects = world.published("s3", label).manifest.objects
+    assert [one.version_id for one in objects] == [s3.stat(one.key).version_id for one in objects]
+    assert None not in {one.version_id for one in objects}
+
+
+def test_a_full_disk_for_staging_says_so_and_what_was_copied_stays(world, monkeypatch):
+    world.back_up("local")
+    world.segments("local", [1])
+    write = object_copy._write_all
+
+    def full(sink, block):
+        if len(block) > 64:
+            raise OSError(errno.ENOSPC, "no space")
+        write(sink, block)
+
+    monkeypatch.setattr(object_copy, "_write_all", full)
+
+    with pytest.raises(StorageFullError, match="no space left for staging"):
+        world.sync(destinations=["s3"])
+    assert world.content("s3")["wal"] == world.content("local")["wal"]
+    assert list((world.folder / "staging").iterdir()) == []
 
 
 def test_a_third_repository_gets_the_whole_history(three):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from backstop.errors import StorageUnavailableError
 from backstop.model.lsn import Lsn, WalSegment
 from backstop.model.retention import Decision, RetentionPlan, WalRange
 from backstop.repository.wal_names import WalNames
@@ -126,6 +127,25 @@ def test_a_source_that_gives_less_than_it_lists_is_named(world, monkeypatch):
 
     assert f"WAL {key}: memory://local/{key} is not what was stored: it has 3 bytes" in report.sentences()[0]
     assert keys(world, "paris") == set()
+
+
+def test_thousands_that_cannot_be_copied_are_told_of_in_a_few_words_and_asked_for_once(world, monkeypatch):
+    world.segments("local", range(1, 3000))
+    local = world.storages["local"]
+    asked = []
+
+    def silent(key, **_):
+        asked.append(key)
+        raise StorageUnavailableError("switched off")
+
+    monkeypatch.setattr(local, "open", silent)
+
+    report = world.sync(destinations=["s3"])
+
+    assert report.retryable
+    assert len(report.sentences()) == 21
+    assert "2979 more, such as WAL calibrify/data/wal/" in report.sentences()[-1]
+    assert len(asked) <= world.settings.copies_at_once
 
 
 def test_only_the_wal_that_the_repository_keeps_is_copied(world):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import tempfile
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -17,11 +18,14 @@ from backstop.commands.sync.sync import sync_repositories
 from backstop.commands.trees.backup import back_up_files
 from backstop.commands.trees.settings import TreeBackupSettings
 from backstop.model.backup import BackupLabel
+from backstop.storage.posix import PosixStorage
 from backstop.storage.s3 import S3Storage
 from tests.faults.conftest import BUCKET
-from tests.faults.s3_proxy import FaultyS3Proxy, answer, cut_request
+from tests.faults.planting import Forked
+from tests.faults.s3_proxy import FaultyS3Proxy, answer, cut_request, wait_until
 from tests.protection import utc_now
 from tests.recovery_world import World, numbers, running_world
+from tests.syncing import Repositories
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,3 +153,34 @@ def test_after_a_day_without_s3_both_repositories_are_equal_and_s3_restores_ever
     ).matched
     world.recover("latest", repository="s3")
     assert world.ledger(world.out / "clone") == numbers(6)
+
+
+class Stuck(PosixStorage):
+    """Takes one object of a backup; the next one never ends."""
+
+    def upload(self, key, source):
+        if key.endswith("/t/1"):
+            signal.pause()
+        return super().upload(key, source)
+
+
+def test_a_sync_that_is_killed_is_swept_up_after_and_finished_by_the_next(tmp_path: Path):
+    world = Repositories(tmp_path, {name: PosixStorage(tmp_path / name) for name in ("local", "far")})
+    label = world.back_up("local", objects=3)
+    doomed = Repositories.__new__(Repositories)
+    doomed.__dict__.update(world.__dict__, storages={**world.storages, "far": Stuck(tmp_path / "far")})
+    child = Forked(lambda: doomed.sync(settings={"copies_at_once": 1}))
+    (first, *_) = world.published("local", label).manifest.objects
+    wait_until(lambda: world.storages["far"].stat(first.key) is not None)
+    child.kill()
+
+    assert [path.name.startswith("sync-calibrify-") for path in world.settings.staging.iterdir()] == [True]
+    assert world.content("far") == {"wal": []}
+    assert "being written by test" in world.sync(destinations=["far"]).sentences()[0]
+    world.now += timedelta(minutes=10)
+
+    (far,) = world.sync(destinations=["far"]).repositories
+
+    assert (far.complete, far.objects, far.recognised) == (True, 2, 1)
+    assert world.broken_promises("far") == []
+    assert list(world.settings.staging.iterdir()) == []

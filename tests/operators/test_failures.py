@@ -62,4 +62,5 @@ def test_progress_is_logged_by_phase_and_not_for_every_block(caplog):
     assert [record.message.split(" ")[0] for record in caplog.records] == [
         "dump", "dump:", "dump:", "dump", "upload", "upload",
     ]  # fmt: skip
+    assert caplog.records[1].message == "dump: 40.0 MB of 100.0 MB, 4 MB/s, some 15 s left"
     assert "100.0 MB of 100.0 MB, 4 MB/s" in caplog.records[3].message

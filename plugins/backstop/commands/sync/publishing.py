@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 from backstop.commands.sync.holdings import expiring_labels, needs_of, segment_bytes_of
 from backstop.commands.wal.holds import WalHeld, WalNeeded
-from backstop.errors import IntegrityError, LeaseHeldError, NotFoundError, StorageError
+from backstop.errors import (
+    IntegrityError,
+    LeaseHeldError,
+    NotFoundError,
+    ObjectConflictError,
+    StorageError,
+)
 from backstop.model.lsn import Lsn
 from backstop.repository.catalog import in_repository
 from backstop.repository.lock import Lease
@@ -105,7 +111,7 @@ class Publishing:
                         raise _NotPublishedError(f"{label} is being expired there", hint="it goes on purpose")
                     self._refuse_incomplete(copied.manifest, stored)
                     self._publish(copied, lease)
-                except (IntegrityError, NotFoundError, _NotPublishedError) as error:
+                except (IntegrityError, NotFoundError, ObjectConflictError, _NotPublishedError) as error:
                     self.report.lacks(label, error)
                 else:
                     self.report.copied.append(label.text)

@@ -30,6 +30,15 @@ class Lacking:
         return f"{self.what}: {self.why}"
 
 
+def shortened(entries: list[Lacking], what: str) -> list[Lacking]:
+    """Of many of a kind the first, and how many more: they are read by people."""
+    rest = entries[_MOST_SHOWN:]
+    if not rest:
+        return entries
+    why = f"{len(rest)} more, such as {rest[0]}"
+    return [*entries[:_MOST_SHOWN], Lacking(what, why, retryable=all(one.retryable for one in rest))]
+
+
 @dataclass(slots=True)
 class RepositorySync:
     """What one repository got.

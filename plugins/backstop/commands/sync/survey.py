@@ -127,7 +127,8 @@ class Survey:
         report.lacking += wal_plan.conflicts
         sizes = {label: card.stored_bytes for other in others for label, card in other.cards.items()}
         sources = tuple(other.repository for other in others)
-        holds = missing_holds([*own.cards, *wanted.labels], sources=sources, destination=own.repository)
+        labels = [*own.cards, *own.unreadable, *wanted.labels]
+        holds = missing_holds(labels, sources=sources, destination=own.repository)
         return Work(
             sources=sources,
             labels=wanted.labels,

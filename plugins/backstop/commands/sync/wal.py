@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backstop.commands.object_copy import ObjectToCopy
-from backstop.commands.sync.report import Lacking
+from backstop.commands.sync.report import Lacking, shortened
 from backstop.commands.sync.transfers import Item, Transferred
-from backstop.errors import BackstopError
+from backstop.errors import BackstopError, ObjectMissingError
 from backstop.model.lsn import DEFAULT_SEGMENT_BYTES, WalSegment
 from backstop.model.retention import WalSeen
 from backstop.repository.wal_names import WalNames
@@ -129,7 +129,7 @@ def plan_wal(
             if key in one.objects
         )
         items.append(Item(key, offers, by_content=True))
-    return WalPlan(tuple(items), tuple(conflicts))
+    return WalPlan(tuple(items), tuple(shortened(conflicts, "WAL")))
 
 
 def copy_wal(plan: WalPlan, transfers: Transfers, report: RepositorySync) -> None:
@@ -143,16 +143,19 @@ def copy_wal(plan: WalPlan, transfers: Transfers, report: RepositorySync) -> Non
     finally:
         report.wal_objects += done.copied
         report.stored_bytes += done.copied_bytes
-    for key, error in done.failures.items():
-        if not _has_gone(key, plan):
-            report.lacks(f"WAL {key}", error)
+    offers = {item.key: item.offers for item in plan.items}
+    lacking = [
+        Lacking(f"WAL {key}", str(error), retryable=error.retryable)
+        for key, error in done.failures.items()
+        if not (isinstance(error, ObjectMissingError) and _has_gone(key, offers[key]))
+    ]
+    report.lacking += shortened(lacking, "WAL")
 
 
-def _has_gone(key: str, plan: WalPlan) -> bool:
+def _has_gone(key: str, offers: Sequence[tuple[Repository, ObjectToCopy]]) -> bool:
     """Whether no source has it any more: the segment of a piece became whole, or retention let it go."""
-    item = next(item for item in plan.items if item.key == key)
     try:
-        return all(not any(info.key == key for info in source.storage.list(key)) for source, _ in item.offers)
+        return not any(info.key == key for source, _ in offers for info in source.storage.list(key))
     except BackstopError:
         return False
 
