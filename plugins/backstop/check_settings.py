@@ -80,7 +80,7 @@ def preparation_steps(
         )
     config = configuration.repositories[name]
     if config.type == "posix":
-        return str(config.path), [DirectoryStep(config.path)]
+        return str(config.path), [DirectoryStep(config.path, mounted=config.mounted)]
     # Without a prefix of its own the bucket may hold other things: then just what targets have there is ours.
     targets = [one for one in configuration.targets if name in every_repository(configuration, one)]
     prefixes = [f"{config.prefix}/"] if config.prefix else [f"{target}/" for target in sorted(targets)]

@@ -131,7 +131,7 @@ def open_storage(repository: RepositoryConfig, credentials: CredentialSource) ->
     if repository.type == "posix":
         from backstop.storage.posix import PosixStorage
 
-        return PosixStorage(repository.path)
+        return PosixStorage(repository.path, mounted=repository.mounted)
     return _s3_storage(repository, credentials)
 
 

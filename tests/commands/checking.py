@@ -13,6 +13,8 @@ from backstop.commands.check.settings import CheckSettings
 from backstop.commands.progress import Silent
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys
+from backstop.model.backup import BackupKind, BackupLabel, StoredObject
+from backstop.model.canonical import sha256_hex
 from backstop.model.lsn import MEBIBYTE, WalSegment
 from backstop.repository.catalog import in_repository
 from backstop.repository.wal_names import WalNames
@@ -53,17 +55,26 @@ class CheckWorld:
         )
         self.names = WalNames("calibrify", SYSTEM)
 
-    def publish(self, number: int = 0, *, size_bytes: int = 3000, objects: int = 3) -> Published:
-        """One dump in both, of the same ciphertext."""
+    def publish(
+        self, number: int = 0, *, size_bytes: int = 3000, objects: int = 3, sealed: bool = False
+    ) -> Published:
+        """One dump in both, of the same ciphertext.
+
+        :param sealed: so that it can be restored; else its ciphertext is made up, which no check can tell.
+        """
         content = random.Random(number)
         files = {f"{1000 + n}.dat": content.randbytes(size_bytes) for n in range(objects)}
-        published = self.local.publish(started_at=STARTED + timedelta(days=number), files=files)
+        started_at = STARTED + timedelta(days=number)
+        if sealed:
+            published = self.local.publish(started_at=started_at, files=files)
+        else:
+            label = BackupLabel.at(started_at, BackupKind.DUMP)
+            stored = [self._make_up(label, name, body) for name, body in files.items()]
+            manifest = self.local.manifest(label, stored, started_at)
+            published = self.local.catalog.publish(manifest, signer=self.signer, ensure_held=lambda: None)
         version_ids = {}
-        for stored in published.manifest.objects:
-            staged = self.folder / "copy"
-            staged.write_bytes(self.read(stored.key))
-            version_ids[stored.key] = self.far.storage.upload(stored.key, staged).version_id
-            staged.unlink()
+        for one in published.manifest.objects:
+            version_ids[one.key] = self.far.storage.upload(one.key, self.read(one.key)).version_id
         there = in_repository(
             replace(published.manifest, signature=None),
             repository_id=self.far.catalog.repository_id(),
@@ -73,17 +84,25 @@ class CheckWorld:
         self.far.catalog.publish(there, signer=self.signer, ensure_held=lambda: None)
         return published
 
+    def _make_up(self, label: BackupLabel, name: str, body: bytes) -> StoredObject:
+        key = f"calibrify/data/database/{label}/0123456789abcdef/t/{name}"
+        version_id = self.local.storage.upload(key, body).version_id
+        sha256 = sha256_hex(body)
+        return StoredObject(key, "file", name, len(body), len(body), sha256, sha256, version_id)
+
     def put_wal(self, number: int, *, into: tuple[str, ...] = ("local", "far")) -> str:
         """A segment in both, of the same ciphertext; returns its key."""
-        segment = WalSegment(1, number, MEBIBYTE)
-        data = random.Random(number).randbytes(MEBIBYTE)
-        sealed = seal_segment(
-            self.names, segment, io.BytesIO(data), self.folder / "sealed", keyring=self.keyring
-        )
-        body = sealed.body if isinstance(sealed.body, bytes) else sealed.body.read_bytes()
+        key, body = self.seal_wal(number, random.Random(number).randbytes(MEBIBYTE))
         for name in into:
-            self.storages[name].upload(sealed.key, body)
-        return sealed.key
+            self.storages[name].upload(key, body)
+        return key
+
+    def seal_wal(self, number: int, data: bytes) -> tuple[str, bytes]:
+        sealed = seal_segment(
+            self.names, WalSegment(1, number, MEBIBYTE), io.BytesIO(data), None, keyring=self.keyring
+        )
+        assert isinstance(sealed.body, bytes)
+        return sealed.key, sealed.body
 
     def put_piece(self, number: int) -> str:
         segment = WalSegment(1, number, MEBIBYTE)

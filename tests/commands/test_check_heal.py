@@ -18,7 +18,7 @@ from backstop.storage.posix import PosixStorage
 from backstop.storage.s3 import S3Storage
 from backstop.storage.s3_client import s3_client
 from tests.commands.checking import NOW, CheckWorld, keys_of
-from tests.storage.conftest import Key
+from tests.storage.conftest import BUCKET, Key
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def later():
 
 def test_a_damaged_object_is_replaced_by_the_copy_of_another_repository(world):
     published = world.publish()
-    key = keys_of(published)[3]
+    key = keys_of(published)[0]
     good = world.read(key)
     world.flip(key)
 
@@ -50,7 +50,7 @@ def test_a_damaged_object_is_replaced_by_the_copy_of_another_repository(world):
 def test_what_is_healed_at_once_is_as_proven_as_before(world):
     published = world.publish()
     world.local.prove(published, signer=world.verifier)
-    world.flip(keys_of(published)[3])
+    world.flip(keys_of(published)[0])
 
     world.check(heal=True)
 
@@ -58,7 +58,7 @@ def test_what_is_healed_at_once_is_as_proven_as_before(world):
 
 
 def test_a_missing_object_is_put_back(world):
-    key = keys_of(world.publish())[3]
+    key = keys_of(world.publish())[0]
     good = world.read(key)
     world.path(key).unlink()
 
@@ -67,7 +67,7 @@ def test_a_missing_object_is_put_back(world):
 
 
 def test_without_being_asked_to_heal_nothing_is_changed(world):
-    key = keys_of(world.publish())[3]
+    key = keys_of(world.publish())[0]
     world.flip(key)
     damaged = world.read(key)
 
@@ -77,7 +77,7 @@ def test_without_being_asked_to_heal_nothing_is_changed(world):
 
 
 def test_an_object_that_is_damaged_everywhere_is_left_as_it_is_and_said_to_be(world):
-    key = keys_of(world.publish())[3]
+    key = keys_of(world.publish())[0]
     world.flip(key, at=7)
     world.flip(key, "far", at=9)
     damaged = world.read(key)
@@ -91,7 +91,7 @@ def test_an_object_that_is_damaged_everywhere_is_left_as_it_is_and_said_to_be(wo
 
 def test_a_copy_that_another_manifest_names_with_another_hash_is_no_copy(world):
     published = world.publish()
-    key = keys_of(published)[3]
+    key = keys_of(published)[0]
     world.flip(key)
     damaged = world.read(key)
     # The same label there, with another object of that name: from another attempt at the backup.
@@ -109,7 +109,7 @@ def test_a_copy_that_another_manifest_names_with_another_hash_is_no_copy(world):
 
 
 def test_an_object_that_reads_well_the_second_time_is_left_alone(world, monkeypatch):
-    key = keys_of(world.publish())[3]
+    key = keys_of(world.publish())[0]
     from backstop.commands.check.reread import Reader
 
     problem, seen = Reader.problem, []
@@ -130,7 +130,7 @@ def test_an_object_that_reads_well_the_second_time_is_left_alone(world, monkeypa
 
 
 def test_nothing_is_healed_while_expiry_is_at_work(world):
-    key = keys_of(world.publish())[3]
+    key = keys_of(world.publish())[0]
     world.flip(key)
     damaged = world.read(key)
     storage = world.local.storage
@@ -240,9 +240,7 @@ def heal_in_dying(world, storage, clock=lambda: NOW):
 def test_killed_at_any_call_the_next_check_heals_and_nothing_good_is_ever_lost(
     world, kind, after, monkeypatch
 ):
-    published = world.publish(objects=1)
-    wal = world.put_wal(5)
-    key = keys_of(published)[3] if kind == "object" else wal
+    key = keys_of(world.publish(objects=1))[0] if kind == "object" else world.put_wal(5)
     good = world.read(key)
     bad = bytearray(good)
     bad[len(bad) // 2] ^= 1
@@ -305,8 +303,8 @@ def versions(client, bucket, key):
 @pytest.mark.integration
 def test_a_version_that_is_gone_is_healed_and_the_backup_can_be_restored_again(versioned, tmp_path):
     world, client, bucket = versioned
-    published = world.publish()
-    stored = published.manifest.objects[3]
+    published = world.publish(sealed=True)
+    stored = published.manifest.objects[0]
     assert stored.version_id is not None
     client.delete_object(Bucket=bucket, Key=stored.key, VersionId=stored.version_id)
     assert world.check().bad
@@ -331,7 +329,7 @@ def test_what_was_deleted_or_overwritten_is_whole_in_its_version_and_made_curren
     world, client, bucket = versioned
     published = world.publish()
     world.local.prove(published, signer=world.verifier)
-    first, second = published.manifest.objects[2:4]
+    first, second = published.manifest.objects[:2]
     client.delete_object(Bucket=bucket, Key=first.key)
     client.put_object(Bucket=bucket, Key=second.key, Body=b"somebody else's")
 
@@ -352,9 +350,27 @@ def test_what_was_deleted_or_overwritten_is_whole_in_its_version_and_made_curren
 
 
 @pytest.mark.integration
+def test_in_a_bucket_without_versions_damage_is_healed_too(seaweedfs, tmp_path):
+    client = s3_client(Key(seaweedfs.access_key, seaweedfs.secret_key), endpoint_url=seaweedfs.endpoint_url)
+    prefix = f"t/{secrets.token_hex(6)}"
+    world = CheckWorld(tmp_path, {"local": S3Storage(client, bucket=BUCKET, prefix=prefix)})
+    first, second = world.publish().manifest.objects[:2]
+    wal = world.put_wal(5)
+    client.put_object(Bucket=BUCKET, Key=f"{prefix}/{first.key}", Body=b"rotten")
+    client.delete_object(Bucket=BUCKET, Key=f"{prefix}/{second.key}")
+    client.put_object(Bucket=BUCKET, Key=f"{prefix}/{wal}", Body=world.read(wal)[:-1])
+
+    report = world.check(heal=True)
+
+    assert {one.key for one in report.damaged} == {first.key, second.key, wal}
+    assert not report.bad
+    assert all(world.read(key) == world.read(key, "far") for key in (first.key, second.key, wal))
+
+
+@pytest.mark.integration
 def test_what_lies_over_a_lost_version_is_hidden_and_not_destroyed(versioned):
     world, client, bucket = versioned
-    stored = world.publish().manifest.objects[3]
+    stored = world.publish().manifest.objects[0]
     client.put_object(Bucket=bucket, Key=stored.key, Body=b"somebody else's")
     [theirs] = [one for one in versions(client, bucket, stored.key) if one != stored.version_id]
     client.delete_object(Bucket=bucket, Key=stored.key, VersionId=stored.version_id)
@@ -368,7 +384,7 @@ def test_what_lies_over_a_lost_version_is_hidden_and_not_destroyed(versioned):
 @pytest.mark.integration
 def test_a_refusal_to_delete_leaves_everything_as_it_was(versioned, monkeypatch):
     world, client, bucket = versioned
-    stored = world.publish().manifest.objects[3]
+    stored = world.publish().manifest.objects[0]
 
     def locked(self, key, *, version_id=None):
         raise StorageError(f"{key}: delete failed: it is locked")

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
+import threading
 from datetime import timedelta
 
 import pytest
 
 from backstop.commands.orphans.find import find_orphans
+from backstop.commands.orphans.named import named_objects
 from backstop.commands.orphans.remove import remove_orphans
 from backstop.commands.progress import Silent
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys
-from backstop.errors import IntegrityError
+from backstop.errors import IntegrityError, LeaseHeldError
+from backstop.model.backup import StoredObject
+from backstop.model.canonical import sha256_hex
 from backstop.repository import catalog as catalogs
 from backstop.repository.claims import Claim
 from backstop.repository.lock import Lease
 from backstop.repository.pins import pin
+from backstop.settings import utc_now
 from backstop.storage.memory import MemoryStorage
 from backstop.storage.s3 import S3Storage
 from backstop.storage.s3_client import s3_client
@@ -162,9 +168,7 @@ def test_a_backup_that_starts_after_the_listing_keeps_everything_of_its_kind(mak
 
 
 def test_a_manifest_that_is_published_between_listing_and_removal_keeps_its_objects(maker, clock):
-    from datetime import timedelta as delta
-
-    late = STARTED - delta(days=3)
+    late = STARTED - timedelta(days=3)
     label = catalogs.BackupLabel.at(late, catalogs.BackupKind.DUMP)
     objects = [maker.put(label, "toc", b"PGDMP", layout="file", name="toc.dat")]
     found = find(maker)
@@ -175,6 +179,74 @@ def test_a_manifest_that_is_published_between_listing_and_removal_keeps_its_obje
 
     assert remove(maker, found).objects == 0
     assert objects[0].key in stored(maker)
+
+
+def test_between_the_last_look_and_the_removal_nobody_can_publish(maker, clock, monkeypatch):
+    maker.storage.upload(f"{LOST}/t/1", b"lost")
+    found = find(maker)
+    clock.now = LATER
+    looked = []
+
+    def look(repository, *, lease):
+        named = named_objects(repository, lease=lease)
+        with pytest.raises(LeaseHeldError):
+            Lease.acquire(maker.storage, "calibrify", "dump", holder="backup", clock=clock)
+        looked.append(lease)
+        return named
+
+    monkeypatch.setattr("backstop.commands.orphans.remove.named_objects", look)
+
+    assert remove(maker, found).objects == 1
+    assert looked == ["dump"]
+
+
+def test_of_backups_that_are_published_while_orphans_are_removed_none_loses_an_object(tmp_path):
+    maker = make(tmp_path, MemoryStorage())
+    ended = threading.Event()
+    published = []
+
+    def back_up():
+        for number in range(25):
+            with acquired(maker.storage):
+                label = catalogs.BackupLabel.at(STARTED + timedelta(days=number), catalogs.BackupKind.DUMP)
+                key = f"{DUMPS}/{label}/0123456789abcdef/toc"
+                maker.storage.upload(key, b"PGDMP")
+                threading.Event().wait(0.002)
+                sha256 = sha256_hex(b"PGDMP")
+                stored = StoredObject(key, "file", "toc.dat", 5, 5, sha256, sha256)
+                manifest = maker.manifest(label, [stored], STARTED)
+                published.append(
+                    maker.catalog.publish(manifest, signer=maker.signer, ensure_held=lambda: None)
+                )
+        ended.set()
+
+    thread = threading.Thread(target=back_up)
+    thread.start()
+    removed = 0
+    while not ended.is_set():
+        now = utc_now()
+        # The worst grace period there is: none.
+        found = find_orphans(maker.repository, grace=timedelta(0), now=now)
+        found.removable += found.running
+        removed += remove(maker, found, utc_now, grace=timedelta(0)).objects
+    thread.join()
+
+    assert len(published) == 25
+    for one in published:
+        assert maker.storage.read(one.manifest.objects[0].key) == b"PGDMP"
+
+
+@contextlib.contextmanager
+def acquired(storage):
+    """The lease of dumps, as soon as nobody has it."""
+    while True:
+        try:
+            lease = Lease.acquire(storage, "calibrify", "dump", holder="backup", clock=utc_now)
+            break
+        except LeaseHeldError:
+            threading.Event().wait(0.001)
+    with lease:
+        yield
 
 
 def test_during_a_sync_nothing_is_removed(maker, clock):
@@ -399,8 +471,6 @@ def test_in_a_versioned_bucket_orphans_and_unfinished_uploads_go_and_the_backup_
         client.upload_part(
             Bucket=bucket, Key=f"{LOST}/{name}", UploadId=upload_id, PartNumber=1, Body=b"part"
         )
-    from backstop.settings import utc_now
-
     none = timedelta(0)
     found = find_orphans(maker.repository, grace=none, now=utc_now() + timedelta(seconds=5))
     assert keys(found.removable) == [f"{LOST}/t/1"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from backstop.commands.prepare.directory import DirectoryStep
 from backstop.commands.prepare.lifecycle import LifecycleStep
 from backstop.commands.prepare.preparation import prepare_repository
-from backstop.errors import StorageError
+from backstop.errors import StorageError, StorageUnavailableError
 from backstop.storage.s3_client import s3_client
 from backstop.storage.s3_lifecycle import BucketLifecycle
 from backstop.storage.s3_retry import Patience
@@ -42,6 +43,15 @@ def test_a_disk_that_is_not_mounted_does_not_become_a_fresh_repository(tmp_path)
         prepare(DirectoryStep(tmp_path / "mount" / "repository"), apply=True)
 
     assert not (tmp_path / "mount").exists()
+
+
+def test_without_the_disk_that_should_be_mounted_there_nothing_is_made():
+    here = Path("/nowhere-is-a-repository")
+
+    with pytest.raises(StorageUnavailableError, match="nothing is mounted there"):
+        prepare(DirectoryStep(here, mounted=True), apply=True)
+
+    assert not here.exists()
 
 
 @pytest.mark.parametrize("mode", [0o755, 0o750, 0o701, 0o500])

@@ -109,6 +109,8 @@ class PosixRepository(NamedSection):
     type: Literal["posix"]
     path: RepositoryPath
     """A directory that only the backup user can read; created when absent."""
+    mounted: bool = False
+    """A disk or a share of its own is mounted there: nothing is read or written while it is not."""
 
 
 class S3Repository(NamedSection):

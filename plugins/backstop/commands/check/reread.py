@@ -89,7 +89,7 @@ class Reader:
 
     def _read(self, wanted: Wanted, sink: BinaryIO | None) -> None:
         with self._opened(wanted) as stream:
-            source = _Counted(stream, sink, advance=self._advance)
+            source = _Counted(stream, sink, hashed=not wanted.is_wal, advance=self._advance)
             if wanted.is_wal and self._keyring is not None:
                 self._open_wal(wanted, source, self._keyring)
             while source.read(_BLOCK_BYTES):
@@ -148,8 +148,16 @@ class Reader:
 class _Counted:
     """A stream whose bytes are counted, hashed and copied while they are read."""
 
-    def __init__(self, stream: BinaryIO, sink: BinaryIO | None, *, advance: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        stream: BinaryIO,
+        sink: BinaryIO | None,
+        *,
+        hashed: bool,
+        advance: Callable[[int], None],
+    ) -> None:
         self._stream = stream
+        self._hashed = hashed
         self._sink = sink
         self._advance = advance
         self._hash = hashlib.sha256()
@@ -161,7 +169,8 @@ class _Counted:
 
     def read(self, size_bytes: int) -> bytes:
         block = self._stream.read(size_bytes)
-        self._hash.update(block)
+        if self._hashed:
+            self._hash.update(block)
         self.count += len(block)
         if self._sink is not None:
             write_all(self._sink, block, place=getattr(self._sink, "name", "the copy"))

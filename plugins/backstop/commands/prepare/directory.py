@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from backstop.commands.prepare.preparation import Difference
 from backstop.errors import StorageError
+from backstop.storage.mounts import refuse_unmounted
 from backstop.storage.posix_files import errors_named, make_directory
 
 if TYPE_CHECKING:
@@ -17,12 +18,17 @@ _MODE = 0o700
 
 
 class DirectoryStep:
-    """Mode 0700, of the user that backs up. What lies in it is not touched."""
+    """Mode 0700, of the user that backs up. What lies in it is not touched.
 
-    def __init__(self, path: Path) -> None:
+    :param mounted: a disk of its own is expected there; without it nothing is looked at, nor made.
+    """
+
+    def __init__(self, path: Path, *, mounted: bool = False) -> None:
         self._path = path
+        self._mounted = mounted
 
     def differences(self) -> list[Difference]:
+        self._refuse_unmounted()
         with errors_named(self._path):
             if not self._path.exists():
                 return [Difference("directory", "is missing", f"mode {_MODE:04o}", "backups go there")]
@@ -48,6 +54,7 @@ class DirectoryStep:
 
     def apply(self) -> None:
         """Make it, its parent never: an unmounted disk must not become a fresh, empty repository."""
+        self._refuse_unmounted()
         with errors_named(self._path):
             if not self._path.exists():
                 if not self._path.parent.is_dir():
@@ -58,6 +65,11 @@ class DirectoryStep:
                 make_directory(self._path, below=self._path)
             elif self._path.is_dir() and self._is_ours(self._path.stat()):
                 self._path.chmod(_MODE)
+
+    def _refuse_unmounted(self) -> None:
+        if self._mounted:
+            with errors_named(self._path):
+                refuse_unmounted(self._path)
 
     def _is_ours(self, found: os.stat_result) -> bool:
         return os.geteuid() in (0, found.st_uid)

@@ -30,6 +30,7 @@ _FORMAT = 1
 _READERS = 4
 # In a line every double quote that belongs to a name is escaped: this is never part of one.
 _PACK = re.compile(rb',"[0-9a-f]{64}","([0-9a-z-]+)"\]')
+_CHUNKS = b',"chunks":['
 _PIECE = re.compile(rb'\[\d+,\d+,"([0-9a-f]{64})","([0-9a-z-]+)"\]')
 _HINT = "choose another backup, or read it from another repository"
 
@@ -140,9 +141,9 @@ def read_listing(
     )
 
 
-def packs_of(line: bytes) -> set[bytes]:
-    """Names of the packs that hold pieces of a line's file."""
-    return set(_PACK.findall(line))
+def packs_of(line: bytes) -> list[bytes]:
+    """Names of the packs that hold pieces of a line's file, one a piece."""
+    return _PACK.findall(line, line.find(_CHUNKS))
 
 
 def _fetch(
