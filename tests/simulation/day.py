@@ -20,6 +20,7 @@ from tests.simulation.world import BEGIN, LOCAL, Protected, World
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from backstop.repository.catalog import Repository
     from backstop.repository.lock import RepositoriesLease
     from tests.simulation.judge import Judge, Watch
     from tests.simulation.nightly import Procedures
@@ -176,12 +177,7 @@ class Days:
                 # The oldest ones: what expiry wants next.
                 if dice.random() < 0.1:
                     label = dice.choice(sorted(labels)[:6])
-                    mark = pin(
-                        repository.storage, target.name, BackupLabel(label), holder="restore",
-                        clock=world.clock, ttl=timedelta(hours=12),
-                    )  # fmt: skip
-                    self._readers.enter_context(mark)
-                    self.judge.reading(repository.name, target.name, label)
+                    self._read(repository, label)
                 if dice.random() < 0.01:
                     self.procedures.hold(repository, dice.choice(sorted(labels)[:10]), self.judge)
         self.procedures.release_some(self.judge)
@@ -202,7 +198,7 @@ class Days:
             if world.shelves[repository.name].down:
                 continue
             with self.judge.watching(target.name, "expiry", repository.name) as watch:
-                with self._perhaps_cut_short(watch):
+                with self._perhaps_cut_short(watch), self._perhaps_read_meanwhile(repository):
                     watch.blocked = self.procedures.expire(repository)
                 for sentence in (watch.refused, *watch.blocked):
                     self.procedures.look_at(target.name, sentence)
@@ -211,6 +207,33 @@ class Days:
                 self._perhaps_cut_short(watch),
             ):
                 self.procedures.remove_orphans(repository)
+
+    @contextmanager
+    def _perhaps_read_meanwhile(self, repository: Repository) -> Iterator[None]:
+        """Somebody begins to restore a backup right when its expiry has begun, and before it is withdrawn."""
+        world, target = self.world, repository.catalog.target
+        shelf, prefix = world.shelves[repository.name], f"{target}/meta/expiring/"
+
+        def look(key: str) -> None:
+            if key.startswith(prefix) and world.dice.random() < 0.1:
+                label = key.removeprefix(prefix).removesuffix(".json")
+                self._read(repository, label)
+
+        shelf.when_stored = look
+        try:
+            yield
+        finally:
+            shelf.when_stored = lambda key: None
+
+    def _read(self, repository: Repository, label: str) -> None:
+        """Until the night is over."""
+        target = repository.catalog.target
+        mark = pin(
+            repository.storage, target, BackupLabel(label), holder="restore",
+            clock=self.world.clock, ttl=timedelta(hours=12),
+        )  # fmt: skip
+        self._readers.enter_context(mark)
+        self.judge.reading(repository.name, target, label)
 
     @contextmanager
     def _perhaps_cut_short(self, watch: Watch) -> Iterator[None]:

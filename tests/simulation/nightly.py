@@ -68,6 +68,9 @@ class Procedures:
         target = repository.catalog.target
         settings = ExpirySettings(policies=policies_of(repository.name), accepted=self.accepted(target))
         plan = plan_expiry(repository, settings=settings, now=self.world.clock())
+        if self.world.dice.random() < 0.2:
+            # Not everything was approved.
+            plan = plan.only([label for label in plan.labels if self.world.dice.random() < 0.5])
         carry_out(plan, repository, inventory=None, clock=self.world.clock)
         return plan.blocked
 

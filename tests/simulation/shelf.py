@@ -11,7 +11,7 @@ from backstop.storage.keys import check_prefix
 from backstop.storage.memory import MemoryStorage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from backstop.storage.base import ObjectInfo
 
@@ -25,6 +25,7 @@ class Shelf(MemoryStorage):
 
     :ivar down: whether it is out of reach; :ivar changes: how often anything was stored or removed.
     :ivar fails: what every call raises from ``calls_left`` further ones on.
+    :ivar when_stored: called with the name of each small object that has just been put.
     """
 
     def __init__(self, name: str, **given: Any) -> None:
@@ -33,6 +34,7 @@ class Shelf(MemoryStorage):
         self.down = False
         self.fails: BaseException | None = None
         self.calls_left = 0
+        self.when_stored: Callable[[str], None] = lambda key: None
         self.changes = 0
 
     # -- For whoever judges: also while it is out of reach, and without the program's own way of asking. -----
@@ -73,7 +75,9 @@ class Shelf(MemoryStorage):
 
     def put_once(self, key: str, data: bytes) -> ObjectInfo:
         self._reach()
-        return super().put_once(key, data)
+        info = super().put_once(key, data)
+        self.when_stored(key)
+        return info
 
     def upload(self, key: str, source: Any) -> ObjectInfo:
         self._reach()
