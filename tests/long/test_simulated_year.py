@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,6 +43,6 @@ def test_a_rule_that_is_taken_away_is_noticed(
     for seed in range(_YEARS):
         found = simulate(f"fault/{seed}", days=150, folder=tmp_path, enough=1)
         if found.violations:
-            assert wanted in found.violations[0]
+            assert re.search(wanted, found.violations[0])
             return
     pytest.fail(f"{fault}: nothing was noticed in {_YEARS} times 150 days")

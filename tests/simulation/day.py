@@ -145,25 +145,40 @@ class Days:
         self._running.clear()
 
     def _verify(self, today: dict[str, Trouble]) -> None:
-        if "nothing is verified" in today or "no keys" in today:
-            return
         world, dice = self.world, self.world.dice
         world.now += timedelta(hours=1)
+        idle = "nothing is verified" in today or "no keys" in today
         for target in world.targets:
             for repository in world.repositories(target.name):
-                if world.shelves[repository.name].down:
+                labels = world.labels(target.name, repository.name)
+                if world.shelves[repository.name].down or not labels:
                     continue
-                for label in world.labels(target.name, repository.name):
-                    place = (repository.name, target.name, label)
-                    known = world.chronicle.verified.get(place)
-                    again = known is not None and dice.random() < 0.001
-                    if known is None or again:
-                        failing = "no verification matches" in today or dice.random() < (
-                            0.5 if again else 0.02
-                        )
-                        world.verify(repository, label, matched=not failing)
-                    if dice.random() < 0.001:
+                if not idle:
+                    self._prove(repository, labels, failing="no verification matches" in today)
+                # Whoever has taken over a writer wants what matters proven; it has one key of the two.
+                for label in (dice.choice(labels), max(labels)):
+                    if dice.random() < 0.02:
                         world.verify(repository, label, matched=True, signer=world.writer)
+            if not any(shelf.down for shelf in world.shelves.values()) and dice.random() < 0.2:
+                self._carry_proofs_over(target)
+
+    def _prove(self, repository: Repository, labels: list[str], *, failing: bool) -> None:
+        """What is not verified yet; now and then a second time, and some do not match."""
+        world, dice = self.world, self.world.dice
+        for label in labels:
+            known = world.chronicle.verified.get((repository.name, repository.catalog.target, label))
+            again = known is not None and dice.random() < 0.001
+            if known is None or again:
+                matched = not failing and dice.random() > (0.5 if again else 0.02)
+                world.verify(repository, label, matched=matched)
+
+    def _carry_proofs_over(self, target: Protected) -> None:
+        """Somebody copies proofs from one repository into the other by hand: they speak of the other copy."""
+        here, there = self.world.dice.sample(sorted(self.world.shelves), 2)
+        for label in self.world.labels(target.name, there)[-4:]:
+            for key in self.world.shelves[here].keys(f"{target.name}/meta/proofs/{label}/"):
+                if key not in self.world.shelves[there]:
+                    self.world.shelves[there].put_once(key, self.world.shelves[here].body(key) or b"")
 
     def _read_and_hold(self) -> None:
         world, dice = self.world, self.world.dice

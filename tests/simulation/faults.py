@@ -41,7 +41,7 @@ def _no_proof_needed(patch: pytest.MonkeyPatch) -> str:
 def _parents_go(patch: pytest.MonkeyPatch) -> str:
     patch.setattr(retention_kept.Kept, "add_needed", lambda self, by_label: None)
     patch.setattr(retention_kept.Kept, "closure", lambda self, by_label: set(self.reasons))
-    return "builds on"
+    return "builds on|lacks WAL"
 
 
 def _wal_from_the_newest_base(patch: pytest.MonkeyPatch) -> str:
@@ -53,14 +53,16 @@ def _wal_from_the_newest_base(patch: pytest.MonkeyPatch) -> str:
         return [replace(one, start=max(one.start, group.newest.start)) for one in found]
 
     patch.setattr(retention, "wal_ranges", newest)
-    return "WAL"
+    return "WAL|cannot be recovered"
 
 
-def _wal_from_the_oldest_timeline_only(patch: pytest.MonkeyPatch) -> str:
+def _wal_of_one_timeline_only(patch: pytest.MonkeyPatch) -> str:
     patch.setattr(
         retention.WalRange,
         "holds",
-        lambda self, *, timeline, begin, end: timeline == self.timeline and self.start < end,
+        lambda self, *, timeline, begin, end: (
+            timeline == self.timeline and self.start < end and (self.end is None or begin <= self.end)
+        ),
     )
     return "cannot be recovered"
 
@@ -151,7 +153,7 @@ FAULTS: dict[str, Callable[[pytest.MonkeyPatch], str]] = {
     "unproven backups replace proven ones": _no_proof_needed,
     "what an incremental backup builds on goes": _parents_go,
     "WAL goes up to the newest base backup": _wal_from_the_newest_base,
-    "WAL of later timelines goes": _wal_from_the_oldest_timeline_only,
+    "WAL of later timelines goes": _wal_of_one_timeline_only,
     "bases of older timelines go at once": _timelines_are_alike,
     "forged proofs count": _forged_proofs_count,
     "proofs that did not match count": _other_proofs_count,

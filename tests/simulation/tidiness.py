@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _ONE_DAY = timedelta(days=1)
 #: So many days, on which nothing stood in the way, may leave something that should have gone.
-_PATIENCE = 3
+_PATIENCE = 7
 
 
 class Tidiness:
