@@ -11,6 +11,7 @@ from backstop.commands.expiry.settings import ExpirySettings
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys
 from backstop.model.backup import BackupKind, BackupLabel, Manifest, StoredObject
 from backstop.model.canonical import sha256_hex
+from backstop.model.lsn import Lsn
 from backstop.model.proof import Proof
 from backstop.model.retention import RetentionPolicy
 from backstop.repository.catalog import Catalog, Published, Repository
@@ -90,6 +91,7 @@ class World:
         start: int = 0,
         proven: bool = True,
         system_id: str = CLUSTER,
+        start_lsn: str = "",
     ) -> BackupLabel:
         """:param start: the segment of 16 MiB in which it begins; it is consistent in the next one."""
         label = BackupLabel.at(self._at(day), BackupKind.INCREMENTAL if parent else BackupKind.FULL)
@@ -105,8 +107,8 @@ class World:
             refers_to=chain,
             system_id=system_id,
             timeline=1,
-            start_lsn=f"0/{start * 16 * MIB + 40:X}",
-            end_lsn=f"0/{(start + 1) * 16 * MIB + 40:X}",
+            start_lsn=start_lsn or str(Lsn(start * 16 * MIB + 40)),
+            end_lsn=str(Lsn((start + 1) * 16 * MIB + 40)),
         )
 
     def tree(

@@ -21,7 +21,6 @@ from backstop.repository.published import (
     Verifications,
     is_proven,
 )
-from backstop.storage.base import Undeleted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from backstop.crypto.signing import Signer, TrustedSigners
-    from backstop.storage.base import Storage
+    from backstop.storage.base import Storage, Undeleted
 
 __all__ = [
     "REPOSITORY_KEY",
@@ -183,16 +182,7 @@ class Catalog:
 
         :returns: versions of it that the storage has locked: then the backup is still there.
         """
-        key = self.manifest_key(label)
-        doomed = list(self._storage.versions_of(key))
-        locked = [
-            Undeleted(key, one.version_id, lock)
-            for one in doomed
-            if not one.is_marker and (lock := self._storage.lock(key, version_id=one.version_id))
-        ]
-        if locked:
-            # Not the others either: a mark that hides it would leave a backup nobody sees and nobody removes.
-            return tuple(locked)
+        doomed = list(self._storage.versions_of(self.manifest_key(label)))
         return self._storage.delete_many((one.key, one.version_id) for one in doomed)
 
     def put_back(self, published: Published) -> None:

@@ -162,6 +162,31 @@ def test_a_newest_proof_that_turns_bad_after_the_plan_stops_everything(world):
     assert old in report.kept
 
 
+def test_a_drop_that_shows_after_the_plan_stops_everything(world):
+    old, _ = world.dump(30, rows=1000), world.dump(2, rows=1000)
+    made = plan(world)
+    assert made.labels == (old,)
+    world.dump(1, rows=3)
+
+    report = carry(world, made)
+
+    assert report.expired == []
+    assert old in world.labels()
+    assert "somebody must look" in report.kept[old]
+
+
+def test_a_newest_proof_that_turns_bad_at_the_last_moment_stops_everything(interrupting):
+    world = interrupting
+    old, new = world.dump(30), world.dump(1)
+    world.storage.at_put = f"calibrify/meta/expiring/{old}"
+    world.storage.then = lambda: world.prove(world.catalog.backup(new), matched=False, minutes=60)
+
+    report = carry(world)
+
+    assert report.kept[old] == f"{new} is proven no longer"
+    assert world.labels() == {old, new}
+
+
 def test_a_replaced_manifest_is_not_what_was_planned(world):
     old, _ = world.dump(30), world.dump(1)
     made = plan(world)
@@ -289,6 +314,70 @@ def test_approving_a_base_backup_alone_does_not_remove_what_others_build_on(worl
     assert report.expired == []
     assert {full, child} <= world.labels()
     world.require_whole()
+
+
+def wal_of(world, label):
+    """Numbers of the stored segments from where the backup begins."""
+    manifest = world.catalog.backup(label).manifest
+    first = int(manifest.start_lsn.partition("/")[2], 16) // (16 * 1024 * 1024)
+    numbers = {int(key.rpartition("/")[2][16:24], 16) for key in world.stored("calibrify/data/wal/")}
+    return sorted(number for number in numbers if number >= first)
+
+
+def test_a_base_backup_that_nobody_approved_keeps_its_wal(world):
+    old, older = world.base(30, start=2), world.base(40, start=0)
+    world.base(1, start=6)
+    world.wal(0, 9)
+
+    report = carry(world, plan(world).only([older]))
+
+    assert report.expired == [older]
+    assert wal_of(world, old) == list(range(2, 10))
+    assert report.wal.objects == 2
+
+
+def test_a_base_backup_whose_reader_comes_at_the_last_moment_keeps_its_wal(interrupting):
+    world = interrupting
+    old = world.base(30, start=2)
+    world.base(1, start=6)
+    world.wal(0, 9)
+    reading = pin(world.storage, world.target, old, holder="recover", clock=world.clock)
+    world.storage.at_put = f"calibrify/meta/expiring/{old}"
+    world.storage.then = reading.__enter__
+
+    report = carry(world)
+
+    assert old in report.kept
+    assert wal_of(world, old) == list(range(2, 10))
+
+
+def test_a_base_backup_that_is_read_since_the_plan_keeps_the_wal_behind_it(interrupting):
+    """It stays anyway, but only what makes it consistent was to."""
+    world = interrupting
+    world.policy = RetentionPolicy(daily=3, min_proven=1)
+    kept, old = world.base(20, start=2), world.base(30, start=0)
+    world.base(10, start=6)
+    world.base(1, start=8)
+    world.wal(0, 9)
+    assert plan(world).labels == (old,)
+    reading = pin(world.storage, world.target, kept, holder="recover", clock=world.clock)
+    world.storage.at = f"calibrify/data/database/{old}/"
+    world.storage.then = reading.__enter__
+
+    carry(world)
+
+    assert wal_of(world, kept) == list(range(2, 10))
+
+
+def test_a_locked_base_backup_keeps_its_wal(world):
+    old = world.base(30, start=2)
+    world.base(1, start=6)
+    world.wal(0, 9)
+    world.storage.lock_object(f"calibrify/meta/manifests/{old}.json", until=TODAY + timedelta(days=3))
+
+    expire(world)
+
+    assert {2, 3} <= set(wal_of(world, old))
 
 
 def test_a_reader_that_comes_after_the_manifest_has_gone_is_told_so(interrupting):
@@ -488,11 +577,18 @@ def test_on_a_versioned_storage_nothing_is_left_of_what_goes(signing):
     assert not any(one.is_marker for one in world.storage.versions("calibrify/data/"))
 
 
-def test_a_manifest_locked_since_the_plan_keeps_its_backup_unhidden(signing):
+def test_a_manifest_locked_at_the_last_moment_keeps_its_backup_unhidden(signing):
     world = World(signing, MemoryStorage(clock=lambda: TODAY, versioned=True))
     old, _ = world.dump(30), world.dump(1)
     made = plan(world)
-    world.storage.lock_object(f"calibrify/meta/manifests/{old}.json", until=None)
+    real = world.storage.put_once
+
+    def put_once(key, data):
+        if "/expiring/" in key:
+            world.storage.lock_object(f"calibrify/meta/manifests/{old}.json", until=None)
+        return real(key, data)
+
+    world.storage.put_once = put_once
 
     report = carry(world, made)
 
@@ -599,3 +695,27 @@ def test_an_untrusted_mark_deletes_nothing(world):
     assert "cannot be told" in report.waiting[0]
     assert world.stored("calibrify/data/") == before
     assert world.labels() == {new}
+
+
+def test_wal_goes_in_rounds_of_bounded_size_and_what_is_locked_is_passed_over(signing, monkeypatch):
+    monkeypatch.setattr("backstop.commands.expiry.wal_removal.ROUND", 10)
+    world = World(signing, MemoryStorage(clock=lambda: TODAY, versioned=True))
+    world.base(30, start=0)
+    world.base(1, start=45)
+    keys = world.wal(0, 49)
+    for key in keys[3:6]:
+        world.storage.lock_object(key, until=TODAY + timedelta(days=1))
+
+    report = expire(world)
+
+    assert report.wal.objects == 42
+    assert {one.key for one in report.locked["WAL"]} == set(keys[3:6])
+    assert world.stored("calibrify/data/wal/") == {*keys[3:6], *keys[45:]}
+
+
+def test_a_base_backup_that_does_not_say_where_its_wal_begins_keeps_all_of_it(world):
+    world.base(30, start=0)
+    world.base(1, start=5, start_lsn="somewhere")
+    world.wal(0, 9)
+
+    assert expire(world).wal.objects == 0

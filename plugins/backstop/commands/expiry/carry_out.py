@@ -5,7 +5,7 @@ what was begun (docs/format.md, "Order of removal").
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,18 +23,19 @@ from backstop.repository.lock import Lease
 from backstop.repository.spent_claims import clear_spent_claims
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from backstop.commands.expiry.plan import DoomedBackup, ExpiryPlan
     from backstop.commands.expiry.survey import Survey
     from backstop.commands.progress import Progress
     from backstop.model.backup import BackupLabel
-    from backstop.model.retention import RetentionPlan
+    from backstop.model.retention import Candidate, RetentionPlan
     from backstop.repository.catalog import Repository
     from backstop.repository.expiring import Begun
     from backstop.repository.inventory import Inventory
 
+_STAYED = "it was to go, and stayed"
 EXPIRY = "expiry"
 """The kind of lease that keeps a second expiry out."""
 
@@ -113,17 +114,23 @@ class _Expiry:
                 # What is being written may build on what would go; and nobody may begin to while it goes.
                 self.report.waiting.append(error.message)
                 return
-            found = survey(
-                self.repository,
-                now=self.clock(),
-                wanted=lambda label: group_of(label) == group,
-                newest=self.plan.found.newest,
-            )
+            found = self._survey(group)
             if why := found.why_closed(group):
                 self.report.waiting.append(f"{group}: nothing goes, because {why}")
                 return
-            again = self._decide_again(group, found)
-            self._remove(group, found, again, begun, doomed, ensure_held=partial(self._ensure_held, lease))
+            again = self._decide_again(group, found.candidates)
+            ensure_held = partial(self._ensure_held, lease)
+            self._remove(found, again, begun, doomed, ensure_held=ensure_held)
+            if group == "base":
+                self._remove_wal(found, again, ensure_held)
+
+    def _survey(self, group: str) -> Survey:
+        return survey(
+            self.repository,
+            now=self.clock(),
+            wanted=lambda label: group_of(label) == group,
+            newest=self.plan.found.newest,
+        )
 
     def _lease_of(self, group: str) -> Lease:
         return Lease.acquire(
@@ -138,13 +145,13 @@ class _Expiry:
         self.lease.ensure_held()
         lease.ensure_held()
 
-    def _decide_again(self, group: str, found: Survey) -> RetentionPlan:
+    def _decide_again(self, group: str, candidates: Mapping[BackupLabel, Candidate]) -> RetentionPlan:
         """The group as it is now, beside the others as they were when the plan was made."""
         others = {
             label: candidate for label, candidate in self.plan.candidates.items() if group_of(label) != group
         }
         again, _ = decide(
-            {**others, **found.candidates},
+            {**others, **candidates},
             repository=self.repository,
             settings=self.plan.settings,
             seen=wal_seen(self.repository) if group == "base" else {},
@@ -154,7 +161,6 @@ class _Expiry:
 
     def _remove(
         self,
-        group: str,
         found: Survey,
         again: RetentionPlan,
         begun: Sequence[Begun],
@@ -175,23 +181,37 @@ class _Expiry:
             report=self.report,
         )
         reasons = {one.label: one.reasons for one in again.decisions}
-        going = [one for one in doomed if one.label in set(again.expired)]
+        going = {one.label for one in doomed} & set(again.expired)
         for mark in begun:
-            self._end(mark, removal, found, {one.label for one in going})
+            self._end(mark, removal, found, going)
         for one in doomed:
-            if one in going:
+            if one.label in going:
                 removal.expire(one.label, manifest_sha256=one.manifest_sha256, reasons=reasons[one.label])
             elif one.label in reasons:
                 self.report.kept[one.label] = "; ".join(reasons[one.label])
-        if group == "base":
-            unneeded = UnneededWal(self.repository, (self.plan.retention, again), found.segment_bytes)
-            remove_wal(
-                unneeded,
-                storage=self.repository.storage,
-                ensure_held=ensure_held,
-                report=self.report,
-                progress=self.progress,
-            )
+
+    def _remove_wal(self, found: Survey, again: RetentionPlan, ensure_held: Callable[[], None]) -> None:
+        """By what is there now: a base backup that was to go may have stayed, and needs its WAL."""
+        there = self._survey("base")
+        if why := there.why_closed("base"):
+            self.report.waiting.append(f"WAL: nothing goes, because {why}")
+            return
+        kept = {one.label for one in again.decisions if one.keep}
+        staying = {
+            label: candidate
+            if label in kept
+            else replace(candidate, kept_because=(*candidate.kept_because, _STAYED), read_now=True)
+            for label, candidate in there.candidates.items()
+        }
+        # What has gone is asked about, too: the WAL of a cluster ends with its last base backup.
+        last = self._decide_again("base", {**found.candidates, **staying})
+        remove_wal(
+            UnneededWal(self.repository, (self.plan.retention, again, last), _both(found, there)),
+            storage=self.repository.storage,
+            ensure_held=ensure_held,
+            report=self.report,
+            progress=self.progress,
+        )
 
     def _end(self, mark: Begun, removal: Removal, found: Survey, going: set[BackupLabel]) -> None:
         """What an earlier run began."""
@@ -211,6 +231,15 @@ class _Expiry:
             )
         elif removal.finish(published):
             self.report.finished.append(label)
+
+
+def _both(found: Survey, there: Survey) -> dict[str, int | None]:
+    """Sizes of segments, of clusters for which the two agree."""
+    sizes = {**there.segment_bytes, **found.segment_bytes}
+    return {
+        system_id: size if there.segment_bytes.get(system_id, size) == size else None
+        for system_id, size in sizes.items()
+    }
 
 
 def _needed_by(found: Survey) -> dict[BackupLabel, set[BackupLabel]]:

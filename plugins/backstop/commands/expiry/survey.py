@@ -134,7 +134,10 @@ def _candidate(manifest: Manifest) -> Candidate:
 
 
 def _lsn(text: str | None) -> Lsn | None:
-    return Lsn.parse(text) if text else None
+    try:
+        return Lsn.parse(text) if text else None
+    except ValueError:
+        return None  # then all WAL of its cluster stays
 
 
 def _note_segments(found: Survey, manifest: Manifest) -> None:
