@@ -18,8 +18,8 @@ reached. Those that were reached hold it.
 
 ### When a task is red
 - **`hold`, saying that there is no backup of that label:** look at the list again; what has expired is gone.
-- **`hold`, saying that it is being expired at this moment:** run it again. It either stays, or was gone
-  already.
+- **`hold`, saying that expiry of it had begun:** trigger `expire_backups__<target>`, then look. It has
+  stayed, or was gone already.
 - **`hold`, naming a repository:** it did not answer. Once it does, place or release the hold again: what was
   done elsewhere stays as it is.
 - **`index_inventory`:** as in `back_up_database`; holds themselves are in the repositories.

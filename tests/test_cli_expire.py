@@ -11,6 +11,7 @@ from backstop.cli.main import main
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners
 from backstop.repository.acceptances import Acceptances
+from backstop.repository.catalog import Catalog
 from backstop.settings import utc_now
 from backstop.storage.posix import PosixStorage
 from tests.making import Maker
@@ -152,6 +153,26 @@ def test_a_held_backup_stays_and_the_plan_says_why(run, makers):
     [line] = [one for one in out.partition("far:")[0].splitlines() if oldest in one]
     assert "hold 1 by ada: audit" in line
     assert oldest in labels(makers["near"])
+
+
+def test_a_backup_whose_expiry_was_cut_off_can_still_be_held(run, makers, monkeypatch):
+    oldest = labels(makers["near"])[0]
+
+    def die(self, label: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Catalog, "withdraw", die)
+        assert run("expire", "--yes", "--repository", "near")[0] == 130
+
+    code, _, err = run("hold", "--label", oldest, "--reason", "audit")
+    assert code == 6
+    assert "not held in near" in err
+    assert "had begun when the hold was placed" in err
+    run("expire", "--yes")
+
+    assert oldest in labels(makers["near"])
+    assert run("hold", "--label", oldest, "--reason", "audit")[0] == 0
 
 
 def test_a_repository_that_fails_is_named_and_the_other_one_is_expired(run, makers, installation):

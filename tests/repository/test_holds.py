@@ -136,11 +136,25 @@ def test_a_backup_whose_manifest_is_damaged_can_be_held(holds, maker):
     assert label in holds.in_force(NOW)
 
 
-def test_a_hold_on_a_backup_that_is_being_expired_says_that_it_may_come_too_late(holds, label, maker):
+def test_a_hold_on_a_backup_whose_expiry_has_begun_is_placed_and_says_that_it_may_come_too_late(
+    holds, label, maker
+):
     maker.storage.put_once(f"calibrify/meta/expiring/{label}.json", b"{}")
 
-    with pytest.raises(BackupExpiringError, match="at this moment"):
+    with pytest.raises(BackupExpiringError, match="had begun when the hold was placed"):
         place(holds, label)
+
+    assert label in holds.in_force(NOW), "an expiry that was cut off finds it when it goes on"
+
+
+def test_a_backup_that_is_half_removed_cannot_be_held(holds, label, maker):
+    maker.storage.put_once(f"calibrify/meta/expiring/{label}.json", b"{}")
+    maker.storage.delete(f"calibrify/meta/manifests/{label}.json")
+
+    with pytest.raises(BackupExpiringError, match="is being removed"):
+        place(holds, label)
+
+    assert holds.in_force(NOW) == {}
 
 
 def test_expiry_that_begins_while_a_hold_is_placed_is_seen_by_it(holds, label, maker):

@@ -78,14 +78,22 @@ class Holds:
         """Store a hold; one that is here already stays as it is.
 
         :raises NotFoundError: no such backup here.
-        :raises BackupExpiringError: the backup is being expired at this moment.
+        :raises BackupExpiringError: its expiry has begun. If the backup was still there the hold is stored,
+            and expiry that sees it in time keeps the backup; the error says that nobody knows yet.
         """
         label = document.label
-        self._require(label)
+        if not self._catalog.has(label):
+            raise self._absence(label)
         number = self._put(label, document.to_json())
         # Expiry first says what it is about to remove, then looks for holds, and we do it the other way
         # round: of two at once, at least one sees the other.
-        self._require(label)
+        if self._is_expiring(label):
+            raise BackupExpiringError(
+                f"expiry of {label} of {self._target} in {self._name} had begun when the hold was placed",
+                hint="run `expire` there, then look: the backup has stayed, or is gone",
+            )
+        if not self._catalog.has(label):
+            raise self._absence(label)
         return document.hold(number)
 
     def release(self, label: BackupLabel, number: int, *, who: str, now: datetime, signer: Signer) -> Hold:
@@ -187,17 +195,16 @@ class Holds:
         self._put(label, body)
         return True
 
-    def _require(self, label: BackupLabel) -> None:
-        if self._storage.stat(f"{self._target}/meta/expiring/{label}.json") is not None:
-            raise BackupExpiringError(
-                f"{label} of {self._target} is being expired in {self._name} at this moment",
-                hint="run it again once that expiry has ended: it either stays, or is gone",
-            )
-        if not self._catalog.has(label):
-            raise NotFoundError(
-                f"no backup {label} of {self._target} in {self._name}: nothing to hold",
-                hint=f"see `python -m backstop list --target {self._target} --all`",
-            )
+    def _is_expiring(self, label: BackupLabel) -> bool:
+        return self._storage.stat(f"{self._target}/meta/expiring/{label}.json") is not None
+
+    def _absence(self, label: BackupLabel) -> BackupExpiringError | NotFoundError:
+        if self._is_expiring(label):
+            return BackupExpiringError(f"{label} of {self._target} is being removed from {self._name}")
+        return NotFoundError(
+            f"no backup {label} of {self._target} in {self._name}: nothing to hold",
+            hint=f"see `python -m backstop list --target {self._target} --all`",
+        )
 
     def _put(self, label: BackupLabel, body: bytes) -> int:
         """Under the first number that nobody has. The same bytes again are the same document."""
