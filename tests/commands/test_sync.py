@@ -15,6 +15,7 @@ from backstop.model.backup import BackupKind
 from backstop.model.retention import Decision, RetentionPlan
 from backstop.repository.holds import Holds
 from backstop.repository.lock import Lease
+from backstop.repository.pins import readers
 from backstop.storage.memory import MemoryStorage
 from tests.syncing import TARGET, Repositories, Worn
 
@@ -290,6 +291,47 @@ def test_a_backup_whose_expiry_begins_while_it_is_copied_is_not_published(world)
 
     assert "is being expired there" in report.sentences()[0]
     assert label.text not in world.content("s3")
+
+
+def test_a_source_is_marked_as_being_read_while_its_backup_is_copied(world, monkeypatch):
+    label = world.back_up("local")
+    local, seen = world.storages["local"], []
+
+    def watched(key, **named):
+        if "/data/" in key:
+            seen.append([one.holder for one in readers(local, TARGET, label, now=world.now)])
+        return Worn.open(local, key, **named)
+
+    monkeypatch.setattr(local, "open", watched)
+
+    world.sync()
+
+    assert [[holder.split(" on ")[0] for holder in one] for one in seen] == [["test"], ["test"]]
+    assert readers(local, TARGET, label, now=world.now) == ()
+
+
+@pytest.mark.parametrize("call", ["put_once", "open"], ids=["before", "while"])
+def test_a_backup_that_expires_elsewhere_before_or_while_it_is_copied_is_no_loss(world, monkeypatch, call):
+    label = world.back_up("local")
+    rest = world.back_up("local")
+    local = world.storages["local"]
+    keys = [one.key for one in world.published("local", label).manifest.objects]
+    doomed = [f"{TARGET}/meta/manifests/{label}.json", *keys]
+
+    # The first object that is written there is the mark that it is being read.
+    def expire_then(key, *given, **named):
+        if call == "put_once" or key in keys:
+            for one in doomed:
+                local.delete(one)
+        return getattr(Worn, call)(local, key, *given, **named)
+
+    monkeypatch.setattr(local, call, expire_then)
+
+    (s3,) = world.sync(destinations=["s3"], settings={"copies_at_once": 1}).repositories
+
+    assert s3.complete
+    assert s3.copied == [rest.text]
+    assert [note for note in s3.notes if f"{label} expired elsewhere" in note]
 
 
 def test_what_others_build_on_comes_first_whatever_the_clocks_said(world):

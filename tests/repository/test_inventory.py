@@ -221,6 +221,22 @@ def test_what_was_being_expired_is_called_expired_once_it_is_gone(inventory, que
     assert query("SELECT status, expired_at IS NOT NULL FROM backup_inventory") == [("expired", True)]
 
 
+def test_it_knows_what_was_expired_on_purpose_and_what_only_vanished(inventory, maker):
+    _, expiring, gone, lost = (
+        maker.publish(started_at=STARTED + timedelta(days=day)).manifest.label for day in range(4)
+    )
+    inventory.index(maker.repository)
+    maker.storage.put_once(f"calibrify/meta/expiring/{expiring}.json", b"{}")
+    inventory.mark_expired(maker.repository, gone, STARTED)
+    for label in (gone, lost):
+        maker.storage.delete(f"calibrify/meta/manifests/{label}.json")
+    inventory.index(maker.repository)
+
+    assert inventory.expired(maker.repository) == {expiring, gone}
+    elsewhere = Maker(MemoryStorage(), maker.keyring, maker.signer, maker.trust, name="s3")
+    assert inventory.expired(elsewhere.repository) == frozenset()
+
+
 def test_what_expiry_has_let_live_after_all_is_no_longer_called_expiring(inventory, query, maker):
     label = maker.publish().manifest.label.text
     maker.storage.put_once(f"calibrify/meta/expiring/{label}.json", b"{}")

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from backstop.commands.object_copy import ObjectToCopy
 from backstop.commands.sync.publishing import payload_folder
 from backstop.commands.sync.transfers import Item, Transferred
-from backstop.errors import BackstopError, IntegrityError, NotFoundError
+from backstop.errors import (
+    BackstopError,
+    IntegrityError,
+    NotFoundError,
+    ObjectMissingError,
+    StorageUnavailableError,
+)
+from backstop.repository.pins import pin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -42,7 +50,21 @@ class BackupCopies:
 
         :raises StorageError: the destination fails.
         """
-        manifests = self._manifests(label)
+        with ExitStack() as marks:
+            # As any reader does, before the manifest is read: expiry there waits.
+            for source in self._holders(label)[:1]:
+                marks.enter_context(
+                    pin(
+                        source.storage,
+                        source.catalog.target,
+                        label,
+                        holder=self.publishing.holder,
+                        clock=self.publishing.clock,
+                    )
+                )
+            self._copy(label, self._manifests(label))
+
+    def _copy(self, label: BackupLabel, manifests: Mapping[str, Manifest]) -> None:
         if not manifests:
             return
         first = next(iter(manifests.values()))
@@ -68,6 +90,9 @@ class BackupCopies:
             self.report.recognised += done.recognised
         if done.failures:
             key, error = next(iter(done.failures.items()))
+            if isinstance(error, ObjectMissingError) and not self._holders(label):
+                self.report.notes.append(f"{label} expired elsewhere while it was copied")
+                return
             self.report.lacks(label, type(error)(f"object {key}: {error.message}", hint=error.hint))
             return
         version_ids |= done.version_ids
@@ -75,19 +100,35 @@ class BackupCopies:
             known[one.key] = (one.stored_sha256, done.version_ids[one.key])
         self.publishing.add(first, version_ids)
 
+    def _holders(self, label: BackupLabel) -> list[Repository]:
+        """Sources that have such a backup now."""
+        found = []
+        for source in self.transfers.working(self.sources):
+            try:
+                if source.catalog.has(label):
+                    found.append(source)
+            except BackstopError as error:
+                self.transfers.failed(source, label, error)
+        return found
+
     def _manifests(self, label: BackupLabel) -> dict[str, Manifest]:
         """Every believable manifest of it, by repository name."""
         found: dict[str, Manifest] = {}
         reason: BackstopError | None = None
-        for source in self.sources:
+        for source in self.transfers.working(self.sources):
             try:
                 found[source.name] = source.catalog.backup(label).manifest
             except NotFoundError:
                 continue
             except BackstopError as error:
                 reason = error
-        if not found:
-            self.report.lacks(label, reason or "no repository has it any more")
+                self.transfers.failed(source, label, error)
+        if not found and reason is None and not self.transfers.working(self.sources):
+            reason = StorageUnavailableError(f"no repository that has {label} answers any more")
+        if not found and reason is not None:
+            self.report.lacks(label, reason)
+        elif not found:
+            self.report.notes.append(f"{label} expired elsewhere before it was copied")
         return found
 
     def _items(self, objects: Sequence[StoredObject], manifests: Mapping[str, Manifest]) -> Iterator[Item]:

@@ -81,6 +81,18 @@ class Transfers:
         self._lock = threading.Lock()
         self.notes: list[str] = []
 
+    def working(self, sources: Iterable[Repository]) -> list[Repository]:
+        """Those that have not stopped answering."""
+        return [source for source in sources if source.name not in self._silent]
+
+    def failed(self, source: Repository, what: object, error: BackstopError) -> None:
+        """Say that a source could not give something, and leave it out once it does not answer."""
+        with self._lock:
+            if isinstance(error, StorageUnavailableError):
+                self._silent.setdefault(source.name, error)
+            if len(self.notes) < _MOST_NOTES:
+                self.notes.append(f"{source.name} could not give {what}: {error.message}")
+
     def run(self, items: Iterable[Item], done: Transferred, *, all_or_nothing: bool) -> None:
         """Copy what is not there.
 
@@ -132,7 +144,7 @@ class Transfers:
                 fetch_checked(wanted, source=source.storage, into=staged, advance=self._advance)
             except BackstopError as error:
                 reason = error
-                self._passed_over(source, item, error)
+                self.failed(source, item.key, error)
                 continue
             try:
                 info = store(wanted, staged, destination=self._destination.storage)
@@ -155,14 +167,6 @@ class Transfers:
                     hint="no backup there names it: have it removed as an orphan, then sync again",
                 )
             ) from error
-
-    def _passed_over(self, source: Repository, item: Item, error: BackstopError) -> None:
-        with self._lock:
-            if isinstance(error, StorageUnavailableError):
-                self._silent.setdefault(source.name, error)
-            sentence = f"{source.name} could not give {item.key}: {error.message}"
-            if len(self.notes) < _MOST_NOTES:
-                self.notes.append(sentence)
 
 
 class _NotToBeHadError(Exception):
