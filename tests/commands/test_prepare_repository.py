@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 from datetime import timedelta
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -45,8 +44,9 @@ def test_a_disk_that_is_not_mounted_does_not_become_a_fresh_repository(tmp_path)
     assert not (tmp_path / "mount").exists()
 
 
-def test_without_the_disk_that_should_be_mounted_there_nothing_is_made():
-    here = Path("/nowhere-is-a-repository")
+def test_without_the_disk_that_should_be_mounted_there_nothing_is_made(tmp_path, monkeypatch):
+    monkeypatch.setattr("backstop.storage.mounts._SYSTEM", tmp_path)
+    here = tmp_path / "repository"
 
     with pytest.raises(StorageUnavailableError, match="nothing is mounted there"):
         prepare(DirectoryStep(here, mounted=True), apply=True)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
@@ -47,6 +48,30 @@ def test_a_check_without_damage_tells_what_was_read_in_a_few_figures(stored):
 
     assert json.loads(json.dumps(result)) == result
     assert (result["objects"], result["healed"]) == (3, 0)
+
+
+@pytest.mark.parametrize("heal", [True, False])
+def test_what_the_form_says_reaches_the_task_of_each_repository(stored, lab, heal):
+    """Airflow renders the fields of mapped tasks by a way of its own."""
+    from airflow.dag_processing.dagbag import DagBag
+
+    file = Path(__file__).parents[2] / "dags" / "check_repositories.py"
+    dag = DagBag(file).dags["check_repositories__calibrify"]
+    mapped = dag.get_task("check")
+    told = context()
+    told["ti"].map_index = 0
+    told["dag_run"].conf = {"share": "100%", "heal": heal}
+    told.update(dag=dag, task=mapped)
+    mapped.render_template_fields(told)
+    task = told["task"]
+    stored[0].write_bytes(b"rotten")
+
+    assert (task.target, task.repository, task.share) == ("calibrify", "local", "100%")
+    if heal:
+        assert task.execute(told)["healed"] == 1
+    else:
+        with pytest.raises(AirflowFailException, match="is damaged"):
+            task.execute(told)
 
 
 def test_damage_fails_the_task_at_once_and_healing_is_only_done_when_asked_for(stored):

@@ -28,7 +28,7 @@ def _check_objects(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     parser.add_argument(
         "--seed",
-        type=int,
+        type=_seed,
         metavar="N",
         help="draw this sample; else it goes on where the last check ended",
     )
@@ -62,6 +62,13 @@ def _prepare_repository(verbs: argparse._SubParsersAction[argparse.ArgumentParse
     target(which, default="the only one of targets.yaml")
     repository(which, "--repository", "one repository of targets.yaml, whoever uses it")
     parser.add_argument("--apply", action="store_true", help="mend what differs")
+
+
+def _seed(text: str) -> int:
+    # 0 is what checks without one have: they form a row.
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("expected a number from 1 on")
+    return int(text)
 
 
 def _share(text: str) -> float:

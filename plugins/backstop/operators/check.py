@@ -18,13 +18,12 @@ class CheckObjectsOperator(BackstopOperator):
 
     :param repository: its name in targets.yaml.
     :param share: text such as ``5%``; empty: what targets.yaml says.
-    :param heal: put good copies of other repositories in the place of what is damaged.
+    :param heal: put good copies of other repositories in the place of what is damaged; true, or its JSON.
     :param restart: do not go on with a check that was killed.
     :raises AirflowFailException: something is damaged still.
     """
 
     template_fields = ("target", "repository", "share", "heal", "restart")
-    results = ("heal", "restart")
 
     def __init__(
         self,
@@ -65,8 +64,8 @@ class CheckObjectsOperator(BackstopOperator):
                 self.target,
                 hook.repositories(),
                 share=parse_share(self.share) if self.share else None,
-                heal=self.heal is True,
-                restart=self.restart is True,
+                heal=_is_true(self.heal),
+                restart=_is_true(self.restart),
             ),
             clock=utc_now,
             holder=holder(context),
@@ -145,7 +144,6 @@ class PrepareRepositoryOperator(BackstopOperator):
     """
 
     template_fields = ("target", "apply")
-    results = ("apply",)
 
     def __init__(self, *, target: str, apply: Any = "false", **kwargs: Any) -> None:
         super().__init__(target=target, **kwargs)
@@ -158,7 +156,7 @@ class PrepareRepositoryOperator(BackstopOperator):
         from backstop.targets import load_targets
 
         location, steps = preparation_steps(load_targets(), self.target, AirflowCredentials())
-        prepared = prepare_repository(self.target, location, steps, apply=self.apply is True)
+        prepared = prepare_repository(self.target, location, steps, apply=_is_true(self.apply))
         for difference in prepared.applied:
             self.log.info("Mended: %s: %s", difference.what, difference.wanted)
         if prepared.differences:
@@ -168,3 +166,8 @@ class PrepareRepositoryOperator(BackstopOperator):
                 hint="what Backstop may mend, it mends with *apply*; the rest is its owner's",
             )
         return prepared.to_dict()
+
+
+def _is_true(value: Any) -> bool:
+    """What a form's switch says; nothing else that somebody may pass over the API counts as yes."""
+    return value is True or value == "true"

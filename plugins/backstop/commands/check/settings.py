@@ -15,7 +15,7 @@ class CheckSettings:
 
     :param staging: folder for copies on their way, and for the note of how far the check has come.
     :param share: which part to read; more than 0, 1 is everything.
-    :param seed: another sample, from its beginning; None: go on where the last check ended.
+    :param seed: another sample, from its beginning, 1 or more; None: go on where the last check ended.
     :param restart: do not go on with a check that was killed.
     :param heal: put good copies in the place of what is damaged.
     :param jobs: objects read at the same time.
