@@ -116,20 +116,25 @@ class Procedures:
         judge.hold(repository.name, repository.catalog.target, label, placed.number, until)
 
     def release_some(self, judge: Judge) -> None:
-        """Somebody does not need it any more."""
+        """Somebody does not need it any more: it is released wherever it lies, once everything answers."""
         world = self.world
-        if world.wrong_by:
-            return  # A release that a wrong clock dated ahead counts from then on.
+        if any(shelf.down for shelf in world.shelves.values()):
+            return
         for placed in list(self._placed):
-            repository, label, number = placed
-            if world.shelves[repository.name].down or world.dice.random() > 0.03:
+            if world.dice.random() > 0.03:
                 continue
             self._placed.remove(placed)
-            if label in world.labels(repository.catalog.target, repository.name):
-                Holds(repository).release(
-                    BackupLabel(label), number, who="somebody", now=world.clock(), signer=world.verifier
-                )
-                judge.release(repository.name, repository.catalog.target, label, number)
+            repository, label, number = placed
+            target = repository.catalog.target
+            same = [one for one in Holds(repository).of(BackupLabel(label)) if one.number == number]
+            for one in world.repositories(target):
+                for hold in Holds(one).of(BackupLabel(label)):
+                    if same and hold.sha256 == same[0].sha256:
+                        Holds(one).release_same(
+                            BackupLabel(label), hold.sha256, who="somebody", now=world.clock(),
+                            signer=world.verifier,
+                        )  # fmt: skip
+            judge.release(repository.name, target, label, number)
 
 
 def policies_of(name: str) -> Callable[[BackupLabel], RetentionPolicy]:

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 from backstop.model.lsn import DEFAULT_SEGMENT_BYTES as SEGMENT
 from tests.simulation.world import Protected
+from tests.simulation.year import BACK_IN_TIME, OLD_PRIMARY_WENT_ON
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
     from tests.simulation.year import Trouble, Year
-
-OLD_PRIMARY_WENT_ON, BACK_IN_TIME = 1, 2
 
 
 def strike(world: World, trouble: Trouble) -> None:

@@ -14,6 +14,9 @@ STREAKS = ("nothing is backed up", "backups die half-way", "nothing is verified"
 #: Days and a year, in days: what a clock is off by.
 WRONG_CLOCKS = (1, -1, 365, -365, 25, -20)
 
+#: How a promotion comes about, besides the plain one.
+OLD_PRIMARY_WENT_ON, BACK_IN_TIME = 1, 2
+
 
 @dataclass(frozen=True)
 class Trouble:
@@ -48,6 +51,7 @@ class Year:
             year._add(dice, days, "rows drop", length=dice.randint(3, 20))
             year._add(dice, days, "files drop", length=dice.randint(3, 20))
         year._add(dice, days, "no keys", length=dice.randint(2, 6), value=dice.randint(0, 1))
+        year._add(dice, days, "promotion", value=BACK_IN_TIME)
         year._add(dice, days, "pg_upgrade")
         year._add(dice, days, "renamed")
         for wrong_by in WRONG_CLOCKS:
