@@ -229,6 +229,14 @@ class PosixStorage:
                 raise
         return True
 
+    def _prune(self, directory: Path) -> None:
+        while directory != self.root:
+            try:
+                directory.rmdir()
+            except OSError:
+                return  # not empty, in use or not ours: an empty folder harms nobody
+            directory = directory.parent
+
     def incomplete_uploads(self, prefix: str) -> Iterator[IncompleteUpload]:
         """None: what a dead writer left is a temporary file, and the next writer sweeps it."""
         check_prefix(prefix)
