@@ -16,6 +16,7 @@ from backstop.crypto.key_files import create_file, read_key_file
 from backstop.errors import IntegrityError, KeyUnavailableError
 from backstop.model.backup import Manifest, Signature
 from backstop.model.canonical import canonical_json, sha256_hex
+from backstop.model.legacy_proof import LegacyProof
 from backstop.model.proof import Proof
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 Role = Literal["manifest", "proof"]
 ROLES: tuple[Role, ...] = ("manifest", "proof")
-Document = TypeVar("Document", Manifest, Proof)
+Document = TypeVar("Document", Manifest, Proof, LegacyProof)
 
 _FORMAT = 1
 _KEY_ID_DIGITS = 16
@@ -130,7 +131,7 @@ class TrustedSigners:
                 hint="copy it from another machine that reads these backups; it holds public keys only",
             ) from error
 
-    def verify(self, document: Manifest | Proof, role: Role) -> None:
+    def verify(self, document: Manifest | Proof | LegacyProof, role: Role) -> None:
         """Believe the document, or say why not.
 
         :raises IntegrityError: unsigned, signed by a stranger or by a key of the other role, or changed.

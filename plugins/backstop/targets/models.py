@@ -25,6 +25,7 @@ from backstop.targets.fields import (
     RepositoryPath,
     Text,
 )
+from backstop.targets.legacy import Legacy
 from backstop.targets.section import NamedSection, Section
 from backstop.targets.trees import Tree
 
@@ -142,6 +143,8 @@ class Target(NamedSection):
     """Base backups and WAL of the whole server; without it, only dumps are taken."""
     trees: dict[Name, Tree] = Field(default_factory=dict)
     """File trees: media, configuration."""
+    legacy: Legacy | None = None
+    """Backups that scripts made before Backstop."""
 
 
 class InventorySection(Section):

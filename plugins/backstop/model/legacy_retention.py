@@ -1,0 +1,152 @@
+"""Which legacy backups may go, and why the others stay. Pure.
+
+The repository's retention holds for them as for the backups that take their place; and each new backup that
+is proven takes the place of one old one, never of two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from datetime import datetime
+
+    from backstop.model.backup import BackupLabel
+    from backstop.model.legacy import LegacyBackup
+    from backstop.model.retention import RetentionPolicy
+
+_STALE = timedelta(days=7)
+"""Should the newest proven backup be older than this, backups fail or the clock is wrong: nothing goes."""
+
+_PERIODS: Mapping[str, Callable[[datetime], object]] = {
+    "daily": lambda at: at.date(),
+    "weekly": lambda at: at.isocalendar()[:2],
+    "monthly": lambda at: (at.year, at.month),
+    "yearly": lambda at: at.year,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Successor:
+    """A backup of Backstop's own, proven in the repository in question.
+
+    :param finished_at: orders them.
+    """
+
+    label: BackupLabel
+    finished_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LegacyDecision:
+    """About one file: whether it stays, why, and which new backup takes its place when it goes."""
+
+    backup: LegacyBackup
+    keep: bool
+    reasons: tuple[str, ...]
+    successor: BackupLabel | None = None
+
+
+def retire(
+    old: Sequence[LegacyBackup],
+    proven: Sequence[Successor],
+    *,
+    policy: RetentionPolicy,
+    old_proven: Collection[str] = (),
+    places_taken: Mapping[BackupLabel, str],
+    now: datetime,
+) -> tuple[LegacyDecision, ...]:
+    """Decide about the legacy backups of one kind that one repository's backups take the place of.
+
+    :param proven: that repository's proven backups of the same kind.
+    :param old_proven: names of the files that are proven, too.
+    :param places_taken: by new backup, the name of the file whose place it has been given before; a file that
+        is still there, because a run broke off, keeps the successor it was given.
+    :returns: one decision a file, oldest first.
+    """
+    files = sorted(old, key=lambda one: (one.taken_at, one.name))
+    new = sorted(proven, key=lambda one: (one.finished_at, one.label.text))
+    rules = _Rules(files, new, policy, frozenset(old_proven), now)
+    given = {name: label for label, name in places_taken.items()}
+    free = iter([one.label for one in new if one.label not in places_taken])
+    return tuple(_decide(one, rules, given, free, taken=len(places_taken)) for one in files)
+
+
+def _decide(
+    one: LegacyBackup,
+    rules: _Rules,
+    given: Mapping[str, BackupLabel],
+    free: Iterator[BackupLabel],
+    *,
+    taken: int,
+) -> LegacyDecision:
+    reasons = tuple(rules.reasons_to_keep(one))
+    if reasons:
+        return LegacyDecision(one, keep=True, reasons=reasons)
+    successor = given.get(one.name) or next(free, None)
+    if successor is None:
+        why = f"no proven new backup is left to take its place: {taken} old ones have gone for as many"
+        return LegacyDecision(one, keep=True, reasons=(why,))
+    return LegacyDecision(one, False, (f"no rule keeps it, and {successor} takes its place",), successor)
+
+
+class _Rules:
+    def __init__(
+        self,
+        files: Sequence[LegacyBackup],
+        new: Sequence[Successor],
+        policy: RetentionPolicy,
+        old_proven: frozenset[str],
+        now: datetime,
+    ) -> None:
+        self._new, self._policy, self._now = new, policy, now
+        # Old and new together make the history that the rules count in, newest first.
+        history: list[tuple[datetime, str, bool]] = [
+            *((one.taken_at, one.name, one.name in old_proven) for one in files),
+            *((one.finished_at, one.label.text, True) for one in new),
+        ]
+        history.sort(reverse=True)
+        self._last = {name for _, name, _ in history[: policy.keep_last]}
+        self._proven = {name for _, name, _ in [one for one in history if one[2]][: policy.min_proven]}
+        self._periods = {rule: _newest_of_each(history, rule, getattr(policy, rule)) for rule in _PERIODS}
+
+    def reasons_to_keep(self, one: LegacyBackup) -> Iterator[str]:
+        policy = self._policy
+        if policy.keeps_everything:
+            yield "the repository has no retention for this kind"
+        if policy.keep_for is not None and self._now - one.taken_at <= policy.keep_for:
+            yield f"it is not older than {_days(policy.keep_for)}"
+        if one.name in self._last:
+            yield f"it is among the newest {policy.keep_last}"
+        if one.name in self._proven:
+            yield f"it is among the newest {policy.min_proven} proven ones"
+        for rule, names in self._periods.items():
+            if one.name in names:
+                yield f"it is the newest of its period: {rule} {getattr(policy, rule)}"
+        yield from self._without_replacement(one)
+
+    def _without_replacement(self, one: LegacyBackup) -> Iterator[str]:
+        newer = [successor for successor in self._new if successor.finished_at > one.taken_at]
+        needed = max(self._policy.min_proven, 1)
+        if len(newer) < needed:
+            yield f"{len(newer)} newer backups are proven, and {needed} must be"
+        elif self._now - newer[-1].finished_at > _STALE or newer[-1].finished_at > self._now + _STALE:
+            yield (
+                f"the newest proven backup, {newer[-1].label}, is not of these days: backups fail, or the "
+                "clock is wrong"
+            )
+
+
+def _newest_of_each(history: Sequence[tuple[datetime, str, bool]], rule: str, count: int) -> set[str]:
+    """Of each of the last ``count`` periods that have any, the newest."""
+    newest: dict[object, str] = {}
+    for at, name, _ in history:
+        newest.setdefault(_PERIODS[rule](at), name)
+    return set(list(newest.values())[:count])
+
+
+def _days(duration: timedelta) -> str:
+    return f"{duration.days} days" if not duration.seconds else str(duration)
