@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from backstop.model.retention_rules import in_words
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime
@@ -21,11 +23,11 @@ if TYPE_CHECKING:
 _STALE = timedelta(days=7)
 """Should the newest proven backup be older than this, backups fail or the clock is wrong: nothing goes."""
 
-_PERIODS: Mapping[str, Callable[[datetime], object]] = {
-    "daily": lambda at: at.date(),
-    "weekly": lambda at: at.isocalendar()[:2],
+_PERIODS: Mapping[str, Callable[[datetime], tuple[int, ...]]] = {
+    "daily": lambda at: (at.year, at.month, at.day),
+    "weekly": lambda at: tuple(at.isocalendar()[:2]),
     "monthly": lambda at: (at.year, at.month),
-    "yearly": lambda at: at.year,
+    "yearly": lambda at: (at.year,),
 }
 
 
@@ -93,6 +95,15 @@ def _decide(
     return LegacyDecision(one, False, (f"no rule keeps it, and {successor} takes its place",), successor)
 
 
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """Old or new: together they make the history that the rules count in."""
+
+    at: datetime
+    name: str
+    proven: bool
+
+
 class _Rules:
     def __init__(
         self,
@@ -103,50 +114,58 @@ class _Rules:
         now: datetime,
     ) -> None:
         self._new, self._policy, self._now = new, policy, now
-        # Old and new together make the history that the rules count in, newest first.
-        history: list[tuple[datetime, str, bool]] = [
-            *((one.taken_at, one.name, one.name in old_proven) for one in files),
-            *((one.finished_at, one.label.text, True) for one in new),
+        history = [
+            *(_Entry(one.taken_at, one.name, one.name in old_proven) for one in files),
+            *(_Entry(one.finished_at, one.label.text, True) for one in new),
         ]
-        history.sort(reverse=True)
-        self._last = {name for _, name, _ in history[: policy.keep_last]}
-        self._proven = {name for _, name, _ in [one for one in history if one[2]][: policy.min_proven]}
+        history.sort(key=lambda one: (one.at, one.name))
+        proven = [one.name for one in history if one.proven]
+        self._last = {one.name for one in history[-policy.keep_last :]} if policy.keep_last else set()
+        self._proven = set(proven[-max(policy.min_proven, 1) :])
+        self._anchors = set() if policy.keep_for is None else _anchors(history, now - policy.keep_for)
         self._periods = {rule: _newest_of_each(history, rule, getattr(policy, rule)) for rule in _PERIODS}
 
     def reasons_to_keep(self, one: LegacyBackup) -> Iterator[str]:
         policy = self._policy
         if policy.keeps_everything:
-            yield "the repository has no retention for this kind"
+            yield policy.without_rules
         if policy.keep_for is not None and self._now - one.taken_at <= policy.keep_for:
-            yield f"it is not older than {_days(policy.keep_for)}"
+            yield f"it is not older than {in_words(policy.keep_for)} (keep_for)"
+        if one.name in self._anchors and policy.keep_for is not None:
+            yield f"it is the newest from before the last {in_words(policy.keep_for)} (keep_for)"
         if one.name in self._last:
-            yield f"it is among the newest {policy.keep_last}"
+            yield f"it is one of the newest {policy.keep_last} (keep_last)"
         if one.name in self._proven:
-            yield f"it is among the newest {policy.min_proven} proven ones"
+            yield f"it is one of the newest {max(policy.min_proven, 1)} that are proven (min_proven)"
         for rule, names in self._periods.items():
             if one.name in names:
-                yield f"it is the newest of its period: {rule} {getattr(policy, rule)}"
+                yield f"it is the newest of its period ({rule}: {getattr(policy, rule)})"
         yield from self._without_replacement(one)
 
     def _without_replacement(self, one: LegacyBackup) -> Iterator[str]:
         newer = [successor for successor in self._new if successor.finished_at > one.taken_at]
         needed = max(self._policy.min_proven, 1)
         if len(newer) < needed:
-            yield f"{len(newer)} newer backups are proven, and {needed} must be"
-        elif self._now - newer[-1].finished_at > _STALE or newer[-1].finished_at > self._now + _STALE:
+            yield f"{len(newer)} newer backups are proven, and {needed} must be (min_proven)"
+        elif abs(self._now - newer[-1].finished_at) > _STALE:
             yield (
                 f"the newest proven backup, {newer[-1].label}, is not of these days: backups fail, or the "
                 "clock is wrong"
             )
 
 
-def _newest_of_each(history: Sequence[tuple[datetime, str, bool]], rule: str, count: int) -> set[str]:
-    """Of each of the last ``count`` periods that have any, the newest."""
-    newest: dict[object, str] = {}
-    for at, name, _ in history:
-        newest.setdefault(_PERIODS[rule](at), name)
-    return set(list(newest.values())[:count])
+def _anchors(history: Sequence[_Entry], cutoff: datetime) -> set[str]:
+    """What it takes to go back as far as the cutoff: the newest from before it, and the newest proven one."""
+    before = [one for one in history if one.at <= cutoff]
+    proven = [one for one in before if one.proven]
+    return {one.name for one in (*before[-1:], *proven[-1:])}
 
 
-def _days(duration: timedelta) -> str:
-    return f"{duration.days} days" if not duration.seconds else str(duration)
+def _newest_of_each(history: Sequence[_Entry], rule: str, count: int) -> set[str]:
+    """Of each of the last ``count`` periods that have any, the newest; a proven one before others."""
+    best: dict[tuple[int, ...], _Entry] = {}
+    for one in history:
+        period = _PERIODS[rule](one.at)
+        if one.proven or period not in best or not best[period].proven:
+            best[period] = one
+    return {best[period].name for period in sorted(best)[-count:]} if count else set()

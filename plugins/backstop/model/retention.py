@@ -6,70 +6,43 @@ Every decision has its reasons in words.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from backstop.model.retention_drop import still_compared
+from backstop.model.retention_groups import (
+    Group,
+    Want,
+    age_moment,
+    age_of,
+    cutoff_of,
+    grouped,
+    oldest_first,
+    successor,
+    superseded,
+)
+from backstop.model.retention_holdups import Holdup, dropped, new_timeline, nothing_proven
+from backstop.model.retention_kept import Kept, why_they_go
+from backstop.model.retention_policy import Candidate, RetentionPolicy, WalSeen
+from backstop.model.retention_rules import by_age, counted, floor
+from backstop.model.wal_retention import WalRange, ended_clusters, wal_ranges
+
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from backstop.model.backup import BackupLabel
     from backstop.model.lsn import Lsn
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetentionPolicy:
-    """What one repository keeps of one kind of backup. Without any rule it keeps everything.
-
-    A backup stays as long as *any* rule wants it, so a further rule never deletes more.
-
-    :param keep_for: every backup whose data is needed to go back so far; for base backups the recovery
-        window: the newest one from before it stays, too.
-    :param keep_last: so many newest ones.
-    :param daily: of each of so many days (UTC) that have one, the newest; ``weekly`` (from Monday),
-        ``monthly`` and ``yearly`` in the same way.
-    :param min_proven: the newest so many proven ones always stay.
-    """
-
-    keep_for: timedelta | None = None
-    keep_last: int = 0
-    daily: int = 0
-    weekly: int = 0
-    monthly: int = 0
-    yearly: int = 0
-    min_proven: int = 3
-
-    @property
-    def keeps_everything(self) -> bool:
-        """Whether no rule was given."""
-        return self.keep_for is None and not any(
-            (self.keep_last, self.daily, self.weekly, self.monthly, self.yearly)
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
-    """What the decision needs to know of one backup in one repository.
-
-    :param finished_at: orders backups; :param snapshot_at: the moment whose data it holds.
-    :param proven: by a signed proof of exactly this copy in this repository.
-    :param needs: backups that a restore of this one reads: its parents, those whose packs it lists.
-    :param content: how much it holds, for noticing a drop: rows of a dump, files of a tree; None: unknown.
-    :param timeline: ``start`` and ``end`` too: of a base backup only.
-    :param kept_because: reasons from outside, in words: a hold, an object lock, a reader.
-    """
-
-    label: BackupLabel
-    system_id: str
-    finished_at: datetime
-    snapshot_at: datetime
-    stored_bytes: int
-    proven: bool
-    needs: tuple[BackupLabel, ...] = ()
-    content: int | None = None
-    timeline: int | None = None
-    start: Lsn | None = None
-    end: Lsn | None = None
-    kept_because: tuple[str, ...] = ()
+__all__ = [
+    "Candidate",
+    "Decision",
+    "RetentionPlan",
+    "RetentionPolicy",
+    "WalRange",
+    "WalSeen",
+    "apply_retention",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +53,9 @@ class Decision:
     keep: bool
     reasons: tuple[str, ...]
 
-
-@dataclass(frozen=True, slots=True)
-class WalRange:
-    """WAL of one cluster that must stay, in words why.
-
-    :param timeline: this one and every later one of the cluster.
-    :param start: from the segment that holds it; :param end: up to there; None: up to now.
-    """
-
-    system_id: str
-    timeline: int
-    start: Lsn
-    end: Lsn | None
-    reason: str
+    def __str__(self) -> str:
+        verdict = "keep, because" if self.keep else "expires:"
+        return f"{self.label}: {verdict} {'; '.join(self.reasons)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,15 +63,137 @@ class RetentionPlan:
     """What becomes of every backup of a target in one repository.
 
     :param decisions: oldest first; one a backup.
-    :param wal: what stays of the WAL; segments and pieces outside of all of them may go. None: all stays.
-    :param blocked: sentences that say why nothing of a kind expires now, although its age would allow it.
+    :param wal: what stays of the WAL of each cluster that it names; None: all stays.
+    :param blocked: sentences that say why something stays now, although its age would let it go.
+    :param wal_ended: clusters of which no WAL is needed any more.
     """
 
     decisions: tuple[Decision, ...]
     wal: tuple[WalRange, ...] | None
     blocked: tuple[str, ...]
+    wal_ended: tuple[str, ...] = ()
 
     @property
     def expired(self) -> tuple[BackupLabel, ...]:
         """What may go."""
         return tuple(decision.label for decision in self.decisions if not decision.keep)
+
+    def keeps_wal(self, system_id: str, *, timeline: int, begin: Lsn, end: Lsn) -> bool:
+        """Whether a segment, or a piece of one, from ``begin`` up to ``end`` (not included) must stay.
+
+        WAL of a cluster that this plan does not know stays: its first base backup may be running.
+        """
+        if self.wal is None:
+            return True
+        known = system_id in self.wal_ended
+        for one in self.wal:
+            if one.system_id == system_id:
+                if one.holds(timeline=timeline, begin=begin, end=end):
+                    return True
+                known = True
+        return not known
+
+
+def apply_retention(
+    backups: Iterable[Candidate],
+    *,
+    policies: Callable[[BackupLabel], RetentionPolicy],
+    now: datetime,
+    accepted: Collection[BackupLabel] = (),
+    seen: Mapping[str, WalSeen] | None = None,
+) -> RetentionPlan:
+    """Decide about one repository's backups of one target. The same for every order of the input.
+
+    Nothing goes unless a proven backup that can stand in for it is newer; see docs/retention.md for how the
+    rules go together.
+
+    :param backups: all of them. Whoever cannot read a manifest must not leave it out, but plan nothing.
+    :param policies: the same for all backups of a kind (dumps; base backups; each tree).
+    :param accepted: backups whose drop in rows or files somebody has looked at.
+    :param seen: what names tell of each cluster's WAL, by system identifier.
+    :raises ConfigurationError: ``now`` cannot be the present: before the newest backup, or far after it.
+    :raises ValueError: two backups have the same label.
+    """
+    candidates = oldest_first(backups)
+    if not candidates:
+        return RetentionPlan((), None, ())
+    moment, seen = age_moment(candidates[-1], now), seen or {}
+    groups = grouped(candidates, policies, seen)
+    bases = [group for group in groups if group.physical]
+    kept = Kept()
+    blocked: list[str] = []
+    for group in groups:
+        kept.add(_wanted(group, moment, bases))
+    for kind in _kinds(groups):
+        kept.add(counted(kind))
+    for group in groups:
+        for holdup in _holdups(group, moment, bases, accepted):
+            if kept.add(holdup.wants) or holdup.told_early:
+                blocked.append(holdup.sentence)
+    by_label = {candidate.label: candidate for candidate in candidates}
+    for group in groups:
+        kept.add(still_compared(group, accepted, kept.closure(by_label)))
+    kept.add_needed(by_label)
+    return RetentionPlan(
+        tuple(_decisions(candidates, groups, bases, kept)),
+        _wal(bases, kept),
+        tuple(blocked),
+        tuple(ended_clusters(seen, bases, kept.reasons, moment)),
+    )
+
+
+def _kinds(groups: Sequence[Group]) -> Iterator[Group]:
+    """The groups, base backups of all clusters as one."""
+    yield from (group for group in groups if not group.physical)
+    bases = [group for group in groups if group.physical]
+    if bases:
+        every = sorted((one for group in bases for one in group.usable), key=age_of)
+        yield replace(bases[0], usable=every)
+
+
+def _wanted(group: Group, moment: datetime, bases: Sequence[Group]) -> Iterator[Want]:
+    """What is wanted from outside, by age, and whatever the age."""
+    for candidate in group.backups:
+        for reason in candidate.kept_because:
+            yield Want(candidate, reason, continuous=candidate.read_now)
+    if group.policy.keeps_everything:
+        yield from (Want(candidate, group.policy.without_rules) for candidate in group.backups)
+    cutoff = cutoff_of(group.policy, moment)
+    if cutoff is not None:
+        yield from by_age(group, cutoff, bases=bases)
+    if not superseded(group, bases):
+        yield from floor(group)
+
+
+def _holdups(
+    group: Group, moment: datetime, bases: Sequence[Group], accepted: Collection[BackupLabel]
+) -> Iterator[Holdup]:
+    if not superseded(group, bases):
+        yield from nothing_proven(group)
+    if group.physical:
+        yield from new_timeline(group, moment, bases=bases)
+    yield from dropped(group, accepted)
+
+
+def _decisions(
+    candidates: Sequence[Candidate], groups: Sequence[Group], bases: Sequence[Group], kept: Kept
+) -> Iterator[Decision]:
+    """One a backup, in the order of ``candidates``."""
+    gone: dict[BackupLabel, tuple[str, ...]] = {}
+    for group in groups:
+        reasons = why_they_go(group, successor=successor(group, bases))
+        gone |= {one.label: reasons for one in group.backups if one.label not in kept.reasons}
+    for candidate in candidates:
+        keep = candidate.label in kept.reasons
+        reasons = tuple(kept.reasons[candidate.label]) if keep else gone[candidate.label]
+        yield Decision(candidate.label, keep, reasons)
+
+
+def _wal(bases: Sequence[Group], kept: Kept) -> tuple[WalRange, ...] | None:
+    if not bases or bases[0].policy.keeps_everything:
+        return None
+    ranges: list[WalRange] = []
+    for group in bases:
+        blocked = not superseded(group, bases) and not group.proven
+        ranges += wal_ranges(group, kept.reasons, kept.continuous, blocked=blocked)
+    return tuple(ranges)

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from backstop.targets.database import Consent, VerifyQuery
 from backstop.targets.fields import AbsolutePath, Argv, ConnId, Duration, Schedule, SlotName, Text
+from backstop.targets.retention import Retention
 from backstop.targets.section import Section
 
 
@@ -76,5 +77,7 @@ class Cluster(Section):
     """How the write-ahead log gets into the repositories."""
     verify: Literal["each", "daily", "weekly"] = "each"
     """Which base backups are proven by a recovery: each one, or the newest of each day or week."""
+    retention: Retention | None = None
+    """How long each repository keeps base backups, and the WAL they need; default: as for the database."""
     recovery: Recovery | None = None
     """Where clusters are recovered; without it they can only be verified."""

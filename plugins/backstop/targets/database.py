@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from backstop.targets.fields import AbsolutePath, Answer, Argv, ConnId, Duration, Schedule, Text
+from backstop.targets.retention import Retention
 from backstop.targets.section import Section
 
 
@@ -96,8 +97,9 @@ class Database(Section):
     """A backup that holds its snapshot longer gives up, so that vacuum can work."""
     repositories: Annotated[list[str], Field(min_length=1)]
     """Where backups go, all from one read."""
-    retention: dict[str, Duration] = Field(default_factory=dict)
-    """How long each repository keeps backups; a repository not named here keeps them for good."""
+    retention: Retention = Field(default_factory=dict)
+    """How long each repository keeps backups: a duration, or rules (`keep_for`, `keep_last`, `daily`, …); a
+    repository not named here keeps them for good."""
     objectives: Objectives = Field(default_factory=Objectives)
     spool: AbsolutePath | None = None
     """Directory for staging; default: beside the first posix repository, else the system's temporary one."""

@@ -31,6 +31,7 @@ def reference_mistakes(document: Document) -> list[Mistake]:
             mistakes.append(_unknown(document, (*path, "keys"), "key ring", chosen, keys))
         database = _mapping(_mapping(target).get("database"))
         mistakes += _repositories(document, (*path, "database"), database, repositories)
+        mistakes += _cluster_retention(document, (*path, "cluster"), _mapping(target), database)
         mistakes += _restore_role(document, (*path, "database"), database)
         for tree, raw in _mapping(_mapping(target).get("trees")).items():
             own = _mapping(raw)
@@ -59,7 +60,21 @@ def _repositories(
             yield _unknown(document, place, "repository", name, known)
         elif name in listed[:index]:
             yield Mistake(document.position_of_value(place), dotted(place), f"{name!r} is listed twice")
-    used = listed or _list(usual)
+    yield from _retention(document, path, section, listed or _list(usual))
+
+
+def _cluster_retention(
+    document: Document, path: Path, target: Mapping[str, Any], database: Mapping[str, Any]
+) -> Iterator[Mistake]:
+    """Base backups go where the database's go."""
+    yield from _retention(
+        document, path, _mapping(target.get("cluster")), _list(database.get("repositories"))
+    )
+
+
+def _retention(
+    document: Document, path: Path, section: Mapping[str, Any], used: Sequence[Any]
+) -> Iterator[Mistake]:
     for name in _mapping(section.get("retention")):
         if name not in used:
             place = (*path, "retention", name)

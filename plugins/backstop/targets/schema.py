@@ -12,7 +12,10 @@ from backstop.targets.models import Configuration
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MODELS = [Path(__file__).with_name(f"{name}.py") for name in ("database", "cluster", "trees", "legacy", "models")]
+_MODELS = [
+    Path(__file__).with_name(f"{name}.py")
+    for name in ("retention", "database", "cluster", "trees", "legacy", "models")
+]
 
 
 def json_schema() -> dict[str, Any]:

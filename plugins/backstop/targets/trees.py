@@ -10,6 +10,7 @@ from pydantic import Field
 
 from backstop.targets.database import Consent, Objectives
 from backstop.targets.fields import AbsolutePath, Argv, Duration, Owner, Schedule, Text, TreePath
+from backstop.targets.retention import Retention
 from backstop.targets.section import NamedSection, Section
 
 
@@ -76,8 +77,9 @@ class Tree(NamedSection):
     """A file that cannot be read: `fail`: no backup is published; `list`: it is, naming what it lacks."""
     repositories: list[str] = Field(default_factory=list)
     """Where backups go; default: as for the database."""
-    retention: dict[str, Duration] = Field(default_factory=dict)
-    """How long each repository keeps backups; a repository not named here keeps them for good."""
+    retention: Retention = Field(default_factory=dict)
+    """How long each repository keeps backups: a duration, or rules (`keep_for`, `keep_last`, `daily`, …); a
+    repository not named here keeps them for good."""
     objectives: Objectives = Field(default_factory=Objectives)
     spool: AbsolutePath | None = None
     """Directory for staging; default: as for the database."""
