@@ -103,6 +103,14 @@ class LeaseLostError(BackstopError):
     exit_code = 5
 
 
+class BackupExpiringError(BackstopError):
+    """The backup is being expired at this moment: it either stays, or is gone soon."""
+
+    next_step = "run it again once that expiry has ended"
+    retryable = True
+    exit_code = 5
+
+
 class SourceError(BackstopError):
     """The protected PostgreSQL server cannot be backed up as it is."""
 

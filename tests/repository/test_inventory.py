@@ -206,14 +206,31 @@ def test_a_backup_that_vanished_from_its_repository_is_called_missing(inventory,
 def test_what_was_being_expired_is_called_expired_once_it_is_gone(inventory, query, maker):
     published = maker.publish()
     inventory.index(maker.repository)
-    query("UPDATE backup_inventory SET status = 'expiring'")
+    label = published.manifest.label.text
+    maker.storage.put_once(f"calibrify/meta/expiring/{label}.json", b"{}")
 
     assert inventory.index(maker.repository).expired == ()
-    assert statuses(query) == [(published.manifest.label.text, "expiring")]
-    maker.storage.delete(f"calibrify/meta/manifests/{published.manifest.label}.json")
+    assert statuses(query) == [(label, "expiring")]
+    maker.storage.delete(f"calibrify/meta/manifests/{label}.json")
 
-    assert inventory.index(maker.repository).expired == (published.manifest.label.text,)
-    assert statuses(query) == [(published.manifest.label.text, "expired")]
+    assert inventory.index(maker.repository).expired == ()
+    assert statuses(query) == [(label, "expiring")], "what it held is still being removed"
+    maker.storage.delete(f"calibrify/meta/expiring/{label}.json")
+
+    assert inventory.index(maker.repository).expired == (label,)
+    assert query("SELECT status, expired_at IS NOT NULL FROM backup_inventory") == [("expired", True)]
+
+
+def test_what_expiry_has_let_live_after_all_is_no_longer_called_expiring(inventory, query, maker):
+    label = maker.publish().manifest.label.text
+    maker.storage.put_once(f"calibrify/meta/expiring/{label}.json", b"{}")
+    inventory.index(maker.repository)
+    query("UPDATE backup_inventory SET expiry_reasons = ARRAY['older than 30 days']")
+    maker.storage.delete(f"calibrify/meta/expiring/{label}.json")
+
+    inventory.index(maker.repository)
+
+    assert query("SELECT status, expiry_reasons FROM backup_inventory") == [("completed", None)]
 
 
 def test_one_repository_says_nothing_about_another(inventory, query, maker, tmp_path):

@@ -321,3 +321,55 @@ def test_a_storage_that_works_passes_its_check(storage):
 def test_a_storage_says_where_it_is(storage):
     assert storage.location
     assert storage.location.startswith(("/", "s3://backstop-tests/t/", "memory://"))
+
+
+def test_many_are_deleted_at_once_and_absent_ones_are_success(storage):
+    for number in range(5):
+        storage.put_once(f"t/data/a {number}", b"x")
+    storage.put_once("t/data/stays", b"x")
+    doomed = [(one.key, one.version_id) for one in storage.versions("t/data/a ")]
+
+    assert storage.delete_many([*doomed, ("t/data/none", None)]) == ()
+    assert storage.delete_many(doomed) == ()
+
+    assert keys(storage, "") == ["t/data/stays"]
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "ünï", 'quo"te', "per%cent", "plus+", "hash#", "q?x=1", "&<>", "日本", "'"]
+)
+def test_odd_names_are_deleted_like_any_other(storage, name):
+    storage.put_once(f"t/data/{name}", b"x")
+
+    storage.delete_many([(one.key, one.version_id) for one in storage.versions("t/data/")])
+
+    assert list(storage.versions("")) == []
+
+
+def test_without_history_there_is_one_version_a_key(storage):
+    storage.put_once("t/data/b", b"12345")
+    storage.put_once("t/data/a/1", b"1")
+
+    found = {one.key: one for one in storage.versions("t/")}
+
+    assert sorted(found) == ["t/data/a/1", "t/data/b"]
+    assert found["t/data/b"].size_bytes == 5
+    assert found["t/data/b"].is_latest
+    assert not found["t/data/b"].is_marker
+    assert list(storage.versions("u/")) == []
+
+
+def test_nothing_is_locked_where_no_lock_was_set(storage):
+    storage.put_once("t/data/a", b"1")
+
+    assert storage.lock("t/data/a") is None
+    assert storage.lock("t/data/none") is None
+
+
+def test_keys_and_prefixes_are_checked_there_too(storage):
+    with pytest.raises(StorageError, match="is not an object key"):
+        storage.delete_many([("../a", None)])
+    with pytest.raises(StorageError, match="is not an object key"):
+        storage.lock("../a")
+    with pytest.raises(StorageError, match="not the beginning of an object key"):
+        list(storage.versions("../"))

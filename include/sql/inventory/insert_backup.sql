@@ -7,7 +7,7 @@ INSERT INTO public.backup_inventory (
 )
 VALUES (
     %(backup_type)s, %(filename)s, %(started_at)s AT TIME ZONE 'UTC', %(stored_bytes)s, %(manifest_sha256)s,
-    %(status)s, left(%(location)s, 255),
+    CASE WHEN %(expiring)s THEN 'expiring' ELSE %(status)s END, left(%(location)s, 255),
     %(target)s, %(label)s, %(repository)s, %(repository_id)s, %(location)s, %(kind)s, %(started_at)s,
     %(finished_at)s, %(plain_bytes)s, %(objects)s, %(encryption_keys)s, %(system_id)s, %(server_version)s,
     %(database_name)s, %(summary)s, %(proven_at)s, now()

@@ -6,7 +6,13 @@ SET backup_type = %(backup_type)s,
     size_bytes = %(stored_bytes)s,
     checksum = %(manifest_sha256)s,
     -- What is about to be deleted stays so until it is gone, whatever the repository still shows.
-    status = CASE WHEN status = 'expiring' THEN status ELSE %(status)s END,
+    -- Whether that is so the repository says; null: it was not asked.
+    status = CASE
+        WHEN coalesce(%(expiring)s, status = 'expiring') THEN 'expiring'
+        ELSE %(status)s
+    END,
+    expiry_reasons = CASE WHEN %(expiring)s = false THEN NULL ELSE expiry_reasons END,
+    expired_at = NULL,
     location = left(%(location)s, 255),
     repository_id = %(repository_id)s,
     repository_location = %(location)s,

@@ -16,6 +16,7 @@ from backstop.crypto.key_files import create_file, read_key_file
 from backstop.errors import IntegrityError, KeyUnavailableError
 from backstop.model.backup import Manifest, Signature
 from backstop.model.canonical import canonical_json, sha256_hex
+from backstop.model.hold import Release
 from backstop.model.legacy_proof import LegacyProof
 from backstop.model.proof import Proof
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 Role = Literal["manifest", "proof"]
 ROLES: tuple[Role, ...] = ("manifest", "proof")
-Document = TypeVar("Document", Manifest, Proof, LegacyProof)
+Document = TypeVar("Document", Manifest, Proof, Release, LegacyProof)
 
 _FORMAT = 1
 _KEY_ID_DIGITS = 16
@@ -131,15 +132,16 @@ class TrustedSigners:
                 hint="copy it from another machine that reads these backups; it holds public keys only",
             ) from error
 
-    def verify(self, document: Manifest | Proof | LegacyProof, role: Role) -> None:
-        """Believe the document, or say why not.
+    def verify(self, document: Manifest | Proof | Release | LegacyProof, role: Role) -> None:
+        """Believe the document, or say why not. The release of a hold has the role of a proof.
 
         :raises IntegrityError: unsigned, signed by a stranger or by a key of the other role, or changed.
         """
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-        name = f"{role} {document.label} of {document.target}"
+        what = "release of a hold on" if isinstance(document, Release) else role
+        name = f"{what} {document.label} of {document.target}"
         hint = "do not use it: compare it with the copy in the other repository"
         signature = document.signature
         if signature is None:

@@ -37,11 +37,19 @@ class IndexInventoryOperator(BackstopOperator):
                 retryable = error if error.retryable else retryable
                 wrong.append(f"repository {repository.name}: {error}")
                 continue
-            counts[repository.name] = {"backups": report.backups, "proofs": report.proofs}
+            counts[repository.name] = {
+                "backups": report.backups,
+                "proofs": report.proofs,
+                "holds": report.holds,
+            }
             wrong += [f"repository {repository.name}: {error}" for error in report.unreadable]
             wrong += [
                 f"repository {repository.name} has lost backup {label}, which it held before"
                 for label in report.missing
+            ]
+            wrong += [
+                f"repository {repository.name} has lost {hold}, which nobody released"
+                for hold in report.missing_holds
             ]
         if retryable:
             raise retryable

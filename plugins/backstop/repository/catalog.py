@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +17,14 @@ from backstop.model.proof import Proof
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from concurrent.futures import Future
     from datetime import datetime
 
     from backstop.crypto.signing import Signer, TrustedSigners
     from backstop.storage.base import Storage
 
 REPOSITORY_KEY = "repository.json"
+_READERS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,17 @@ class Verifications:
         return sentences
 
 
+class UnreadableManifestError(IntegrityError):
+    """A manifest that is damaged, signed by nobody we trust, or oddly named.
+
+    :param label: whose it says it is; None: its name is no label.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", label: BackupLabel | None) -> None:
+        super().__init__(message, hint=hint)
+        self.label = label
+
+
 class Catalog:
     """Manifests and proofs of one target in one storage."""
 
@@ -103,6 +118,11 @@ class Catalog:
     @property
     def target(self) -> str:
         return self._target
+
+    @property
+    def trust(self) -> TrustedSigners:
+        """Whom manifests, proofs and releases of holds are believed."""
+        return self._trust
 
     def repository_id(self, *, create: bool = False) -> str:
         """The id in ``repository.json``; with ``create``, an empty place is made a repository first.
@@ -205,17 +225,47 @@ class Catalog:
 
     def backups(self) -> Listing:
         """Every backup here, oldest first by ``finished_at``; damaged manifests apart."""
-        prefix = f"{self._target}/meta/manifests/"
         found: list[Published] = []
         unreadable: list[IntegrityError] = []
-        for info in self._storage.list(prefix):
-            name = info.key[len(prefix) :]
-            try:
-                found.append(self.backup(_label(name, self._storage.location)))
-            except IntegrityError as error:
-                unreadable.append(error)
+        for one in self.each():
+            if isinstance(one, IntegrityError):
+                unreadable.append(one)
+            else:
+                found.append(one)
         found.sort(key=lambda published: published.manifest.finished_at)
         return Listing(tuple(found), tuple(unreadable))
+
+    def each(
+        self, *, wanted: Callable[[BackupLabel], bool] = lambda label: True
+    ) -> Iterator[Published | UnreadableManifestError]:
+        """Every backup here, read several at a time and not kept, in the order of names; of a manifest that
+        is damaged, trusted by nobody or oddly named its error. One that is removed meanwhile is left out.
+
+        :param wanted: by the label alone, before anything is read; oddly named ones always come.
+        """
+        prefix = f"{self._target}/meta/manifests/"
+        with ThreadPoolExecutor(_READERS, thread_name_prefix="manifest") as pool:
+            ahead: deque[Future[Published | UnreadableManifestError | None]] = deque()
+            for info in self._storage.list(prefix):
+                name = info.key[len(prefix) :]
+                self.repository_id()  # Not in the threads, where its absence would pass for a removed backup.
+                if _is_wanted(name, wanted):
+                    ahead.append(pool.submit(self._look, name))
+                if len(ahead) >= 2 * _READERS and (one := ahead.popleft().result()):
+                    yield one
+            for future in ahead:
+                if one := future.result():
+                    yield one
+
+    def _look(self, name: str) -> Published | UnreadableManifestError | None:
+        label: BackupLabel | None = None
+        try:
+            label = _label(name, self._storage.location)
+            return self.backup(label)
+        except NotFoundError:
+            return None
+        except IntegrityError as error:
+            return UnreadableManifestError(error.message, hint=error.hint, label=label)
 
     def labels(self) -> Iterator[tuple[BackupLabel, datetime]]:
         """Every label that is taken here, and when, by the storage's clock, it was. No manifest is read."""
@@ -309,6 +359,11 @@ def _json(body: bytes, key: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise IntegrityError(f"{key} is not a JSON object", hint="use the copy in the other repository")
     return document
+
+
+def _is_wanted(name: str, wanted: Callable[[BackupLabel], bool]) -> bool:
+    text = name.removesuffix(".json")
+    return wanted(BackupLabel(text)) if BackupLabel.is_one(text) else True
 
 
 def _label(name: str, location: str) -> BackupLabel:

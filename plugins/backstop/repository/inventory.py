@@ -10,8 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from backstop.errors import IntegrityError
 from backstop.postgres.connection import source_errors
-from backstop.repository.catalog import is_proven
+from backstop.repository.holds import Holds
+from backstop.repository.inventory_rows import backup_row, hold_row, proof_row
 from backstop.sql import load_sql
 
 if TYPE_CHECKING:
@@ -19,24 +21,16 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from backstop.errors import IntegrityError
-    from backstop.model.backup import BackupKind
+    from backstop.model.hold import Hold
     from backstop.model.proof import Proof
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Published, Repository
 
-MIGRATIONS = ("0001_backup_inventory", "0002_backup_proof")
+MIGRATIONS = ("0001_backup_inventory", "0002_backup_proof", "0003_holds_and_expiry")
 """Applied in this order, each once; every one can be run again without harm."""
 
 # Two migrations at once, or two indexers of one repository, wait for each other: "backstop" as a number.
 _LOCK = 0x6261636B73746F70
-
-_BACKUP_TYPES = {
-    "dump": "database dump",
-    "full": "database base backup",
-    "incr": "database incremental base backup",
-    "tree": "files",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +39,23 @@ class IndexReport:
 
     :param missing: labels that the inventory knew, and the repository has no longer.
     :param expired: the same, where it was on purpose.
-    :param unreadable: manifests that cannot be trusted, which are no backups, and such proofs; all must be
-        shown.
+    :param missing_holds: in words, holds whose documents have gone while their backups are there.
+    :param unreadable: manifests that cannot be trusted, which are no backups, and such proofs and holds; all
+        must be shown.
     """
 
     repository: str
     backups: int
     proofs: int
+    holds: int
     missing: tuple[str, ...]
     expired: tuple[str, ...]
+    missing_holds: tuple[str, ...]
     unreadable: tuple[IntegrityError, ...]
 
 
 class Inventory:
-    """The tables ``backup_inventory`` and ``backup_proof`` in the schema ``public`` of one database."""
+    """The tables ``backup_inventory``, ``backup_proof``, ``backup_hold`` in ``public`` of one database."""
 
     def __init__(self, connection: ClusterConnection) -> None:
         self._connection = connection
@@ -104,24 +101,39 @@ class Inventory:
         listing = repository.catalog.backups()
         judged = [(published, repository.catalog.verifications(published)) for published in listing.backups]
         found = [(published, verifications.counting) for published, verifications in judged]
+        held, strays = Holds(repository).survey()
+        holds = [hold for row in held.values() for hold in row]
+        expiring = being_expired(repository)
+        here = {"target": repository.catalog.target, "repository": repository.name}
+        labels = [published.manifest.label.text for published, _ in found]
         with self._transaction() as session:
             for published, proofs in found:
-                _record(session, repository, published, proofs)
+                going = published.manifest.label.text in expiring
+                _record(session, repository, published, proofs, expiring=going)
             gone = session.execute(
                 load_sql("inventory/mark_missing").encode(),
-                {
-                    "target": repository.catalog.target,
-                    "repository": repository.name,
-                    "present": [published.manifest.label.text for published, _ in found],
-                },
+                {**here, "present": labels, "expiring": expiring},
+            ).fetchall()
+            for hold in holds:
+                _record_hold(session, repository, hold)
+            lost = session.execute(
+                load_sql("inventory/mark_missing_holds").encode(),
+                {**here, "labels": labels, "present": [hold.sha256 for hold in holds]},
             ).fetchall()
         return IndexReport(
             repository=repository.name,
             backups=len(found),
             proofs=sum(len(proofs) for _, proofs in found),
+            holds=len(holds),
             missing=tuple(sorted(label for label, status in gone if status == "missing")),
             expired=tuple(sorted(label for label, status in gone if status == "expired")),
-            unreadable=(*listing.unreadable, *(error for _, one in judged for error in one.unreadable)),
+            missing_holds=tuple(f"hold {number} on {label}" for label, number in sorted(lost)),
+            unreadable=(
+                *listing.unreadable,
+                *(error for _, one in judged for error in one.unreadable),
+                *strays,
+                *(_doubt(hold) for hold in holds if hold.damage),
+            ),
         )
 
     @contextmanager
@@ -135,78 +147,36 @@ class Inventory:
             yield session
 
 
-def status_of(proofs: Sequence[Proof]) -> str:
-    """``completed`` until a verification says more: then ``proven`` or ``failed``."""
-    if not proofs:
-        return "completed"
-    return "proven" if is_proven(tuple(proofs)) else "failed"
-
-
-def backup_type(kind: BackupKind) -> str:
-    """The kind in words."""
-    return _BACKUP_TYPES[kind.value]
-
-
 def _record(
     session: psycopg.Connection[tuple[Any, ...]],
     repository: Repository,
     published: Published,
     proofs: Sequence[Proof],
+    *,
+    expiring: bool | None = None,
 ) -> None:
-    row = _backup_row(repository, published, proofs)
+    row = {**backup_row(repository, published, proofs), "expiring": expiring}
     # Not one INSERT … ON CONFLICT DO UPDATE: that takes a number from the id's sequence each time.
     if session.execute(load_sql("inventory/update_backup").encode(), row).fetchone() is None:
         session.execute(load_sql("inventory/insert_backup").encode(), row)
     for proof in proofs:
-        session.execute(load_sql("inventory/insert_proof").encode(), _proof_row(repository, proof))
+        session.execute(load_sql("inventory/insert_proof").encode(), proof_row(repository, proof))
 
 
-def _backup_row(repository: Repository, published: Published, proofs: Sequence[Proof]) -> dict[str, Any]:
-    from psycopg.types.json import Jsonb
-
-    manifest = published.manifest
-    status = status_of(proofs)
-    return {
-        "target": manifest.target,
-        "label": manifest.label.text,
-        "repository": repository.name,
-        "repository_id": manifest.repository_id,
-        "location": repository.location,
-        "backup_type": backup_type(manifest.kind),
-        "kind": manifest.kind.value,
-        "filename": f"{manifest.target}/meta/manifests/{manifest.label}.json",
-        "started_at": manifest.started_at,
-        "finished_at": manifest.finished_at,
-        "stored_bytes": manifest.stored_bytes,
-        "plain_bytes": manifest.plain_bytes,
-        "objects": len(manifest.objects),
-        "manifest_sha256": published.sha256,
-        "encryption_keys": list(manifest.keys),
-        "system_id": manifest.system_id,
-        "server_version": manifest.server_version,
-        "database_name": manifest.database,
-        "summary": Jsonb(dict(manifest.summary)),
-        "status": status,
-        "proven_at": proofs[-1].finished_at if status == "proven" else None,
-    }
+def _record_hold(session: psycopg.Connection[tuple[Any, ...]], repository: Repository, hold: Hold) -> None:
+    row = hold_row(repository, hold)
+    if session.execute(load_sql("inventory/update_hold").encode(), row).fetchone() is None:
+        session.execute(load_sql("inventory/insert_hold").encode(), row)
 
 
-def _proof_row(repository: Repository, proof: Proof) -> dict[str, Any]:
-    from psycopg.types.json import Jsonb
+def _doubt(hold: Hold) -> IntegrityError:
+    return IntegrityError(
+        f"hold {hold.number} on {hold.label}, which counts as in force: {hold.damage}",
+        hint="release it with `python -m backstop release-hold` once it is clear who placed it and why",
+    )
 
-    return {
-        "target": proof.target,
-        "label": proof.label.text,
-        "repository": repository.name,
-        "manifest_sha256": proof.manifest_sha256,
-        "started_at": proof.started_at,
-        "finished_at": proof.finished_at,
-        "matched": proof.matched,
-        "differences": list(proof.differences),
-        "seconds": Jsonb(dict(proof.durations)),
-        "checks": Jsonb(dict(proof.checks)),
-        "server_version": proof.server_version,
-        "isolation": proof.isolation,
-        "host": proof.host,
-        "signing_key": proof.signature.key if proof.signature else None,
-    }
+
+def being_expired(repository: Repository) -> list[str]:
+    """Labels of backups that an expiry has begun to remove from the repository."""
+    prefix = f"{repository.catalog.target}/meta/expiring/"
+    return [info.key[len(prefix) :].removesuffix(".json") for info in repository.storage.list(prefix)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
     from datetime import datetime
     from pathlib import Path
@@ -20,6 +20,43 @@ class ObjectInfo:
     size_bytes: int
     modified_at: datetime
     version_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectVersion:
+    """One stored version of an object, or the mark that hides the versions below it.
+
+    ``version_id`` is None where the storage keeps no versions; then there is one a key.
+
+    :param is_latest: what a reader without a version id gets, or is told to be gone.
+    :param is_marker: S3's delete marker: no bytes, only "gone".
+    """
+
+    key: str
+    size_bytes: int
+    modified_at: datetime
+    version_id: str | None = None
+    is_latest: bool = True
+    is_marker: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectLock:
+    """Why the storage itself refuses to delete a version (S3 Object Lock).
+
+    :param until: when that ends; None: not before somebody lifts it (a legal hold).
+    """
+
+    until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Undeleted:
+    """A version that is still there, because it is locked."""
+
+    key: str
+    version_id: str | None
+    lock: ObjectLock
 
 
 class Storage(Protocol):
@@ -86,8 +123,28 @@ class Storage(Protocol):
         """
         ...
 
+    def versions(self, prefix: str) -> Iterator[ObjectVersion]:
+        """Everything that takes space or hides something below ``prefix``: every version and delete marker of
+        every key that starts with it, paged as needed; in the order of :meth:`list`.
+        """
+        ...
+
     def delete(self, key: str, *, version_id: str | None = None) -> None:
         """Remove the object (that version, where there are versions). Absent is success."""
+        ...
+
+    def delete_many(self, versions: Iterable[tuple[str, str | None]]) -> tuple[Undeleted, ...]:
+        """Remove these versions (key and version id), many at a time. Absent is success.
+
+        A version that the storage has locked stays, and is returned.
+
+        :raises StorageError: one could not be removed for another reason, such as a role without that right;
+            those before it are gone, those after it may be.
+        """
+        ...
+
+    def lock(self, key: str, *, version_id: str | None = None) -> ObjectLock | None:
+        """What keeps the version from being deleted now, or None; None also when it is absent."""
         ...
 
     def check(self) -> None:

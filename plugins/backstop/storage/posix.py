@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
 
 from backstop.errors import ObjectConflictError, ObjectMissingError, StorageError
-from backstop.storage.base import ObjectInfo
+from backstop.storage.base import ObjectInfo, ObjectVersion
 from backstop.storage.keys import check_key, check_prefix
 from backstop.storage.posix_files import (
     NO_LINKS,
@@ -28,8 +28,10 @@ from backstop.storage.posix_files import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
+
+    from backstop.storage.base import ObjectLock, Undeleted
 
 Entries: TypeAlias = "list[tuple[str, os.DirEntry[str]]]"
 
@@ -221,6 +223,20 @@ class PosixStorage:
             except OSError:
                 return  # not empty, in use or not ours: an empty folder harms nobody
             directory = directory.parent
+
+    def versions(self, prefix: str) -> Iterator[ObjectVersion]:
+        for info in self.list(prefix):
+            yield ObjectVersion(info.key, info.size_bytes, info.modified_at)
+
+    def delete_many(self, versions: Iterable[tuple[str, str | None]]) -> tuple[Undeleted, ...]:
+        for key, _ in versions:
+            self.delete(key)
+        return ()
+
+    def lock(self, key: str, *, version_id: str | None = None) -> ObjectLock | None:
+        """A directory locks nothing."""
+        check_key(key)
+        return None
 
     def check(self) -> None:
         """Writes, syncs and removes a temporary file: the errors of a backup, a full disk included."""

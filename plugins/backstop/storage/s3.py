@@ -16,14 +16,17 @@ from backstop.storage.s3_errors import ForbiddenError, PreconditionFailedError
 from backstop.storage.s3_reader import ResumingReader
 from backstop.storage.s3_retry import Patience
 from backstop.storage.s3_upload import PART_BYTES, PART_THREADS, Upload
+from backstop.storage.s3_versions import S3Versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef, ListObjectsV2RequestTypeDef
+
+    from backstop.storage.base import ObjectLock, ObjectVersion, Undeleted
 
 _BUFFER_BYTES = 1024 * 1024
 
@@ -55,6 +58,9 @@ class S3Storage:
         self._patience = patience or Patience()
         self._part_bytes = part_bytes
         self._part_threads = part_threads
+        self._versions = S3Versions(
+            client, bucket=bucket, prefix=self._prefix, patience=self._patience, location=self.location
+        )
 
     @property
     def location(self) -> str:
@@ -205,6 +211,15 @@ class S3Storage:
             )
         except ObjectMissingError:
             return
+
+    def versions(self, prefix: str) -> Iterator[ObjectVersion]:
+        return self._versions.below(check_prefix(prefix))
+
+    def delete_many(self, versions: Iterable[tuple[str, str | None]]) -> tuple[Undeleted, ...]:
+        return self._versions.delete((check_key(key), version_id) for key, version_id in versions)
+
+    def lock(self, key: str, *, version_id: str | None = None) -> ObjectLock | None:
+        return self._versions.lock(check_key(key), version_id)
 
     def check(self) -> None:
         """Lists at most one name."""

@@ -62,6 +62,8 @@ def _print(reports: list[tuple[str, IndexReport]], *, as_json: bool) -> None:
                     "repository": report.repository,
                     "backups": report.backups,
                     "proofs": report.proofs,
+                    "holds": report.holds,
+                    "missing_holds": list(report.missing_holds),
                     "missing": list(report.missing),
                     "expired": list(report.expired),
                     "unreadable": [str(error) for error in report.unreadable],
@@ -71,10 +73,17 @@ def _print(reports: list[tuple[str, IndexReport]], *, as_json: bool) -> None:
         )
         return
     rows = [
-        [target, report.repository, str(report.backups), str(report.proofs), ", ".join(report.missing) or "-"]
+        [
+            target,
+            report.repository,
+            str(report.backups),
+            str(report.proofs),
+            str(report.holds),
+            ", ".join((*report.missing, *report.missing_holds)) or "-",
+        ]
         for target, report in reports
     ]
-    print_table(["TARGET", "REPOSITORY", "BACKUPS", "PROOFS", "MISSING"], rows, right=(2, 3))
+    print_table(["TARGET", "REPOSITORY", "BACKUPS", "PROOFS", "HOLDS", "MISSING"], rows, right=(2, 3, 4))
 
 
 def _inventory(configuration: Configuration, credentials: CredentialSource) -> Inventory:
