@@ -132,6 +132,22 @@ def open_storage(repository: RepositoryConfig, credentials: CredentialSource) ->
     return _s3_storage(repository, credentials)
 
 
+def open_bucket(
+    lender: RepositoryConfig, credentials: CredentialSource, *, bucket: str, prefix: str
+) -> Storage:
+    """A corner of a bucket that the credentials of an S3 repository reach."""
+    from backstop.storage.s3 import S3Storage
+    from backstop.storage.s3_client import s3_client
+
+    if lender.type != "s3":
+        raise ConfigurationError(
+            f"repositories.{lender.name} is no S3 repository", hint="correct `legacy` in targets.yaml"
+        )
+    credential = credentials.get(lender.conn_id) if lender.conn_id else None
+    client = s3_client(credential, endpoint_url=lender.endpoint_url, region=lender.region)
+    return S3Storage(client, bucket=bucket, prefix=prefix)
+
+
 def open_keyring(
     configuration: Configuration,
     target_name: str,
@@ -294,12 +310,7 @@ def _repository(
 
 
 def _s3_storage(config: S3Repository, credentials: CredentialSource) -> Storage:
-    from backstop.storage.s3 import S3Storage
-    from backstop.storage.s3_client import s3_client
-
-    credential = credentials.get(config.conn_id) if config.conn_id else None
-    client = s3_client(credential, endpoint_url=config.endpoint_url, region=config.region)
-    return S3Storage(client, bucket=config.bucket, prefix=config.prefix)
+    return open_bucket(config, credentials, bucket=config.bucket, prefix=config.prefix)
 
 
 def _primary_keyring(keys: KeysConfig, credentials: CredentialSource) -> Keyring:

@@ -57,7 +57,7 @@ class LegacyProof:
         )  # fmt: skip
 
     def signed_part(self) -> dict[str, Any]:
-        """What the signature covers. ``what`` keeps it apart from proofs of backups, signed by the same key."""
+        """What the signature covers. ``what`` keeps it apart from proofs of backups, by the same key."""
         return {
             "checks": dict(self.checks),
             "differences": list(self.differences),

@@ -1,7 +1,7 @@
 """Reads what ``pg_dump`` writes as plain SQL, statement by statement, and never gives it to psql.
 
 In psql a line ``\\! …`` of a dump runs a program on the machine that restores. Here it is an error: the text
-is split into statements by PostgreSQL's lexical rules (docs, 4.1) and by psql's two further ones (parentheses,
+is split into statements by PostgreSQL's lexical rules (docs, 4.1) and psql's two further ones (parentheses,
 ``BEGIN ATOMIC``). Rows behind ``COPY … FROM stdin`` are passed on in blocks. Memory is bounded by the longest
 statement and the longest row.
 """
@@ -22,9 +22,11 @@ _LONGEST_BYTES = 1024 * 1024 * 1024  # of a value, in PostgreSQL
 _NAME = rb'(?:"(?:[^"]|"")+"|[A-Za-z_\x80-\xff][\w$\x80-\xff]*)'
 # Exactly as pg_dump writes it: nothing else is fed with rows.
 _COPY = re.compile(
-    rb"COPY (?P<table>(?:%(n)s\.)?%(n)s) (?:\((?:%(n)s(?:, )?)*\) )?FROM stdin"
+    rb"COPY (?P<table>(?P<schema>%(n)s\.)?%(n)s) (?:\((?:%(n)s(?:, )?)*\) )?FROM stdin"
     rb"(?: WITH FREEZE| WITH \(FREEZE\))?;" % {b"n": _NAME}
 )
+# Until 2018 pg_dump did not qualify the names of tables.
+_SEARCH_PATH = re.compile(rb"SET search_path = (?P<schema>%(n)s)(?:, pg_catalog)?;" % {b"n": _NAME})
 _BRACKET = re.compile(rb"\\(?:un)?restrict [A-Za-z0-9]+[ \t\r]*\n?")
 _VERSION = re.compile(rb"-- Dumped (?P<what>from database|by pg_dump) version (?P<major>\d+)")
 _COMPLETE = b"-- PostgreSQL database dump complete"
@@ -81,14 +83,14 @@ class PlainDump:
         self._lines = _Lines(stream, name)
         self._complete = False
         self._rows_left = False
-        self._table = b""
+        self._table = self._schema = b""
         self._standard_strings = True
         self._begin()
 
     def __iter__(self) -> Iterator[Statement]:
         """Rows that were not asked for are passed over.
 
-        :raises IntegrityError: the dump is cut off, was written by something else, or holds a command of psql.
+        :raises IntegrityError: the dump is cut off, written by something else, or holds a command of psql.
         """
         while line := self._lines.next():
             if not self._started and not self._inside and self._is_ornament(line):
@@ -223,12 +225,15 @@ class PlainDump:
         self.facts.statements += 1
         if text == b"SET standard_conforming_strings = off;":
             self._standard_strings = False
+        search_path = _SEARCH_PATH.fullmatch(text)
+        self._schema = search_path["schema"] if search_path else self._schema
         copy = _COPY.fullmatch(text)
         if copy:
             self._rows_left = True
-            self._table = copy["table"]
+            qualified = copy["schema"] or not self._schema
+            self._table = copy["table"] if qualified else self._schema + b"." + copy["table"]
             self.facts.rows.setdefault(self._table, 0)
-        yield Statement(text, line, copy["table"] if copy else None)
+        yield Statement(text, line, self._table if copy else None)
         if self._rows_left:
             for _ in self.rows():
                 pass

@@ -11,7 +11,6 @@ import stat
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from backstop.errors import NotFoundError, ObjectConflictError, StorageError
@@ -19,6 +18,8 @@ from backstop.model.legacy import LegacyBackup, LegacyNames
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from backstop.storage.base import Storage
 
@@ -40,13 +41,19 @@ class Kind:
 class Place(Protocol):
     """The files of one kind in one directory or below one prefix."""
 
-    kind: Kind
+    @property
+    def kind(self) -> Kind: ...
+
+    @property
+    def location(self) -> str:
+        """For people."""
+        ...
 
     def backups(self) -> list[LegacyBackup]:
         """Oldest first. :raises StorageError: it cannot be read; a missing directory, too."""
         ...
 
-    def open(self, backup: LegacyBackup) -> _Opened:
+    def open(self, backup: LegacyBackup) -> AbstractContextManager[BinaryIO]:
         """Its bytes. :raises StorageError: it is not there any more, or cannot be read."""
         ...
 
@@ -58,11 +65,6 @@ class Place(Protocol):
         ...
 
 
-class _Opened(Protocol):
-    def __enter__(self) -> BinaryIO: ...
-    def __exit__(self, *_: object) -> object: ...
-
-
 @dataclass(frozen=True, slots=True)
 class DirectoryPlace:
     """A directory; what lies in folders below it is not looked at."""
@@ -70,10 +72,19 @@ class DirectoryPlace:
     kind: Kind
     directory: Path
 
+    @property
+    def location(self) -> str:
+        return str(self.directory)
+
     def backups(self) -> list[LegacyBackup]:
         with _named(self.directory), self._opened() as folder, os.scandir(folder) as entries:
             found = [
-                _backup(self.kind, entry.name, str(self.directory / entry.name), *_facts(entry.stat(follow_symlinks=False)))
+                _backup(
+                    self.kind,
+                    entry.name,
+                    str(self.directory / entry.name),
+                    *_facts(entry.stat(follow_symlinks=False)),
+                )
                 for entry in entries
                 if entry.is_file(follow_symlinks=False)
             ]
@@ -123,10 +134,20 @@ class BucketPlace:
     kind: Kind
     storage: Storage
 
+    @property
+    def location(self) -> str:
+        return self.storage.location
+
     def backups(self) -> list[LegacyBackup]:
         return _in_order(
             [
-                _backup(self.kind, info.key, f"{self.storage.location}/{info.key}", info.size_bytes, _second(info.modified_at))
+                _backup(
+                    self.kind,
+                    info.key,
+                    f"{self.storage.location}/{info.key}",
+                    info.size_bytes,
+                    _second(info.modified_at),
+                )
                 for info in self.storage.list(self.kind.names.beginning)
             ]
         )
@@ -196,7 +217,9 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise NotFoundError(f"there is no {path}", hint="correct `legacy` in targets.yaml, or mount it") from error
+        raise NotFoundError(
+            f"there is no {path}", hint="correct `legacy` in targets.yaml, or mount it"
+        ) from error
     except OSError as error:
         raise StorageError(
             f"{path} cannot be used: {error.strerror}", hint="let this user read it; a link is not followed"

@@ -75,13 +75,15 @@ class _Unpacking:
 
     def take(self, member: Member, archive: Archive) -> None:
         parts = self._parts(member.name)
+        if not parts and member.kind != "directory":
+            raise self._hostile(member.name, "is no name of a file")
         if member.kind == "directory":
             self._make(parts)
             self._described[b"/".join(parts)] = member
         elif member.kind == "file":
             self._file(parts, member, archive)
         elif member.kind == "hard link":
-            self._hard_link(parts, self._parts(member.link))
+            self._hard_link(parts, self._parts(member.link) or [b"."])
         elif member.kind == "symlink":
             self._symlinks.append((parts, member))
         else:
