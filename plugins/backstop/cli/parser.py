@@ -8,6 +8,7 @@ from pathlib import Path
 from backstop import __version__
 from backstop.cli.arguments import EXIT_CODES, LABEL_HELP, escrow_key, repository, target, verb
 from backstop.cli.file_arguments import add_file_verbs
+from backstop.cli.legacy_arguments import add_legacy_verbs
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -31,6 +32,8 @@ def build_parser() -> argparse.ArgumentParser:
     _restore_to_point_in_time(verbs)
     _rescue_tables(verbs)
     add_file_verbs(verbs)
+    add_legacy_verbs(verbs)
+    add_legacy_verbs(verbs)
     _decrypt(verbs)
     _check_targets(verbs)
     _check_server(verbs)

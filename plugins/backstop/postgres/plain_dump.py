@@ -25,6 +25,7 @@ _COPY = re.compile(
     rb"COPY (?P<table>(?P<schema>%(n)s\.)?%(n)s) (?:\((?:%(n)s(?:, )?)*\) )?FROM stdin"
     rb"(?: WITH FREEZE| WITH \(FREEZE\))?;" % {b"n": _NAME}
 )
+_FROM_STDIN = re.compile(rb"COPY\b.*\bFROM\s+stdin\b", re.DOTALL | re.IGNORECASE)
 # Until 2018 pg_dump did not qualify the names of tables.
 _SEARCH_PATH = re.compile(rb"SET search_path = (?P<schema>%(n)s)(?:, pg_catalog)?;" % {b"n": _NAME})
 _BRACKET = re.compile(rb"\\(?:un)?restrict [A-Za-z0-9]+[ \t\r]*\n?")
@@ -152,10 +153,8 @@ class PlainDump:
                 start = token.start()
             if self._ends(kind, token[0]):
                 self._keep(line[start:position])
-                yield from self._finish()
+                yield from self._finish(line[position:])
                 start = position
-                if self._rows_left and line[position:].strip():
-                    raise self._odd("has something behind COPY … FROM stdin")
         if self._started:
             self._keep(line[start:])
 
@@ -216,7 +215,8 @@ class PlainDump:
                     break
         return position
 
-    def _finish(self) -> Iterator[Statement]:
+    def _finish(self, rest: bytes) -> Iterator[Statement]:
+        """:param rest: of the line."""
         text = b"".join(self._parts)
         line = self._first_line
         self._begin()
@@ -228,6 +228,8 @@ class PlainDump:
         search_path = _SEARCH_PATH.fullmatch(text)
         self._schema = search_path["schema"] if search_path else self._schema
         copy = _COPY.fullmatch(text)
+        if _FROM_STDIN.match(text) and (not copy or rest.strip()):
+            raise self._odd("has a COPY … FROM stdin that pg_dump does not write so")
         if copy:
             self._rows_left = True
             qualified = copy["schema"] or not self._schema

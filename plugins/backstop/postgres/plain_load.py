@@ -84,8 +84,8 @@ def _run(
 
 
 def _explained(error: psycopg.Error, statement: Statement, session: psycopg.Connection[Any]) -> BackstopError:
-    code = error.sqlstate or "08"
-    message = error.diag.message_primary or "the connection was lost"
+    code = error.sqlstate or ("08" if session.broken else "")
+    message = error.diag.message_primary or str(error)
     where = f"line {statement.line} of the dump"
     if code == _DISK_FULL:
         return StorageFullError(f"{where}: {message}", hint="free space where the server keeps its data")
