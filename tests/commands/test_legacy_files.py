@@ -80,7 +80,7 @@ def test_a_gzip_stream_cut_anywhere_is_refused():
 
 def test_nothing_may_stand_behind_the_last_member():
     for rubbish in (b"\0" * 512, b"x", b"\x1f", gzip.compress(b"x")[:-1]):
-        with pytest.raises(IntegrityError, match="old.gz"):
+        with pytest.raises(IntegrityError, match=r"old\.gz"):
             gunzip(gzip.compress(b"scale") + rubbish)
 
 
@@ -168,13 +168,13 @@ def test_a_changed_header_is_noticed(media: Path):
     [
         (made((info("../out"), b"x")), "leads out"),
         (made((info("a/../../out"), b"x")), "leads out"),
-        (made((info("/tmp/out"), b"x")), "is absolute"),
+        (made((info("/srv/out"), b"x")), "is absolute"),
         (
-            made(info("a", type=tarfile.SYMTYPE, linkname="/tmp"), (info("a/out"), b"x")),
+            made(info("a", type=tarfile.SYMTYPE, linkname="/srv"), (info("a/out"), b"x")),
             "is a link, and something",
         ),
         (
-            made((info("a/out"), b"x"), info("a", type=tarfile.SYMTYPE, linkname="/tmp")),
+            made((info("a/out"), b"x"), info("a", type=tarfile.SYMTYPE, linkname="/srv")),
             "is a link, and something",
         ),
         (made(info("a", type=tarfile.LNKTYPE, linkname="/etc/passwd")), "is absolute"),

@@ -113,8 +113,11 @@ def test_counts_and_periods_count_old_and_new_together():
     assert gone(files, proven, policy=RetentionPolicy(keep_last=8)) == 4
     monthly = decided(files, proven, policy=RetentionPolicy(monthly=3))
     assert list(monthly.values()) == [
-        "", "", "it is the newest of its period (monthly: 3)", "it is the newest of its period (monthly: 3)", "", "",
-    ]  # fmt: skip
+        *["", ""],
+        "it is the newest of its period (monthly: 3)",
+        "it is the newest of its period (monthly: 3)",
+        *["", ""],
+    ]
     assert gone(files, proven, policy=RetentionPolicy(yearly=1, daily=1, weekly=1)) == 6
 
 

@@ -1,4 +1,4 @@
-"""A plain dump is read statement by statement; what is cut off, or no dump, is refused before anything runs."""
+"""A plain dump is read statement by statement; what is cut off, or no dump, is refused before it runs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def statements(body: bytes, *, head: bytes = HEAD, tail: bytes = TAIL) -> list[b
         b"SELECT U&'\\0441;';",
         b'ALTER TABLE public."a;""b" OWNER TO x;',
         b"CREATE FUNCTION f() RETURNS text\n    LANGUAGE sql\n    AS $_$ SELECT ';$$' -- it's $1\n$_$;",
-        b"CREATE FUNCTION f() RETURNS int\n    BEGIN ATOMIC\n SELECT CASE WHEN true THEN 1 END;\n SELECT 2;\nEND;",
+        b"CREATE FUNCTION f()\n    BEGIN ATOMIC\n SELECT CASE WHEN true THEN 1 END;\n SELECT 2;\nEND;",
         b"CREATE OR REPLACE PROCEDURE f()\n    BEGIN ATOMIC\n SELECT 1;\nEND;",
         b"CREATE RULE r AS ON INSERT TO t DO ALSO (SELECT 1; SELECT 2);",
         b"CREATE VIEW v AS\n SELECT 1 AS begin; ",
@@ -198,6 +198,7 @@ def test_roles_are_found_where_pg_dump_names_them():
 
     assert roles.owner == "lab"
     assert roles.all == {
-        "lab", 'La"b 2', "writer", "former", "giver", "taker", "grantor", "auditor", "B c", "mapped", "nobody_here",
+        "lab", 'La"b 2', "writer", "former", "giver", "taker", "grantor", "auditor", "B c", "mapped",
+        "nobody_here",
     }  # fmt: skip
     assert RolesNamed().owner is None

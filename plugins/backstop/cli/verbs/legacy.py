@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from backstop.cli.legacy import LegacySession
@@ -76,17 +77,13 @@ def verify_legacy(arguments: argparse.Namespace) -> int:
 def expire_legacy(arguments: argparse.Namespace) -> int:
     session = LegacySession(arguments)
     stock = session.stock()
-    plans = [
-        retire.plan_retirement(
-            place,
-            stock.found,
-            records=session.records[place.kind.repository],
-            policies=retention_policies(session.configuration, session.target_name, place.kind.repository),
-            now=utc_now(),
-        )
-        for place in session.places
-        if place.location not in stock.failed
-    ]
+    plans = retire.plan_retirements(
+        session.places,
+        stock,
+        records=session.records,
+        policies=partial(retention_policies, session.configuration, session.target_name),
+        now=utc_now(),
+    )
     going = [decision for plan in plans for decision in plan.going]
     if not arguments.json:
         _print_plans(plans)

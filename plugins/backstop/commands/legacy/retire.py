@@ -15,10 +15,10 @@ from backstop.model.canonical import format_time
 from backstop.model.legacy_retention import LegacyDecision, Successor, retire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
-    from backstop.commands.legacy.known import Known
+    from backstop.commands.legacy.known import Known, LegacyStock
     from backstop.commands.legacy.places import Place
     from backstop.model.legacy import LegacyBackup
     from backstop.model.retention import RetentionPolicy
@@ -83,6 +83,31 @@ def plan_retirement(
             now=now,
         ),
     )
+
+
+def plan_retirements(
+    places: Sequence[Place],
+    stock: LegacyStock,
+    *,
+    records: Mapping[str, LegacyRecords],
+    policies: Callable[[str], Callable[[BackupLabel], RetentionPolicy]],
+    now: datetime,
+) -> list[Retirement]:
+    """For every place that could be read.
+
+    :param records: by repository; :param policies: of a repository.
+    """
+    return [
+        plan_retirement(
+            place,
+            stock.found,
+            records=records[place.kind.repository],
+            policies=policies(place.kind.repository),
+            now=now,
+        )
+        for place in places
+        if place.location not in stock.failed
+    ]
 
 
 def carry_out(retirement: Retirement, *, records: LegacyRecords) -> RetireReport:
