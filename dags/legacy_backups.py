@@ -1,10 +1,10 @@
 """
 ## Legacy backups
 
-What scripts made before Backstop (`pg_dump | gzip`, `tar -czf`) is not thrown away and not trusted either: each
-file is **read to its end, restored into scratch and asked `verify.queries`**, and a signed proof recorded. Then
-the old ones go **as new ones take their place**: by the retention of the repository they are listed under, the
-oldest first, and one only for each new backup that has been proven there.
+What scripts made before Backstop (`pg_dump | gzip`, `tar -czf`) is not thrown away and not trusted either:
+each file is **read to its end, restored into scratch and asked `verify.queries`**, and a signed proof is
+recorded. Then the old ones go **as new ones take their place**: by the retention of the repository they are
+listed under, the oldest first, and one only for each new backup that has been proven there.
 
 **When:** as `legacy.schedule` of targets.yaml says, or press *Trigger*. Only targets with a `legacy` section
 have it; `docs/legacy.md` is the whole way from the scripts to Backstop.

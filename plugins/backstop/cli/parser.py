@@ -33,7 +33,6 @@ def build_parser() -> argparse.ArgumentParser:
     _rescue_tables(verbs)
     add_file_verbs(verbs)
     add_legacy_verbs(verbs)
-    add_legacy_verbs(verbs)
     _decrypt(verbs)
     _check_targets(verbs)
     _check_server(verbs)

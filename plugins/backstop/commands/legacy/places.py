@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from backstop.errors import NotFoundError, ObjectConflictError, StorageError
+from backstop.errors import NotFoundError, ObjectConflictError, ObjectMissingError, StorageError
 from backstop.model.legacy import LegacyBackup, LegacyNames
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class BucketPlace:
         """Of the object that was listed, and no other."""
         found = self.storage.stat(backup.name)
         if found is None:
-            raise NotFoundError(f"{backup.location} is gone", hint="list the legacy backups again")
+            raise ObjectMissingError(f"{backup.location} is gone", hint="list the legacy backups again")
         if (found.size_bytes, _second(found.modified_at)) != (backup.size_bytes, backup.modified_at):
             raise _changed(backup)
         return found.version_id
@@ -217,7 +217,7 @@ def _named(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise NotFoundError(
+        raise ObjectMissingError(
             f"there is no {path}", hint="correct `legacy` in targets.yaml, or mount it"
         ) from error
     except OSError as error:
