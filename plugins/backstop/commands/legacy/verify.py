@@ -57,6 +57,8 @@ def verify_legacy(
     :raises BackstopError: the file could not be judged.
     """
     started_at = clock()
+    # Before anything takes long. The proof may be the first thing in the repository.
+    repository_id = records.repository.catalog.repository_id(create=True)
     sweep_scratch(settings.scratch)
     work = _Verification(place, backup, settings, progress)
     with staging_directory(settings.scratch, f"verify-legacy-{secrets.token_hex(4)}") as folder:
@@ -64,7 +66,7 @@ def verify_legacy(
     return records.record(
         LegacyProof(
             target=records.repository.catalog.target,
-            repository_id=records.repository.catalog.repository_id(),
+            repository_id=repository_id,
             kind=backup.kind,
             name=backup.name,
             location=backup.location,
