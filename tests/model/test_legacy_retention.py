@@ -106,6 +106,16 @@ def test_the_newest_from_before_the_period_stays_until_a_new_one_is_that_old():
     assert gone(files, [new(days) for days in range(31)]) == 3
 
 
+def test_what_is_known_to_be_bad_takes_no_good_ones_place_in_any_rule():
+    files = [old(35), old(40), old(50)]
+    proven = [new(0), new(1), new(2)]
+
+    kept = decided(files, proven, old_failed={files[0].name})
+
+    assert "newest from before the last 30 days" in kept[files[1].name]
+    assert kept[files[0].name] == ""
+
+
 def test_counts_and_periods_count_old_and_new_together():
     files = [old(days) for days in (10, 20, 30, 60, 61, 100)]
     proven = [new(days) for days in range(6)]

@@ -58,20 +58,23 @@ def retire(
     *,
     policy: RetentionPolicy,
     old_proven: Collection[str] = (),
+    old_failed: Collection[str] = (),
     places_taken: Mapping[BackupLabel, str],
     now: datetime,
 ) -> tuple[LegacyDecision, ...]:
     """Decide about the legacy backups of one kind that one repository's backups take the place of.
 
     :param proven: that repository's proven backups of the same kind.
-    :param old_proven: names of the files that are proven, too.
+    :param old_proven: names of the files that are proven, too; :param old_failed: of those that are known not
+        to restore: no rule counts them, they would take a good one's place.
     :param places_taken: by new backup, the name of the file whose place it has been given before; a file that
         is still there, because a run broke off, keeps the successor it was given.
     :returns: one decision a file, oldest first.
     """
     files = sorted(old, key=lambda one: (one.taken_at, one.name))
     new = sorted(proven, key=lambda one: (one.finished_at, one.label.text))
-    rules = _Rules(files, new, policy, frozenset(old_proven), now)
+    usable = [one for one in files if one.name not in old_failed]
+    rules = _Rules(usable, new, policy, frozenset(old_proven), now)
     given = {name: label for label, name in places_taken.items()}
     free = iter([one.label for one in new if one.label not in places_taken])
     return tuple(_decide(one, rules, given, free, taken=len(places_taken)) for one in files)
@@ -90,7 +93,7 @@ def _decide(
         return LegacyDecision(one, keep=True, reasons=reasons)
     successor = given.get(one.name) or next(free, None)
     if successor is None:
-        why = f"no proven new backup is left to take its place: {taken} old ones have gone for as many"
+        why = f"no proven new backup is left to take its place: {taken} old ones went for as many"
         return LegacyDecision(one, keep=True, reasons=(why,))
     return LegacyDecision(one, False, (f"no rule keeps it, and {successor} takes its place",), successor)
 
