@@ -45,7 +45,9 @@ def dumped(server: EmbeddedPostgres, database: ClusterConnection, *options: str)
         "PGPASSWORD": database.password or "",
         "PATH": os.environ["PATH"],
     }
-    return subprocess.run(argv, env=environment, check=True, capture_output=True).stdout
+    done = subprocess.run(argv, env=environment, check=False, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode(errors="replace")
+    return done.stdout
 
 
 def dump_name(at: datetime) -> str:

@@ -22,7 +22,7 @@ _LONGEST_BYTES = 1024 * 1024 * 1024  # of a value, in PostgreSQL
 _NAME = rb'(?:"(?:[^"]|"")+"|[A-Za-z_\x80-\xff][\w$\x80-\xff]*)'
 # Exactly as pg_dump writes it: nothing else is fed with rows.
 _COPY = re.compile(
-    rb"COPY (?P<table>(?P<schema>%(n)s\.)?%(n)s) (?:\((?:%(n)s(?:, )?)*\) )?FROM stdin"
+    rb"COPY (?P<table>(?P<schema>%(n)s\.)?%(n)s) (?:\((?:%(n)s(?:, )?)*\))? ?FROM stdin"
     rb"(?: WITH FREEZE| WITH \(FREEZE\))?;" % {b"n": _NAME}
 )
 _FROM_STDIN = re.compile(rb"COPY\b.*\bFROM\s+stdin\b", re.DOTALL | re.IGNORECASE)
