@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import subprocess
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,12 +56,8 @@ def test_a_hard_database_comes_back_from_a_plain_dump(corpus_cluster, hard: Corp
                 databases.drop_database(session, name)
         hard.drop(cluster)
 
-    assert sections(found) == sections(expected)
-    assert wandering_rows(found) == wandering_rows(expected)
-    # But for how PostgreSQL spells some definitions once it has read its own spelling, and the order of
-    # columns that were inherited later, it is what there was.
-    respelled = [one for one in sections(text) if one not in sections(found)]
-    assert len(respelled) < len(sections(text)) / 50
+    assert unlike(sections(found), sections(expected)) == []
+    assert unlike(wandering_rows(found), wandering_rows(expected)) == []
 
 
 def copy_like(cluster: ClusterConnection, source: ClusterConnection, name: str) -> ClusterConnection:
@@ -85,6 +82,11 @@ def load_with_psql(server: EmbeddedPostgres, copy: ClusterConnection, text: byte
     script = _LEFT_OUT.sub(b"", text)
     done = subprocess.run(argv, input=script, env=environment, check=False, capture_output=True)
     assert done.returncode == 0, done.stderr.decode(errors="replace")
+
+
+def unlike(found: list[bytes], expected: list[bytes]) -> list[tuple[bytes | None, bytes | None]]:
+    """The first few, not all: pytest's own comparison of two dumps takes many minutes."""
+    return [pair for pair in zip_longest(found, expected) if pair[0] != pair[1]][:3]
 
 
 def sections(text: bytes) -> list[bytes]:
