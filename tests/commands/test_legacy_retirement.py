@@ -271,3 +271,21 @@ def test_in_a_bucket_just_so_and_other_objects_stay(site: Site, seaweedfs: Embed
     }  # fmt: skip
     with pytest.raises(NotFoundError, match="is gone"), site.place.open(report.removed[0]):
         pass
+
+
+def test_in_a_versioned_bucket_exactly_what_was_listed_goes_and_an_earlier_upload_waits_its_turn(site: Site):
+    bucket = MemoryStorage(versioned=True)
+    name = dump_name(STARTED - 60 * DAY)
+    bucket.upload(name, b"first")
+    bucket.delete(name)
+    bucket.upload(name, b"again")
+    before = [one.version_id for one in bucket.versions("") if not one.is_marker]
+    site.place = BucketPlace(Kind("", "local", DUMPS), bucket)
+    site.prove_new(*range(1, 40))
+
+    assert [one.name for one in site.expire().removed] == [name]
+
+    left = [one.version_id for one in bucket.versions("") if not one.is_marker]
+    assert len(before) == 2
+    assert len(left) == 1
+    assert left[0] in before

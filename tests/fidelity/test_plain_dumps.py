@@ -35,6 +35,15 @@ HARD = [
 ]
 
 
+@pytest.mark.parametrize(
+    "corpus_cluster",
+    [
+        pytest.param("18", marks=pytest.mark.xdist_group("corpus-18")),
+        pytest.param("16", marks=pytest.mark.long),
+        pytest.param("distribution", marks=[pytest.mark.system, pytest.mark.long]),
+    ],
+    indirect=True,
+)
 @pytest.mark.parametrize("hard", HARD, ids=lambda hard: hard.name)
 def test_a_hard_database_comes_back_from_a_plain_dump(corpus_cluster, hard: CorpusDatabase):
     cluster = corpus_cluster.connection()
