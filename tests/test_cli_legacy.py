@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
+import os
 import shutil
 import tarfile
 import tempfile
@@ -153,6 +155,24 @@ def test_old_archives_are_listed_proven_and_unpacked_elsewhere(host: Host):
     assert host.run("restore-legacy", "--backup", cut.name, "--dry-run")[0] == 4
     assert host.run("restore-legacy", "--backup", cut.name, "--into", f"{into}2")[0] == 4
     assert not Path(f"{into}2").exists()
+
+
+def test_other_content_behind_the_size_and_time_of_what_was_proven_is_not_restored(host: Host):
+    path = host.archive("media_20231101_020000.tar.gz", {"srv/media/a.jpg": b"photo"})
+    tar = gzip.decompress(path.read_bytes())
+    path.write_bytes(gzip.compress(tar, 0, mtime=0))
+    before = path.stat()
+    assert host.run("verify-legacy")[0] == 0
+
+    path.write_bytes(gzip.compress(tar.replace(b"photo", b"prank"), 0, mtime=0))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    assert path.stat().st_size == before.st_size
+    into = host.folder / "back"
+    code, document = host.run("restore-legacy", "--backup", path.name, "--into", str(into), "--json")
+    assert code == 4
+    assert "is not the file that was proven on" in document["error"]["message"]
+    assert not into.exists()
 
 
 @pytest.mark.parametrize(

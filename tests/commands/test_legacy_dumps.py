@@ -320,21 +320,6 @@ def test_in_scratch_a_hostile_dump_reaches_nothing_of_the_machine(host: OldHost,
     assert not mark.exists()
 
 
-def test_a_file_that_was_changed_since_it_was_proven_is_not_restored(
-    host: OldHost, plain: bytes, restorer: ClusterConnection
-):
-    path = write_dump(host.directory("database", DUMPS), plain)
-    before = path.stat()
-    assert host.verify(host.stock().found[0]).matched
-    data = gzip.compress(plain.replace(b"gauge; 17", b"gauge; 18"), 1)
-    path.write_bytes(data[: before.st_size].ljust(before.st_size, b"\0"))
-    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
-    assert len(data) <= before.st_size or path.stat().st_size == before.st_size
-
-    with pytest.raises(IntegrityError):
-        restore(host, restorer).plan()
-
-
 def test_a_dump_of_another_version_is_proven_too(
     host: OldHost, postgres16: EmbeddedPostgres, new_database: Any
 ):

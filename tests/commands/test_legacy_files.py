@@ -80,7 +80,7 @@ def test_a_gzip_stream_cut_anywhere_is_refused():
 
 def test_nothing_may_stand_behind_the_last_member():
     for rubbish in (b"\0" * 512, b"x", b"\x1f", gzip.compress(b"x")[:-1]):
-        with pytest.raises(IntegrityError, match=r"old\.gz"):
+        with pytest.raises(IntegrityError, match=r"something behind the end|ends before its gzip"):
             gunzip(gzip.compress(b"scale") + rubbish)
 
 
