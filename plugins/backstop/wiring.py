@@ -144,6 +144,19 @@ def open_lifecycle(repository: S3Repository, credentials: CredentialSource) -> B
     return BucketLifecycle(client, bucket=repository.bucket, patience=Patience())
 
 
+def open_bucket(
+    lender: RepositoryConfig, credentials: CredentialSource, *, bucket: str, prefix: str
+) -> Storage:
+    """A corner of a bucket that the credentials of an S3 repository reach."""
+    from backstop.storage.s3 import S3Storage
+
+    if lender.type != "s3":
+        raise ConfigurationError(
+            f"repositories.{lender.name} is no S3 repository", hint="correct `legacy` in targets.yaml"
+        )
+    return S3Storage(_s3_client(lender, credentials), bucket=bucket, prefix=prefix)
+
+
 def open_keyring(
     configuration: Configuration,
     target_name: str,
@@ -306,9 +319,7 @@ def _repository(
 
 
 def _s3_storage(config: S3Repository, credentials: CredentialSource) -> Storage:
-    from backstop.storage.s3 import S3Storage
-
-    return S3Storage(_s3_client(config, credentials), bucket=config.bucket, prefix=config.prefix)
+    return open_bucket(config, credentials, bucket=config.bucket, prefix=config.prefix)
 
 
 def _s3_client(config: S3Repository, credentials: CredentialSource) -> S3Client:

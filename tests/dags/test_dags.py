@@ -388,3 +388,17 @@ def test_every_step_behind_an_approval_is_told_of_this_runs_swap(read_dags, dag_
     approved = [task for task in dag.tasks if isinstance(task, ApprovedOperator)]
     assert len(approved) >= (1 if dag_id == "swap_back_files" else 2)
     assert {task.swapped for task in approved} == {result_of(swap)}
+
+
+def test_only_a_target_with_legacy_backups_has_a_dag_for_them_and_it_is_red_when_any_task_is(read_dags):
+    assert not any(dag_id.startswith("legacy_backups") for dag_id in read_dags().dags)
+    legacy = {"database": {"places": {"local": "/old"}}, "schedule": "30 4 * * *"}
+
+    bag = read_dags(with_targets("calibrify", legacy=legacy))
+
+    assert bag.import_errors == {}
+    dag = bag.dags["legacy_backups__calibrify"]
+    # Whatever fails before it, the only last task does not run, and so the run has failed.
+    assert [task.task_id for task in dag.leaves] == ["list_legacy"]
+    assert dag.get_task("list_legacy").trigger_rule == "none_failed"
+    assert dag.get_task("list_legacy").upstream_task_ids == {"verify", "retire"}

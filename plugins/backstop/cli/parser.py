@@ -8,6 +8,7 @@ from pathlib import Path
 from backstop import __version__
 from backstop.cli.arguments import EXIT_CODES, LABEL_HELP, escrow_key, repository, target, verb
 from backstop.cli.file_arguments import add_file_verbs
+from backstop.cli.legacy_arguments import add_legacy_verbs
 from backstop.cli.retention_arguments import add_retention_verbs
 from backstop.cli.sync_arguments import add_sync_verb
 from backstop.cli.upkeep_arguments import add_upkeep_verbs
@@ -37,9 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_retention_verbs(verbs)
     add_sync_verb(verbs)
     add_upkeep_verbs(verbs)
-    add_upkeep_verbs(verbs)
-    add_retention_verbs(verbs)
-    add_sync_verb(verbs)
+    add_legacy_verbs(verbs)
     _decrypt(verbs)
     _check_targets(verbs)
     _check_server(verbs)

@@ -18,6 +18,7 @@ from backstop.model.acceptance import Acceptance
 from backstop.model.backup import Manifest, Signature
 from backstop.model.canonical import canonical_json, sha256_hex
 from backstop.model.hold import Release
+from backstop.model.legacy_proof import LegacyProof
 from backstop.model.proof import Proof
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 Role = Literal["manifest", "proof"]
 ROLES: tuple[Role, ...] = ("manifest", "proof")
-Document = TypeVar("Document", Manifest, Proof, Release, Acceptance)
+Document = TypeVar("Document", Manifest, Proof, Release, Acceptance, LegacyProof)
 
 _FORMAT = 1
 _NAMES: dict[type, str] = {Release: "release of a hold on", Acceptance: "acceptance of the drop in"}
@@ -133,7 +134,7 @@ class TrustedSigners:
                 hint="copy it from another machine that reads these backups; it holds public keys only",
             ) from error
 
-    def verify(self, document: Manifest | Proof | Release | Acceptance, role: Role) -> None:
+    def verify(self, document: Manifest | Proof | Release | Acceptance | LegacyProof, role: Role) -> None:
         """Believe the document, or say why not. What lets backups go has the role of a proof.
 
         :raises IntegrityError: unsigned, signed by a stranger or by a key of the other role, or changed.

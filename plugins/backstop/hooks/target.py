@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from backstop.commands.database.restore import DatabaseRestore
+    from backstop.commands.legacy.places import Place
     from backstop.commands.progress import Progress
     from backstop.commands.recovery.recover import PointInTimeRestore
     from backstop.commands.trees.comparison import WatchedTree
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository
     from backstop.repository.inventory import Inventory
+    from backstop.repository.legacy_records import LegacyRecords
     from backstop.targets import Configuration, Target
     from backstop.targets.trees import Tree
 
@@ -207,6 +209,16 @@ class TargetHook:
             self.tree_repositories(tree),
             keyring=self.keyring(for_reading=True),
         )
+
+    def legacy(self) -> tuple[list[Place], dict[str, LegacyRecords]]:
+        """Where backups from before Backstop lie, and what each repository has recorded of them.
+
+        :raises ConfigurationError: targets.yaml names no such place.
+        """
+        from backstop.legacy_settings import legacy_places, legacy_records
+
+        places = legacy_places(self.configuration, self.name, self._credentials)
+        return places, legacy_records(self.configuration, self.name, places, self._credentials)
 
     def inventory(self) -> Inventory | None:
         """The index for people and reports; None where targets.yaml names none."""

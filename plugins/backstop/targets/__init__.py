@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from backstop.targets.cluster import Cluster
 from backstop.targets.database import Application, Database, VerifyQuery
+from backstop.targets.legacy import Legacy
 from backstop.targets.load import find_mistakes, load_targets, targets_path
 from backstop.targets.models import (
     Configuration,
@@ -24,6 +25,7 @@ __all__ = [
     "Database",
     "KeysConfig",
     "KmsKeys",
+    "Legacy",
     "LocalKeys",
     "PosixRepository",
     "RepositoryConfig",

@@ -28,6 +28,7 @@ from backstop.targets.fields import (
     RepositoryPath,
     Text,
 )
+from backstop.targets.legacy import Legacy
 from backstop.targets.section import NamedSection, Section
 from backstop.targets.trees import Tree
 
@@ -153,6 +154,8 @@ class Target(NamedSection):
     """File trees: media, configuration."""
     expiry: Expiry = Field(default_factory=Expiry)
     """When what retention lets go is removed."""
+    legacy: Legacy | None = None
+    """Backups that scripts made before Backstop."""
 
 
 class InventorySection(Section):

@@ -11,14 +11,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import psycopg
-
 from backstop.commands.database.compare import compare_restored, expected_fingerprint
 from backstop.commands.database.fetch import fetch_backup, fetch_object
 from backstop.commands.database.load import load_dump
 from backstop.commands.database.objects import FINGERPRINT, GLOBALS
 from backstop.commands.database.obstacles import refuse_obstacles
 from backstop.commands.database.plan import RestorePlan
+from backstop.commands.database.prepare import prepare_copy
 from backstop.commands.database.restored_copy import definitions_alone
 from backstop.commands.database.roles import ensure_roles
 from backstop.commands.questions import ask
@@ -31,12 +30,13 @@ from backstop.postgres.dump_directory import TOC
 from backstop.postgres.restore_role import check_restore_role
 from backstop.postgres.tools import PostgresTools
 from backstop.repository.pins import pin
-from backstop.sql import load_sql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
+
+    import psycopg
 
     from backstop.commands.progress import Progress
     from backstop.commands.questions import Query
@@ -209,7 +209,7 @@ class DatabaseRestore:
                 hint=f"the live database was not touched; look at {plan.beside}, or restore another backup",
             )
         with self.watch.phase("prepare"):
-            self._prepare(plan.beside)
+            prepare_copy(self.server, plan.beside, self.settings.after_restore)
         return {
             "tables": len(expected.tables),
             "rows": expected.rows,
@@ -232,24 +232,6 @@ class DatabaseRestore:
                 hint="conn_id and restore_conn_id must lead to the same server; correct one of them",
             )
         return ours
-
-    def _prepare(self, name: str) -> None:
-        """The target's own SQL (masking, re-applied erasures) as one transaction, then statistics."""
-        with self.server.with_database(name).connect(application_name="backstop:restore") as session:
-            session.execute("RESET search_path")
-            # The database may have been set read-only, for everybody but us.
-            session.execute("SET default_transaction_read_only = off")
-            with session.transaction():
-                for number, statement in enumerate(self.settings.after_restore, start=1):
-                    try:
-                        session.execute(statement.encode())
-                    except psycopg.Error as error:
-                        raise RestoreError(
-                            f"restore.after_restore, statement {number}, failed in {name}: "
-                            f"{error.diag.message_primary or error}",
-                            hint=f"correct it in targets.yaml; {name} is equal to the backup, unprepared",
-                        ) from None
-            _analyze(session, name)
 
     def _session(self) -> psycopg.Connection[Any]:
         """To a database that is neither the live one nor the copy, so that both can be renamed."""
@@ -291,18 +273,3 @@ class DatabaseRestore:
     def _tools(self, manifest: Manifest, session: psycopg.Connection[Any]) -> PostgresTools:
         # pg_restore reads archives of its own and older versions of pg_dump.
         return PostgresTools.find(max(manifest.server_major, session.info.server_version // 10000))
-
-
-def _analyze(session: psycopg.Connection[Any], name: str) -> None:
-    tables = [str(table) for (table,) in session.execute(load_sql("restore/analyzable"))]
-    if not tables:
-        return
-    try:
-        # Autovacuum has found the new tables too. Waiting for it costs a second a table until it is
-        # cancelled; what it is at work on, it analyzes itself.
-        session.execute(f"ANALYZE (SKIP_LOCKED) {', '.join(tables)}".encode(session.info.encoding))
-    except psycopg.Error as error:
-        raise RestoreError(
-            f"the tables of {name} could not be analyzed: {error.diag.message_primary or error}",
-            hint=f"{name} was equal to the backup; mend what is named, then restore again",
-        ) from None

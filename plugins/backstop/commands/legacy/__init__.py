@@ -1,0 +1,1 @@
+"""Backups that scripts made before Backstop: listed, checked, restored, proven and retired."""
