@@ -30,15 +30,17 @@ class Step:
     def __init__(self, told: dict[str, Any], arguments: argparse.Namespace) -> None:
         self.told = told
         self.arguments = arguments
-        key = Credential(conn_id="s3", conn_type="aws", login=told["access"], password=told["secret"])
-        self.client = s3_client(key, endpoint_url=told["endpoint"])
 
     def _repository(self) -> Any:
         from backstop.crypto.signing import TrustedSigners
         from backstop.repository.catalog import Catalog, Repository
         from backstop.storage.s3 import S3Storage
 
-        storage = S3Storage(self.client, bucket=self.told["bucket"], prefix=self.arguments.prefix)
+        key = Credential(
+            conn_id="s3", conn_type="aws", login=self.told["access"], password=self.told["secret"]
+        )
+        client = s3_client(key, endpoint_url=self.told["endpoint"])
+        storage = S3Storage(client, bucket=self.told["bucket"], prefix=self.arguments.prefix)
         trust = TrustedSigners.load(Path(self.told["signing"]) / "trusted.json")
         return Repository("s3", storage, Catalog(storage, "bench", trust=trust))
 
@@ -87,12 +89,23 @@ class Step:
         return restore.watch.seconds()
 
     def send(self) -> dict[str, Any]:
-        self.client.upload_file(str(self.arguments.source), self.told["bucket"], self.arguments.prefix)
+        self._transfers().upload_file(str(self.arguments.source), self.told["bucket"], self.arguments.prefix)
         return {}
 
     def fetch(self) -> dict[str, Any]:
-        self.client.download_file(self.told["bucket"], self.arguments.prefix, str(self.arguments.destination))
+        bucket, key = self.told["bucket"], self.arguments.prefix
+        self._transfers().download_file(bucket, key, str(self.arguments.destination))
         return {}
+
+    def _transfers(self) -> Any:
+        import boto3
+
+        return boto3.client(
+            "s3",
+            endpoint_url=self.told["endpoint"],
+            aws_access_key_id=self.told["access"],
+            aws_secret_access_key=self.told["secret"],
+        )
 
 
 def _now() -> datetime:

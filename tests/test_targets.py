@@ -132,7 +132,7 @@ def test_a_misspelt_key_is_named_with_the_one_that_was_meant(write):
 def test_an_unknown_key_like_no_other_is_answered_with_the_known_ones(write):
     found = only_mistake(write(VALID.replace("type: posix,", "type: posix, zzz: 1,")))
 
-    assert found.endswith("repositories.local.zzz: unknown key; known: path, type")
+    assert found.endswith("repositories.local.zzz: unknown key; known: mounted, path, type")
 
 
 def test_a_missing_key_is_reported_where_its_section_begins(write):

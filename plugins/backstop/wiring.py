@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from mypy_boto3_s3 import S3Client
+
     from backstop.credentials import CredentialSource
     from backstop.crypto.key_encryption import Keyring
     from backstop.crypto.signing import Role, Signer, TrustedSigners
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from backstop.repository.catalog import Repository
     from backstop.repository.inventory import Inventory
     from backstop.storage.base import Storage
+    from backstop.storage.s3_lifecycle import BucketLifecycle
     from backstop.targets import (
         Cluster,
         Configuration,
@@ -128,8 +131,17 @@ def open_storage(repository: RepositoryConfig, credentials: CredentialSource) ->
     if repository.type == "posix":
         from backstop.storage.posix import PosixStorage
 
-        return PosixStorage(repository.path)
+        return PosixStorage(repository.path, mounted=repository.mounted)
     return _s3_storage(repository, credentials)
+
+
+def open_lifecycle(repository: S3Repository, credentials: CredentialSource) -> BucketLifecycle:
+    """The lifecycle rules of a repository's bucket. :raises ConfigurationError: a connection is missing."""
+    from backstop.storage.s3_lifecycle import BucketLifecycle
+    from backstop.storage.s3_retry import Patience
+
+    client = _s3_client(repository, credentials)
+    return BucketLifecycle(client, bucket=repository.bucket, patience=Patience())
 
 
 def open_keyring(
@@ -295,11 +307,15 @@ def _repository(
 
 def _s3_storage(config: S3Repository, credentials: CredentialSource) -> Storage:
     from backstop.storage.s3 import S3Storage
+
+    return S3Storage(_s3_client(config, credentials), bucket=config.bucket, prefix=config.prefix)
+
+
+def _s3_client(config: S3Repository, credentials: CredentialSource) -> S3Client:
     from backstop.storage.s3_client import s3_client
 
     credential = credentials.get(config.conn_id) if config.conn_id else None
-    client = s3_client(credential, endpoint_url=config.endpoint_url, region=config.region)
-    return S3Storage(client, bucket=config.bucket, prefix=config.prefix)
+    return s3_client(credential, endpoint_url=config.endpoint_url, region=config.region)
 
 
 def _primary_keyring(keys: KeysConfig, credentials: CredentialSource) -> Keyring:

@@ -1,4 +1,4 @@
-"""What people see: the list of DAGs, the restore form, the approval, a finished graph.
+"""What people see: lists, the forms of restores of a database and of files, approvals, finished graphs.
 
 The pictures go to BACKSTOP_SCREENS, when it names a folder, for somebody to look at.
 """
@@ -11,9 +11,11 @@ import shutil
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
 
 import pytest
 
+from embedded import files_demo
 from embedded.demo import RESTORE, TARGET
 
 if TYPE_CHECKING:
@@ -101,6 +103,55 @@ def test_a_restore_is_chosen_approved_and_followed_in_the_browser(scene: Scene, 
         page.get_by_label("Graph").first.click()
         page.locator(".react-flow").get_by_text("restore_beside").first.wait_for()
         picture(page, "finished-graph")
+
+
+@pytest.fixture
+def lost_file(scene: Scene) -> tuple[Path, str]:
+    """A file of the configuration that somebody removed, and the backup that has it."""
+    path = scene.stack.home.host / files_demo.SETTINGS
+    if not path.exists():
+        scene.demo.files.write()
+    dag_id = files_demo.back_up_dag(files_demo.CONFIG)
+    scene.admin.wait_for_dag(dag_id)
+    run = scene.admin.trigger(dag_id)
+    scene.admin.require_success(run)
+    label = scene.admin.result(run, "back_up")["label"]
+    path.unlink()
+    return path, label
+
+
+def test_a_lost_file_is_asked_for_approved_and_back_through_forms_alone(
+    scene: Scene, browser: Browser, lost_file: tuple[Path, str]
+) -> None:
+    path, label = lost_file
+    with signed_in(browser, scene, "admin") as page:
+        page.goto(f"/dags/{files_demo.RESTORE}")
+        page.get_by_role("button", name="Trigger", exact=True).first.click()
+        form = page.get_by_role("dialog")
+        for title in ("Target", "Tree", "Backup", "Only", "What to do", "Destination", "Read it from"):
+            form.get_by_text(title, exact=True).first.wait_for()
+        form.locator("#element_backup").fill(label)
+        picture(page, "restore-files-form")
+        form.get_by_role("button", name="Trigger", exact=True).click()
+        page.wait_for_url(re.compile("/runs/"))
+        (run,) = [run for run in scene.admin.runs(files_demo.RESTORE) if run.run_id in unquote(page.url)]
+    address = f"/dags/{files_demo.RESTORE}/runs/{quote(run.run_id)}"
+    with signed_in(browser, scene, "approver") as page:
+        scene.approver.question(run, "approve")
+        page.goto(f"{address}/tasks/approve/required_actions")
+        page.get_by_text(f"Replace config of {TARGET} by backup {label}?").wait_for()
+        page.get_by_text("admin cannot approve it").wait_for()
+        picture(page, "restore-files-approval")
+        page.get_by_role("button", name="Approve", exact=True).click()
+        scene.approver.require_success(run)
+        page.goto(address)
+        page.get_by_label("Graph").first.click()
+        page.locator(".react-flow").get_by_text("restore_beside").first.wait_for()
+        picture(page, "restore-files-finished")
+        page.goto(f"{address}/tasks/plan")
+        page.get_by_text(path.name).first.wait_for()
+        picture(page, "restore-files-plan")
+    assert path.is_file()
 
 
 def test_the_runbook_page_is_one_click_away(scene: Scene, browser: Browser) -> None:

@@ -13,7 +13,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backstop.crypto.envelope import decrypt_stream, encrypt_stream
+from backstop.crypto.envelope import decrypt_stream, decrypt_to_file, encrypt_stream
 from backstop.errors import BackstopError, IntegrityError, KeyUnavailableError
 from tests.crypto.samples import Sample, open_sample, seal
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from backstop.crypto.keyring import LocalKeyring
+    from backstop.crypto.message import Opened
+    from backstop.model.backup import StoredObject
 
 MIB = 1024 * 1024
 SDK_FRAME = 4 + 12 + MIB + 16  # sequence number, IV, content, tag
@@ -234,6 +236,27 @@ def test_a_manifest_that_says_otherwise_wins(
     with pytest.raises(IntegrityError, match=message):
         open_sample(other, tmp_path / "out", session_keyring)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("change", [{"plain_bytes": 1_501}, {"stored_sha256": "0" * 64}, {"stored_bytes": 1}])
+def test_whoever_hashes_the_plaintext_himself_has_every_other_check_all_the_same(
+    change: dict[str, int | str], small: Sample, tmp_path: Path, session_keyring: LocalKeyring
+) -> None:
+    other = replace(small.expected, **change)  # type: ignore[arg-type]
+
+    def decrypt(expected: StoredObject) -> Opened:
+        return decrypt_to_file(
+            io.BytesIO(small.stored),
+            tmp_path / "out",
+            keyring=session_keyring,
+            expected=expected,
+            hash_plain=False,
+        )
+
+    with pytest.raises(IntegrityError):
+        decrypt(other)
+    assert list(tmp_path.iterdir()) == []
+    assert decrypt(small.expected).plain_sha256 == ""
 
 
 def test_a_refused_object_leaves_the_file_that_was_there(

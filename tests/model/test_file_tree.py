@@ -119,6 +119,14 @@ def test_a_path_is_shown_in_one_line_whatever_its_bytes() -> None:
     assert shown(b"srv/a\nb\xff\x1b[31m") == "/srv/a\\nb\\xff\\x1b[31m"
 
 
+@pytest.mark.parametrize("more", [b"{}", b" x", b"\n{}", b"\xff"])
+def test_a_line_with_something_behind_its_entry_is_refused(more: bytes) -> None:
+    line = Entry(b"a", EntryKind.FIFO, 0o600, 0, 0, "", "", 0).to_line()
+
+    with pytest.raises(IntegrityError, match="malformed"):
+        Entry.from_line(line.rstrip(b"\n") + more)
+
+
 def test_a_line_that_is_nested_without_end_is_refused() -> None:
     with pytest.raises(IntegrityError, match="malformed"):
         Entry.from_line(b'{"path":' + b"[" * 100_000 + b"]" * 100_000 + b"}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import traceback
 import uuid
 from typing import TYPE_CHECKING
@@ -11,6 +13,7 @@ import pytest
 from backstop.errors import ConfigurationError, ObjectMissingError, StorageError
 from backstop.storage.s3 import S3Storage
 from backstop.storage.s3_client import s3_client
+from embedded.home import CHECKOUT
 from tests.storage.conftest import BUCKET, Key
 
 if TYPE_CHECKING:
@@ -163,6 +166,20 @@ def test_the_client_notices_stalls_and_signs_bodies_only_where_nothing_else_prot
     assert aws.s3["addressing_style"] == "auto"
     assert aws.request_checksum_calculation == aws.response_checksum_validation == "when_required"
     assert aws.retries["total_max_attempts"] == 1
+
+
+def test_building_a_client_loads_nothing_that_we_do_not_use():
+    code = (
+        "import sys; sys.path.insert(0, 'plugins')\n"
+        "from backstop.storage.s3_client import s3_client\n"
+        "s3_client(None, endpoint_url='http://127.0.0.1:1')\n"
+        "print({'boto3', 's3transfer', 'multiprocessing'} & set(sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=CHECKOUT, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == "set()\n"
 
 
 def test_endpoint_and_region_may_come_from_the_connection():

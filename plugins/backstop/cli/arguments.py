@@ -37,11 +37,11 @@ def verb(
     return parser
 
 
-def target(parser: argparse.ArgumentParser, *, default: str = "the only one of targets.yaml") -> None:
+def target(parser: argparse._ActionsContainer, *, default: str = "the only one of targets.yaml") -> None:
     parser.add_argument("--target", metavar="NAME", help=f"target (default: {default})")
 
 
-def repository(parser: argparse.ArgumentParser, name: str, text: str) -> None:
+def repository(parser: argparse._ActionsContainer, name: str, text: str) -> None:
     parser.add_argument(name, dest="repository", metavar="NAME", help=text)
 
 

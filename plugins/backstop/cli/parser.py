@@ -10,6 +10,7 @@ from backstop.cli.arguments import EXIT_CODES, LABEL_HELP, escrow_key, repositor
 from backstop.cli.file_arguments import add_file_verbs
 from backstop.cli.retention_arguments import add_retention_verbs
 from backstop.cli.sync_arguments import add_sync_verb
+from backstop.cli.upkeep_arguments import add_upkeep_verbs
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -33,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     _restore_to_point_in_time(verbs)
     _rescue_tables(verbs)
     add_file_verbs(verbs)
+    add_upkeep_verbs(verbs)
     add_retention_verbs(verbs)
     add_sync_verb(verbs)
     _decrypt(verbs)

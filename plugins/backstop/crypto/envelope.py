@@ -132,6 +132,7 @@ def decrypt_to_file(
     context: Mapping[str, str] | None = None,
     expected: StoredObject | None = None,
     hash_stored: bool = True,
+    hash_plain: bool = True,
 ) -> Opened:
     """Decrypt into a file that appears, mode 0600, only after everything has been checked.
 
@@ -139,9 +140,17 @@ def decrypt_to_file(
     ``destination`` already is replaced, and only then. Not synced: it is a spool, not a repository.
 
     :param hash_stored: False where there is nothing to compare the SHA-256 of what is stored with.
+    :param hash_plain: False where all that will be used of the plaintext is hashed then.
     :raises: as :func:`decrypt_stream`; :raises StorageFullError: no space for the plaintext.
     """
-    message = Message(source, keyring=keyring, context=context, expected=expected, hash_stored=hash_stored)
+    message = Message(
+        source,
+        keyring=keyring,
+        context=context,
+        expected=expected,
+        hash_stored=hash_stored,
+        hash_plain=hash_plain,
+    )
     try:
         descriptor, name = tempfile.mkstemp(prefix=".partial-", dir=destination.parent)  # mode 0600
     except OSError as error:

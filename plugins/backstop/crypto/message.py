@@ -29,7 +29,7 @@ _HINT = "read it from another repository, or choose another backup"
 class Opened:
     """What was read, after every check passed.
 
-    :param stored_sha256: empty when nobody asked for it.
+    :param plain_sha256: and ``stored_sha256``: empty when nobody asked for them.
     :param context: the message's own encryption context; authenticated.
     """
 
@@ -51,6 +51,7 @@ class Message:
         context: Mapping[str, str] | None,
         expected: StoredObject | None,
         hash_stored: bool = True,
+        hash_plain: bool = True,
     ) -> None:
         self._stored = HashingReader(source, hashed=hash_stored or expected is not None)
         self._keyring = keyring
@@ -58,7 +59,7 @@ class Message:
         self._expected = expected
         self._name = object_name(context, expected)
         self._plain_bytes = 0
-        self._plain_hash = hashlib.sha256()
+        self._plain_hash = hashlib.sha256() if hash_plain else None
         self._own_context: dict[str, str] = {}
 
     def blocks(self) -> Iterator[bytes]:
@@ -68,7 +69,8 @@ class Message:
         most_bytes = self._expected.plain_bytes if self._expected else None
         try:
             for block in unframe(self._decrypted(), most_bytes=most_bytes):
-                self._plain_hash.update(block)
+                if self._plain_hash is not None:
+                    self._plain_hash.update(block)
                 self._plain_bytes += len(block)
                 yield block
         except FrameError as error:
@@ -78,7 +80,7 @@ class Message:
     def opened(self) -> Opened:
         return Opened(
             plain_bytes=self._plain_bytes,
-            plain_sha256=self._plain_hash.hexdigest(),
+            plain_sha256=self._plain_hash.hexdigest() if self._plain_hash is not None else "",
             stored_bytes=self._stored.bytes_read,
             stored_sha256=self._stored.sha256,
             context=self._own_context,
@@ -150,12 +152,11 @@ class Message:
         if self._expected is None:
             return
         self._compare_stored(self._expected)
-        plain_sha256 = self._plain_hash.hexdigest()
         if self._plain_bytes != self._expected.plain_bytes:
             raise self._integrity_error(
                 f"holds {self._plain_bytes} bytes; its manifest says {self._expected.plain_bytes}"
             )
-        if plain_sha256 != self._expected.plain_sha256:
+        if self._plain_hash is not None and self._plain_hash.hexdigest() != self._expected.plain_sha256:
             raise self._integrity_error("has other content (SHA-256) than its manifest says")
 
     def _compare_stored(self, expected: StoredObject) -> None:

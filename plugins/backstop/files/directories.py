@@ -26,6 +26,7 @@ class Directories:
     def __init__(self, top: int) -> None:
         self._top = top
         self._open: list[tuple[bytes, int]] = []
+        self._names: tuple[bytes, ...] | None = ()
 
     def __enter__(self) -> Directories:
         return self
@@ -36,6 +37,7 @@ class Directories:
         self.close()
 
     def close(self) -> None:
+        self._names = None
         while self._open:
             os.close(self._open.pop()[1])
 
@@ -45,14 +47,24 @@ class Directories:
         :raises RestoreError: a part of the way is a symbolic link or no folder.
         :raises OSError: it is not there, or cannot be opened.
         """
+        names = tuple(parts)
+        # Most files lie in the folder of the one before.
+        if names != self._names:
+            self._names = None
+            self._go(names)
+            self._names = names
+        return self._open[-1][1] if self._open else self._top
+
+    def _go(self, names: tuple[bytes, ...]) -> None:
         common = 0
-        while common < min(len(parts), len(self._open)) and self._open[common][0] == parts[common]:
+        for (name, _), wanted in zip(self._open, names, strict=False):
+            if name != wanted:
+                break
             common += 1
         while len(self._open) > common:
             os.close(self._open.pop()[1])
-        for name in parts[common:]:
+        for name in names[common:]:
             self._open.append((name, self._step(name)))
-        return self._open[-1][1] if self._open else self._top
 
     def _step(self, name: bytes) -> int:
         above = self._open[-1][1] if self._open else self._top

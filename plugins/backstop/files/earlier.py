@@ -9,11 +9,12 @@ from backstop.files.attributes import group_name, owner_name
 from backstop.model.file_tree import (
     Entry,
     EntryKind,
-    Identity,
     line_end,
     line_hard_link,
-    line_head,
+    line_identity,
+    line_owner,
     line_path,
+    line_times,
     sort_key,
 )
 
@@ -22,14 +23,24 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+_END = line_end(None)
+_Owners = dict[tuple[EntryKind, int, int, int], str]
+
+
 class Listed:
-    """One entry of the earlier list, as a line or taken apart."""
+    """One entry of the earlier list, as a line or taken apart.
 
-    __slots__ = ("_entry", "line")
+    :param owners: what lines say of owners and modes, by kind, mode, uid and gid; filled as they are met.
+    """
 
-    def __init__(self, given: Entry | bytes) -> None:
+    __slots__ = ("_entry", "_owners", "line", "path_bytes")
+
+    def __init__(self, given: Entry | bytes, owners: _Owners) -> None:
         self.line = given if isinstance(given, bytes) else given.to_line()
         self._entry = None if isinstance(given, bytes) else given
+        self._owners = owners
+        self.path_bytes = 0
+        """How much of the line is its path, once that was compared."""
 
     @property
     def entry(self) -> Entry:
@@ -38,34 +49,41 @@ class Listed:
             self._entry = Entry.from_line(self.line)
         return self._entry
 
-    def is_still(self, path: bytes, kind: EntryKind, status: os.stat_result, hard_link: bytes) -> bool:
-        """Whether that is the file that was listed, untouched since: ctime tells of every change to it.
+    def is_still(self, kind: EntryKind, status: os.stat_result, hard_link: bytes) -> bool:
+        """Whether what lies at its path is what was listed, untouched since: ctime tells of every change.
 
         Compared as text, which costs a fraction of taking the line apart.
         """
-        head = line_head(
-            path,
-            kind,
-            mode=stat.S_IMODE(status.st_mode),
-            uid=status.st_uid,
-            gid=status.st_gid,
-            owner=owner_name(status.st_uid),
-            group=group_name(status.st_gid),
-            mtime_ns=status.st_mtime_ns,
-            size_bytes=status.st_size,
-        )
         line = self.line
         # What was skewed, or could have changed behind our back, ends otherwise.
-        end = line_end(Identity(status.st_ctime_ns, status.st_ino, status.st_dev))
-        if not line.endswith(end.encode()) or not line.startswith(head.encode()):
+        end = line_identity(status.st_ctime_ns, status.st_ino, status.st_dev) + _END
+        if not self.path_bytes or not line.endswith(end.encode()):
+            return False
+        times = line_times(kind, mtime_ns=status.st_mtime_ns, size_bytes=status.st_size)
+        head = f"{self._owner(kind, status)}{times}".encode()
+        if not line.startswith(head, self.path_bytes):
             return False
         if kind is not EntryKind.FILE:
-            return line[len(head) : len(head) + 1] == b","
+            return line.startswith(b",", self.path_bytes + len(head))
         if status.st_nlink < 2:
             return True
         known = line_hard_link(hard_link).encode() if hard_link else b',"hard_link":'
         # A double quote inside of a name is escaped: this is no part of one.
         return (known in line) == bool(hard_link)
+
+    def _owner(self, kind: EntryKind, status: os.stat_result) -> str:
+        key = kind, status.st_mode, status.st_uid, status.st_gid
+        known = self._owners.get(key)
+        if known is None:
+            known = self._owners[key] = line_owner(
+                kind,
+                mode=stat.S_IMODE(status.st_mode),
+                uid=status.st_uid,
+                gid=status.st_gid,
+                owner=owner_name(status.st_uid),
+                group=group_name(status.st_gid),
+            )
+        return known
 
 
 class Earlier:
@@ -76,6 +94,7 @@ class Earlier:
     ) -> None:
         self._given: Iterator[Entry | bytes] = given
         self._removed = on_removed
+        self._owners: _Owners = {}
         self._next = self._advance()
 
     def at(self, path: bytes) -> Listed | None:
@@ -83,7 +102,10 @@ class Earlier:
         listed = self._next
         if listed is None:
             return None
-        if not listed.line.startswith(line_path(path).encode()):
+        begin = line_path(path).encode()
+        if listed.line.startswith(begin):
+            listed.path_bytes = len(begin)
+        else:
             key = sort_key(path)
             while listed is not None and listed.entry.sort_key < key:
                 self._removed(listed.entry)
@@ -91,6 +113,7 @@ class Earlier:
             self._next = listed
             if listed is None or listed.entry.path != path:
                 return None
+            listed.path_bytes = len(begin) if listed.line.startswith(begin) else 0
         self._next = self._advance()
         return listed
 
@@ -102,4 +125,4 @@ class Earlier:
 
     def _advance(self) -> Listed | None:
         given = next(self._given, None)
-        return Listed(given) if given is not None else None
+        return Listed(given, self._owners) if given is not None else None

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ACCESS_ACL = "system.posix_acl_access"
 DEFAULT_ACL = "system.posix_acl_default"
 _REFUSED = (errno.EPERM, errno.EACCES, errno.ENOTSUP)
+_SOME_ROOM_BYTES = 4 * 1024 * 1024
 _SPECIAL = stat.S_ISUID | stat.S_ISGID
 _FORMATS = {
     EntryKind.FILE: stat.S_IFREG,
@@ -146,9 +147,20 @@ def _set_xattr(place: int | str, name: str, value: bytes, path: bytes, shortfall
         else:
             os.setxattr(place, name, value, follow_symlinks=False)
     except OSError as error:
-        if error.errno not in _REFUSED:
+        if error.errno not in _REFUSED and not _does_not_fit(error, place):
             raise
         shortfalls.add(xattr_kind(name), path)
+
+
+def _does_not_fit(error: OSError, place: int | str) -> bool:
+    """Whether the file system has room, and none for so large an attribute: ext4 keeps all of a file's in one
+    block, and then says what it says of a full disk."""
+    if error.errno in (errno.E2BIG, errno.ERANGE):
+        return True
+    if error.errno != errno.ENOSPC:
+        return False
+    free = os.statvfs(place if isinstance(place, int) else place.rpartition("/")[0])
+    return free.f_bavail * free.f_frsize > _SOME_ROOM_BYTES
 
 
 def _path(folder: int, name: bytes) -> str:

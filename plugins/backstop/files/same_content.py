@@ -5,26 +5,38 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from backstop.files.content import settled, wait_for_writer
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from backstop.model.file_tree import Entry
 
 _BLOCK = 1024 * 1024
 
 
-def has_content_of(listed: Entry) -> bool:
+def has_content_of(listed: Entry, *, pause: Callable[[float], None] = time.sleep) -> bool:
     """Whether the file at the entry's path holds exactly its pieces, and zeros between them.
 
-    False as soon as a piece differs, and when the file cannot be read: whoever backs it up will say why.
+    False as soon as a piece differs, and when the file cannot be read: whoever backs it up will say why. A
+    change that comes after this has other times than those that the file had before it.
+
+    :param pause: waits for the tick of the clock that the last change was stamped with to pass.
     """
     try:
         descriptor = _open(b"/" + listed.path)
     except OSError:
         return False
     try:
-        if os.fstat(descriptor).st_size != listed.size_bytes:
+        # A change within the tick of the last one would leave the times that the caller has seen, and a write
+        # that began before those goes on behind them.
+        status, _ = settled(descriptor, pause)
+        wait_for_writer(descriptor)
+        if status.st_size != listed.size_bytes:
             return False
         position = 0
         for piece in sorted(listed.chunks, key=lambda chunk: chunk.offset):

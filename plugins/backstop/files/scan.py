@@ -41,7 +41,7 @@ class Scanned:
         self._listed = listed
         self._entry: Entry | None = None
         self.hard_link = hard_link
-        still = listed is not None and listed.is_still(found.path, found.kind, found.status, hard_link)
+        still = listed is not None and listed.is_still(found.kind, found.status, hard_link)
         self.line = listed.line if still and listed is not None else None
 
     @property
@@ -142,14 +142,15 @@ def scan(
     earlier = Earlier(previous or iter(()), on_removed or (lambda entry: None))
     links: _Links = {}
     for found in walk:
-        yield Scanned(found, earlier.at(found.path), _hard_link(found, links), links)
+        hard_link = _hard_link(found, links) if found.status.st_nlink > 1 else b""
+        yield Scanned(found, earlier.at(found.path), hard_link, links)
     earlier.rest()
 
 
 def _hard_link(found: Found, links: _Links) -> bytes:
     """Path of the first entry that is the same file; empty for that one itself."""
     status = found.status
-    if status.st_nlink < 2 or found.kind is not EntryKind.FILE:
+    if found.kind is not EntryKind.FILE:
         return b""
     key = _same_file(status)
     first, left = links.pop(key, (b"", status.st_nlink))

@@ -79,7 +79,7 @@ class SortedWalk:
         on_skip: Callable[[Skipped], object],
     ) -> None:
         self._roots = roots
-        self._exclusion = exclusion
+        self._exclusion = exclusion if exclusion else None
         self._one_file_system = one_file_system
         self._skip = on_skip
         self._named = {root.path for root in roots}
@@ -135,11 +135,13 @@ class SortedWalk:
                 os.close(level.descriptor)
 
     def _look(self, level: _Level, name: bytes, path: bytes) -> Found | None:
-        if level.device != -1 and (self._exclusion.covers(path, name) or is_staging(name)):
-            return None
-        if level.device != -1 and is_ours(name):
-            self._skip(Skipped(path, "a restore has replaced it"))
-            return None
+        if level.device != -1:
+            if self._exclusion and self._exclusion.covers(path, name):
+                return None
+            if is_ours(name):
+                if not is_staging(name):
+                    self._skip(Skipped(path, "a restore has replaced it"))
+                return None
         try:
             status = os.stat(name, dir_fd=level.descriptor, follow_symlinks=False)
         except OSError as error:

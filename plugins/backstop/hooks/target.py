@@ -96,6 +96,15 @@ class TargetHook:
 
         return open_signer(self.configuration, self.name, role)
 
+    def for_checking(self) -> tuple[Keyring | None, Signer | None]:
+        """What opens WAL and what signs proofs; None where this machine has none."""
+        from backstop.check_settings import keyring_if_any, proof_signer_if_any
+
+        return (
+            keyring_if_any(self.configuration, self.name, self._credentials),
+            proof_signer_if_any(self.configuration, self.name),
+        )
+
     def cluster(self) -> ClusterConnection:
         """The protected database, as the backup role."""
         from backstop.wiring import cluster_connection

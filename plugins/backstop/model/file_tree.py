@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SKEWED = ',"skewed":true'
+_parse = json.JSONDecoder().raw_decode
 _quoted = json.encoder.encode_basestring_ascii
 _NEVER_A_NAME = frozenset((b"", b".", b".."))
 _PACK = re.compile(r"[0-9a-z]{1,32}-[0-9a-z]{1,12}")
@@ -124,10 +125,10 @@ class Entry:
     def from_line(cls, line: bytes) -> Entry:
         """:raises IntegrityError: not what :meth:`to_line` writes; such as a path that leads elsewhere."""
         try:
-            raw = json.loads(line)
+            raw = _parsed(line)
             return cls(
                 path=_safe_path(raw["path"]),
-                kind=EntryKind(raw["kind"]),
+                kind=_KINDS[raw["kind"]],
                 mode=_mode(raw["mode"]),
                 uid=_count(raw["uid"]),
                 gid=_count(raw["gid"]),
@@ -148,9 +149,12 @@ class Entry:
             ) from error
 
 
+_KINDS = {kind.value: kind for kind in EntryKind}
+
+
 def line_path(path: bytes) -> str:
     """What the line of that path, and no other, begins with."""
-    return f'{{"path":{_quoted(_text(path))},'
+    return f'{{"path":{_quoted(path.decode(errors="surrogateescape"))},'
 
 
 def line_head(
@@ -166,11 +170,22 @@ def line_head(
     size_bytes: int,
 ) -> str:
     """What a line begins with, up to the pieces of a file: enough to tell whether two lines differ there."""
-    head = (
-        f'{line_path(path)}"kind":"{kind.value}","mode":"{mode:04o}","uid":{uid},"gid":{gid},'
-        f'"owner":{_quoted(owner)},"group":{_quoted(group)},"mtime_ns":{mtime_ns}'
+    who = line_owner(kind, mode=mode, uid=uid, gid=gid, owner=owner, group=group)
+    return f"{line_path(path)}{who}{line_times(kind, mtime_ns=mtime_ns, size_bytes=size_bytes)}"
+
+
+def line_owner(kind: EntryKind, *, mode: int, uid: int, gid: int, owner: str, group: str) -> str:
+    """The part of a line behind its path: most lines of a list have the same."""
+    return (
+        f'"kind":"{kind.value}","mode":"{mode:04o}","uid":{uid},"gid":{gid},'
+        f'"owner":{_quoted(owner)},"group":{_quoted(group)}'
     )
-    return f'{head},"size":{size_bytes},"chunks":[' if kind is EntryKind.FILE else head
+
+
+def line_times(kind: EntryKind, *, mtime_ns: int, size_bytes: int) -> str:
+    """The part of a line behind its owner, up to the pieces of a file."""
+    size = f',"size":{size_bytes},"chunks":[' if kind is EntryKind.FILE else ""
+    return f',"mtime_ns":{mtime_ns}{size}'
 
 
 def line_hard_link(path: bytes) -> str:
@@ -180,8 +195,13 @@ def line_hard_link(path: bytes) -> str:
 
 def line_end(identity: Identity | None, *, skewed: bool = False) -> str:
     """What a line ends with."""
-    known = f',"identity":[{identity.ctime_ns},{identity.inode},{identity.device}]' if identity else ""
+    known = line_identity(identity.ctime_ns, identity.inode, identity.device) if identity else ""
     return f"{known}{_SKEWED if skewed else ''}}}\n"
+
+
+def line_identity(ctime_ns: int, inode: int, device: int) -> str:
+    """The part of a line that tells an unchanged file."""
+    return f',"identity":[{ctime_ns},{inode},{device}]'
 
 
 def sort_key(path: bytes) -> tuple[bytes, ...]:
@@ -197,6 +217,15 @@ def shown(path: bytes) -> str:
 def shown_name(text: str) -> str:
     """One line that no terminal takes for anything else."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+
+
+def _parsed(line: bytes) -> Any:
+    """As :func:`json.loads` of ASCII, without its guesses; a restore asks three times for each file."""
+    text = line.decode("ascii").rstrip("\n")
+    raw, end = _parse(text)
+    if end != len(text):
+        raise ValueError("something follows the entry")
+    return raw
 
 
 def _text(raw: bytes) -> str:
@@ -232,10 +261,9 @@ def _integer(raw: object) -> int:
 
 
 def _count(raw: object) -> int:
-    number = _integer(raw)
-    if number < 0:
-        raise ValueError(f"{number} is negative")
-    return number
+    if type(raw) is not int or raw < 0:
+        raise ValueError(f"{raw!r} is no whole number, or negative")
+    return raw
 
 
 def _name(raw: object) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -230,6 +231,38 @@ def acquire_in(
         RepositoriesLease(leases, failed).__exit__(None, None, None)
         raise
     return RepositoriesLease(leases, failed)
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Somebody's lease that is in force.
+
+    :param since: when it was taken, by the storage's clock.
+    """
+
+    claim: Claim
+    since: datetime
+
+
+def holding(
+    storage: Storage, target: str, kind: str, *, now: datetime, skew: timedelta = CLOCK_SKEW
+) -> Holding | None:
+    """Who holds that lease now; None: nobody.
+
+    :raises IntegrityError: the lease is damaged; :raises StorageError: the repository cannot be asked.
+    """
+    prefix = _prefix(target, kind)
+    newest = _newest(storage, prefix)
+    if newest is None:
+        return None
+    try:
+        claim = Claim.from_json(storage.read(newest[1]), f"{storage.location}/{newest[1]}")
+    except ObjectMissingError:
+        return None
+    if not claim.in_force(now, skew=skew):
+        return None
+    renewals = storage.list(f"{prefix}{newest[0]:012d}-")
+    return Holding(claim, min((info.modified_at for info in renewals), default=now))
 
 
 def _none_works(target: str, failed: Mapping[str, BackstopError]) -> BackstopError:

@@ -23,6 +23,19 @@ class ObjectInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class IncompleteUpload:
+    """An upload in parts that was neither completed nor aborted: invisible, and billed.
+
+    :param stored_bytes: of the parts that have arrived.
+    """
+
+    key: str
+    upload_id: str
+    began_at: datetime
+    stored_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectVersion:
     """One stored version of an object, or the mark that hides the versions below it.
 
@@ -135,6 +148,17 @@ class Storage(Protocol):
 
     def delete(self, key: str, *, version_id: str | None = None) -> None:
         """Remove the object (that version, where there are versions). Absent is success."""
+        ...
+
+    def incomplete_uploads(self, prefix: str) -> Iterator[IncompleteUpload]:
+        """Uploads in parts to keys that start with ``prefix``, those on their way included; paged as needed.
+
+        None where a storage sweeps by itself what dead writers left.
+        """
+        ...
+
+    def abort_upload(self, upload: IncompleteUpload) -> None:
+        """Remove its parts. Completed or aborted meanwhile is success: nothing that is visible is touched."""
         ...
 
     def delete_many(self, versions: Iterable[tuple[str, str | None]]) -> tuple[Undeleted, ...]:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from backstop.storage.base import IncompleteUpload
+
 
 def _now() -> datetime:
     return datetime.now(timezone.utc)
@@ -171,6 +173,14 @@ class MemoryStorage:
                 version_id = self._objects[key][1].version_id
             found = self._locks.get((key, version_id))
         return found if found and (found.until is None or found.until > self._clock()) else None
+
+    def incomplete_uploads(self, prefix: str) -> Iterator[IncompleteUpload]:
+        """Uploads here have no parts."""
+        check_prefix(prefix)
+        return iter(())
+
+    def abort_upload(self, upload: IncompleteUpload) -> None:
+        """There is none."""
 
     def check(self) -> None:
         """Always reachable."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
 from backstop.errors import ObjectConflictError, ObjectMissingError, StorageError
 from backstop.storage.base import ObjectInfo, ObjectVersion
 from backstop.storage.keys import check_key, check_prefix
+from backstop.storage.mounts import refuse_unmounted
 from backstop.storage.posix_files import (
     NO_LINKS,
     ErrorNamingFile,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
-    from backstop.storage.base import ObjectLock, Undeleted
+    from backstop.storage.base import IncompleteUpload, ObjectLock, Undeleted
 
 Entries: TypeAlias = "list[tuple[str, os.DirEntry[str]]]"
 
@@ -47,10 +48,13 @@ class PosixStorage:
     a dot are not objects: ``.tmp`` holds files being written; what a dead writer left there is swept by the
     next one. A missing ``root`` is made, its parent is not: an unmounted disk must not become a fresh, empty
     repository.
+
+    :param mounted: another file system than the system's is expected there, and nothing is done without it.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, mounted: bool = False) -> None:
         self.root = Path(root)
+        self._mounted = mounted
         self._temporary = self.root / ".tmp"
         self._swept = False
         self._sweep_lock = threading.Lock()
@@ -167,6 +171,7 @@ class PosixStorage:
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         check_prefix(prefix)
+        self._refuse_unmounted()
         folder = prefix.rpartition("/")[0]
         directory = self.root / folder
         with errors_named(directory):
@@ -224,6 +229,14 @@ class PosixStorage:
                 raise
         return True
 
+    def incomplete_uploads(self, prefix: str) -> Iterator[IncompleteUpload]:
+        """None: what a dead writer left is a temporary file, and the next writer sweeps it."""
+        check_prefix(prefix)
+        return iter(())
+
+    def abort_upload(self, upload: IncompleteUpload) -> None:
+        """There is none."""
+
     def versions(self, prefix: str) -> Iterator[ObjectVersion]:
         for info in self.list(prefix):
             yield ObjectVersion(info.key, info.size_bytes, info.modified_at)
@@ -261,13 +274,20 @@ class PosixStorage:
     # -- Inside ----------------------------------------------------------------------------------------------
 
     def _path(self, key: str) -> Path:
+        self._refuse_unmounted()
         return self.root / check_key(key)
+
+    def _refuse_unmounted(self) -> None:
+        if self._mounted:
+            with errors_named(self.root):
+                refuse_unmounted(self.root)
 
     def _info(self, key: str, found: os.stat_result) -> ObjectInfo:
         return ObjectInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, timezone.utc))
 
     def _prepare(self, path: Path) -> None:
         """Make the root; once in our life, sweep what dead writers left."""
+        self._refuse_unmounted()
         try:
             make_directory(self.root, below=self.root)
         except FileNotFoundError as error:

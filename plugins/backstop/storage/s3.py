@@ -13,6 +13,7 @@ from backstop.errors import ObjectConflictError, ObjectMissingError, StorageErro
 from backstop.storage.base import ObjectInfo
 from backstop.storage.keys import check_key, check_prefix
 from backstop.storage.s3_errors import ForbiddenError, PreconditionFailedError
+from backstop.storage.s3_multipart import Multipart
 from backstop.storage.s3_reader import ResumingReader
 from backstop.storage.s3_retry import Patience
 from backstop.storage.s3_upload import PART_BYTES, PART_THREADS, Upload
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef, ListObjectsV2RequestTypeDef
 
-    from backstop.storage.base import ObjectLock, ObjectVersion, Undeleted
+    from backstop.storage.base import IncompleteUpload, ObjectLock, ObjectVersion, Undeleted
 
 _BUFFER_BYTES = 1024 * 1024
 
@@ -211,6 +212,15 @@ class S3Storage:
             )
         except ObjectMissingError:
             return
+
+    def incomplete_uploads(self, prefix: str) -> Iterator[IncompleteUpload]:
+        return self._multipart().list(self._prefix, check_prefix(prefix))
+
+    def abort_upload(self, upload: IncompleteUpload) -> None:
+        self._multipart().abort(self._key(upload.key), upload.upload_id)
+
+    def _multipart(self) -> Multipart:
+        return Multipart(self._client, bucket=self._bucket, patience=self._patience)
 
     def versions(self, prefix: str) -> Iterator[ObjectVersion]:
         return self._versions.below(check_prefix(prefix))

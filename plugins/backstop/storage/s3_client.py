@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 from urllib.parse import urlsplit
 
 from backstop.errors import ConfigurationError
@@ -52,10 +52,11 @@ def s3_client(
     :param endpoint_url: of another service than AWS; wins over the connection's.
     :raises ConfigurationError: the connection says something this program would otherwise ignore.
     """
-    # Not at the top: boto3 costs half a second, and everything but S3 works without it.
-    import boto3
+    # Not at the top: it costs a quarter of a second, and everything but S3 works without it. Not boto3: its
+    # client is the same one with transfers and resources on top, which we do not use and would pay for.
     from botocore.config import Config
     from botocore.exceptions import BotoCoreError
+    from botocore.session import Session
 
     extra = _known_extra(credential)
     endpoint = endpoint_url or extra.get("endpoint_url")
@@ -76,8 +77,8 @@ def s3_client(
         },
     )
     try:
-        # Its own session: boto3's default one is shared and not thread-safe.
-        return boto3.session.Session().client(
+        # A session of its own: one that is shared is not thread-safe.
+        client = Session().create_client(
             "s3",
             endpoint_url=str(endpoint) if endpoint else None,
             region_name=region or extra.get("region_name") or ("us-east-1" if endpoint else None),
@@ -87,6 +88,7 @@ def s3_client(
             verify=extra.get("verify"),
             config=config,
         )
+        return cast("S3Client", client)
     except (BotoCoreError, ValueError) as error:
         raise ConfigurationError(
             f"no S3 client can be built: {type(error).__name__}",

@@ -72,6 +72,7 @@ _HINTS = {
     "KMS.DisabledException": "enable the bucket's own encryption key",
 }
 
+_ABSENT_CODES = frozenset({"NoSuchKey", "NoSuchVersion", "404", "NotFound", "NoSuchLifecycleConfiguration"})
 _FULL_CODES = frozenset({"InsufficientStorage", "QuotaExceeded", "XMinioStorageFull"})
 
 
@@ -133,7 +134,7 @@ def _answered(error: boto.ClientError, what: str) -> StorageError:
         return UploadGoneError(said)
     if code == "NoSuchBucket":
         return StorageError(said, hint=_HINTS[code])
-    if code in ("NoSuchKey", "NoSuchVersion", "404", "NotFound"):
+    if code in _ABSENT_CODES:
         return ObjectMissingError(f"{what} failed: it does not exist")
     if status == 403 and code in ("AccessDenied", "403", "Forbidden"):
         return ForbiddenError(said, hint=_HINTS["AccessDenied"])

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
 from backstop.targets.durations import DURATION_PATTERN, parse_duration
+from backstop.targets.shares import SHARE_PATTERN, parse_share
 
 _SCALAR_SCHEMA: dict[str, Any] = {"type": ["boolean", "number", "string", "null"]}
 
@@ -127,6 +128,18 @@ Duration = Annotated[
     timedelta,
     BeforeValidator(parse_duration),
     WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN, "examples": ["30d", "1h30m"]}),
+]
+Share = Annotated[
+    float,
+    BeforeValidator(parse_share),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0, "maximum": 1},
+                {"type": "string", "pattern": SHARE_PATTERN, "examples": ["5%"]},
+            ]
+        }
+    ),
 ]
 KeyArn = Annotated[str, AfterValidator(_key_arn)]
 Bucket = Annotated[str, AfterValidator(_bucket)]

@@ -3,15 +3,16 @@
 The text under an attribute is what docs/targets.schema.json shows in editors (targets/schema.py reads it).
 """
 
-# ruff: noqa: TC001, TC003 pydantic evaluates the annotations
+# ruff: noqa: TC001 pydantic evaluates the annotations
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from backstop.targets.check_rules import Check
 from backstop.targets.cluster import Cluster
 from backstop.targets.database import Database
 from backstop.targets.expiry import Expiry
@@ -19,6 +20,7 @@ from backstop.targets.fields import (
     AbsolutePath,
     Bucket,
     ConnId,
+    Duration,
     Endpoint,
     KeyArn,
     Name,
@@ -107,6 +109,8 @@ class PosixRepository(NamedSection):
     type: Literal["posix"]
     path: RepositoryPath
     """A directory that only the backup user can read; created when absent."""
+    mounted: bool = False
+    """A disk or a share of its own is mounted there: nothing is read or written while it is not."""
 
 
 class S3Repository(NamedSection):
@@ -122,6 +126,8 @@ class S3Repository(NamedSection):
     """For S3 other than AWS's: http://127.0.0.1:8333."""
     region: Text | None = None
     """Of the bucket, such as eu-central-1."""
+    noncurrent: Duration = timedelta(days=30)
+    """How long a bucket with versions keeps what somebody has deleted or overwritten; whole days."""
 
 
 RepositoryConfig = Annotated[PosixRepository | S3Repository, Discriminator("type")]
@@ -141,6 +147,8 @@ class Target(NamedSection):
     database: Database
     cluster: Cluster | None = None
     """Base backups and WAL of the whole server; without it, only dumps are taken."""
+    check: Check = Field(default_factory=Check)
+    """How often what is stored is read again."""
     trees: dict[Name, Tree] = Field(default_factory=dict)
     """File trees: media, configuration."""
     expiry: Expiry = Field(default_factory=Expiry)

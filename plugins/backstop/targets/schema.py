@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _MODELS = [
     Path(__file__).with_name(f"{name}.py")
-    for name in ("retention", "database", "cluster", "trees", "expiry", "models")
+    for name in ("retention", "check_rules", "database", "cluster", "trees", "expiry", "models")
 ]
 
 

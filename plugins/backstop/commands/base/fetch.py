@@ -16,6 +16,7 @@ from backstop.commands.database.fetch import read_object, refuse_taken, refuse_u
 from backstop.errors import IntegrityError, RestoreError
 from backstop.postgres.backup_manifest import NAME, compare_files, parse_backup_manifest
 from backstop.postgres.process import run_tool
+from backstop.repository.stored import open_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -154,7 +155,7 @@ def _blocks(
     from backstop.crypto.envelope import decrypt_stream, object_context
 
     context = object_context(manifest.target, manifest.label.text, stored.key)
-    with repository.storage.open(stored.key, version_id=stored.version_id) as source:
+    with open_stored(repository.storage, stored) as source:
         for block in decrypt_stream(source, keyring=keyring, context=context, expected=stored):
             if stop.is_set():
                 raise RestoreError(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from backstop.errors import IntegrityError, NotFoundError, ObjectMissingError, RestoreError
 from backstop.model.backup import BackupKind
+from backstop.repository.stored import open_stored
 
 if TYPE_CHECKING:
     from backstop.commands.progress import Progress
@@ -117,7 +118,7 @@ def read_object(
             hint="choose another backup",
         )
     context = object_context(manifest.target, manifest.label.text, stored.key)
-    with repository.storage.open(stored.key, version_id=stored.version_id) as source:
+    with open_stored(repository.storage, stored) as source:
         # Joined only after the last block: what has not authenticated to its end is not handed on.
         return b"".join(list(decrypt_stream(source, keyring=keyring, context=context, expected=stored)))
 
@@ -169,7 +170,7 @@ class _Fetch:
         # Packs of a file tree may be an earlier backup's; of nothing else this is said by its key.
         label = stored.origin if stored.layout == "chunks" else self._manifest.label
         context = object_context(self._manifest.target, label.text, stored.key)
-        with self._repository.storage.open(stored.key, version_id=stored.version_id) as source:
+        with open_stored(self._repository.storage, stored) as source:
             watched = cast("BinaryIO", Watched(source, self._progress, self.stop))
             decrypt_to_file(watched, path, keyring=self._keyring, context=context, expected=stored)
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from backstop.errors import ObjectMissingError
+from backstop.repository.stored import open_stored
 
 if TYPE_CHECKING:
     from backstop.model.backup import Manifest, StoredObject
@@ -42,7 +43,7 @@ def _version_bytes(repository: Repository, stored: StoredObject) -> int | None:
     count = 0
     with (
         suppress(ObjectMissingError),
-        repository.storage.open(stored.key, version_id=stored.version_id) as source,
+        open_stored(repository.storage, stored) as source,
     ):
         while block := source.read(_BLOCK_BYTES):
             count += len(block)

@@ -142,7 +142,8 @@ class _TreeVerification:
 
     def _restore(self, drawn: _Drawn, folder: Path) -> None:
         layout = lay_out_elsewhere(folder / "restored")
-        need_bytes, need_names = self._count(drawn)
+        with self.watch.phase("count"):
+            need_bytes, need_names = self._count(drawn)
         refuse_full(layout.folders, {0: need_bytes}, {0: need_names})
         journal = Journal(owner="verify", label=self.published.manifest.label.text)
         area = make_area(layout.folders[0].open(), layout.folders[0].path, secrets.token_hex(8), journal)
@@ -174,8 +175,9 @@ class _TreeVerification:
             "bytes_restored": assembly.plain_bytes,
         }
         self.progress.phase("compare", total_bytes=assembly.plain_bytes)
-        excused = frozenset(shortfalls.kinds)
-        comparison = Comparison(layout, [area], Ownership(), excused, self.settings.jobs, self.progress)
+        comparison = Comparison(
+            layout, [area], Ownership(), shortfalls.excuses, self.settings.jobs, self.progress
+        )
         with self.watch.phase("compare"):
             self.differences += comparison.run(drawn.placed(layout))
             names = count_names([area])

@@ -1,7 +1,8 @@
 """The folder beside live files in which a restore puts together what will replace them, and its journal.
 
 ``<live folder>/.backstop-<16 hex>/``, private: ``new/`` has the restored files under their live names,
-``journal.json`` says what they are for and how far the restore is, ``lock`` is held by whoever works on it,
+``journal.json`` says what they are for and how far the restore is, ``excuses.json`` which metadata could not
+be set, ``lock`` is held by whoever works on it,
 and let go by the kernel with its process. Whatever kills a restore, the journal tells the next one what of
 this is rubbish and what had been live.
 """
@@ -23,13 +24,14 @@ from backstop.files.exchange import Replacement
 from backstop.files.metadata import drop_acls
 from backstop.files.names import is_staging, staging_name
 from backstop.files.removal import remove_tree
+from backstop.files.shortfalls import Excuses
 from backstop.model.file_tree import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 NEW = b"new"
-_JOURNAL, _LOCK = "journal.json", "lock"
+_JOURNAL, _EXCUSES, _LOCK = "journal.json", "excuses.json", "lock"
 RESTORING, RESTORED, VALIDATED, SWAPPING = "restoring", "restored", "validated", "swapping"
 
 
@@ -101,19 +103,30 @@ class Area:
 
     def write(self, journal: Journal) -> None:
         """Durable behind this; before or after, never in between."""
+        self._put(_JOURNAL, journal.to_json())
+        self.journal = journal
+
+    def excuse(self, excuses: Excuses) -> None:
+        """Note for the comparison, which may be another task, what could not be set."""
+        self._put(_EXCUSES, excuses.to_json())
+
+    def excuses(self) -> Excuses:
+        """:raises OSError: none were noted; :raises ValueError: they cannot be read."""
+        return Excuses.from_json(_read(_EXCUSES, self.folder))
+
+    def _put(self, name: str, body: bytes) -> None:
         descriptor = os.open(
-            f"{_JOURNAL}.new",
+            f"{name}.new",
             os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC,
             0o600,
             dir_fd=self.folder,
         )
         with os.fdopen(descriptor, "wb") as file:
-            file.write(journal.to_json())
+            file.write(body)
             file.flush()
             os.fsync(file.fileno())
-        os.rename(f"{_JOURNAL}.new", _JOURNAL, src_dir_fd=self.folder, dst_dir_fd=self.folder)
+        os.rename(f"{name}.new", name, src_dir_fd=self.folder, dst_dir_fd=self.folder)
         os.fsync(self.folder)
-        self.journal = journal
 
     def advance(self, state: str) -> None:
         self.write(replace(self.journal, state=state))
@@ -249,9 +262,13 @@ def _open(area: Area) -> None:
         raise PermissionError(errno.EPERM, "it belongs to another user")
     area.lock = os.open(_LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=area.folder)
     fcntl.flock(area.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    with os.fdopen(os.open(_JOURNAL, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=area.folder), "rb") as file:
-        area.journal = Journal.from_json(file.read())
+    area.journal = Journal.from_json(_read(_JOURNAL, area.folder))
     area.new = os.open(NEW, BELOW, dir_fd=area.folder)
+
+
+def _read(name: str, folder: int) -> bytes:
+    with os.fdopen(os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder), "rb") as file:
+        return file.read()
 
 
 @contextmanager

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from backstop.commands.trees.tally import Tally
     from backstop.files.roots import Root
 
-_NO_PACKS: frozenset[bytes] = frozenset()
 _MOST_WAITING = 4096
 _MOST_OPEN = 64
 _MOST_LATE = 20_000
@@ -150,7 +149,7 @@ class TreeCapture:
     def _take(self, scanned: Scanned, pool: ThreadPoolExecutor) -> None:
         if self._lost_folder and scanned.path.startswith(self._lost_folder):
             return self._pass_by(scanned)
-        kept = self._kept(scanned)
+        kept = self._kept(scanned) if scanned.line is not None else None
         if kept is not None:
             self.progress.advance(kept.size_bytes)
             if self._waiting:
@@ -186,7 +185,7 @@ class TreeCapture:
         if line is None or self.previous is None:
             return None
         is_file = scanned.kind is EntryKind.FILE
-        packs = packs_of(line) if is_file else _NO_PACKS
+        packs = packs_of(line) if is_file else ()
         if packs and (self.settings.rehash or not self._stored.issuperset(packs)):
             return None
         return _Kept(scanned.path, line, scanned.size_bytes, is_file, scanned.hard_link, packs)

@@ -11,6 +11,7 @@ from backstop.commands.database.fetch import Watched, refuse_unless_present
 from backstop.commands.trees.pack import MAX_PACK_BYTES, Pack
 from backstop.errors import BackstopError, IntegrityError, ObjectMissingError
 from backstop.model.file_tree import shown
+from backstop.repository.stored import open_stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,6 +43,8 @@ class ChunkFetcher:
 
     :param folder: private; holds as many decrypted packs at a time as there are jobs.
     :param jobs: packs read at a time.
+    :param hash_packs: False: the stored bytes of a pack are hashed, and every piece that a file gets, but not
+        all of its plaintext once more.
     """
 
     repository: Repository
@@ -50,6 +53,7 @@ class ChunkFetcher:
     folder: Path
     progress: Progress
     jobs: int = 2
+    hash_packs: bool = True
     _packs: dict[str, StoredObject] = field(default_factory=dict)
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -117,9 +121,16 @@ class ChunkFetcher:
 
         context = object_context(self.manifest.target, stored.origin.text, stored.key)
         try:
-            with self.repository.storage.open(stored.key, version_id=stored.version_id) as source:
+            with open_stored(self.repository.storage, stored) as source:
                 watched = cast("BinaryIO", Watched(source, self.progress, self._stop))
-                decrypt_to_file(watched, path, keyring=self.keyring, context=context, expected=stored)
+                decrypt_to_file(
+                    watched,
+                    path,
+                    keyring=self.keyring,
+                    context=context,
+                    expected=stored,
+                    hash_plain=self.hash_packs,
+                )
         except (IntegrityError, ObjectMissingError) as error:
             raise _named(error, next(needs.of_pack(stored.name)), stored) from error
 

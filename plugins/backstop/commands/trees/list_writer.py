@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _MOST_LINES = 8192
 _CUT = 1024
+_BUFFERED_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,9 @@ class ListWriter:
     _cuts: list[tuple[int, int]] = field(default_factory=list)
     """Bytes and lines of each segment."""
     _late: list[tuple[tuple[bytes, ...], bytes]] = field(default_factory=list)
+    _buffer: list[bytes] = field(default_factory=list)
+    """Lines that are not in the spool yet."""
+    _buffered: int = 0
     _size: int = 0
     _lines: int = 0
 
@@ -61,7 +65,11 @@ class ListWriter:
 
     def add_line(self, path: bytes, line: bytes, packs: Iterable[str]) -> None:
         """The same, written already. :param packs: that hold its pieces."""
-        self.spool.write(line)
+        # One call of a file object's for each line would cost more than all the rest.
+        self._buffer.append(line)
+        self._buffered += len(line)
+        if self._buffered >= _BUFFERED_BYTES:
+            self._flush()
         self.used.update(packs)
         self._count(path, line)
 
@@ -72,17 +80,25 @@ class ListWriter:
 
     def lines(self) -> Iterator[bytes]:
         """Those in order; nothing may be added to them any more."""
+        self._flush()
         self.spool.seek(0)
         yield from self.spool
 
     def finish(self) -> None:
         """Store what is not stored. :raises BackstopError: it cannot be stored."""
         self._cut()
+        self._flush()
         self.spool.seek(0)
         if self._late:
             return self._merge()
         for size_bytes, lines in self._cuts:
             self._store(self.spool.read(size_bytes), lines)
+
+    def _flush(self) -> None:
+        if self._buffer:
+            self.spool.write(b"".join(self._buffer))
+            self._buffer.clear()
+            self._buffered = 0
 
     def _count(self, path: bytes, line: bytes) -> None:
         self._size += len(line)

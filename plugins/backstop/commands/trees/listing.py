@@ -15,6 +15,7 @@ from backstop.commands.trees.list_writer import Segment
 from backstop.errors import IntegrityError
 from backstop.files.roots import Root
 from backstop.model.file_tree import Entry, EntryKind
+from backstop.repository.stored import open_stored
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -29,6 +30,7 @@ _FORMAT = 1
 _READERS = 4
 # In a line every double quote that belongs to a name is escaped: this is never part of one.
 _PACK = re.compile(rb',"[0-9a-f]{64}","([0-9a-z-]+)"\]')
+_CHUNKS = b',"chunks":['
 _PIECE = re.compile(rb'\[\d+,\d+,"([0-9a-f]{64})","([0-9a-z-]+)"\]')
 _HINT = "choose another backup, or read it from another repository"
 
@@ -139,9 +141,9 @@ def read_listing(
     )
 
 
-def packs_of(line: bytes) -> set[bytes]:
-    """Names of the packs that hold pieces of a line's file."""
-    return set(_PACK.findall(line))
+def packs_of(line: bytes) -> list[bytes]:
+    """Names of the packs that hold pieces of a line's file, one a piece."""
+    return _PACK.findall(line, line.find(_CHUNKS))
 
 
 def _fetch(
@@ -151,7 +153,7 @@ def _fetch(
 
     destination = folder / f"list-{stored.name}.tar"
     context = object_context(manifest.target, stored.origin.text, stored.key)
-    with repository.storage.open(stored.key, version_id=stored.version_id) as source:
+    with open_stored(repository.storage, stored) as source:
         decrypt_to_file(source, destination, keyring=keyring, context=context, expected=stored)
     return destination
 

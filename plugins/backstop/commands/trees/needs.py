@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from backstop.errors import IntegrityError
+from backstop.errors import IntegrityError, RestoreError, StorageFullError
 from backstop.model.file_tree import Chunk, Entry, EntryKind, shown
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _BATCH = 5_000
+_LEAST_FREE_BYTES = 1024 * 1024
 _TABLES = """
     PRAGMA journal_mode = OFF;
     PRAGMA synchronous = OFF;
@@ -50,8 +53,10 @@ class Needs:
     """
 
     def __init__(self, path: Path) -> None:
-        self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
-        self._connection.executescript(_TABLES)
+        self._path = path
+        with self._failures_told():
+            self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._connection.executescript(_TABLES)
         self._needs: list[tuple[Any, ...]] = []
         self._later: list[tuple[Any, ...]] = []
         self._lock = threading.Lock()
@@ -74,12 +79,13 @@ class Needs:
     def done(self) -> None:
         """Nothing more comes."""
         self._store()
-        self._connection.execute("CREATE INDEX need_pack ON need (pack)")
+        with self._failures_told():
+            self._connection.execute("CREATE INDEX need_pack ON need (pack)")
 
     def packs(self) -> list[str]:
         """Names of all packs that are needed, in the order of the list of files."""
         query = "SELECT pack FROM need GROUP BY pack ORDER BY min(rowid)"
-        with self._lock:
+        with self._lock, self._failures_told():
             return [str(name) for (name,) in self._connection.execute(query)]
 
     def of_pack(self, pack: str) -> Iterator[Need]:
@@ -87,7 +93,7 @@ class Needs:
         query = "SELECT rowid, * FROM need WHERE pack = ? AND rowid > ? ORDER BY rowid LIMIT ?"
         last = 0
         while True:
-            with self._lock:
+            with self._lock, self._failures_told():
                 rows = self._connection.execute(query, (pack, last, _BATCH)).fetchall()
             for row in rows:
                 yield _need(row)
@@ -113,10 +119,14 @@ class Needs:
 
     def _store(self) -> None:
         try:
-            self._connection.execute("BEGIN")
-            self._connection.executemany(f"INSERT INTO need VALUES ({'?, ' * 12}?)", self._needs)  # noqa: S608
-            self._connection.executemany("INSERT INTO later VALUES (?, ?, ?)", self._later)
-            self._connection.execute("COMMIT")
+            with self._failures_told():
+                self._connection.execute("BEGIN")
+                self._connection.executemany(
+                    f"INSERT INTO need VALUES ({'?, ' * 12}?)",  # noqa: S608 as many as there are columns
+                    self._needs,
+                )
+                self._connection.executemany("INSERT INTO later VALUES (?, ?, ?)", self._later)
+                self._connection.execute("COMMIT")
         except OverflowError as error:
             raise IntegrityError(
                 f"the list of files has a number that no file has, near {shown(self._needs[0][5])}",
@@ -124,6 +134,24 @@ class Needs:
             ) from error
         self._needs.clear()
         self._later.clear()
+
+    @contextmanager
+    def _failures_told(self) -> Iterator[None]:
+        """:raises StorageFullError: no space for the index; :raises RestoreError: its disk fails."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            # Without a journal there is nothing to roll back to: the restore ends here either way.
+            place = self._path.parent
+            if "full" in str(error) or shutil.disk_usage(place).free < _LEAST_FREE_BYTES:
+                raise StorageFullError(
+                    f"no space left in {place} for the index of this restore",
+                    hint="free some, or name a larger folder as `spool`, then restore again",
+                ) from error
+            raise RestoreError(
+                f"the index of this restore in {place} cannot be used: {error}",
+                hint="see what its disk says, or name another folder as `spool`",
+            ) from error
 
 
 def _need(row: tuple[Any, ...]) -> Need:

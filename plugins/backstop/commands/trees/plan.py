@@ -68,7 +68,6 @@ class RestoredTree(_Document):
     :param places: the live folders they are in, by :meth:`.layout.Folder.to_text`.
     :param names: files of any kind that were made.
     :param not_set: what could not be given back to them, one sentence each.
-    :param excused: the same, for the comparison.
     :param notes: what was found of earlier restores.
     :param seconds: by phase.
     """
@@ -82,7 +81,6 @@ class RestoredTree(_Document):
     names: int
     plain_bytes: int
     not_set: tuple[str, ...]
-    excused: tuple[str, ...]
     notes: tuple[str, ...]
     seconds: Mapping[str, float]
 

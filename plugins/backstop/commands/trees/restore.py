@@ -154,6 +154,7 @@ class TreeRestore:
                 entries = with_content(backup.listing, backup.selection, layout)
                 with self.watch.phase("restore"):
                     assembly.run(entries, fetcher=backup.fetcher, index=backup.folder / "needs.sqlite")
+                areas[0].excuse(shortfalls.excuses)
                 for number, area in enumerate(areas):
                     area.write(restored_journal(layout, number, area))
             except BaseException as error:
@@ -173,7 +174,6 @@ class TreeRestore:
             names=assembly.names,
             plain_bytes=assembly.plain_bytes,
             not_set=shortfalls.sentences(),
-            excused=shortfalls.kinds,
             notes=tuple(notes),
             seconds=self.watch.seconds(),
         )
@@ -188,8 +188,10 @@ class TreeRestore:
             folders = [Folder.from_text(place) for place in restored.places]
             areas = [stack.enter_context(opened(folder, restored.token)) for folder in folders]
             layout = layout_of(folders, areas, elsewhere=restored.destination is not None)
-            owner, excused = Ownership.parse(self.settings.owner), frozenset(restored.excused)
-            comparison = Comparison(layout, areas, owner, excused, self.settings.jobs, self.progress)
+            owner = Ownership.parse(self.settings.owner)
+            comparison = Comparison(
+                layout, areas, owner, areas[0].excuses(), self.settings.jobs, self.progress
+            )
             self.progress.phase("compare", total_bytes=restored.plain_bytes)
             with self.watch.phase("compare"):
                 found = comparison.run(with_content(backup.listing, backup.selection, layout))
@@ -273,6 +275,12 @@ class TreeRestore:
             with self.watch.phase("list"):
                 listing = read_listing(self.repository, manifest, keyring=self.keyring, folder=folder)
             fetcher = ChunkFetcher(
-                self.repository, manifest, self.keyring, folder, self.progress, self.settings.jobs
+                self.repository,
+                manifest,
+                self.keyring,
+                folder,
+                self.progress,
+                self.settings.jobs,
+                hash_packs=False,
             )
             yield _Opened(manifest, listing, Selection(listing, only), fetcher, folder)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from backstop.commands.trees.area import Area
     from backstop.commands.trees.layout import Layout, Placement
     from backstop.files.ownership import Ownership
+    from backstop.files.shortfalls import Excuses
 
 _BATCH = 256
 _AHEAD = 4
@@ -34,13 +35,13 @@ MOST = 50
 class Comparison:
     """Of one restore's areas with its list.
 
-    :param excused: kinds of metadata that could not be set (:mod:`backstop.files.shortfalls`).
+    :param excused: metadata that could not be set, by file.
     """
 
     layout: Layout
     areas: Sequence[Area]
     owner: Ownership
-    excused: frozenset[str]
+    excused: Excuses
     jobs: int
     progress: Progress
     found: list[str] = field(default_factory=list)
@@ -88,7 +89,8 @@ class Comparison:
                 if inode(folder, parts[-1]) != inode(others.at(target[:-1]), target[-1]):
                     yield f"it is not the same file as {shown(entry.hard_link)}"
             return
-        yield from differences(folder, parts[-1], entry, owner=self.owner, excused=self.excused)
+        excused = self.excused.of(entry.path)
+        yield from differences(folder, parts[-1], entry, owner=self.owner, excused=excused)
         if entry.kind is EntryKind.FILE:
             yield from self._content(folder, parts[-1], entry)
 

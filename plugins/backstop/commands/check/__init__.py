@@ -1,0 +1,1 @@
+"""Reading stored bytes again: what is damaged, which backups need it, and where a good copy is."""

@@ -1,0 +1,1 @@
+"""What takes space in a repository and belongs to no backup: found, explained, on request removed."""

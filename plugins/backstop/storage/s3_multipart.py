@@ -1,0 +1,80 @@
+"""Uploads in parts that nobody finished: found, measured, aborted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from backstop.errors import ObjectMissingError
+from backstop.storage.base import IncompleteUpload
+from backstop.storage.s3_errors import UploadGoneError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import (
+        ListMultipartUploadsOutputTypeDef,
+        ListPartsOutputTypeDef,
+    )
+
+    from backstop.storage.s3_retry import Patience
+
+
+class Multipart:
+    """The incomplete uploads of one bucket."""
+
+    def __init__(self, client: S3Client, *, bucket: str, patience: Patience) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._patience = patience
+
+    def list(self, folder: str, prefix: str) -> Iterator[IncompleteUpload]:
+        """Those to keys below ``folder`` that start with ``prefix`` there; keys come without the folder."""
+        request: dict[str, Any] = {"Bucket": self._bucket, "Prefix": folder + prefix}
+        while True:
+            page = self._page(request)
+            for found in page.get("Uploads", ()):
+                if not found["Key"].startswith(folder + prefix):
+                    continue  # a service that takes no notice of Prefix
+                yield IncompleteUpload(
+                    found["Key"][len(folder) :],
+                    found["UploadId"],
+                    found["Initiated"],
+                    self._bytes(found["Key"], found["UploadId"]),
+                )
+            if not page.get("IsTruncated") or not page.get("NextKeyMarker"):
+                return
+            request["KeyMarker"] = page["NextKeyMarker"]
+            request["UploadIdMarker"] = page.get("NextUploadIdMarker", "")
+
+    def abort(self, key: str, upload_id: str) -> None:
+        """Remove its parts; gone already is success."""
+        try:
+            self._patience.run(
+                lambda: self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=upload_id),
+                what=f"s3://{self._bucket}/{key}: abort an upload",
+            )
+        except (UploadGoneError, ObjectMissingError):
+            return
+
+    def _page(self, request: dict[str, Any]) -> ListMultipartUploadsOutputTypeDef:
+        return self._patience.run(
+            lambda: self._client.list_multipart_uploads(**request),
+            what=f"s3://{self._bucket}/{request['Prefix']}: list incomplete uploads",
+        )
+
+    def _bytes(self, key: str, upload_id: str) -> int:
+        request: dict[str, Any] = {"Bucket": self._bucket, "Key": key, "UploadId": upload_id}
+        count = 0
+        while True:
+            try:
+                page: ListPartsOutputTypeDef = self._patience.run(
+                    lambda: self._client.list_parts(**request),
+                    what=f"s3://{self._bucket}/{key}: list the parts of an upload",
+                )
+            except (UploadGoneError, ObjectMissingError):
+                return count  # completed or aborted since it was listed
+            count += sum(part["Size"] for part in page.get("Parts", ()))
+            if not page.get("IsTruncated"):
+                return count
+            request["PartNumberMarker"] = page["NextPartNumberMarker"]
