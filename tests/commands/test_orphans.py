@@ -205,6 +205,12 @@ def test_of_backups_that_are_published_while_orphans_are_removed_none_loses_an_o
     published = []
 
     def back_up():
+        try:
+            back_up_often()
+        finally:
+            ended.set()
+
+    def back_up_often():
         for number in range(25):
             with acquired(maker.storage):
                 label = BackupLabel.at(STARTED + timedelta(days=number), BackupKind.DUMP)
@@ -217,17 +223,15 @@ def test_of_backups_that_are_published_while_orphans_are_removed_none_loses_an_o
                 published.append(
                     maker.catalog.publish(manifest, signer=maker.signer, ensure_held=lambda: None)
                 )
-        ended.set()
 
     thread = threading.Thread(target=back_up)
     thread.start()
-    removed = 0
     while not ended.is_set():
         now = utc_now()
         # The worst grace period there is: none.
         found = find_orphans(maker.repository, grace=timedelta(0), now=now)
         found.removable += found.running
-        removed += remove(maker, found, utc_now, grace=timedelta(0)).objects
+        remove(maker, found, utc_now, grace=timedelta(0))
     thread.join()
 
     assert len(published) == 25
