@@ -13,7 +13,7 @@ _PAYLOAD = re.compile(
 _ABOUT_A_BACKUP = re.compile(
     r"meta/(?P<what>proofs|pins|holds|accepted|expiring|manifests)/(?P<label>[^/]+?)(?:\.json|/.+)"
 )
-_OTHER_META = re.compile(r"meta/(?:lease|checks|incidents|evidence)/.+")
+_OTHER_META = re.compile(r"meta/(?:lease|checks|incidents|evidence|legacy)/.+")
 
 
 @dataclass(frozen=True, slots=True)
