@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 ACCESS_ACL = "system.posix_acl_access"
 DEFAULT_ACL = "system.posix_acl_default"
 _REFUSED = (errno.EPERM, errno.EACCES, errno.ENOTSUP)
+_NAME_MOST_BYTES, _VALUE_MOST_BYTES = 255, 64 * 1024
 _SOME_ROOM_BYTES = 4 * 1024 * 1024
 _SPECIAL = stat.S_ISUID | stat.S_ISGID
 _FORMATS = {
@@ -148,7 +149,9 @@ def _set_xattr(place: int | str, name: str, value: bytes, path: bytes, shortfall
         else:
             os.setxattr(place, name, value, follow_symlinks=False)
     except OSError as error:
-        if error.errno not in _REFUSED and not _does_not_fit(error, place):
+        # What no file system has (xattr(7)) is no honest backup's.
+        possible = len(os.fsencode(name)) <= _NAME_MOST_BYTES and len(value) <= _VALUE_MOST_BYTES
+        if error.errno not in _REFUSED and not (possible and _does_not_fit(error, place)):
             raise
         shortfalls.add(xattr_kind(name), path)
 
