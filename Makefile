@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help venv up down status demo wipe test test-unit test-deps test-long trials lint format lock clean
+.PHONY: help venv up down status demo wipe test test-unit test-deps test-long trials year lint format lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -54,6 +54,10 @@ test-long: $(STAMP) ## Run the long tests, some 40 minutes; an interrupted run g
 N ?= 50
 trials: $(STAMP) ## Kill servers and receivers under load, N=50 times, and recover; test-long includes it
 	BACKSTOP_TRIALS=$(N) $(PYTEST) tests/long/test_disasters.py -m long -rs $(ARGS)
+
+SEED ?= 1
+year: $(STAMP) ## Live through a simulated year of backups, SEED=1, and judge every day; test-long includes five
+	@$(PY) -m tests.simulation $(SEED) $(ARGS)
 
 lint: $(STAMP) ## Check style, types and layers
 	$(BIN)/ruff check .
