@@ -129,7 +129,8 @@ class Days:
         try:
             lease = acquire_in(
                 {name: world.shelves[name] for name in begun.where},
-                target=begun.draft.target, kind=kind, holder="backup", clock=world.clock, ttl=timedelta(days=1),
+                target=begun.draft.target, kind=kind, holder="backup", clock=world.clock,
+                ttl=timedelta(days=1),
             )  # fmt: skip
         except LeaseHeldError:
             return  # of an expiry that died while its clock ran ahead
