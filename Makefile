@@ -56,7 +56,7 @@ trials: $(STAMP) ## Kill servers and receivers under load, N=50 times, and recov
 	BACKSTOP_TRIALS=$(N) $(PYTEST) tests/long/test_disasters.py -m long -rs $(ARGS)
 
 SEED ?= 1
-year: $(STAMP) ## Live through a simulated year of backups, SEED=1, and judge every day; test-long includes five
+year: $(STAMP) ## Live through a simulated year, SEED=1, and judge each day
 	@$(PY) -m tests.simulation $(SEED) $(ARGS)
 
 lint: $(STAMP) ## Check style, types and layers

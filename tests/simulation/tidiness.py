@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tests.simulation.oracle import Sight
 
 _ONE_DAY = timedelta(days=1)
+_LONG_AGO = timedelta(days=59)
 #: So many days, on which nothing stood in the way, may leave something that should have gone.
 _PATIENCE = 7
 
@@ -33,7 +34,10 @@ class Tidiness:
                 sight = self._judge.sight(name, target.name)
                 # One that a wrong clock dated ahead makes expiry refuse until its time has come.
                 ahead = any(made.at > world.now for made in sight.backups.values())
-                late = set() if world.wrong_by or ahead else self._lying_about(sight)
+                # Two months without any backup, as after a renaming, it refuses for good.
+                newest = max((made.at for made in sight.backups.values()), default=world.now)
+                refuses = world.wrong_by or ahead or world.now - newest > _LONG_AGO
+                late = set() if refuses else self._lying_about(sight)
                 for place in [place for place in self._late if place[:2] == (name, target.name)]:
                     if place[2] not in late:
                         del self._late[place]
