@@ -242,7 +242,9 @@ def test_the_list_as_json_has_states_and_bytes(run, maker, verifier):
     (backup,) = target["backups"]
     assert backup["label"] == FIRST
     assert backup["stored_bytes"] == published.manifest.stored_bytes
-    assert backup["repositories"] == {"near": {"state": "proven", "proven_at": "2026-11-23T01:11:00.000000Z"}}
+    assert backup["repositories"] == {
+        "near": {"state": "proven", "proven_at": "2026-11-23T01:11:00.000000Z", "holds": []}
+    }
 
 
 def test_a_repository_that_fails_is_named_and_the_next_one_is_read(run, maker):

@@ -188,6 +188,52 @@ def test_an_inventory_that_is_gone_delays_bookkeeping_and_nothing_else(run, fold
     run("rebuild-inventory", code=5)
 
 
+def test_a_dropped_inventory_is_rebuilt_row_for_row_and_a_restore_needs_none(run, folder, source, postgres18):
+    raw = json.loads((folder / "connections.json").read_text())["inventory"]
+    label = run("back-up-database")["label"]
+    run("verify")
+    run("hold", "--label", label, "--reason", "audit")
+    run("hold", "--label", label, "--reason", "a mistake")
+    run("release-hold", "--label", label, "--number", "2")
+    run("rebuild-inventory")
+    before = everything(postgres18, raw["schema"])
+    name = sql.Identifier(raw["schema"])
+    with postgres18.connect() as session:
+        session.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(name))
+
+    beside = run("restore-database", "--label", "latest-proven", "--beside-only", "--yes")
+    assert rows(source.with_database(beside["plan"]["beside"])) == 1000
+    with postgres18.connect() as session:
+        session.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(name))
+    rebuilt = run("rebuild-inventory")
+
+    assert {one["repository"]: (one["backups"], one["proofs"], one["holds"]) for one in rebuilt} == {
+        "near": (1, 1, 2), "far": (1, 1, 2),
+    }  # fmt: skip
+    assert everything(postgres18, raw["schema"]) == before
+    assert [len(before[table]) for table in ("backup_inventory", "backup_proof", "backup_hold")] == [2, 2, 4]
+
+
+def everything(server, dbname: str) -> dict[str, list]:
+    """Every row of the inventory but for what a rebuild numbers and dates anew."""
+    with server.connect(dbname) as session:
+        tables = [
+            table
+            for (table,) in session.execute(
+                "SELECT table_name FROM information_schema.tables WHERE table_schema = 'public'"
+            ).fetchall()
+        ]
+        return {
+            table: session.execute(
+                sql.SQL(
+                    "SELECT row FROM (SELECT to_jsonb(one) - 'id' - 'indexed_at' - 'applied_at' AS row "
+                    "FROM public.{} AS one) AS rows ORDER BY row::text"
+                ).format(sql.Identifier(table))
+            ).fetchall()
+            for table in tables
+        }
+
+
 def test_a_lost_table_comes_back_into_a_schema_of_its_own(run, source):
     label = run("back-up-database")["label"]
     with source.connect() as session:

@@ -111,6 +111,10 @@ class BackupExpiringError(BackstopError):
     exit_code = 5
 
 
+class ExpiryRefusedError(BackstopError):
+    """Nothing was removed: nobody approved the plan, or more would go than it showed."""
+
+
 class SourceError(BackstopError):
     """The protected PostgreSQL server cannot be backed up as it is."""
 

@@ -38,6 +38,17 @@ def parse_label(text: str) -> BackupLabel:
         raise ConfigurationError(str(error), hint="copy it from the list of backups") from error
 
 
+def parse_moment(text: str) -> datetime:
+    """A time with its zone, such as ``2027-01-31T00:00:00Z``. :raises ConfigurationError: it is none."""
+    try:
+        moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ConfigurationError(f"{text!r} is no time with its zone", hint="write 2027-01-31T00:00:00Z")
+    return moment.astimezone(timezone.utc)
+
+
 def named_repository(repositories: Sequence[Repository], name: str) -> Repository:
     """:raises NotFoundError: the target has no repository of that name."""
     for repository in repositories:

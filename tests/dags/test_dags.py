@@ -177,10 +177,38 @@ def test_nothing_that_asks_people_or_swaps_is_ever_retried(read_dags):
         "restore_to_point_in_time": ("approve", "recover_beside", "check_cut_over", "cut_over"),
         "restore_files": ("approve", "validate", "swap"),
         "swap_back_files": ("approve", "swap_back"),
+        "expire_backups__calibrify": ("approve",),
     }
     for dag_id, names in asking.items():
         tasks = {task.task_id: task for task in read_dags().dags[dag_id].tasks}
         assert {tasks[name].retries for name in names} == {0}
+
+
+def test_every_repository_of_a_target_is_planned_and_expired_by_itself(read_dags):
+    dag = read_dags().dags["expire_backups__calibrify"]
+
+    for name in ("plan", "carry_out"):
+        assert dag.get_task(name).expand_input.value == {"repository": ["local", "s3"]}
+    # What waits for consent is behind the plan of every repository, and in front of every removal.
+    assert dag.get_task("approve").upstream_task_ids == {"stop_if_dry_run"}
+    assert dag.get_task("carry_out").upstream_task_ids == {"approve"}
+
+
+def test_expiry_without_a_schedule_runs_by_hand_only(read_dags):
+    bag = read_dags(with_targets("calibrify", expiry={"schedule": None}))
+
+    assert bag.dags["expire_backups__calibrify"].schedule is None
+
+
+def test_holds_and_the_inventory_of_targets_pinned_to_a_queue_have_dags_of_that_queue(read_dags):
+    document = with_targets("here", "there")
+    document["targets"]["there"]["queue"] = "dmz"
+    bag = read_dags(document)
+
+    assert bag.dags["hold_backups__dmz"].params.get_param("target").schema["enum"] == ["there"]
+    assert {task.queue for task in bag.dags["hold_backups__dmz"].tasks} == {"dmz"}
+    assert bag.dags["rebuild_inventory__dmz"].get_task("rebuild").expand_input.value == {"target": ["there"]}
+    assert bag.dags["rebuild_inventory"].get_task("rebuild").expand_input.value == {"target": ["here"]}
 
 
 def test_whatever_happens_to_the_swap_the_database_is_opened_again(read_dags):

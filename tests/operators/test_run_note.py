@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from sqlalchemy import JSON, Column, String, create_engine, event
+from sqlalchemy import JSON, Column, Integer, String, create_engine, event
 from sqlalchemy.orm import DeclarativeBase, Session
 
 import tests.airflow_home  # noqa: F401
@@ -31,6 +31,7 @@ class XCom(Base):
     dag_id = Column(String, primary_key=True)
     run_id = Column(String, primary_key=True)
     key = Column(String, primary_key=True)
+    timestamp = Column(Integer, primary_key=True, default=0)
     value = Column(JSON)
 
 
@@ -61,6 +62,13 @@ def ended(session, **values):
 
 def test_a_run_that_backed_files_up_gets_the_note_of_its_task(session):
     assert ended(session) == "`label`: 1 new"
+
+
+def test_of_an_expiry_the_last_word_is_the_note(session):
+    for when, said in ((1, "3 of 30 backups expire"), (3, "3 backups removed"), (2, "in between")):
+        session.add(XCom(dag_id="expire_backups__lab", run_id="1", key=NOTE, timestamp=when, value=said))
+
+    assert ended(session, dag_id="expire_backups__lab") == "3 backups removed"
 
 
 def test_a_note_that_somebody_wrote_and_other_dags_and_runs_without_a_backup_are_left_alone(session):

@@ -359,6 +359,16 @@ def test_without_history_there_is_one_version_a_key(storage):
     assert list(storage.versions("u/")) == []
 
 
+def test_the_versions_of_one_key_are_not_those_of_its_neighbours(storage):
+    for key in ("t/data/a", "t/data/a b", "t/data/ab", "t/data/a-/1"):
+        storage.put_once(key, b"12345")
+
+    [found] = storage.versions_of("t/data/a")
+
+    assert (found.key, found.size_bytes, found.is_latest) == ("t/data/a", 5, True)
+    assert list(storage.versions_of("t/data/none")) == []
+
+
 def test_nothing_is_locked_where_no_lock_was_set(storage):
     storage.put_once("t/data/a", b"1")
 

@@ -9,6 +9,7 @@ from backstop import __version__
 from backstop.cli.arguments import EXIT_CODES, LABEL_HELP, escrow_key, repository, target, verb
 from backstop.cli.file_arguments import add_file_verbs
 from backstop.cli.legacy_arguments import add_legacy_verbs
+from backstop.cli.retention_arguments import add_retention_verbs
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -33,6 +34,7 @@ def build_parser() -> argparse.ArgumentParser:
     _rescue_tables(verbs)
     add_file_verbs(verbs)
     add_legacy_verbs(verbs)
+    add_retention_verbs(verbs)
     _decrypt(verbs)
     _check_targets(verbs)
     _check_server(verbs)

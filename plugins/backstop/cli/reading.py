@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError, IntegrityError
 from backstop.repository.catalog import is_proven
+from backstop.repository.holds import Holds
+from backstop.settings import utc_now
 from backstop.wiring import cheapest_first, open_repository
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from backstop.credentials import CredentialSource
     from backstop.model.backup import BackupLabel, Manifest
+    from backstop.model.hold import Hold
     from backstop.model.proof import Proof
     from backstop.repository.catalog import Published, Repository
     from backstop.targets import Configuration
@@ -25,20 +28,28 @@ _PROOFS_AT_A_TIME = 8
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """One backup as one repository has it."""
+    """One backup as one repository has it.
+
+    :param holds: those in force now.
+    """
 
     repository: str
     location: str
     manifest: Manifest
     sha256: str
     proofs: tuple[Proof, ...]
+    holds: tuple[Hold, ...] = ()
 
     def state_document(self) -> dict[str, Any]:
-        """``state`` is ``completed``, ``proven`` or ``failed``; ``proven_at`` is null unless proven."""
+        """``state`` is ``completed``, ``proven`` or ``failed``; ``proven_at`` is null unless proven.
+
+        ``holds`` has what keeps it from expiring, whatever retention says.
+        """
         proven = is_proven(self.proofs)
         return {
             "state": "proven" if proven else "failed" if self.proofs else "completed",
             "proven_at": self.proofs[-1].finished_at if proven else None,
+            "holds": [hold.to_dict() for hold in self.holds],
         }
 
 
@@ -127,6 +138,7 @@ def _read(repository: Repository, label: BackupLabel | None) -> _Contents:
         listing = catalog.backups()
         found = list(listing.backups)
         contents.unreadable += listing.unreadable
+    held = _held(repository, label, contents)
 
     def proofs_of(published: Published) -> tuple[Proof, ...] | IntegrityError:
         try:
@@ -141,9 +153,37 @@ def _read(repository: Repository, label: BackupLabel | None) -> _Contents:
                 contents.unreadable.append(proofs)
                 proofs = ()
             contents.copies.append(
-                Copy(repository.name, repository.location, published.manifest, published.sha256, proofs)
+                Copy(
+                    repository.name,
+                    repository.location,
+                    published.manifest,
+                    published.sha256,
+                    proofs,
+                    held.get(published.manifest.label, ()),
+                )
             )
     return contents
+
+
+def _held(
+    repository: Repository, label: BackupLabel | None, contents: _Contents
+) -> dict[BackupLabel, tuple[Hold, ...]]:
+    """Holds in force; what cannot be believed of them is added to what is unreadable."""
+    holds = Holds(repository)
+    if label is not None:
+        found: Mapping[BackupLabel, tuple[Hold, ...]] = {label: holds.of(label)}
+    else:
+        found, strays = holds.survey()
+        contents.unreadable += strays
+    now = utc_now()
+    held = {label: tuple(hold for hold in row if hold.in_force(now)) for label, row in found.items()}
+    contents.unreadable += [
+        IntegrityError(f"hold {hold.number} on {hold.label}: {hold.damage}", hint="it counts as in force")
+        for row in held.values()
+        for hold in row
+        if hold.damage
+    ]
+    return held
 
 
 def merge(copies: Sequence[Copy]) -> list[list[Copy]]:

@@ -121,9 +121,14 @@ def newest(repository: Repository, *, proven: bool, dumps: bool = False) -> Back
     )
 
 
+def local_user() -> str:
+    """Who runs this, for people: ``ada@db1``."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
+
+
 def holder() -> str:
     """How leases and pins name this run to others."""
-    return f"cli {getpass.getuser()}@{socket.gethostname()} pid {os.getpid()}"
+    return f"cli {local_user()} pid {os.getpid()}"
 
 
 def _is_encrypted(key: Path) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from backstop.crypto.key_files import create_file, read_key_file
 from backstop.errors import IntegrityError, KeyUnavailableError
+from backstop.model.acceptance import Acceptance
 from backstop.model.backup import Manifest, Signature
 from backstop.model.canonical import canonical_json, sha256_hex
 from backstop.model.hold import Release
@@ -28,9 +29,10 @@ if TYPE_CHECKING:
 
 Role = Literal["manifest", "proof"]
 ROLES: tuple[Role, ...] = ("manifest", "proof")
-Document = TypeVar("Document", Manifest, Proof, Release, LegacyProof)
+Document = TypeVar("Document", Manifest, Proof, Release, Acceptance, LegacyProof)
 
 _FORMAT = 1
+_NAMES: dict[type, str] = {Release: "release of a hold on", Acceptance: "acceptance of the drop in"}
 _KEY_ID_DIGITS = 16
 
 
@@ -132,16 +134,15 @@ class TrustedSigners:
                 hint="copy it from another machine that reads these backups; it holds public keys only",
             ) from error
 
-    def verify(self, document: Manifest | Proof | Release | LegacyProof, role: Role) -> None:
-        """Believe the document, or say why not. The release of a hold has the role of a proof.
+    def verify(self, document: Manifest | Proof | Release | Acceptance | LegacyProof, role: Role) -> None:
+        """Believe the document, or say why not. What lets backups go has the role of a proof.
 
         :raises IntegrityError: unsigned, signed by a stranger or by a key of the other role, or changed.
         """
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-        what = "release of a hold on" if isinstance(document, Release) else role
-        name = f"{what} {document.label} of {document.target}"
+        name = f"{_NAMES.get(type(document), role)} {document.label} of {document.target}"
         hint = "do not use it: compare it with the copy in the other repository"
         signature = document.signature
         if signature is None:

@@ -80,6 +80,12 @@ class TargetHook:
 
         return open_every_repository(self.configuration, self.name, self._credentials)
 
+    def repository(self, name: str) -> Repository:
+        """One of them. :raises NotFoundError: the target has none of that name."""
+        from backstop.wiring import open_repository
+
+        return open_repository(self.configuration, self.name, name, self._credentials)
+
     def keyring(self, *, for_reading: bool = False) -> Keyring:
         """:param for_reading: a restore is never refused for want of an escrow copy; a backup is."""
         from backstop.wiring import open_keyring

@@ -1,4 +1,4 @@
-"""Writes what a backup of files found changed as the note on its run.
+"""Writes what a backup of files found changed, or what an expiry removes, as the note on the run.
 
 A task cannot do that itself: Airflow's task API has no notes. The scheduler calls this when a run ends, with
 the run as it is about to store it.
@@ -13,7 +13,7 @@ from airflow.listeners import hookimpl
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
 
-PREFIX = "back_up_files__"
+PREFIXES = ("back_up_files__", "expire_backups__")
 
 
 @hookimpl  # type: ignore[untyped-decorator]
@@ -27,8 +27,8 @@ def on_dag_run_failed(dag_run: DagRun, msg: str) -> None:
 
 
 def note_changes(dag_run: Any) -> None:
-    """Set the note, unless somebody has written one or there was no backup."""
-    if not dag_run.dag_id.startswith(PREFIX):
+    """Set the note, unless somebody has written one or no task has anything to say."""
+    if not dag_run.dag_id.startswith(PREFIXES):
         return
     from airflow.models.xcom import XComModel
     from sqlalchemy import select
@@ -39,8 +39,10 @@ def note_changes(dag_run: Any) -> None:
     session = object_session(dag_run)
     if session is None or dag_run.note:
         return
-    query = select(XComModel.value).where(
-        XComModel.dag_id == dag_run.dag_id, XComModel.run_id == dag_run.run_id, XComModel.key == NOTE
+    query = (
+        select(XComModel.value)
+        .where(XComModel.dag_id == dag_run.dag_id, XComModel.run_id == dag_run.run_id, XComModel.key == NOTE)
+        .order_by(XComModel.timestamp.desc())  # the last word counts
     )
     connection = session.connection()
     # What goes wrong here must not take the scheduler's own work back. A savepoint of the session's own would

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from backstop.model.retention_clock import age_moment, dated_ahead
 from backstop.model.retention_drop import still_compared
 from backstop.model.retention_groups import (
     Group,
     Want,
-    age_moment,
     age_of,
     cutoff_of,
     grouped,
@@ -109,18 +109,23 @@ def apply_retention(
 
     :param backups: all of them. Whoever cannot read a manifest must not leave it out, but plan nothing.
     :param policies: the same for all backups of a kind (dumps; base backups; each tree).
-    :param accepted: backups whose drop in rows or files somebody has looked at.
+    :param accepted: backups that somebody has looked at: at their drop in rows or files, or at a date that is
+        still to come.
     :param seen: what names tell of each cluster's WAL, by system identifier.
-    :raises ConfigurationError: ``now`` cannot be the present: before the newest backup, or far after it.
+    :raises ConfigurationError: ``now`` cannot be the present: before the newest backup, or far after it. A
+        little may be clocks that differ; and what ``accepted`` names is left out of it.
     :raises ValueError: two backups have the same label.
     """
     candidates = oldest_first(backups)
-    if not candidates:
-        return RetentionPlan((), None, ())
-    moment, seen = age_moment(candidates[-1], now), seen or {}
-    groups = grouped(candidates, policies, seen)
-    bases = [group for group in groups if group.physical]
+    ahead = dated_ahead(candidates, now, accepted)
+    dated = [candidate for candidate in candidates if candidate.label not in ahead]
     kept = Kept()
+    kept.add(Want(one, "its date is still to come") for one in candidates if one.label in ahead)
+    if not dated:
+        return RetentionPlan(tuple(_decisions(candidates, (), (), kept)), None, ())
+    moment, seen = age_moment(dated, now), seen or {}
+    groups = grouped(candidates, policies, seen, ahead)
+    bases = [group for group in groups if group.physical]
     blocked: list[str] = []
     for group in groups:
         kept.add(_wanted(group, moment, bases))

@@ -7,6 +7,7 @@ reason to delete the last one that had the rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from backstop.model.retention_groups import Want
@@ -78,9 +79,6 @@ def still_compared(
     if not looked_at:
         return
     newest = looked_at[-1]
-    for older in group.backups:
-        if older is newest:
-            return
-        if older.label in kept and is_drop(newest.content or 0, older.content or 0):
-            yield Want(newest, "somebody has looked at its drop, and newer ones are compared with it")
-            return
+    older = takewhile(lambda one: one is not newest, group.backups)
+    if any(one.label in kept and is_drop(newest.content or 0, one.content or 0) for one in older):
+        yield Want(newest, "somebody has looked at its drop, and newer ones are compared with it")

@@ -10,21 +10,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
-from backstop.errors import ConfigurationError
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from backstop.model.backup import BackupLabel
     from backstop.model.retention_policy import Candidate, RetentionPolicy, WalSeen
 
-CLOCK_SKEW = timedelta(minutes=15)
-"""Between two machines that both keep time; S3 refuses requests beyond it, too."""
-IMPLAUSIBLE = timedelta(days=60)
-"""So long without any backup, a wrong clock is likelier than a streak of failures."""
 STANDSTILL = timedelta(days=2)
 """So long without any backup, backups stop growing older: nothing goes by age while nothing new comes."""
-
 BASES = "base backups"
 
 
@@ -47,8 +40,9 @@ class Group:
     :param name: for people; unlike others' names.
     :param kind: those of one kind have one policy, and are counted together.
     :param wal: what names tell of the cluster's WAL; of base backups only.
-    :param backups: oldest first.
+    :param backups: oldest first; all but those that are dated ahead.
     :param usable: those of them that have everything they need.
+    :param ahead: those that are dated ahead.
     """
 
     name: str
@@ -57,6 +51,7 @@ class Group:
     wal: WalSeen | None = None
     backups: list[Candidate] = field(default_factory=list)
     usable: list[Candidate] = field(default_factory=list)
+    ahead: list[Candidate] = field(default_factory=list)
 
     @property
     def physical(self) -> bool:
@@ -101,8 +96,9 @@ def grouped(
     candidates: Sequence[Candidate],
     policies: Callable[[BackupLabel], RetentionPolicy],
     seen: Mapping[str, WalSeen],
+    ahead: Collection[BackupLabel],
 ) -> list[Group]:
-    """What can stand in for each other.
+    """What can stand in for each other. What is only dated ahead makes no group.
 
     :param candidates: oldest first.
     :param policies: asked for the newest of each kind.
@@ -111,6 +107,8 @@ def grouped(
     kinds: dict[str, RetentionPolicy] = {}
     usable = usable_labels(candidates)
     for candidate in reversed(candidates):
+        if candidate.label in ahead:
+            continue
         kind, name = _kind_and_name(candidate)
         if kind not in kinds:
             kinds[kind] = policies(candidate.label)
@@ -120,6 +118,10 @@ def grouped(
         groups[name].backups.append(candidate)
         if candidate.label in usable:
             groups[name].usable.append(candidate)
+    for candidate in candidates:
+        name = _kind_and_name(candidate)[1]
+        if candidate.label in ahead and name in groups:
+            groups[name].ahead.append(candidate)
     for group in groups.values():
         group.backups.reverse()
         group.usable.reverse()
@@ -154,26 +156,6 @@ def usable_labels(backups: Sequence[Candidate]) -> set[BackupLabel]:
     return usable
 
 
-def age_moment(newest: Candidate, now: datetime) -> datetime:
-    """The moment that ages are counted to: ``now``, but not beyond a standstill.
-
-    :raises ConfigurationError: this moment cannot be the present.
-    """
-    if now < newest.finished_at - CLOCK_SKEW:
-        raise ConfigurationError(
-            f"it is {_shown(now)} here, and {newest.label} finished at {_shown(newest.finished_at)}",
-            hint="check the clock of this machine and of the one that took the backup; nothing expires until "
-            "that time has come, or that backup has been removed by hand",
-        )
-    if now > newest.finished_at + IMPLAUSIBLE:
-        raise ConfigurationError(
-            f"it is {_shown(now)} here, and the newest backup, {newest.label}, finished "
-            f"{(now - newest.finished_at).days} days before",
-            hint="check the clock of this machine; if it is right, take a backup: nothing expires before",
-        )
-    return min(now, newest.finished_at + STANDSTILL)
-
-
 def cutoff_of(policy: RetentionPolicy, moment: datetime) -> datetime | None:
     """Where the time begins that ``keep_for`` asks for."""
     if policy.keep_for is None:
@@ -196,7 +178,3 @@ def successor(group: Group, bases: Iterable[Group]) -> Candidate | None:
     """The newest proven backup that stands in for what goes: of the group, or of a later cluster."""
     proven = [*group.proven[-1:], *(one for other in bases if group.physical for one in other.proven[-1:])]
     return max(proven, key=age_of, default=None)
-
-
-def _shown(moment: datetime) -> str:
-    return f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%SZ}"

@@ -46,14 +46,14 @@ def wal_ranges(
 ) -> Iterator[WalRange]:
     """What stays of one cluster's WAL; nothing when none of its base backups stay.
 
-    :param blocked: nothing of this cluster may go now.
+    :param blocked: none of its base backups is proven, and no other cluster has taken its place.
     """
     system_id = group.newest.system_id
-    staying = [candidate for candidate in group.backups if candidate.label in kept]
+    staying = [candidate for candidate in (*group.backups, *group.ahead) if candidate.label in kept]
     if not staying:
         return
     if blocked or any(None in (one.timeline, one.start, one.end) for one in staying):
-        why = "nothing of it goes while no base backup of it may"
+        why = "nothing of it goes while none of its base backups is proven"
         if not blocked:
             why = "a base backup of it does not say which WAL it needs"
         yield WalRange(system_id, 1, Lsn(0), None, why)
@@ -85,7 +85,7 @@ def ended_clusters(
     """
     with_bases = {group.newest.system_id for group in bases}
     for group in bases:
-        if not any(candidate.label in kept for candidate in group.backups):
+        if not group.ahead and not any(candidate.label in kept for candidate in group.backups):
             yield group.newest.system_id
     if not bases:
         return

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from backstop.errors import BackstopError
     from backstop.targets.database import Consent, Database
 
 NOT_REQUIRED = "not required by policy"
@@ -95,10 +96,13 @@ class ApproveRestoreOperator(TakesResults, ApprovalOperator):  # type: ignore[mi
     template_fields = ("plan", "choice")
     results = ("plan", "choice")
     REPLACES = "database"
+    ASKED_FOR = "restore"
+    NOBODY = "Somebody"
+    REFUSAL: type[BackstopError] = RestoreError
 
     def __init__(self, *, plan: Any, choice: Any, **kwargs: Any) -> None:
         kwargs["retries"] = 0
-        super().__init__(subject="Approve a restore", **kwargs)
+        super().__init__(subject=f"Approve: {self.ASKED_FOR}", **kwargs)
         self.plan = plan
         self.choice = choice
 
@@ -107,19 +111,19 @@ class ApproveRestoreOperator(TakesResults, ApprovalOperator):  # type: ignore[mi
 
         with explained():
             rules = self.rules()
-            if not approval_needed(rules, mode=self.choice["mode"]):
+            if not self.needed(rules):
                 self.log.info("The policy of %s asks for no approval here", self.plan["target"])
                 return self._approval(NOT_REQUIRED)
-            asked_by = require_requester(context) if rules.four_eyes else requester(context)
+            asked_by = self.asked_by(context, rules)
         self.subject, told = self.words(utc_now())
         self.body = "\n".join(
             [
-                f"**{asked_by or 'Somebody'}** asks for this.",
+                f"**{asked_by or self.NOBODY}** asks for this.",
                 "",
                 *told,
                 "",
                 "Rejected or unanswered, nothing is touched."
-                + (f" **{asked_by}** cannot approve it." if rules.four_eyes else ""),
+                + (f" **{asked_by}** cannot approve it." if rules.four_eyes and asked_by else ""),
             ]
         )
         self.response_timeout = rules.approval_timeout
@@ -127,31 +131,33 @@ class ApproveRestoreOperator(TakesResults, ApprovalOperator):  # type: ignore[mi
         raise AssertionError("a form was shown and nobody waits for it")
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, str]:
-        untouched = f"the live {self.REPLACES} of {self.plan['target']} was not touched"
+        untouched = self.untouched()
         with explained():
             # Read again: policy may have been tightened while we waited.
             rules = self.rules()
             if "error" in event:
-                raise RestoreError(
+                raise self.REFUSAL(
                     f"nobody answered within {rules.approval_timeout}; {untouched}",
-                    hint="tell an approver, trigger it again; restore.approval_timeout says how long to wait",
+                    hint="tell an approver, trigger it again; "
+                    f"{self.ASKED_FOR}.approval_timeout says how long to wait",
                 )
             answered_by = responder(event)
             if not answered_by:
-                raise RestoreError(
+                raise self.REFUSAL(
                     f"the answer has no name to it; {untouched}", hint="log in and answer again"
                 )
             if event.get("chosen_options") != [self.APPROVE]:
-                raise RestoreError(
-                    f"{answered_by} rejected the restore; {untouched}",
+                raise self.REFUSAL(
+                    f"{answered_by} rejected the {self.ASKED_FOR}; {untouched}",
                     hint=f"ask {answered_by} why, and trigger it again once that is settled",
                 )
             if rules.four_eyes:
                 # Whoever filled in the form has asked for it as much as whoever triggered the run.
-                asked = {require_requester(context), self.choice.get("chosen_by") or ""}
+                asked = {self.asked_by(context, rules), self.choice.get("chosen_by") or ""}
                 if any(same_person(answered_by, name) for name in asked):
-                    raise RestoreError(
-                        f"{answered_by} asked for this restore and cannot approve it too; {untouched}",
+                    raise self.REFUSAL(
+                        f"{answered_by} asked for this {self.ASKED_FOR} and cannot approve it too; "
+                        f"{untouched}",
                         hint="trigger it again and have somebody else answer",
                     )
         self.log.info("%s approved", answered_by)
@@ -166,6 +172,21 @@ class ApproveRestoreOperator(TakesResults, ApprovalOperator):  # type: ignore[mi
             "mode": self.choice["mode"],
             "plan_sha256": plan_digest(self.plan),
         }
+
+    def needed(self, rules: Consent) -> bool:
+        """Whether policy wants a person's consent to this plan."""
+        return approval_needed(rules, mode=self.choice["mode"])
+
+    def asked_by(self, context: Context, rules: Consent) -> str:
+        """Who must not answer, where four eyes are asked for.
+
+        :raises ConfigurationError: somebody has to be told apart, and Airflow does not know from whom.
+        """
+        return require_requester(context) if rules.four_eyes else requester(context)
+
+    def untouched(self) -> str:
+        """A clause that says what did not happen."""
+        return f"the live {self.REPLACES} of {self.plan['target']} was not touched"
 
     def rules(self) -> Consent:
         """The target's policy as it is now."""

@@ -65,6 +65,13 @@ class TakesResults:
         for name in self.results:
             setattr(self, name, json.loads(getattr(self, name)))
 
+    def take_results(self) -> None:
+        """The same in a mapped task: Airflow renders the fields of those without asking the operator."""
+        for name in self.results:
+            value = getattr(self, name)
+            if isinstance(value, str):
+                setattr(self, name, json.loads(value))
+
 
 class BackstopOperator(TakesResults, BaseOperator):  # type: ignore[misc]
     """An operator that translates its arguments into one call of a command.

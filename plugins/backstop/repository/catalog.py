@@ -11,9 +11,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import IntegrityError, NotFoundError, ObjectConflictError, ObjectMissingError
-from backstop.model.backup import FORMAT_VERSION, BackupKind, BackupLabel, Manifest
+from backstop.model.backup import FORMAT_VERSION, BackupLabel, Manifest
 from backstop.model.canonical import canonical_json, sha256_hex
 from backstop.model.proof import Proof
+from backstop.repository.published import (
+    Listing,
+    Published,
+    UnreadableManifestError,
+    Verifications,
+    is_proven,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -21,89 +28,22 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from backstop.crypto.signing import Signer, TrustedSigners
-    from backstop.storage.base import Storage
+    from backstop.storage.base import Storage, Undeleted
+
+__all__ = [
+    "REPOSITORY_KEY",
+    "Catalog",
+    "Listing",
+    "Published",
+    "Repository",
+    "UnreadableManifestError",
+    "Verifications",
+    "in_repository",
+    "is_proven",
+]
 
 REPOSITORY_KEY = "repository.json"
 _READERS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """A manifest as it lies in one repository."""
-
-    manifest: Manifest
-    sha256: str
-    """Of the bytes that were read: what a proof binds to."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """All backups of a target in one repository.
-
-    :param unreadable: one error per manifest that is damaged or signed by nobody we trust; they are no
-        backups, and must be shown, never skipped.
-    """
-
-    backups: tuple[Published, ...]
-    unreadable: tuple[IntegrityError, ...]
-
-    @property
-    def dumps(self) -> tuple[Published, ...]:
-        """Those that a restore of one database can use."""
-        return tuple(one for one in self.backups if one.manifest.kind is BackupKind.DUMP)
-
-    @property
-    def base_backups(self) -> tuple[Published, ...]:
-        """Those that a recovery of the cluster can begin with; incremental ones need their parents too."""
-        return tuple(one for one in self.backups if one.manifest.kind.physical)
-
-    def of_tree(self, tree: str) -> tuple[Published, ...]:
-        """Those of one file tree."""
-        return tuple(one for one in self.backups if one.manifest.label.tree == tree)
-
-
-@dataclass(frozen=True, slots=True)
-class Verifications:
-    """What was found out about one backup in one repository.
-
-    :param proofs: oldest first.
-    :param unreadable: one error per proof that is damaged or signed by nobody we trust; it must be shown.
-        It takes the word "proven" away, because it may have said otherwise, but nothing else: whoever can
-        put objects there must not be able to keep us from restoring.
-    """
-
-    proofs: tuple[Proof, ...]
-    unreadable: tuple[IntegrityError, ...]
-
-    @property
-    def counting(self) -> tuple[Proof, ...]:
-        """What the backup's state follows from: nothing while one of them cannot be read."""
-        return () if self.unreadable else self.proofs
-
-    @property
-    def proven(self) -> bool:
-        """Whether the newest verification matched: a later failed one takes an earlier proof away."""
-        return is_proven(self.counting)
-
-    def doubts(self) -> list[str]:
-        """Sentences for whoever approves a restore of it, which none of them stops: it is compared anyway."""
-        sentences = [f"a proof cannot be believed: {error.message}" for error in self.unreadable]
-        if not self.proofs:
-            sentences.append("this backup has never been proven by a restore")
-        elif not self.proofs[-1].matched:
-            sentences.append(f"the last verification of this backup failed: {self.proofs[-1].differences[0]}")
-        return sentences
-
-
-class UnreadableManifestError(IntegrityError):
-    """A manifest that is damaged, signed by nobody we trust, or oddly named.
-
-    :param label: whose it says it is; None: its name is no label.
-    """
-
-    def __init__(self, message: str, *, hint: str = "", label: BackupLabel | None) -> None:
-        super().__init__(message, hint=hint)
-        self.label = label
 
 
 class Catalog:
@@ -167,7 +107,8 @@ class Catalog:
                 hint=f'put it back: {{"format": {FORMAT_VERSION}, "id": "{known}"}}',
             )
 
-    def _manifest_key(self, label: BackupLabel) -> str:
+    def manifest_key(self, label: BackupLabel) -> str:
+        """Where its manifest lies, or would."""
         return f"{self._target}/meta/manifests/{label}.json"
 
     def publish(self, manifest: Manifest, *, signer: Signer, ensure_held: Callable[[], None]) -> Published:
@@ -181,19 +122,19 @@ class Catalog:
         # The lease is checked last before the manifest: a holder that slept through its own expiry
         # must not publish beside its successor.
         ensure_held()
-        self._storage.put_once(self._manifest_key(manifest.label), body)
+        self._storage.put_once(self.manifest_key(manifest.label), body)
         return Published(signed, sha256_hex(body))
 
     def has(self, label: BackupLabel) -> bool:
         """Whether the label is taken here, by a readable manifest or a damaged one."""
-        return self._storage.stat(self._manifest_key(label)) is not None
+        return self._storage.stat(self.manifest_key(label)) is not None
 
     def backup(self, label: BackupLabel) -> Published:
         """One backup, its signature checked.
 
         :raises NotFoundError: no such backup here; :raises IntegrityError: damaged or untrusted.
         """
-        key = self._manifest_key(label)
+        key = self.manifest_key(label)
         try:
             body = self._storage.read(key)
         except ObjectMissingError:
@@ -201,16 +142,29 @@ class Catalog:
                 f"no backup {label} of {self._target} in {self._storage.location}",
                 hint=f"see `python -m backstop list --target {self._target}`",
             ) from None
-        document = _json(body, f"{self._storage.location}/{key}")
+        return self._believed(body, label, where=f"{self._storage.location}/{key}")
+
+    def manifest_within(self, body: bytes, label: BackupLabel, *, where: str) -> Published:
+        """The manifest that another document holds as ``manifest``, judged as if it lay in its own place.
+
+        :raises IntegrityError: damaged, untrusted, or of another backup or repository.
+        """
+        manifest = _json(body, where).get("manifest")
+        if not isinstance(manifest, dict):
+            raise IntegrityError(f"{where} holds no manifest", hint="it was damaged; remove it by hand")
+        return self._believed(canonical_json(manifest), label, where=where)
+
+    def _believed(self, body: bytes, label: BackupLabel, *, where: str) -> Published:
+        document = _json(body, where)
         manifest = Manifest.from_dict(document)
         if manifest.label != label or manifest.target != self._target:
             raise IntegrityError(
-                f"{self._storage.location}/{key} is the manifest of {manifest.label} of {manifest.target}",
+                f"{where} is the manifest of {manifest.label} of {manifest.target}",
                 hint="somebody moved manifests; restore from the other repository",
             )
         if manifest.repository_id != self.repository_id():
             raise IntegrityError(
-                f"{self._storage.location}/{key} was published in repository {manifest.repository_id}, "
+                f"{where} was published in repository {manifest.repository_id}, "
                 f"and this is {self.repository_id()}",
                 hint="objects were copied by hand; restore from the repository that it names",
             )
@@ -218,10 +172,24 @@ class Catalog:
         if canonical_json(manifest.to_dict()) != body:
             # The signature covers what we read; a reader of other fields, or by hand, might be misled.
             raise IntegrityError(
-                f"{self._storage.location}/{key} says more or other things than what was signed",
+                f"{where} says more or other things than what was signed",
                 hint="it was changed; use the copy in the other repository",
             )
         return Published(manifest, sha256_hex(body))
+
+    def withdraw(self, label: BackupLabel) -> tuple[Undeleted, ...]:
+        """Take the manifest away: from then on there is no such backup here. Its payload stays.
+
+        :returns: versions of it that the storage has locked: then the backup is still there.
+        """
+        doomed = list(self._storage.versions_of(self.manifest_key(label)))
+        return self._storage.delete_many((one.key, one.version_id) for one in doomed)
+
+    def put_back(self, published: Published) -> None:
+        """Undo :meth:`withdraw`, while all of its payload is there."""
+        self._storage.put_once(
+            self.manifest_key(published.manifest.label), canonical_json(published.manifest.to_dict())
+        )
 
     def backups(self) -> Listing:
         """Every backup here, oldest first by ``finished_at``; damaged manifests apart."""
@@ -326,11 +294,6 @@ class Repository:
     @property
     def location(self) -> str:
         return self.storage.location
-
-
-def is_proven(proofs: tuple[Proof, ...]) -> bool:
-    """Whether the newest verification matched: a later failed one takes an earlier proof away."""
-    return bool(proofs) and proofs[-1].matched
 
 
 def in_repository(

@@ -6,10 +6,9 @@ cannot be read counts as a hold in force, a release that cannot be believed as n
 
 from __future__ import annotations
 
-import json
 import secrets
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from backstop.errors import (
     BackupExpiringError,
@@ -19,17 +18,17 @@ from backstop.errors import (
     ObjectConflictError,
 )
 from backstop.model.backup import BackupLabel
-from backstop.model.canonical import canonical_json, sha256_hex
-from backstop.model.hold import Hold, HoldDocument, Release, printable, words
+from backstop.model.canonical import canonical_json
+from backstop.model.hold import HoldDocument, Release, words
+from backstop.repository.hold_documents import MAX_BYTES, StoredHold, judge, parse
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import datetime
 
     from backstop.crypto.signing import Signer
+    from backstop.model.hold import Hold
     from backstop.repository.catalog import Repository
-
-_MAX_BYTES = 64 * 1024
 
 
 def new_hold(
@@ -57,19 +56,6 @@ def new_hold(
         placed_at=now,
         until=until,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Stored:
-    """One document; ``body`` is None where it is too large to be one of ours."""
-
-    number: int
-    key: str
-    body: bytes | None
-
-    @property
-    def sha256(self) -> str:
-        return sha256_hex(self.key.encode() if self.body is None else self.body)
 
 
 class Holds:
@@ -147,7 +133,7 @@ class Holds:
 
         :raises StorageError: the repository cannot be asked; then nothing may be expired.
         """
-        return self._judge(label, self._stored(label))
+        return judge(label, self._target, self._stored(label), trust=self._catalog.trust)
 
     def all(self) -> Mapping[BackupLabel, tuple[Hold, ...]]:
         """Every hold on any backup of the target here, released ones among them.
@@ -182,6 +168,13 @@ class Holds:
             label: tuple(hold for hold in holds if hold.in_force(now)) for label, holds in self.all().items()
         }
         return {label: holds for label, holds in held.items() if holds}
+
+    def document(self, label: BackupLabel, sha256: str) -> HoldDocument | None:
+        """A hold as it is stored, to be placed in another repository too; None: it cannot be read here."""
+        for stored in self._stored(label):
+            if stored.sha256 == sha256:
+                return HoldDocument.from_dict(parse(stored.body))
+        return None
 
     def documents(self, label: BackupLabel) -> tuple[bytes, ...]:
         """Holds and releases as they are stored, for another repository; see :meth:`adopt`."""
@@ -221,76 +214,12 @@ class Holds:
             else:
                 return number
 
-    def _stored(self, label: BackupLabel) -> list[_Stored]:
+    def _stored(self, label: BackupLabel) -> list[StoredHold]:
         prefix = f"{self._prefix}{label}/"
-        found: list[_Stored] = []
+        found: list[StoredHold] = []
         for info in self._storage.list(prefix):
             name = info.key[len(prefix) :].removesuffix(".json")
             number = int(name) if name.isascii() and name.isdigit() else 0
-            body = self._storage.read(info.key) if info.size_bytes <= _MAX_BYTES else None
-            found.append(_Stored(number, info.key, body))
+            body = self._storage.read(info.key) if info.size_bytes <= MAX_BYTES else None
+            found.append(StoredHold(number, info.key, body))
         return sorted(found, key=lambda one: one.number)
-
-    def _judge(self, label: BackupLabel, stored: Sequence[_Stored]) -> tuple[Hold, ...]:
-        holds: list[Hold] = []
-        releases: list[tuple[_Stored, Release]] = []
-        for one in stored:
-            try:
-                raw = _json(one.body)
-                if raw.get("type") == "release":
-                    releases.append((one, Release.from_dict(raw)))
-                    continue
-                document = HoldDocument.from_dict(raw)
-                if document.label != label or document.target != self._target:
-                    raise IntegrityError(f"it is a hold on {document.label} of {document.target}")
-                holds.append(replace(document.hold(one.number), sha256=one.sha256))
-            except IntegrityError as error:
-                holds.append(_damaged(label, one, error))
-        by_document = {hold.sha256: hold for hold in holds}
-        for one, release in releases:
-            hold = by_document.get(release.hold_sha256)
-            try:
-                self._believe(label, release)
-            except IntegrityError as error:
-                # It releases nothing; and it is shown, on what it wanted to release.
-                hold = hold or _damaged(label, one, error)
-                if hold.released_at is None:
-                    hold = replace(hold, damage=f"a release of it cannot be believed: {error.message}")
-            else:
-                if hold is None:
-                    continue  # of a hold that is not here: nothing to release
-                hold = replace(
-                    hold, released_at=release.released_at, released_by=printable(release.who), damage=None
-                )
-            by_document[hold.sha256] = hold
-        return tuple(by_document.values())
-
-    def _believe(self, label: BackupLabel, release: Release) -> None:
-        if release.label != label or release.target != self._target:
-            raise IntegrityError(f"it is of {release.label} of {release.target}")
-        self._catalog.trust.verify(release, role="proof")
-
-
-def _json(body: bytes | None) -> dict[str, Any]:
-    if body is None:
-        raise IntegrityError(f"it has more than {_MAX_BYTES} bytes")
-    try:
-        raw = json.loads(body)
-    except ValueError as error:
-        raise IntegrityError(f"it is not JSON ({len(body)} bytes)") from error
-    if not isinstance(raw, dict):
-        raise IntegrityError("it is not a JSON object")
-    return raw
-
-
-def _damaged(label: BackupLabel, stored: _Stored, error: IntegrityError) -> Hold:
-    return Hold(
-        label=label,
-        number=stored.number,
-        reason=f"a document that cannot be believed: {error.message}",
-        who="somebody unknown",
-        placed_at=None,
-        until=None,
-        sha256=stored.sha256,
-        damage=error.message,
-    )

@@ -18,9 +18,11 @@ from backstop.sql import load_sql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     import psycopg
 
+    from backstop.model.backup import BackupLabel
     from backstop.model.hold import Hold
     from backstop.model.proof import Proof
     from backstop.postgres.connection import ClusterConnection
@@ -135,6 +137,35 @@ class Inventory:
                 *(_doubt(hold) for hold in holds if hold.damage),
             ),
         )
+
+    def require(self) -> None:
+        """:raises SourceUnavailableError: the database does not answer."""
+        with self._transaction() as session:
+            session.execute("SELECT FROM public.backup_inventory LIMIT 1")
+
+    def mark_expiring(self, repository: Repository, label: BackupLabel, reasons: Sequence[str]) -> None:
+        """Say that the backup is about to go, before anything of it does."""
+        self._mark("mark_expiring", repository, label, reasons=list(reasons))
+
+    def mark_kept(self, repository: Repository, label: BackupLabel, status: str) -> None:
+        """Say that it stays after all. :param status: see :func:`status_of`."""
+        self._mark("mark_kept", repository, label, status=status)
+
+    def mark_expired(self, repository: Repository, label: BackupLabel, at: datetime) -> None:
+        """Say that it has gone, on purpose."""
+        self._mark("mark_expired", repository, label, at=at)
+
+    def _mark(self, question: str, repository: Repository, label: BackupLabel, **values: Any) -> None:
+        with self._transaction() as session:
+            session.execute(
+                load_sql(f"inventory/{question}").encode(),
+                {
+                    "target": repository.catalog.target,
+                    "repository": repository.name,
+                    "label": label.text,
+                    **values,
+                },
+            )
 
     @contextmanager
     def _transaction(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:

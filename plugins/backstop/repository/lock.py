@@ -256,9 +256,12 @@ def _newest(storage: Storage, prefix: str) -> tuple[int, str] | None:
 
 def _held_by(claim: Claim, storage: Storage, target: str, kind: str, *, skew: timedelta) -> LeaseHeldError:
     free_at = format_time(claim.expires_at + skew)
+    doing = f"{kind} backups of {target} in {storage.location} are being written by {claim}"
+    if kind == "expiry":
+        doing = f"backups of {target} in {storage.location} are being expired by {claim}"
     # A holder whose clock was far ahead may have died holding a lease for years.
     return LeaseHeldError(
-        f"{kind} backups of {target} in {storage.location} are being written by {claim}",
+        doing,
         hint=f"wait until it has finished; should it have died, its lease is free at {free_at}, or once "
         f"{_prefix(target, kind)} has been emptied by hand",
     )

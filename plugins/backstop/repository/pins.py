@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from backstop.errors import IntegrityError, ObjectMissingError, StorageError
+from backstop.errors import IntegrityError, NotFoundError, ObjectMissingError, StorageError
 from backstop.repository.claims import Claim, HeldClaim
 
 if TYPE_CHECKING:
@@ -54,6 +54,8 @@ def pin(
 
     A repository that takes no mark (mounted read-only, a role without the right, full) must not stop a
     restore: this is logged as a warning, and the block runs all the same.
+
+    :raises NotFoundError: the backup is being expired, and its manifest is gone.
     """
     stem = f"{_prefix(target, label)}{secrets.token_hex(8)}"
     held = HeldClaim(storage, stem, holder=holder, clock=clock, ttl=ttl)
@@ -64,12 +66,25 @@ def pin(
         yield
         return
     try:
+        # Expiry removes the manifest first and then looks for marks; we do it the other way round, so that
+        # at least one of two at once sees the other.
+        _refuse_expiring(storage, target, label)
         yield
     finally:
         try:
             held.release()
         except StorageError as error:
             log.warning("%s ends by itself at %s: %s", stem, held.expires_at, error)
+
+
+def _refuse_expiring(storage: Storage, target: str, label: BackupLabel) -> None:
+    if storage.stat(f"{target}/meta/expiring/{label}.json") is None:
+        return
+    if storage.stat(f"{target}/meta/manifests/{label}.json") is None:
+        raise NotFoundError(
+            f"{label} of {target} is being expired in {storage.location}",
+            hint="choose another backup, or a copy of it in another repository",
+        )
 
 
 def readers(storage: Storage, target: str, label: BackupLabel, *, now: datetime) -> tuple[Reader, ...]:

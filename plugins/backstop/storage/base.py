@@ -129,6 +129,10 @@ class Storage(Protocol):
         """
         ...
 
+    def versions_of(self, key: str) -> Iterator[ObjectVersion]:
+        """The same of exactly this key, without looking at its neighbours."""
+        ...
+
     def delete(self, key: str, *, version_id: str | None = None) -> None:
         """Remove the object (that version, where there are versions). Absent is success."""
         ...
@@ -144,7 +148,9 @@ class Storage(Protocol):
         ...
 
     def lock(self, key: str, *, version_id: str | None = None) -> ObjectLock | None:
-        """What keeps the version from being deleted now, or None; None also when it is absent."""
+        """What keeps the version from being deleted now, or None; None also when it is absent, and where the
+        role may not look: then its deletion is refused all the same.
+        """
         ...
 
     def check(self) -> None:

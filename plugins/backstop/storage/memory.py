@@ -126,6 +126,9 @@ class MemoryStorage:
             ]
         return iter(sorted(found, key=lambda version: version.key))
 
+    def versions_of(self, key: str) -> Iterator[ObjectVersion]:
+        return (one for one in self.versions(check_key(key)) if one.key == key)
+
     def delete(self, key: str, *, version_id: str | None = None) -> None:
         check_key(key)
         with self._lock:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import os
@@ -22,6 +23,7 @@ from backstop.storage.posix_files import (
     hand_over,
     link_new,
     make_directory,
+    remove_empty,
     sweep,
     sync_directory,
     temporary_file,
@@ -205,32 +207,43 @@ class PosixStorage:
 
     def delete(self, key: str, *, version_id: str | None = None) -> None:
         path = self._path(key)
+        if self._unlink(path):
+            with errors_named(path.parent), contextlib.suppress(FileNotFoundError):
+                sync_directory(path.parent)
+            remove_empty(path.parent, below=self.root)
+
+    def _unlink(self, path: Path) -> bool:
+        """Whether it was there."""
         try:
             path.unlink()
-            sync_directory(path.parent)
         except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
             self._check_root(error)
-            return
+            return False
         except OSError:
             with errors_named(path):
                 raise
-        self._prune(path.parent)
-
-    def _prune(self, directory: Path) -> None:
-        while directory != self.root:
-            try:
-                directory.rmdir()
-            except OSError:
-                return  # not empty, in use or not ours: an empty folder harms nobody
-            directory = directory.parent
+        return True
 
     def versions(self, prefix: str) -> Iterator[ObjectVersion]:
         for info in self.list(prefix):
             yield ObjectVersion(info.key, info.size_bytes, info.modified_at)
 
+    def versions_of(self, key: str) -> Iterator[ObjectVersion]:
+        if info := self.stat(key):
+            yield ObjectVersion(info.key, info.size_bytes, info.modified_at)
+
     def delete_many(self, versions: Iterable[tuple[str, str | None]]) -> tuple[Undeleted, ...]:
-        for key, _ in versions:
-            self.delete(key)
+        touched: set[Path] = set()
+        try:
+            for key, _ in versions:
+                path = self._path(key)
+                if self._unlink(path):
+                    touched.add(path.parent)
+        finally:
+            for directory in touched:
+                with errors_named(directory), contextlib.suppress(FileNotFoundError):
+                    sync_directory(directory)  # gone: another one emptied it and took it away
+                remove_empty(directory, below=self.root)
         return ()
 
     def lock(self, key: str, *, version_id: str | None = None) -> ObjectLock | None:

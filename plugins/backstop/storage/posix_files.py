@@ -116,6 +116,16 @@ def make_directory(directory: Path, *, below: Path) -> None:
     sync_directory(directory.parent)
 
 
+def remove_empty(directory: Path, *, below: Path) -> None:
+    """Take away the directory, and those above it that are empty then, but not ``below`` itself."""
+    while directory != below:
+        try:
+            directory.rmdir()
+        except OSError:
+            return  # not empty, in use or not ours: an empty folder harms nobody
+        directory = directory.parent
+
+
 def link_new(source: Path, destination: Path, *, root: Path) -> None:
     """Give ``source`` the new name ``destination``, durably, and never replace anything.
 

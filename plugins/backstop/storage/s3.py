@@ -215,6 +215,9 @@ class S3Storage:
     def versions(self, prefix: str) -> Iterator[ObjectVersion]:
         return self._versions.below(check_prefix(prefix))
 
+    def versions_of(self, key: str) -> Iterator[ObjectVersion]:
+        return self._versions.of(check_key(key))
+
     def delete_many(self, versions: Iterable[tuple[str, str | None]]) -> tuple[Undeleted, ...]:
         return self._versions.delete((check_key(key), version_id) for key, version_id in versions)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from itertools import islice
+from itertools import islice, takewhile
 from typing import TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import ClientError
@@ -70,6 +70,11 @@ class S3Versions:
             request.pop("VersionIdMarker", None)
             if page.get("NextVersionIdMarker"):
                 request["VersionIdMarker"] = page["NextVersionIdMarker"]
+
+    def of(self, key: str) -> Iterator[ObjectVersion]:
+        """Of exactly this key."""
+        # Keys come in the order of their bytes: it is the first of those that begin so.
+        return takewhile(lambda version: version.key == key, self.below(key))
 
     def _page(
         self, request: ListObjectVersionsRequestTypeDef, prefix: str
@@ -155,7 +160,7 @@ class S3Versions:
         """:raises ForbiddenError: it is not locked, so it is the role that may not."""
         why = f"{self._what(key, 'delete')} failed: AccessDenied"
         try:
-            lock = self.lock(key, version_id)
+            lock = self._look(key, version_id)
         except ForbiddenError as error:
             raise ForbiddenError(f"{why}, and locks may not be looked at", hint=_EXPIRER) from error
         if lock is None:
@@ -164,6 +169,12 @@ class S3Versions:
 
     def lock(self, key: str, version_id: str | None) -> ObjectLock | None:
         """As :meth:`backstop.storage.base.Storage.lock`."""
+        try:
+            return self._look(key, version_id)
+        except ForbiddenError:
+            return None
+
+    def _look(self, key: str, version_id: str | None) -> ObjectLock | None:
         if self._legal_hold(key, version_id):
             return ObjectLock(None)
         until = self._retained_until(key, version_id)

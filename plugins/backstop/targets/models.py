@@ -14,6 +14,7 @@ from pydantic import Discriminator, Field, Tag
 
 from backstop.targets.cluster import Cluster
 from backstop.targets.database import Database
+from backstop.targets.expiry import Expiry
 from backstop.targets.fields import (
     AbsolutePath,
     Bucket,
@@ -145,6 +146,8 @@ class Target(NamedSection):
     """File trees: media, configuration."""
     legacy: Legacy | None = None
     """Backups that scripts made before Backstop."""
+    expiry: Expiry = Field(default_factory=Expiry)
+    """When what retention lets go is removed."""
 
 
 class InventorySection(Section):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _MODELS = [
     Path(__file__).with_name(f"{name}.py")
-    for name in ("retention", "database", "cluster", "trees", "legacy", "models")
+    for name in ("retention", "database", "cluster", "trees", "expiry", "legacy", "models")
 ]
 
 

@@ -78,10 +78,11 @@ def states(copies: Sequence[Copy]) -> str:
 
 
 def _state(copy: Copy) -> str:
+    held = ", held" if copy.holds else ""
     if not copy.proofs:
-        return "completed, not proven"
+        return f"completed, not proven{held}"
     newest = copy.proofs[-1]
-    return f"{'proven' if newest.matched else 'FAILED its proof'} {human_time(newest.finished_at)}"
+    return f"{'proven' if newest.matched else 'FAILED its proof'} {human_time(newest.finished_at)}{held}"
 
 
 def _reading_document(reading: Reading) -> dict[str, Any]:
@@ -175,6 +176,7 @@ def _print_copies(copies: Sequence[Copy], *, objects: bool) -> None:
                 f"{proof.durations.get('total', 0):.1f} s on {proof.host}, isolation: {proof.isolation}"
             )
             lines += [f"  {difference}" for difference in proof.differences]
+        lines += [str(hold) for hold in copy.holds]
         fields.append((f"in {copy.repository}", "\n".join(lines)))
     print_fields(fields)
     if objects:

@@ -1,0 +1,138 @@
+"""
+## Expire backups
+
+Removes what `retention` in `targets.yaml` wants no more, from every repository of the target, and frees its
+space. Nothing goes that cannot be replaced: not the newest proven backups, not what another backup needs, not
+what is held, locked or being read, and nothing at all unless a newer *proven* backup can stand in for it.
+
+**When:** at `expiry.schedule` in `targets.yaml` (04:30 UTC unless it says otherwise). To do it now, press
+*Trigger*; **dry run** ends with the plan.
+
+### How
+1. `plan`, one for each repository: the log has the table of every backup, kept or not, and each reason in
+   words. Nothing is changed.
+2. `show_plan` puts the plans together; the note on the run has the gist.
+3. `approve` waits under *Required Actions* when more than `expiry.approve_above` of a repository's backups or
+   of their bytes would go, or when a drop is being accepted. Anything less goes on by itself.
+4. `carry_out` decides once more and removes what goes, oldest first: the manifest before the objects, so that
+   what is left after a crash is never half a backup. More than the plan showed never goes.
+5. `report` says how many bytes were freed; `index_inventory` brings the inventory up to date.
+
+**A backup holds less than before?** Far fewer rows or files than the last proven one hold everything up,
+because the older backups may be all there is of what is missing. Find out. If it is meant, trigger this with
+the backup's label under **Accept**: that is remembered.
+
+### When a task is red
+- **`plan`:** the repository does not answer, or something in it cannot be believed; the log names it. The
+  others go on, and nothing goes from this one. *The clock*: when it is far from the newest backup, nothing is
+  decided at all.
+- **`approve`:** rejected or unanswered. Nothing was removed. The next run asks again.
+- **`carry_out`, saying that more would expire now:** time has passed, and another backup has come of age.
+  Trigger again.
+- **`carry_out`, saying anything else:** the next run finishes what was begun. Nothing that can be restored
+  was lost.
+- **`report`:** names the repositories where `carry_out` did not come to its end.
+- **`index_inventory`:** as in `back_up_database`.
+
+**Keep a backup whatever happens:** `hold_backups`.
+
+Without Airflow: `python -m backstop expire --target <target> --dry-run`, then without `--dry-run`.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from airflow.sdk import DAG, CronTriggerTimetable, Param
+
+from backstop.operators.base import result_of
+from backstop.operators.expiry import (
+    CarryOutExpiryOperator,
+    PlanExpiryOperator,
+    ReportExpiryOperator,
+    ShowExpiryOperator,
+    StopExpiryDryRunOperator,
+)
+from backstop.operators.expiry_approval import ApproveExpiryOperator
+from backstop.operators.inventory import IndexInventoryOperator
+from backstop.targets import load_targets
+from backstop.wiring import every_repository
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from backstop.targets import Target
+
+
+def define_expiry(target: Target, repositories: Sequence[str]) -> DAG:
+    patient = {"retries": 3, "retry_delay": timedelta(minutes=2), "retry_exponential_backoff": 2.0}
+    accept = "{{ (params.accept or []) | tojson }}"
+    with DAG(
+        dag_id=f"expire_backups__{target.name}",
+        dag_display_name=f"Expire backups of {target.name}",
+        description="Remove what retention wants no more, once the plan is fit",
+        doc_md=__doc__,
+        schedule=target.expiry.schedule
+        and CronTriggerTimetable(target.expiry.schedule, timezone="UTC", run_immediately=timedelta(0)),
+        catchup=False,
+        max_active_runs=1,
+        is_paused_upon_creation=False,
+        params={
+            "dry_run": Param(False, "Only say what would go, and why.", title="Dry run", type="boolean"),
+            "accept": Param(
+                [],
+                "Labels of backups that hold less than before on purpose, one a line.",
+                title="Accept",
+                type=["array", "null"],
+                items={"type": "string"},
+            ),
+        },
+        default_args={"owner": target.owner, **({"queue": target.queue} if target.queue else {})},
+        tags=["backstop", "expiry", target.name, *target.tags],
+    ) as dag:
+        plan = PlanExpiryOperator.partial(
+            task_id="plan",
+            target=target.name,
+            accept=accept,
+            map_index_template="{{ task.repository }}",
+            **patient,
+        ).expand(repository=repositories)
+        # A repository that cannot be planned keeps the others waiting for nothing.
+        show = ShowExpiryOperator(
+            task_id="show_plan",
+            target=target.name,
+            plans=result_of("plan"),
+            accept=accept,
+            dry_run="{{ params.dry_run | tojson }}",
+            trigger_rule="all_done",
+        )
+        shown = {"target": target.name, "plan": result_of("show_plan")}
+        dry_run = StopExpiryDryRunOperator(task_id="stop_if_dry_run", **shown)
+        approval = ApproveExpiryOperator(
+            task_id="approve", plan=result_of("show_plan"), choice=result_of("show_plan")
+        )
+        carried_out = CarryOutExpiryOperator.partial(
+            task_id="carry_out",
+            approval=result_of("approve"),
+            map_index_template="{{ task.repository }}",
+            **shown,
+            **patient,
+        ).expand(repository=repositories)
+        report = ReportExpiryOperator(
+            task_id="report",
+            **shown,
+            reports=result_of("carry_out"),
+            repositories=repositories,
+            trigger_rule="all_done_min_one_success",
+        )
+        index = IndexInventoryOperator(task_id="index_inventory", target=target.name, **patient)
+        plan >> show >> dry_run >> approval >> carried_out >> [report, index]
+        # A repository that could not be planned makes the run red, a dry run too.
+        plan >> index
+    return dag
+
+
+_configuration = load_targets()
+for _target in _configuration.targets.values():
+    define_expiry(_target, every_repository(_configuration, _target.name))

@@ -1,0 +1,149 @@
+"""``hold``, ``release-hold`` and ``holds``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from backstop.cli.output import human_time, print_json, print_table, say
+from backstop.cli.session import LATEST, LATEST_PROVEN, Session, chosen_target, local_user
+from backstop.commands.holding import HoldReport, KnownHold, known_holds, place_hold
+from backstop.commands.holding import release_hold as release
+from backstop.credentials import default_credentials
+from backstop.errors import BackstopError
+from backstop.settings import parse_label, parse_moment, utc_now
+from backstop.targets import load_targets
+from backstop.wiring import every_repository, open_repository, open_signer
+
+if TYPE_CHECKING:
+    import argparse
+    from datetime import datetime
+
+    from backstop.credentials import CredentialSource
+    from backstop.model.backup import BackupLabel
+    from backstop.repository.catalog import Repository
+    from backstop.targets import Configuration
+
+PARTIAL = 6
+
+
+def hold(arguments: argparse.Namespace) -> int:
+    session = Session(arguments)
+    label = _label(session, arguments.label)
+    opened, unopened = _open(session.configuration, session.target_name, session.credentials)
+    report = place_hold(
+        session.target_name,
+        opened,
+        label,
+        reason=arguments.reason,
+        who=arguments.who or local_user(),
+        until=parse_moment(arguments.until) if arguments.until else None,
+        now=utc_now(),
+    )
+    return _tell(report, unopened, done="held", as_json=arguments.json)
+
+
+def release_hold(arguments: argparse.Namespace) -> int:
+    session = Session(arguments)
+    signer = open_signer(session.configuration, session.target_name, "proof")
+    opened, unopened = _open(
+        session.configuration, session.target_name, session.credentials, only=arguments.repository
+    )
+    report = release(
+        opened,
+        parse_label(arguments.label),
+        arguments.number,
+        who=arguments.who or local_user(),
+        now=utc_now(),
+        signer=signer,
+    )
+    return _tell(report, unopened, done="released", as_json=arguments.json)
+
+
+def list_holds(arguments: argparse.Namespace) -> int:
+    """A repository that does not answer is named, and the others are read; the exit code is its error's."""
+    configuration = load_targets(arguments.targets)
+    credentials = default_credentials()
+    named = [chosen_target(configuration, arguments.target)] if arguments.target else []
+    now = utc_now()
+    code = 0
+    document: dict[str, Any] = {}
+    for target in named or sorted(configuration.targets):
+        opened, failed = _open(configuration, target, credentials)
+        known, unread = known_holds(opened)
+        for name, error in {**failed, **unread}.items():
+            code = code or error.exit_code
+            say(f"backstop: the holds of {target} in {name}: {error}")
+        shown = [one for one in known if arguments.all or one.hold.in_force(now)]
+        document[target] = [_document(one, now) for one in shown]
+        if not arguments.json:
+            if len(configuration.targets) > 1 and not arguments.target:
+                print(f"{target}:")
+            _print(shown, now)
+    if arguments.json:
+        print_json({"targets": document})
+    return code
+
+
+def _label(session: Session, text: str) -> BackupLabel:
+    if text in (LATEST, LATEST_PROVEN):
+        return session.locate(text)[1]
+    return parse_label(text)
+
+
+def _open(
+    configuration: Configuration, target: str, credentials: CredentialSource, *, only: str | None = None
+) -> tuple[list[Repository], dict[str, BackstopError]]:
+    """One by one: credentials that one of them lacks must not keep a hold from the others."""
+    opened: list[Repository] = []
+    failed: dict[str, BackstopError] = {}
+    for name in [only] if only else every_repository(configuration, target):
+        try:
+            opened.append(open_repository(configuration, target, name, credentials))
+        except BackstopError as error:
+            failed[name] = error
+    if failed and not opened:
+        raise next(iter(failed.values()))
+    return opened, failed
+
+
+def _tell(report: HoldReport, unopened: dict[str, BackstopError], *, done: str, as_json: bool) -> int:
+    report.failed.update(unopened)
+    for name, error in report.failed.items():
+        say(f"backstop: not {done} in {name}: {error}")
+    if as_json:
+        print_json({**report.to_dict(), "complete": report.complete})
+    else:
+        for name, hold in report.holds.items():
+            print(f"{report.label} is {done} in {name}: {hold}")
+        for name in report.absent:
+            print(f"{report.label} is not in {name}")
+    return 0 if report.complete else PARTIAL
+
+
+def _document(known: KnownHold, now: datetime) -> dict[str, Any]:
+    return {**known.hold.to_dict(), "state": known.hold.state(now), "repositories": dict(known.numbers)}
+
+
+def _print(shown: list[KnownHold], now: datetime) -> None:
+    if not shown:
+        print("no holds")
+        return
+    rows = [
+        [
+            one.hold.label.text,
+            _numbers(one),
+            one.hold.state(now),
+            ", ".join(one.numbers),
+            one.hold.who,
+            human_time(one.hold.until) if one.hold.until else "released",
+            one.hold.damage or one.hold.reason,
+        ]
+        for one in shown
+    ]
+    print_table(["LABEL", "NUMBER", "STATE", "REPOSITORIES", "WHO", "UNTIL", "REASON"], rows)
+
+
+def _numbers(known: KnownHold) -> str:
+    if len(set(known.numbers.values())) == 1:
+        return str(known.hold.number)
+    return ", ".join(f"{number} in {name}" for name, number in known.numbers.items())

@@ -1,0 +1,194 @@
+"""What would be removed from one repository, and why: said before anything is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from backstop.commands.expiry.decide import decide, in_words, removal_order
+from backstop.commands.expiry.survey import Survey, survey
+from backstop.commands.expiry.wal import UnneededWal, WalTally, wal_seen
+from backstop.errors import IntegrityError, NotFoundError
+from backstop.model.canonical import format_time
+from backstop.repository.expiring import ExpiringMarks
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+    from datetime import datetime
+
+    from backstop.commands.expiry.settings import ExpirySettings
+    from backstop.model.backup import BackupLabel
+    from backstop.model.retention import Candidate, RetentionPlan
+    from backstop.repository.catalog import Repository
+    from backstop.storage.base import ObjectLock
+
+MOST_SHOWN = 200
+"""Backups in :meth:`ExpiryPlan.to_dict`; what goes comes first."""
+
+
+@dataclass(frozen=True, slots=True)
+class DoomedObject:
+    """An object that no backup needs once its backup has gone."""
+
+    key: str
+    version_id: str | None
+    stored_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class DoomedBackup:
+    """One backup that goes.
+
+    :param objects: that go with it; what others need too goes with the last of them.
+    """
+
+    label: BackupLabel
+    manifest_sha256: str
+    reasons: tuple[str, ...]
+    objects: tuple[DoomedObject, ...]
+
+    @property
+    def freed_bytes(self) -> int:
+        return sum(one.stored_bytes for one in self.objects)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpiryPlan:
+    """What :func:`~backstop.commands.expiry.carry_out.carry_out` may remove, and nothing else.
+
+    :param doomed: in the order of removal.
+    :param locked: backups that stay because of their lock alone.
+    :param wal: what goes of it, as of now.
+    :param begun: backups that an earlier run began to remove and did not finish.
+    """
+
+    target: str
+    repository: str
+    made_at: datetime
+    settings: ExpirySettings = field(repr=False)
+    found: Survey = field(repr=False)
+    retention: RetentionPlan = field(repr=False)
+    doomed: tuple[DoomedBackup, ...]
+    locked: dict[BackupLabel, ObjectLock]
+    wal: WalTally
+    begun: tuple[BackupLabel, ...]
+
+    @property
+    def labels(self) -> tuple[BackupLabel, ...]:
+        """What goes, in the order of removal."""
+        return tuple(one.label for one in self.doomed)
+
+    @property
+    def candidates(self) -> dict[BackupLabel, Candidate]:
+        return self.found.candidates
+
+    @property
+    def freed_bytes(self) -> int:
+        """Of backups and WAL; in a versioned bucket, older versions come on top."""
+        return sum(one.freed_bytes for one in self.doomed) + self.wal.stored_bytes
+
+    @property
+    def share_of_backups(self) -> float:
+        return len(self.doomed) / len(self.candidates) if self.candidates else 0.0
+
+    @property
+    def share_of_bytes(self) -> float:
+        """Of what all backups store, without WAL."""
+        total = self.found.references.total_bytes
+        return sum(one.freed_bytes for one in self.doomed) / total if total else 0.0
+
+    @property
+    def blocked(self) -> tuple[str, ...]:
+        """Sentences for people: why something stays although its age would let it go."""
+        closed = [f"{group}: nothing goes, because {why}" for group, why in self.found.closed.items()]
+        return (*self.retention.blocked, *closed)
+
+    def only(self, labels: Collection[BackupLabel]) -> ExpiryPlan:
+        """The same with no more than these backups, such as those that somebody approved."""
+        return replace(self, doomed=tuple(one for one in self.doomed if one.label in labels))
+
+    def to_dict(self) -> dict[str, Any]:
+        """For tables and XCom: bounded, however many backups and objects there are."""
+        shown = sorted(self.retention.decisions, key=lambda one: one.keep)[:MOST_SHOWN]
+        return {
+            "repository": self.repository,
+            "target": self.target,
+            "made_at": format_time(self.made_at),
+            "backups": [self._row(one.label, one.keep, one.reasons) for one in shown],
+            "total": len(self.candidates),
+            "expires": [label.text for label in self.labels],
+            "freed_bytes": self.freed_bytes,
+            "share_of_backups": self.share_of_backups,
+            "share_of_bytes": self.share_of_bytes,
+            "wal_objects": self.wal.objects,
+            "wal_bytes": self.wal.stored_bytes,
+            "locked": [
+                {"label": label.text, "until": in_words(lock)}
+                for label, lock in list(self.locked.items())[:MOST_SHOWN]
+            ],
+            "blocked": list(self.blocked),
+            "unreadable": [str(error) for error in self.found.unreadable[:MOST_SHOWN]],
+            "begun": [label.text for label in self.begun],
+        }
+
+    def _row(self, label: BackupLabel, keep: bool, reasons: Iterable[str]) -> dict[str, Any]:
+        candidate = self.candidates[label]
+        return {
+            "label": label.text,
+            "kind": label.kind.value,
+            "finished_at": format_time(candidate.finished_at),
+            "proven": candidate.proven,
+            "keep": keep,
+            "reasons": list(reasons),
+            "stored_bytes": candidate.stored_bytes,
+        }
+
+
+def plan_expiry(repository: Repository, *, settings: ExpirySettings, now: datetime) -> ExpiryPlan:
+    """Read the repository and decide; nothing is changed.
+
+    :raises ConfigurationError: ``now`` cannot be the present.
+    :raises StorageError: the repository cannot be asked; :raises IntegrityError: a hold names no backup.
+    """
+    found = survey(repository, now=now)
+    seen = wal_seen(repository) if any(label.kind.physical for label in found.candidates) else {}
+    retention, locked = decide(found.candidates, repository=repository, settings=settings, seen=seen, now=now)
+    return ExpiryPlan(
+        target=repository.catalog.target,
+        repository=repository.name,
+        made_at=now,
+        settings=settings,
+        found=found,
+        retention=retention,
+        doomed=_doomed(repository, found, retention),
+        locked=locked,
+        wal=_wal(repository, found, retention),
+        begun=tuple(one.label for one in ExpiringMarks(repository).all()),
+    )
+
+
+def _doomed(repository: Repository, found: Survey, retention: RetentionPlan) -> tuple[DoomedBackup, ...]:
+    reasons = {one.label: one.reasons for one in retention.decisions}
+    doomed = []
+    for label in removal_order(retention.expired, found.candidates):
+        try:
+            published = repository.catalog.backup(label)
+        except (NotFoundError, IntegrityError):
+            continue  # gone or changed since; the next plan sees how it is then
+        found.references.drop(label)
+        objects = tuple(
+            DoomedObject(stored.key, stored.version_id, stored.stored_bytes)
+            for stored in published.manifest.objects
+            if not found.references.needed(stored.key)
+        )
+        doomed.append(DoomedBackup(label, published.sha256, reasons[label], objects))
+    return tuple(doomed)
+
+
+def _wal(repository: Repository, found: Survey, retention: RetentionPlan) -> WalTally:
+    tally = WalTally()
+    if found.why_closed("base") is None:
+        unneeded = UnneededWal(repository, (retention,), found.segment_bytes)
+        for system_id, version in unneeded.versions():
+            tally.add(system_id, version.size_bytes)
+    return tally

@@ -1,0 +1,197 @@
+"""What one repository holds, as far as expiry must know: from manifests, proofs, holds and pins alone."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from backstop.commands.expiry.references import References, folders, group_of
+from backstop.errors import IntegrityError
+from backstop.model.backup import BackupLabel
+from backstop.model.lsn import Lsn
+from backstop.model.retention import Candidate
+from backstop.model.retention_groups import STANDSTILL
+from backstop.repository.catalog import Published, UnreadableManifestError
+from backstop.repository.holds import Holds
+from backstop.repository.pins import readers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from backstop.model.backup import Manifest
+    from backstop.repository.catalog import Repository
+
+_READERS = 8
+UNCERTAIN = "everything but dumps"
+"""In place of a group, for what may need anything; a dump needs nothing of any other backup."""
+
+
+def everything(label: BackupLabel) -> bool:
+    """All backups of the target."""
+    return True
+
+
+@dataclass(slots=True)
+class Survey:
+    """What was found, nothing of it larger than a few hundred bytes a backup.
+
+    :param sha256: of each manifest; :param segment_bytes: of each cluster's WAL, None: its backups differ.
+    :param unreadable: manifests that may need anything of their group, and proofs that cannot be believed.
+    :param closed: groups of which nothing may go, in words why.
+    """
+
+    candidates: dict[BackupLabel, Candidate] = field(default_factory=dict)
+    sha256: dict[BackupLabel, str] = field(default_factory=dict)
+    segment_bytes: dict[str, int | None] = field(default_factory=dict)
+    references: References = field(default_factory=References)
+    unreadable: list[IntegrityError] = field(default_factory=list)
+    closed: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def newest(self) -> datetime | None:
+        """When the newest backup had finished."""
+        return max((one.finished_at for one in self.candidates.values()), default=None)
+
+    def why_closed(self, group: str) -> str | None:
+        """A sentence, when nothing of this group may go."""
+        return self.closed.get(group) or (self.closed.get(UNCERTAIN) if group != "dump" else None)
+
+
+def believable(now: datetime, newest: datetime | None) -> datetime:
+    """The moment by which holds and readers are judged: a clock that is weeks ahead must not end them.
+
+    :param newest: when the newest backup of all had finished.
+    """
+    return now if newest is None else min(now, newest + STANDSTILL)
+
+
+def survey(
+    repository: Repository,
+    *,
+    now: datetime,
+    wanted: Callable[[BackupLabel], bool] = everything,
+    newest: datetime | None = None,
+) -> Survey:
+    """Read the repository's catalogue, holds and pins.
+
+    :param wanted: only these backups; what names no backup is always seen.
+    :param newest: when the newest of all backups had finished, where only some are wanted.
+    :raises StorageError: the repository cannot be asked; :raises IntegrityError: a hold names no backup.
+    """
+    found = Survey()
+    slim: list[Published] = []
+    for one in repository.catalog.each(wanted=wanted):
+        if isinstance(one, UnreadableManifestError):
+            _close(found, one)
+            continue
+        manifest = one.manifest
+        _close_for_strangers(found, manifest)
+        found.references.add(manifest)
+        found.sha256[manifest.label] = one.sha256
+        found.candidates[manifest.label] = _candidate(manifest)
+        _note_segments(found, manifest)
+        slim.append(Published(replace(manifest, objects=(), summary={}), one.sha256))
+    _judge(repository, found, slim)
+    _hold(repository, found, now=believable(now, newest or found.newest))
+    _close_groups(found)
+    return found
+
+
+def _close(found: Survey, error: UnreadableManifestError) -> None:
+    found.unreadable.append(error)
+    group = group_of(error.label) if error.label else UNCERTAIN
+    if group != "dump":
+        found.closed[group] = f"a manifest cannot be read, and may need anything: {error.message}"
+
+
+def _close_for_strangers(found: Survey, manifest: Manifest) -> None:
+    try:
+        folders(manifest)
+    except IntegrityError as error:
+        found.unreadable.append(error)
+        found.closed[UNCERTAIN] = found.closed["dump"] = error.message
+
+
+def _candidate(manifest: Manifest) -> Candidate:
+    physical = manifest.kind.physical
+    content = manifest.summary.get("files" if manifest.label.tree else "rows")
+    return Candidate(
+        label=manifest.label,
+        system_id=manifest.system_id,
+        finished_at=manifest.finished_at,
+        snapshot_at=manifest.snapshot_at,
+        stored_bytes=manifest.stored_bytes,
+        proven=False,
+        # Every manifest of a tree is a full view, and packs stay as long as one names them.
+        needs=() if manifest.label.tree else manifest.refers_to,
+        content=int(content) if isinstance(content, int | float) and not physical else None,
+        timeline=manifest.timeline if physical else None,
+        start=_lsn(manifest.start_lsn) if physical else None,
+        end=_lsn(manifest.end_lsn) if physical else None,
+    )
+
+
+def _lsn(text: str | None) -> Lsn | None:
+    try:
+        return Lsn.parse(text) if text else None
+    except ValueError:
+        return None  # then all WAL of its cluster stays
+
+
+def _note_segments(found: Survey, manifest: Manifest) -> None:
+    if manifest.kind.physical:
+        size = manifest.summary.get("wal_segment_bytes")
+        known = found.segment_bytes.setdefault(manifest.system_id, size if isinstance(size, int) else None)
+        if known != size:
+            found.segment_bytes[manifest.system_id] = None
+
+
+def _judge(repository: Repository, found: Survey, backups: list[Published]) -> None:
+    """Which are proven. Only those that have any proof are asked about."""
+    with_proofs = _labels_below(repository, "proofs")
+    asked = [one for one in backups if one.manifest.label in with_proofs]
+    with ThreadPoolExecutor(_READERS, thread_name_prefix="proof") as pool:
+        for published, judged in zip(asked, pool.map(repository.catalog.verifications, asked), strict=True):
+            label = published.manifest.label
+            found.unreadable += judged.unreadable
+            if judged.proven:
+                found.candidates[label] = replace(found.candidates[label], proven=True)
+
+
+def _hold(repository: Repository, found: Survey, *, now: datetime) -> None:
+    storage, target = repository.storage, repository.catalog.target
+    for label, holds in Holds(repository).in_force(now).items():
+        _keep(found, label, tuple(str(hold) for hold in holds))
+    for label in _labels_below(repository, "pins") & found.candidates.keys():
+        reading = readers(storage, target, label, now=now)
+        _keep(found, label, tuple(f"it is being read: {reader.holder}" for reader in reading))
+        if reading:
+            found.candidates[label] = replace(found.candidates[label], read_now=True)
+
+
+def _labels_below(repository: Repository, folder: str) -> set[BackupLabel]:
+    prefix = f"{repository.catalog.target}/meta/{folder}/"
+    return set(_labels(repository, prefix))
+
+
+def _labels(repository: Repository, prefix: str) -> Iterator[BackupLabel]:
+    last = ""
+    for info in repository.storage.list(prefix):
+        name = info.key[len(prefix) :].partition("/")[0]
+        if name != last and BackupLabel.is_one(name):
+            yield BackupLabel(name)
+        last = name
+
+
+def _keep(found: Survey, label: BackupLabel, reasons: tuple[str, ...]) -> None:
+    candidate = found.candidates.get(label)
+    if candidate is not None and reasons:
+        found.candidates[label] = replace(candidate, kept_because=(*candidate.kept_because, *reasons))
+
+
+def _close_groups(found: Survey) -> None:
+    for label in found.candidates:
+        if why := found.why_closed(group_of(label)):
+            _keep(found, label, (why,))

@@ -1,0 +1,53 @@
+"""Removes the WAL that nothing needs, a bounded number of names in memory at a time."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from backstop.commands.expiry.report import ExpiryReport
+    from backstop.commands.expiry.wal import UnneededWal
+    from backstop.commands.progress import Progress
+    from backstop.storage.base import ObjectVersion, Storage, Undeleted
+
+_BATCH = 1000
+ROUND = 50_000
+
+
+def remove_wal(
+    unneeded: UnneededWal,
+    *,
+    storage: Storage,
+    ensure_held: Callable[[], None],
+    report: ExpiryReport,
+    progress: Progress,
+) -> None:
+    """Go on until nothing is left but what the storage has locked."""
+    locked: dict[tuple[str, str | None], Undeleted] = {}
+    # A listing that goes on while what it lists is removed may skip some: list, remove, list again. What goes
+    # is the oldest and comes first, so little is listed twice.
+    while len(locked) < ROUND:
+        found = list(islice(_not_in(locked, unneeded.versions()), ROUND))
+        for start in range(0, len(found), _BATCH):
+            ensure_held()
+            batch = found[start : start + _BATCH]
+            refused = storage.delete_many((one.key, one.version_id) for _, one in batch)
+            locked |= {(one.key, one.version_id): one for one in refused}
+            for system_id, version in batch:
+                if (version.key, version.version_id) not in locked:
+                    report.wal.add(system_id, version.size_bytes)
+                    report.free("wal", version.size_bytes)
+                    progress.advance(version.size_bytes)
+        if len(found) < ROUND:
+            break
+    if locked:
+        report.locked["WAL"] = list(locked.values())
+
+
+def _not_in(
+    locked: dict[tuple[str, str | None], Undeleted], versions: Iterator[tuple[str, ObjectVersion]]
+) -> Iterator[tuple[str, ObjectVersion]]:
+    return (pair for pair in versions if (pair[1].key, pair[1].version_id) not in locked)

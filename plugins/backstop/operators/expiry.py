@@ -1,0 +1,249 @@
+"""Expire backups: plan, show, have much of it approved, carry out, report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from backstop.errors import ExpiryRefusedError
+from backstop.operators.approval import require_approval
+from backstop.operators.base import BackstopOperator
+from backstop.operators.expiry_wording import plan_note, report_note
+from backstop.operators.files import NOTE
+from backstop.operators.people import requester
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context
+
+    from backstop.model.backup import BackupLabel
+    from backstop.targets.expiry import Expiry
+
+EXPIRE = "expire"
+DRY_RUN = "dry run"
+
+
+class PlanExpiryOperator(BackstopOperator):
+    """Decide what one repository keeps, and say why. Changes nothing.
+
+    :param repository: its name in targets.yaml.
+    :param accept: labels whose drop in rows or files is meant.
+    """
+
+    template_fields = ("target", "repository", "accept")
+    results = ("accept",)
+
+    def __init__(self, *, target: str, repository: str, accept: Any = "[]", **kwargs: Any) -> None:
+        super().__init__(target=target, **kwargs)
+        self.repository = repository
+        self.accept = accept
+
+    def carry_out(self, context: Context) -> dict[str, Any]:
+        from backstop.commands.expiry.plan import plan_expiry
+        from backstop.commands.expiry_wording import plan_lines
+        from backstop.expiry_settings import expiry_settings
+        from backstop.hooks.target import TargetHook
+        from backstop.settings import utc_now
+
+        self.take_results()
+        hook = TargetHook(self.target)
+        now = utc_now()
+        settings = expiry_settings(
+            hook.configuration, self.target, self.repository, accepted=labels_of(self.accept)
+        )
+        plan = plan_expiry(hook.repository(self.repository), settings=settings, now=now).to_dict()
+        for line in plan_lines(plan, now):
+            self.log.info("%s", line)
+        return plan
+
+
+class ShowExpiryOperator(BackstopOperator):
+    """Put the repositories' plans together: what is approved and carried out is exactly this.
+
+    :param plans: the results of :class:`PlanExpiryOperator`.
+    """
+
+    template_fields = ("target", "plans", "accept", "dry_run")
+    results = ("plans", "accept", "dry_run")
+
+    def __init__(
+        self, *, target: str, plans: Any, accept: Any = "[]", dry_run: Any = "false", **kwargs: Any
+    ) -> None:
+        super().__init__(target=target, **kwargs)
+        self.plans = plans
+        self.accept = accept
+        self.dry_run = dry_run
+
+    def carry_out(self, context: Context) -> dict[str, Any]:
+        plans = as_list(self.plans)
+        if not plans:
+            raise ExpiryRefusedError(
+                f"no repository of {self.target} could be planned; nothing was removed",
+                hint="see the logs of `plan`",
+            )
+        context["ti"].xcom_push(key=NOTE, value=plan_note(plans))
+        return {
+            "target": self.target,
+            "database": f"backups of {self.target}",
+            "mode": DRY_RUN if self.dry_run else EXPIRE,
+            "chosen_by": requester(context),
+            "accept": [label.text for label in labels_of(self.accept)],
+            "repositories": {plan["repository"]: _what_goes(plan) for plan in plans},
+        }
+
+
+class StopExpiryDryRunOperator(BackstopOperator):
+    """End the run here when the plan was all that was wanted.
+
+    :param plan: the result of :class:`ShowExpiryOperator`.
+    """
+
+    template_fields = ("target", "plan")
+    results = ("plan",)
+
+    def __init__(self, *, target: str, plan: Any, **kwargs: Any) -> None:
+        super().__init__(target=target, **kwargs)
+        self.plan = plan
+
+    def carry_out(self, context: Context) -> None:
+        if self.plan["mode"] == DRY_RUN:
+            raise AirflowSkipException("Nothing was removed: see the logs of `plan`")
+
+
+class CarryOutExpiryOperator(BackstopOperator):
+    """Remove from one repository what the plan lets go, deciding once more, and never more than was shown.
+
+    Can be repeated after any crash: what an earlier try began is finished.
+
+    :param plan: the result of :class:`ShowExpiryOperator`.
+    :param approval: the result of :class:`~backstop.operators.expiry_approval.ApproveExpiryOperator`.
+    """
+
+    template_fields = ("target", "repository", "plan", "approval")
+    results = ("plan", "approval")
+
+    def __init__(self, *, target: str, repository: str, plan: Any, approval: Any, **kwargs: Any) -> None:
+        super().__init__(target=target, **kwargs)
+        self.repository = repository
+        self.plan = plan
+        self.approval = approval
+
+    def carry_out(self, context: Context) -> dict[str, Any]:
+        from backstop.commands.expiry.carry_out import carry_out
+        from backstop.commands.expiry.plan import plan_expiry
+        from backstop.expiry_settings import expiry_settings
+        from backstop.hooks.target import TargetHook
+        from backstop.operators.progress import LoggedProgress
+        from backstop.settings import utc_now
+
+        self.take_results()
+        hook = TargetHook(self.target)
+        shown = self._shown(hook.target.expiry)
+        accepted = labels_of(self.plan["accept"])
+        repository = hook.repository(self.repository)
+        settings = expiry_settings(hook.configuration, self.target, self.repository, accepted=accepted)
+        plan = plan_expiry(repository, settings=settings, now=utc_now())
+        require_no_more(plan.to_dict(), shown)
+        if accepted:
+            self._remember(accepted, context)
+        progress = LoggedProgress(self.log)
+        report = carry_out(
+            plan, repository, inventory=hook.inventory(), clock=utc_now, progress=progress
+        ).to_dict()
+        progress.finish()
+        return report
+
+    def _shown(self, rules: Expiry) -> Mapping[str, Any]:
+        """What was shown, and approved where policy asks for it, of this repository."""
+        from backstop.settings import utc_now
+
+        require_approval(self.plan, self.approval, rules=rules, now=utc_now(), begins=True)
+        shown = self.plan["repositories"].get(self.repository)
+        if not isinstance(shown, Mapping):
+            raise ExpiryRefusedError(
+                f"{self.repository} could not be planned; nothing was removed from it",
+                hint="see its log of `plan`; the next run does it",
+            )
+        return shown
+
+    def _remember(self, accepted: Sequence[BackupLabel], context: Context) -> None:
+        from backstop.hooks.target import TargetHook
+        from backstop.repository.acceptances import Acceptances
+        from backstop.settings import utc_now
+
+        hook = TargetHook(self.target)
+        repository = hook.repository(self.repository)
+        for label in accepted:
+            if repository.catalog.has(label):
+                Acceptances(repository).accept(
+                    label,
+                    who=self.plan["chosen_by"] or "Airflow",
+                    now=utc_now(),
+                    signer=hook.signer("proof"),
+                )
+
+
+class ReportExpiryOperator(BackstopOperator):
+    """Say how much was freed, and fail, by name, for each repository where it was not carried out.
+
+    :param plan: the result of :class:`ShowExpiryOperator`.
+    :param reports: the results of :class:`CarryOutExpiryOperator`.
+    """
+
+    template_fields = ("target", "plan", "reports")
+    results = ("plan", "reports")
+
+    def __init__(
+        self, *, target: str, plan: Any, reports: Any, repositories: Sequence[str], **kwargs: Any
+    ) -> None:
+        super().__init__(target=target, **kwargs)
+        self.plan = plan
+        self.reports = reports
+        self.repositories = list(repositories)
+
+    def carry_out(self, context: Context) -> dict[str, Any]:
+        reports = {report["repository"]: report for report in as_list(self.reports)}
+        note = report_note(list(reports.values()))
+        context["ti"].xcom_push(key=NOTE, value=note)
+        self.log.info("%s", note)
+        missing = [name for name in self.repositories if name not in reports]
+        if missing:
+            raise ExpiryRefusedError(
+                f"expiry was not carried out to its end in {', '.join(missing)}",
+                hint="see their logs of `carry_out`; the next run finishes what was begun",
+            )
+        return {"freed_bytes": {name: report["freed_bytes"] for name, report in reports.items()}}
+
+
+def labels_of(texts: Any) -> list[BackupLabel]:
+    """What a form's list of labels names. :raises ConfigurationError: one is no label."""
+    from backstop.settings import parse_label
+
+    return [parse_label(str(text).strip()) for text in texts or () if str(text).strip()]
+
+
+def as_list(results: Any) -> list[Mapping[str, Any]]:
+    """Results of a mapped task, of which Airflow hands a single one on without a list around it."""
+    given = [results] if isinstance(results, Mapping) else results or []
+    return [one for one in given if isinstance(one, Mapping)]
+
+
+def require_no_more(plan: Mapping[str, Any], shown: Mapping[str, Any]) -> None:
+    """:raises ExpiryRefusedError: this plan removes something that the one that was shown did not."""
+    more = sorted(set(plan["expires"]) - set(shown["expires"]))
+    if plan["wal_objects"] > shown["wal_objects"]:
+        more.append(f"{plan['wal_objects'] - shown['wal_objects']} more WAL objects")
+    if more:
+        raise ExpiryRefusedError(
+            f"more would expire in {plan['repository']} now than the plan showed: {', '.join(more)}; "
+            "nothing was removed",
+            hint="trigger a new run: it shows, and where policy asks for it has approved, what goes now",
+        )
+
+
+def _what_goes(plan: Mapping[str, Any]) -> dict[str, Any]:
+    names = ("expires", "total", "wal_objects", "freed_bytes", "share_of_backups", "share_of_bytes")
+    return {name: plan[name] for name in names} | {"remarks": list(plan["blocked"])}

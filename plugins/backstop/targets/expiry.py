@@ -1,0 +1,26 @@
+"""The ``expiry`` section of a target: when retention is carried out, and who must agree to much of it."""
+
+# ruff: noqa: TC001 pydantic evaluates the annotations
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import Field
+
+from backstop.targets.database import Consent
+from backstop.targets.fields import Duration, Schedule
+
+
+class Expiry(Consent):
+    """When what retention lets go is removed; how much of it needs somebody's consent."""
+
+    schedule: Schedule | None = "30 4 * * *"
+    """When to remove what retention lets go, cron fields in UTC; null: only by hand."""
+    approve_above: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """A plan that would remove more than this share of a repository's backups, or of their bytes, waits for
+    somebody's approval."""
+    approval: bool = True
+    """Whether there are such plans; false: whatever retention lets go is removed at once."""
+    approval_timeout: Duration = timedelta(hours=12)
+    """Unanswered for so long counts as rejected; nothing is removed then."""
