@@ -9,8 +9,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 STAMP := $(VENV)/.installed
-# Two workers by default: each runs its own PostgreSQL and S3 servers. `make test JOBS=0` runs in one process.
-JOBS ?= 2
+# Three workers by default, which wait for servers half of their time: each runs its own PostgreSQL and S3.
+# `make test JOBS=0` runs in one process.
+JOBS ?= 3
 PYTEST := $(PY) -m pytest
 export PYTHONPATH := plugins
 
