@@ -35,7 +35,7 @@ from airflow.sdk import DAG, CronTriggerTimetable
 from backstop.operators.base import result_of
 from backstop.operators.inventory import IndexInventoryOperator
 from backstop.operators.sync import RequireInStepOperator, SyncRepositoriesOperator
-from backstop.sync_settings import has_several
+from backstop.settings.sync import has_several
 from backstop.targets import Target, load_targets
 
 

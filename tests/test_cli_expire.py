@@ -12,7 +12,7 @@ from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners
 from backstop.repository.acceptances import Acceptances
 from backstop.repository.catalog import Catalog
-from backstop.settings import utc_now
+from backstop.settings.arguments import utc_now
 from backstop.storage.posix import PosixStorage
 from tests.making import Maker
 

@@ -11,7 +11,7 @@ from backstop.cli.main import main
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners
 from backstop.repository.holds import Holds
-from backstop.settings import utc_now
+from backstop.settings.arguments import utc_now
 from backstop.storage.posix import PosixStorage
 from tests.making import STARTED, Maker
 

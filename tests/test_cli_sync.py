@@ -10,7 +10,7 @@ import pytest
 from backstop.cli.main import main
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners
-from backstop.settings import utc_now
+from backstop.settings.arguments import utc_now
 from backstop.storage.posix import PosixStorage
 from tests.making import Maker
 

@@ -10,7 +10,7 @@ import pytest
 from backstop.errors import NotFoundError
 from backstop.model.backup import BackupLabel
 from backstop.model.retention import RetentionPolicy
-from backstop.retention_settings import retention_policies
+from backstop.settings.retention import retention_policies
 from backstop.targets import find_mistakes, load_targets
 
 CHECKOUT = Path(__file__).parents[1]

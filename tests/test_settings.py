@@ -11,15 +11,15 @@ from backstop.commands.questions import Query
 from backstop.credentials import EnvironmentCredentials
 from backstop.crypto.signing import create_signing_keys
 from backstop.errors import ConfigurationError, NotFoundError
-from backstop.proof_settings import proof_settings, verify_policies
-from backstop.settings import (
+from backstop.settings.arguments import named_repository
+from backstop.settings.cluster import (
     archive_settings,
     base_backup_settings,
     cutover_commands,
-    named_repository,
     recover_settings,
     recovery_destination,
 )
+from backstop.settings.proof import proof_settings, verify_policies
 from backstop.targets import load_targets
 from backstop.wiring import find_cluster, find_recovery, open_repositories, replication_connection
 

@@ -12,7 +12,7 @@ import yaml
 
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners
-from backstop.settings import utc_now
+from backstop.settings.arguments import utc_now
 from backstop.storage.posix import PosixStorage
 from embedded.airflow_api import AirflowApi
 from embedded.demo import TARGET

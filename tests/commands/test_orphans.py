@@ -22,7 +22,7 @@ from backstop.model.canonical import sha256_hex
 from backstop.repository.claims import Claim
 from backstop.repository.lock import Lease
 from backstop.repository.pins import pin
-from backstop.settings import utc_now
+from backstop.settings.arguments import utc_now
 from backstop.storage.memory import MemoryStorage
 from backstop.storage.s3 import S3Storage
 from backstop.storage.s3_client import s3_client

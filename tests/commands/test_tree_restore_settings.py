@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from backstop.errors import NotFoundError
-from backstop.settings import tree_restore_settings
+from backstop.settings.trees import tree_restore_settings
 from backstop.targets import Configuration, load_targets
 
 TREE = {

@@ -11,7 +11,7 @@ from backstop.errors import RestoreError
 from backstop.operators.approval import NOT_REQUIRED, ApproveRestoreOperator, plan_digest, require_approval
 from backstop.operators.restore import RestoreBesideOperator, ValidateRestoredOperator
 from backstop.operators.swap import CheckSwapOperator, SwapDatabaseOperator
-from backstop.settings import utc_now
+from backstop.settings.arguments import utc_now
 from backstop.targets.database import Restore
 
 PLAN = {

@@ -14,7 +14,7 @@ from backstop.errors import RecoveryImpossibleError
 from backstop.model.backup import BackupKind
 from backstop.model.lsn import Lsn
 from backstop.model.recovery import RecoveryTarget, TargetKind
-from backstop.settings import utc_now
+from backstop.settings.arguments import utc_now
 from tests.long.disaster_plan import NOTHING, Plan
 from tests.long.judgement import judge, judge_latest
 from tests.long.ledger import Ledger, Load, ask, do

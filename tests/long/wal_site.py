@@ -27,7 +27,8 @@ from backstop.credentials import FileCredentials
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import create_signing_keys
 from backstop.model.canonical import parse_time
-from backstop.settings import base_backup_settings, utc_now
+from backstop.settings.arguments import utc_now
+from backstop.settings.cluster import base_backup_settings
 from backstop.targets import load_targets
 from backstop.wiring import open_keyring, open_repositories, open_signer, replication_connection
 from embedded.process import tether

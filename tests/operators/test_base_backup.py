@@ -4,12 +4,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from backstop import settings
 from backstop.commands.base import backup as base_backup
 from backstop.errors import ConfigurationError
 from backstop.model.backup import BackupKind
 from backstop.operators.asset import cluster_backups
 from backstop.operators.base_backup import TakeBaseBackupOperator
+from backstop.settings import cluster as settings
 from tests.operators.lab import SERVER, context
 
 REPORT = {

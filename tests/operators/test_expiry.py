@@ -24,7 +24,7 @@ from backstop.operators.expiry_approval import ApproveExpiryOperator
 from backstop.operators.files import NOTE
 from backstop.repository.acceptances import Acceptances
 from backstop.repository.holds import Holds
-from backstop.settings import utc_now
+from backstop.settings.arguments import utc_now
 from backstop.storage.posix import PosixStorage
 from tests.making import Maker
 from tests.operators.lab import Lab, context

@@ -23,7 +23,7 @@ from backstop.operators.restore_files import (
     ValidateFilesOperator,
 )
 from backstop.operators.swap_back_files import PlanFilesSwapBackOperator, SwapBackFilesOperator
-from backstop.settings import utc_now
+from backstop.settings.arguments import utc_now
 from tests.operators.lab import context
 
 

@@ -10,7 +10,7 @@ from backstop.crypto.signing import Signer, TrustedSigners
 from backstop.errors import StorageUnavailableError
 from backstop.operators.holds import HoldBackupsOperator
 from backstop.repository.holds import Holds
-from backstop.settings import utc_now
+from backstop.settings.arguments import utc_now
 from backstop.storage.posix import PosixStorage
 from tests.making import Maker
 from tests.operators.lab import context

@@ -30,7 +30,7 @@ from backstop.operators.recovery import (
     StartClusterOperator,
     StopBesideRecoveryOperator,
 )
-from backstop.settings import utc_now
+from backstop.settings.arguments import utc_now
 from tests.commands.test_cut_over import data_directory, result_of
 from tests.model.recovering import minute, plain_cluster, promoted_cluster
 from tests.operators.lab import SERVER, context

@@ -12,7 +12,7 @@ from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys
 from backstop.repository.holds import Holds
 from backstop.repository.inventory import Inventory
-from backstop.settings import utc_now
+from backstop.settings.arguments import utc_now
 from backstop.storage.memory import MemoryStorage
 from tests.making import Maker
 

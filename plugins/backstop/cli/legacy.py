@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from backstop.cli.output import say
 from backstop.cli.session import Session
 from backstop.commands.legacy.known import LegacyStock, look_at
-from backstop.legacy_settings import legacy_places, legacy_records
+from backstop.settings.legacy import legacy_places, legacy_records
 
 if TYPE_CHECKING:
     import argparse

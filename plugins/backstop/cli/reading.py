@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.errors import BackstopError, IntegrityError
 from backstop.repository.catalog import is_proven
 from backstop.repository.holds import Holds
-from backstop.settings import utc_now
+from backstop.settings.arguments import utc_now
 from backstop.wiring import cheapest_first, open_repository
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from backstop.cli.output import say
 from backstop.credentials import CredentialSource, default_credentials
 from backstop.errors import BackstopError, ConfigurationError, NotFoundError
-from backstop.settings import parse_label
+from backstop.settings.arguments import parse_label
 from backstop.targets import Configuration, load_targets
 from backstop.wiring import cheapest_first, find_target, open_keyring, open_repository
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from backstop.cli.output import say
 from backstop.cli.session import LATEST, LATEST_PROVEN, Session
 from backstop.errors import BackstopError, ConfigurationError, NotFoundError
-from backstop.settings import parse_label
+from backstop.settings.arguments import parse_label
 from backstop.wiring import cheapest_first, find_tree
 
 if TYPE_CHECKING:

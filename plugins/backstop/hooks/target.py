@@ -100,7 +100,7 @@ class TargetHook:
 
     def for_checking(self) -> tuple[Keyring | None, Signer | None]:
         """What opens WAL and what signs proofs; None where this machine has none."""
-        from backstop.check_settings import keyring_if_any, proof_signer_if_any
+        from backstop.settings.check import keyring_if_any, proof_signer_if_any
 
         return (
             keyring_if_any(self.configuration, self.name, self._credentials),
@@ -137,7 +137,8 @@ class TargetHook:
         :raises ConfigurationError: not a label; :raises NotFoundError: no such repository.
         """
         from backstop.commands.database.restore import DatabaseRestore
-        from backstop.settings import named_repository, parse_label, restore_settings, utc_now
+        from backstop.settings.arguments import named_repository, parse_label, utc_now
+        from backstop.settings.database import restore_settings
 
         repositories = self.repositories()
         return DatabaseRestore(
@@ -157,7 +158,8 @@ class TargetHook:
         :raises NotFoundError: no such repository; :raises ConfigurationError: no word on recovery.
         """
         from backstop.commands.recovery.recover import PointInTimeRestore
-        from backstop.settings import named_repository, recover_settings, utc_now
+        from backstop.settings.arguments import named_repository, utc_now
+        from backstop.settings.cluster import recover_settings
 
         repositories = self.repositories()
         return PointInTimeRestore(
@@ -176,7 +178,8 @@ class TargetHook:
         :raises ConfigurationError: not a label; :raises NotFoundError: no such tree, or repository.
         """
         from backstop.commands.trees.restore import TreeRestore
-        from backstop.settings import named_repository, parse_label, tree_restore_settings, utc_now
+        from backstop.settings.arguments import named_repository, parse_label, utc_now
+        from backstop.settings.trees import tree_restore_settings
 
         repositories = self.tree_repositories(tree)
         return TreeRestore(
@@ -194,13 +197,13 @@ class TargetHook:
         :param say: takes sentences for a log.
         """
         from backstop.commands.trees.watch import TreeWatch
-        from backstop.tree_settings import watch_rhythm
+        from backstop.settings.trees import watch_rhythm
 
         return TreeWatch(self.watched_tree(tree), watch_rhythm(self.configuration, self.name, tree), say=say)
 
     def watched_tree(self, tree: str) -> WatchedTree:
         """One of the target's file trees, to be compared with its newest backup."""
-        from backstop.tree_settings import watched_tree
+        from backstop.settings.trees import watched_tree
 
         return watched_tree(
             self.configuration,
@@ -215,7 +218,7 @@ class TargetHook:
 
         :raises ConfigurationError: targets.yaml names no such place.
         """
-        from backstop.legacy_settings import legacy_places, legacy_records
+        from backstop.settings.legacy import legacy_places, legacy_records
 
         places = legacy_places(self.configuration, self.name, self._credentials)
         return places, legacy_records(self.configuration, self.name, places, self._credentials)

@@ -71,6 +71,13 @@ class BackupLabel:
         """Name of the file tree; empty for a backup of a database."""
         return self.text.split("-", 2)[2] if self.kind is BackupKind.TREE else ""
 
+    @property
+    def lease_kind(self) -> str:
+        """Of the lease that whoever writes such a backup holds: ``dump``, ``base``, ``tree-media``."""
+        if self.tree:
+            return f"tree-{self.tree}"
+        return "base" if self.kind.physical else "dump"
+
     def __str__(self) -> str:
         return self.text
 

@@ -107,7 +107,7 @@ class ApproveRestoreOperator(TakesResults, ApprovalOperator):  # type: ignore[mi
         self.choice = choice
 
     def execute(self, context: Context) -> dict[str, str]:
-        from backstop.settings import utc_now
+        from backstop.settings.arguments import utc_now
 
         with explained():
             rules = self.rules()
@@ -164,7 +164,7 @@ class ApproveRestoreOperator(TakesResults, ApprovalOperator):  # type: ignore[mi
         return self._approval(answered_by)
 
     def _approval(self, by: str) -> dict[str, str]:
-        from backstop.settings import utc_now
+        from backstop.settings.arguments import utc_now
 
         return {
             "approved_by": by,

@@ -26,7 +26,8 @@ class BackUpDatabaseOperator(BackstopOperator):
         from backstop.commands.database.dump import back_up_database
         from backstop.hooks.target import TargetHook
         from backstop.operators.progress import LoggedProgress
-        from backstop.settings import dump_settings, utc_now
+        from backstop.settings.arguments import utc_now
+        from backstop.settings.database import dump_settings
 
         hook = TargetHook(self.target)
         repositories = hook.repositories()

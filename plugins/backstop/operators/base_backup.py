@@ -39,7 +39,8 @@ class TakeBaseBackupOperator(BackstopOperator):
         from backstop.hooks.target import TargetHook
         from backstop.model.backup import BackupKind
         from backstop.operators.progress import LoggedProgress
-        from backstop.settings import base_backup_settings, kind_of_base_backup, utc_now
+        from backstop.settings.arguments import utc_now
+        from backstop.settings.cluster import base_backup_settings, kind_of_base_backup
 
         if self.kind not in KINDS:
             raise ConfigurationError(

@@ -42,12 +42,12 @@ class CheckObjectsOperator(BackstopOperator):
         self.restart = restart
 
     def carry_out(self, context: Context) -> dict[str, Any]:
-        from backstop.check_settings import check_settings, parse_share
         from backstop.commands.check.check import check_objects
         from backstop.hooks.target import TargetHook
         from backstop.operators.base import holder
         from backstop.operators.progress import LoggedProgress
-        from backstop.settings import named_repository, utc_now
+        from backstop.settings.arguments import named_repository, utc_now
+        from backstop.settings.check import check_settings, parse_share
 
         hook = TargetHook(self.target)
         every = hook.every_repository()
@@ -115,7 +115,7 @@ class ListOrphansOperator(BackstopOperator):
     def carry_out(self, context: Context) -> dict[str, Any]:
         from backstop.commands.orphans.find import find_orphans
         from backstop.hooks.target import TargetHook
-        from backstop.settings import named_repository, utc_now
+        from backstop.settings.arguments import named_repository, utc_now
 
         hook = TargetHook(self.target)
         found = find_orphans(
@@ -150,9 +150,9 @@ class PrepareRepositoryOperator(BackstopOperator):
         self.apply = apply
 
     def carry_out(self, context: Context) -> dict[str, Any]:
-        from backstop.check_settings import preparation_steps
         from backstop.commands.prepare.preparation import prepare_repository
         from backstop.hooks.credentials import AirflowCredentials
+        from backstop.settings.check import preparation_steps
         from backstop.targets import load_targets
 
         location, steps = preparation_steps(load_targets(), self.target, AirflowCredentials())

@@ -98,7 +98,7 @@ class ChooseBackupOperator(HITLOperator):  # type: ignore[misc]
         raise AssertionError("a form was shown and nobody waits for it")
 
     def _form(self, known: Known, repositories: Sequence[Repository]) -> ParamsDict:
-        from backstop.settings import utc_now
+        from backstop.settings.arguments import utc_now
 
         now = utc_now()
         offered = known.backups[:MAX_OFFERED]

@@ -44,9 +44,9 @@ class PlanExpiryOperator(BackstopOperator):
     def carry_out(self, context: Context) -> dict[str, Any]:
         from backstop.commands.expiry.plan import plan_expiry
         from backstop.commands.expiry.wording import plan_lines
-        from backstop.expiry_settings import expiry_settings
         from backstop.hooks.target import TargetHook
-        from backstop.settings import utc_now
+        from backstop.settings.arguments import utc_now
+        from backstop.settings.expiry import expiry_settings
 
         self.take_results()
         hook = TargetHook(self.target)
@@ -134,10 +134,10 @@ class CarryOutExpiryOperator(BackstopOperator):
     def carry_out(self, context: Context) -> dict[str, Any]:
         from backstop.commands.expiry.carry_out import carry_out
         from backstop.commands.expiry.plan import plan_expiry
-        from backstop.expiry_settings import expiry_settings
         from backstop.hooks.target import TargetHook
         from backstop.operators.progress import LoggedProgress
-        from backstop.settings import utc_now
+        from backstop.settings.arguments import utc_now
+        from backstop.settings.expiry import expiry_settings
 
         self.take_results()
         hook = TargetHook(self.target)
@@ -160,7 +160,7 @@ class CarryOutExpiryOperator(BackstopOperator):
 
     def _shown(self, rules: Expiry) -> Mapping[str, Any]:
         """What was shown, and approved where policy asks for it, of this repository."""
-        from backstop.settings import utc_now
+        from backstop.settings.arguments import utc_now
 
         require_approval(self.plan, self.approval, rules=rules, now=utc_now(), begins=True)
         shown = self.plan["repositories"].get(self.repository)
@@ -174,7 +174,7 @@ class CarryOutExpiryOperator(BackstopOperator):
     def _remember(self, accepted: Sequence[BackupLabel], context: Context) -> None:
         from backstop.hooks.target import TargetHook
         from backstop.repository.acceptances import Acceptances
-        from backstop.settings import utc_now
+        from backstop.settings.arguments import utc_now
 
         hook = TargetHook(self.target)
         repository = hook.repository(self.repository)
@@ -222,7 +222,7 @@ class ReportExpiryOperator(BackstopOperator):
 
 def labels_of(texts: Any) -> list[BackupLabel]:
     """What a form's list of labels names. :raises ConfigurationError: one is no label."""
-    from backstop.settings import parse_label
+    from backstop.settings.arguments import parse_label
 
     return [parse_label(str(text).strip()) for text in texts or () if str(text).strip()]
 

@@ -43,7 +43,8 @@ class BackUpFilesOperator(BackstopOperator):
         from backstop.commands.trees.backup import back_up_files
         from backstop.hooks.target import TargetHook
         from backstop.operators.progress import LoggedProgress
-        from backstop.settings import tree_backup_settings, utc_now
+        from backstop.settings.arguments import utc_now
+        from backstop.settings.trees import tree_backup_settings
 
         hook = TargetHook(self.target)
         if woken_by_changes(context):

@@ -73,7 +73,7 @@ class HoldBackupsOperator(BackstopOperator):
         return report.to_dict()
 
     def _label(self) -> BackupLabel | None:
-        from backstop.settings import parse_label
+        from backstop.settings.arguments import parse_label
 
         if self.action not in ACTIONS:
             raise ConfigurationError(
@@ -84,7 +84,7 @@ class HoldBackupsOperator(BackstopOperator):
 
     def _place(self, hook: TargetHook, label: BackupLabel, who: str) -> HoldReport:
         from backstop.commands.holding import place_hold
-        from backstop.settings import parse_moment, utc_now
+        from backstop.settings.arguments import parse_moment, utc_now
 
         return place_hold(
             self.target,
@@ -98,7 +98,7 @@ class HoldBackupsOperator(BackstopOperator):
 
     def _release(self, hook: TargetHook, label: BackupLabel, who: str) -> HoldReport:
         from backstop.commands.holding import release_hold
-        from backstop.settings import utc_now
+        from backstop.settings.arguments import utc_now
 
         return release_hold(
             hook.every_repository(),
@@ -111,7 +111,7 @@ class HoldBackupsOperator(BackstopOperator):
 
     def _log_table(self, hook: TargetHook, label: BackupLabel | None) -> list[dict[str, Any]]:
         from backstop.commands.holding import known_holds
-        from backstop.settings import utc_now
+        from backstop.settings.arguments import utc_now
 
         known, failed = known_holds(hook.every_repository(), label=label)
         now = utc_now()

@@ -71,8 +71,8 @@ class VerifyLegacyOperator(_LegacyOperator):
     def carry_out(self, context: Context) -> dict[str, list[str]]:
         from backstop.commands.legacy.verify import verify_legacy
         from backstop.operators.progress import LoggedProgress
-        from backstop.proof_settings import verify_settings
-        from backstop.settings import utc_now
+        from backstop.settings.arguments import utc_now
+        from backstop.settings.proof import verify_settings
 
         hook, _, records, stock = self.open()
         settings = verify_settings(hook.configuration, self.target, hook.repositories(), server=None)
@@ -151,8 +151,8 @@ def _plans(
     hook: TargetHook, places: list[Place], records: dict[str, LegacyRecords], stock: LegacyStock
 ) -> list[Retirement]:
     from backstop.commands.legacy.retire import plan_retirements
-    from backstop.retention_settings import retention_policies
-    from backstop.settings import utc_now
+    from backstop.settings.arguments import utc_now
+    from backstop.settings.retention import retention_policies
 
     return plan_retirements(
         places,

@@ -64,7 +64,8 @@ class PlanRecoveryOperator(BackstopOperator):
     def carry_out(self, context: Context) -> dict[str, Any]:
         from backstop.hooks.target import TargetHook
         from backstop.model.recovery import RecoveryTarget
-        from backstop.settings import cutover_commands, recovery_destination, utc_now
+        from backstop.settings.arguments import utc_now
+        from backstop.settings.cluster import cutover_commands, recovery_destination
 
         if self.mode not in MODES:
             raise ConfigurationError(
@@ -131,7 +132,7 @@ class RecoverBesideOperator(ApprovedOperator):
         from backstop.commands.recovery.summary import point_of, require_same, result_document
         from backstop.hooks.target import TargetHook
         from backstop.operators.progress import LoggedProgress
-        from backstop.settings import utc_now
+        from backstop.settings.arguments import utc_now
 
         self.require_consent(_recovery(self.target), utc_now())
         progress = LoggedProgress(self.log)
@@ -200,7 +201,8 @@ class CheckCutOverOperator(_CutOverOperator):
     def carry_out(self, context: Context) -> dict[str, Any]:
         from backstop.commands.recovery.cut_over import check_cut_over
         from backstop.hooks.target import TargetHook
-        from backstop.settings import cutover_commands, utc_now
+        from backstop.settings.arguments import utc_now
+        from backstop.settings.cluster import cutover_commands
 
         self.require_consent(_recovery(self.target), utc_now())
         live, _ = cutover_commands(TargetHook(self.target).configuration, self.target)
@@ -217,7 +219,8 @@ class CutOverOperator(_CutOverOperator):
     def carry_out(self, context: Context) -> dict[str, Any]:
         from backstop.commands.recovery.cut_over import cut_over, reserve_slot
         from backstop.hooks.target import TargetHook
-        from backstop.settings import archive_settings, cutover_commands, utc_now
+        from backstop.settings.arguments import utc_now
+        from backstop.settings.cluster import archive_settings, cutover_commands
 
         self.require_consent(_recovery(self.target), utc_now())
         result = self.require_validated()
@@ -254,7 +257,7 @@ class StartClusterOperator(BackstopOperator):
     def carry_out(self, context: Context) -> None:
         from backstop.commands.recovery.cut_over import reopen_cluster
         from backstop.hooks.target import TargetHook
-        from backstop.settings import cutover_commands
+        from backstop.settings.cluster import cutover_commands
 
         if self.outcome:
             self.log.info("The cut-over came to its end; nothing to put right")

@@ -51,7 +51,7 @@ class _RestoreStepOperator(ApprovedOperator):
     def carry_out(self, context: Context) -> Any:
         from backstop.hooks.target import TargetHook
         from backstop.operators.progress import LoggedProgress
-        from backstop.settings import utc_now
+        from backstop.settings.arguments import utc_now
 
         hook = TargetHook(self.target)
         self.require_consent(hook.target.database.restore, utc_now())

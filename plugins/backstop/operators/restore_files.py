@@ -71,8 +71,8 @@ class PlanFilesRestoreOperator(BackstopOperator):
         from backstop.commands.trees.find import find_tree_backup
         from backstop.hooks.target import TargetHook
         from backstop.operators.progress import LoggedProgress
-        from backstop.settings import named_repository
-        from backstop.tree_settings import tree_backup_choice
+        from backstop.settings.arguments import named_repository
+        from backstop.settings.trees import tree_backup_choice
 
         only = _paths(self.only)
         mode, destination = self._where()
@@ -160,7 +160,7 @@ class _FilesStepOperator(ApprovedOperator):
         """What the plan is about. :raises RestoreError: it was not approved, or is used up."""
         from backstop.hooks.target import TargetHook
         from backstop.operators.progress import LoggedProgress
-        from backstop.settings import utc_now
+        from backstop.settings.arguments import utc_now
 
         self.require_consent(rules_of(self.plan), utc_now())
         plan = self.plan

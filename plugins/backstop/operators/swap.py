@@ -38,7 +38,7 @@ class PlanSwapBackOperator(BackstopOperator):
     def carry_out(self, context: Context) -> dict[str, Any]:
         from backstop.commands.database.swap import plan_swap_back
         from backstop.hooks.target import TargetHook
-        from backstop.settings import utc_now
+        from backstop.settings.arguments import utc_now
 
         hook = TargetHook(self.target)
         database = hook.target.database
@@ -100,7 +100,7 @@ class CheckSwapOperator(_SwapOperator):
     def carry_out(self, context: Context) -> None:
         from backstop.commands.database.swap import check_swap_in
         from backstop.hooks.target import TargetHook
-        from backstop.settings import utc_now
+        from backstop.settings.arguments import utc_now
 
         hook = TargetHook(self.target)
         self.require_consent(hook.target.database.restore, utc_now())
@@ -119,7 +119,8 @@ class SwapDatabaseOperator(_SwapOperator):
     def carry_out(self, context: Context) -> dict[str, Any]:
         from backstop.commands.database.swap import swap_in
         from backstop.hooks.target import TargetHook
-        from backstop.settings import application_commands, utc_now
+        from backstop.settings.arguments import utc_now
+        from backstop.settings.database import application_commands
 
         hook = TargetHook(self.target)
         self.require_consent(hook.target.database.restore, utc_now())
@@ -160,7 +161,7 @@ class ReopenDatabaseOperator(BackstopOperator):
     def carry_out(self, context: Context) -> None:
         from backstop.commands.database.swap import reopen
         from backstop.hooks.target import TargetHook
-        from backstop.settings import application_commands
+        from backstop.settings.database import application_commands
 
         if self.outcome:
             self.log.info("The swap came to its end; nothing to put right")

@@ -56,7 +56,7 @@ class SwapBackFilesOperator(ApprovedOperator):
 
     def carry_out(self, context: Context) -> dict[str, Any]:
         from backstop.commands.trees.swap_in import undo_swap
-        from backstop.settings import utc_now
+        from backstop.settings.arguments import utc_now
 
         self.require_consent(rules_of(self.plan), utc_now())
         outcome, settings = _last(self.target, self.plan["tree"])
@@ -72,7 +72,7 @@ class SwapBackFilesOperator(ApprovedOperator):
 def _last(target: str, tree: str) -> tuple[TreeSwapOutcome, TreeRestoreSettings]:
     from backstop.commands.trees.swaps import last_swap
     from backstop.hooks.target import TargetHook
-    from backstop.settings import tree_restore_settings
+    from backstop.settings.trees import tree_restore_settings
 
     hook = TargetHook(target)
     hook.tree(tree)

@@ -43,8 +43,8 @@ class SyncRepositoriesOperator(BackstopOperator):
         from backstop.commands.sync.sync import sync_repositories
         from backstop.hooks.target import TargetHook
         from backstop.operators.progress import LoggedProgress
-        from backstop.settings import utc_now
-        from backstop.sync_settings import sync_settings
+        from backstop.settings.arguments import utc_now
+        from backstop.settings.sync import sync_settings
 
         hook = TargetHook(self.target)
         repositories = hook.every_repository()

@@ -24,7 +24,7 @@ class ListUnprovenOperator(BackstopOperator):
     def carry_out(self, context: Context) -> list[dict[str, str]]:
         from backstop.commands.proof.work import unverified
         from backstop.hooks.target import TargetHook
-        from backstop.proof_settings import verify_policies
+        from backstop.settings.proof import verify_policies
 
         hook = TargetHook(self.target)
         work = []
@@ -91,8 +91,8 @@ class VerifyBackupOperator(BackstopOperator):
         from backstop.commands.proof.prove import prove
         from backstop.hooks.target import TargetHook
         from backstop.operators.progress import LoggedProgress
-        from backstop.proof_settings import proof_settings
-        from backstop.settings import named_repository, parse_label, utc_now
+        from backstop.settings.arguments import named_repository, parse_label, utc_now
+        from backstop.settings.proof import proof_settings
 
         hook = TargetHook(self.target)
         progress = LoggedProgress(self.log)
@@ -133,7 +133,7 @@ class SweepScratchOperator(BackstopOperator):
     def carry_out(self, context: Context) -> None:
         from backstop.commands.proof.record import sweep_scratch
         from backstop.hooks.target import TargetHook
-        from backstop.settings import staging
+        from backstop.settings.database import staging
 
         hook = TargetHook(self.target)
         folders = {staging(hook.configuration, self.target, hook.repositories())}

@@ -34,7 +34,8 @@ class ArchiveWalOperator(BackstopOperator):
         from backstop.commands.wal.archive import archive_wal
         from backstop.commands.wal.directory_shipping import DirectoryShipping
         from backstop.hooks.target import TargetHook
-        from backstop.settings import archive_directory, archive_settings, utc_now
+        from backstop.settings.arguments import utc_now
+        from backstop.settings.cluster import archive_directory, archive_settings
 
         hook = TargetHook(self.target)
         repositories = hook.repositories()
@@ -101,7 +102,8 @@ class WatchWalArchivingOperator(BackstopOperator):
     def carry_out(self, context: Context) -> dict[str, Any]:
         from backstop.commands.wal.watch import observe_archiving
         from backstop.hooks.target import TargetHook
-        from backstop.settings import archive_settings, utc_now
+        from backstop.settings.arguments import utc_now
+        from backstop.settings.cluster import archive_settings
 
         hook = TargetHook(self.target)
         repositories = hook.repositories()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from backstop.model.backup import BackupKind, BackupLabel
+from backstop.model.backup import BackupLabel
 
 _PAYLOAD = re.compile(
     r"data/(?:database|trees/(?P<tree>[^/]+))/(?P<label>[^/]+)/(?P<attempt>[0-9a-f]{16})/.+"
@@ -33,13 +33,6 @@ class AboutBackup:
 
     label: BackupLabel
     what: str
-
-
-def lease_of(label: BackupLabel) -> str:
-    """The kind of lease under which backups of this kind are written."""
-    if label.kind is BackupKind.TREE:
-        return f"tree-{label.tree}"
-    return "base" if label.kind.physical else label.kind.value
 
 
 def payload_key(target: str, key: str) -> PayloadKey | None:

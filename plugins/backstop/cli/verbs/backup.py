@@ -10,7 +10,8 @@ from backstop.cli.terminal import progress_bar
 from backstop.commands.bookkeeping import enter_backup
 from backstop.commands.database.dump import back_up_database as run
 from backstop.model.backup import BackupLabel
-from backstop.settings import dump_settings, utc_now
+from backstop.settings.arguments import utc_now
+from backstop.settings.database import dump_settings
 from backstop.wiring import cluster_connection, open_inventory, open_keyring, open_repositories, open_signer
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from backstop.commands.base.backup import take_base_backup as run
 from backstop.commands.bookkeeping import enter_backup
 from backstop.commands.wal.holds import WalHeld
 from backstop.model.backup import BackupKind, BackupLabel
-from backstop.settings import base_backup_settings, kind_of_base_backup, utc_now
+from backstop.settings.arguments import utc_now
+from backstop.settings.cluster import base_backup_settings, kind_of_base_backup
 from backstop.wiring import (
     open_inventory,
     open_keyring,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backstop.check_settings import check_settings, keyring_if_any, proof_signer_if_any
 from backstop.cli.output import human_bytes, print_json, print_table, say
 from backstop.cli.session import Session, holder
 from backstop.cli.terminal import progress_bar
 from backstop.commands.check.check import check_objects as check
 from backstop.errors import BackstopError, IntegrityError
-from backstop.settings import utc_now
+from backstop.settings.arguments import utc_now
+from backstop.settings.check import check_settings, keyring_if_any, proof_signer_if_any
 from backstop.wiring import open_every_repository, open_inventory, open_repositories
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from backstop.commands.trees.differences import compared_backups, path_history
 from backstop.commands.trees.wording import difference_line, entry_words, occurrence_row
 from backstop.errors import ConfigurationError, NotFoundError
 from backstop.model.file_tree import shown
-from backstop.settings import parse_label
-from backstop.tree_settings import tree_staging
+from backstop.settings.arguments import parse_label
+from backstop.settings.trees import tree_staging
 from backstop.wiring import cluster_connection
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def file_history(arguments: argparse.Namespace) -> int:
 def check_files(arguments: argparse.Namespace) -> int:
     from backstop.commands.trees.expected import missing_files
     from backstop.commands.trees.listing import read_listing
-    from backstop.proof_settings import expected_files
+    from backstop.settings.proof import expected_files
 
     session = TreeSession(arguments)
     named = session.configuration, session.target_name

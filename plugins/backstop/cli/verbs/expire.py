@@ -11,9 +11,9 @@ from backstop.commands.expiry.carry_out import carry_out
 from backstop.commands.expiry.plan import ExpiryPlan, plan_expiry
 from backstop.commands.expiry.wording import COLUMNS, plan_remarks, plan_rows
 from backstop.errors import BackstopError, NotFoundError
-from backstop.expiry_settings import expiry_settings
 from backstop.repository.acceptances import Acceptances
-from backstop.settings import parse_label, utc_now
+from backstop.settings.arguments import parse_label, utc_now
+from backstop.settings.expiry import expiry_settings
 from backstop.wiring import open_inventory, open_repository, open_signer
 
 if TYPE_CHECKING:

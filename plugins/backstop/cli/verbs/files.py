@@ -11,7 +11,8 @@ from backstop.cli.trees import TreeSession
 from backstop.commands.bookkeeping import enter_backup
 from backstop.commands.trees.backup import back_up_files as run
 from backstop.model.backup import BackupLabel
-from backstop.settings import tree_backup_settings, utc_now
+from backstop.settings.arguments import utc_now
+from backstop.settings.trees import tree_backup_settings
 from backstop.wiring import open_inventory, open_keyring, open_signer, open_tree_repositories
 
 if TYPE_CHECKING:

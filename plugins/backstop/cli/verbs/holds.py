@@ -10,7 +10,7 @@ from backstop.commands.holding import HoldReport, KnownHold, known_holds, place_
 from backstop.commands.holding import release_hold as release
 from backstop.credentials import default_credentials
 from backstop.errors import BackstopError
-from backstop.settings import parse_label, parse_moment, utc_now
+from backstop.settings.arguments import parse_label, parse_moment, utc_now
 from backstop.targets import load_targets
 from backstop.wiring import every_repository, open_repository, open_signer
 

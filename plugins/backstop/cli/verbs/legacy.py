@@ -10,9 +10,9 @@ from backstop.cli.output import human_bytes, human_time, print_json, print_table
 from backstop.cli.terminal import confirm, progress_bar
 from backstop.commands.legacy import retire, verify
 from backstop.errors import BackstopError, IntegrityError, VerificationError
-from backstop.proof_settings import verify_settings
-from backstop.retention_settings import retention_policies
-from backstop.settings import utc_now
+from backstop.settings.arguments import utc_now
+from backstop.settings.proof import verify_settings
+from backstop.settings.retention import retention_policies
 from backstop.wiring import open_repositories, open_signer
 
 if TYPE_CHECKING:

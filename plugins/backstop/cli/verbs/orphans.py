@@ -11,7 +11,7 @@ from backstop.commands.orphans.find import find_orphans
 from backstop.commands.orphans.remove import remove_orphans
 from backstop.commands.orphans.report import Orphan, Orphans, Removal, stored_bytes
 from backstop.errors import IntegrityError
-from backstop.settings import utc_now
+from backstop.settings.arguments import utc_now
 from backstop.wiring import open_every_repository
 
 if TYPE_CHECKING:

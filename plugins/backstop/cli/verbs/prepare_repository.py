@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backstop.check_settings import preparation_steps
 from backstop.cli.output import print_json
 from backstop.cli.session import chosen_target
 from backstop.commands.prepare.preparation import Preparation
 from backstop.commands.prepare.preparation import prepare_repository as prepare
 from backstop.credentials import default_credentials
+from backstop.settings.check import preparation_steps
 from backstop.targets import load_targets
 from backstop.wiring import every_repository
 

@@ -15,12 +15,12 @@ from backstop.model.canonical import format_time
 from backstop.model.recovery import RecoveryTarget
 from backstop.model.window import recovery_windows as windows_of
 from backstop.model.window import timeline_problems
-from backstop.settings import (
+from backstop.settings.arguments import utc_now
+from backstop.settings.cluster import (
     archive_settings,
     cutover_commands,
     recover_settings,
     recovery_destination,
-    utc_now,
 )
 from backstop.wiring import replication_connection
 

@@ -11,7 +11,8 @@ from backstop.commands.rescue.plan import Destination
 from backstop.commands.rescue.sources import BackupSource, RunningSource, TableSource
 from backstop.commands.rescue.tables import TableRescue
 from backstop.credentials import postgres_connection
-from backstop.settings import staging, utc_now
+from backstop.settings.arguments import utc_now
+from backstop.settings.database import staging
 from backstop.wiring import cluster_connection, open_repositories
 
 if TYPE_CHECKING:

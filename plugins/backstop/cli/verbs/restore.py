@@ -9,7 +9,8 @@ from backstop.cli.session import Session
 from backstop.cli.terminal import confirm, progress_bar
 from backstop.commands.database.restore import DatabaseRestore
 from backstop.errors import ConfigurationError, SwapBlockedError
-from backstop.settings import application_commands, restore_settings, utc_now
+from backstop.settings.arguments import utc_now
+from backstop.settings.database import application_commands, restore_settings
 from backstop.wiring import cluster_connection
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from backstop.commands.trees.restore import TreeRestore
 from backstop.commands.trees.swap_in import undo_swap
 from backstop.commands.trees.swaps import last_swap, remember_swap
 from backstop.errors import BackstopError, ConfigurationError, VerificationError
-from backstop.settings import tree_restore_settings, utc_now
-from backstop.tree_settings import tree_backup_choice
+from backstop.settings.arguments import utc_now
+from backstop.settings.trees import tree_backup_choice, tree_restore_settings
 
 if TYPE_CHECKING:
     import argparse

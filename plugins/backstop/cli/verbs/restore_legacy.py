@@ -11,7 +11,8 @@ from backstop.commands.database.swap import check_swap_in, swap_in
 from backstop.commands.legacy.check import check_archive
 from backstop.commands.legacy.restore import LegacyDatabaseRestore, require_proven_bytes, restore_archive
 from backstop.errors import ConfigurationError
-from backstop.settings import application_commands, restore_settings, utc_now
+from backstop.settings.arguments import utc_now
+from backstop.settings.database import application_commands, restore_settings
 from backstop.wiring import cluster_connection, open_repositories
 
 if TYPE_CHECKING:

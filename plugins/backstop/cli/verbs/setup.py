@@ -50,7 +50,7 @@ def init_keys(arguments: argparse.Namespace) -> int:
     from backstop.cli.session import chosen_target
     from backstop.crypto.keyring import LocalKeyring
     from backstop.crypto.signing import create_signing_keys
-    from backstop.settings import utc_now
+    from backstop.settings.arguments import utc_now
 
     configuration = load_targets(arguments.targets)
     keys = configuration.keys[configuration.targets[chosen_target(configuration, arguments.target)].keys]

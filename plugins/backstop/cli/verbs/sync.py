@@ -8,8 +8,8 @@ from backstop.cli.output import human_bytes, print_json, print_table, say
 from backstop.cli.session import Session, holder
 from backstop.cli.terminal import progress_bar
 from backstop.commands.sync.sync import sync_repositories
-from backstop.settings import utc_now
-from backstop.sync_settings import sync_settings
+from backstop.settings.arguments import utc_now
+from backstop.settings.sync import sync_settings
 from backstop.wiring import cheapest_first, open_every_repository, open_inventory, open_signer
 
 if TYPE_CHECKING:

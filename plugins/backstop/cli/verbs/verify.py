@@ -11,8 +11,8 @@ from backstop.commands.bookkeeping import enter_backup
 from backstop.commands.proof.prove import prove
 from backstop.commands.proof.work import unverified
 from backstop.errors import BackstopError, VerificationError
-from backstop.proof_settings import proof_settings, verify_policies
-from backstop.settings import utc_now
+from backstop.settings.arguments import utc_now
+from backstop.settings.proof import proof_settings, verify_policies
 from backstop.wiring import (
     cluster_connection,
     open_every_repository,

@@ -13,7 +13,8 @@ from backstop.cli.session import Session
 from backstop.commands.wal.archive import archive_wal as run
 from backstop.commands.wal.directory_shipping import DirectoryShipping
 from backstop.model.canonical import format_time
-from backstop.settings import archive_directory, archive_settings, utc_now
+from backstop.settings.arguments import utc_now
+from backstop.settings.cluster import archive_directory, archive_settings
 from backstop.wiring import open_keyring, open_repositories, replication_connection
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from backstop.commands.progress import Silent
 from backstop.commands.trees.watch import TreeWatch
 from backstop.errors import BackstopError, CommandError
 from backstop.model.canonical import format_time
-from backstop.settings import utc_now
-from backstop.tree_settings import watch_rhythm, watched_tree
+from backstop.settings.arguments import utc_now
+from backstop.settings.trees import watch_rhythm, watched_tree
 from backstop.wiring import open_keyring, open_tree_repositories
 
 if TYPE_CHECKING:

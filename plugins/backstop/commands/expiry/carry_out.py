@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from backstop.commands.expiry.decide import decide
-from backstop.commands.expiry.references import group_of
 from backstop.commands.expiry.removal import Removal
 from backstop.commands.expiry.report import ExpiryReport
 from backstop.commands.expiry.survey import believable, survey
@@ -98,10 +97,10 @@ class _Expiry:
         )
         begun: dict[str, list[Begun]] = {}
         for mark in ExpiringMarks(self.repository).all():
-            begun.setdefault(group_of(mark.label), []).append(mark)
+            begun.setdefault(mark.label.lease_kind, []).append(mark)
         doomed: dict[str, list[DoomedBackup]] = {}
         for one in self.plan.doomed:
-            doomed.setdefault(group_of(one.label), []).append(one)
+            doomed.setdefault(one.label.lease_kind, []).append(one)
         groups = begun.keys() | doomed.keys() | ({"base"} if self.plan.wal.objects else set())
         for group in sorted(groups):
             self._run_group(group, begun.get(group, ()), doomed.get(group, ()))
@@ -128,7 +127,7 @@ class _Expiry:
         return survey(
             self.repository,
             now=self.clock(),
-            wanted=lambda label: group_of(label) == group,
+            wanted=lambda label: label.lease_kind == group,
             newest=self.plan.found.newest,
         )
 
@@ -148,7 +147,7 @@ class _Expiry:
     def _decide_again(self, group: str, candidates: Mapping[BackupLabel, Candidate]) -> RetentionPlan:
         """The group as it is now, beside the others as they were when the plan was made."""
         others = {
-            label: candidate for label, candidate in self.plan.candidates.items() if group_of(label) != group
+            label: candidate for label, candidate in self.plan.candidates.items() if label.lease_kind != group
         }
         again, _ = decide(
             {**others, **candidates},

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from backstop.commands.expiry.references import group_of
 from backstop.model.retention import RetentionPlan, apply_retention
 from backstop.repository.acceptances import Acceptances
 
@@ -69,7 +68,7 @@ def removal_order(
 
     So at every moment everything that is published has all it needs.
     """
-    doomed = sorted(labels, key=lambda label: (group_of(label), candidates[label].finished_at, label))
+    doomed = sorted(labels, key=lambda label: (label.lease_kind, candidates[label].finished_at, label))
     needing: dict[BackupLabel, list[BackupLabel]] = {}
     for label in doomed:
         for needed in candidates[label].needs:

@@ -54,13 +54,6 @@ class References:
         return number is not None and self._counts[number] > 0
 
 
-def group_of(label: BackupLabel) -> str:
-    """Backups that may need each other's objects, by the kind of lease that their writers hold."""
-    if label.tree:
-        return f"tree-{label.tree}"
-    return "base" if label.kind.physical else "dump"
-
-
 def folder_of(target: str, label: BackupLabel) -> str:
     """Where everything lies that the backup stored itself, whatever the attempt."""
     if label.tree:
@@ -80,7 +73,7 @@ def folders(manifest: Manifest) -> tuple[str, ...]:
             continue
         origin = stored.origin
         folder = folder_of(manifest.target, origin)
-        if group_of(origin) != group_of(manifest.label) or not stored.key.startswith(folder):
+        if origin.lease_kind != manifest.label.lease_kind or not stored.key.startswith(folder):
             raise IntegrityError(
                 f"manifest {manifest.label} of {manifest.target} lists {stored.key!r}, which is no backup's",
                 hint="Backstop did not write this manifest; remove it by hand",

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from backstop.commands.expiry.references import References, folders, group_of
+from backstop.commands.expiry.references import References, folders
 from backstop.errors import IntegrityError
 from backstop.model.backup import BackupLabel
 from backstop.model.lsn import Lsn
@@ -101,7 +101,7 @@ def survey(
 
 def _close(found: Survey, error: UnreadableManifestError) -> None:
     found.unreadable.append(error)
-    group = group_of(error.label) if error.label else UNCERTAIN
+    group = error.label.lease_kind if error.label else UNCERTAIN
     if group != "dump":
         found.closed[group] = f"a manifest cannot be read, and may need anything: {error.message}"
 
@@ -193,5 +193,5 @@ def _keep(found: Survey, label: BackupLabel, reasons: tuple[str, ...]) -> None:
 
 def _close_groups(found: Survey) -> None:
     for label in found.candidates:
-        if why := found.why_closed(group_of(label)):
+        if why := found.why_closed(label.lease_kind):
             _keep(found, label, (why,))

@@ -9,7 +9,7 @@ from backstop.commands.check.wanted import wal_named
 from backstop.commands.orphans.named import Named, named_objects
 from backstop.commands.orphans.report import Orphan, Orphans
 from backstop.repository.lock import Holding, holding
-from backstop.repository.object_keys import about_backup, is_other_meta, lease_of, payload_key
+from backstop.repository.object_keys import about_backup, is_other_meta, payload_key
 from backstop.repository.pins import readers
 from backstop.repository.wal_names import WalNames
 
@@ -104,12 +104,12 @@ class _Search:
                 return None
             gone = payload.label not in self.named.labels
             why = f"no backup {payload.label} exists" if gone else "of an attempt that was not published"
-            return why, lease_of(payload.label), f"{payload.label}/{payload.attempt}"
+            return why, payload.label.lease_kind, f"{payload.label}/{payload.attempt}"
         if (about := about_backup(self.target, key)) is not None:
             left_over = about.label not in self.named.labels and about.label not in self.named.going
             if about.what not in ("proofs", "pins") or not left_over or self._is_read(about.label):
                 return None
-            return f"no backup {about.label} exists", lease_of(about.label), key
+            return f"no backup {about.label} exists", about.label.lease_kind, key
         return None if is_other_meta(self.target, key) else FOREIGN
 
     def _why_wal(self, key: str) -> tuple[str, str, str] | None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.errors import IntegrityError, ObjectMissingError
 from backstop.model.backup import BackupLabel
-from backstop.repository.object_keys import lease_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,7 +51,7 @@ def named_objects(repository: Repository, *, lease: str | None = None) -> Named:
             found.add(key)
     for label, _ in repository.catalog.labels():
         found.labels.add(label)
-    for published in repository.catalog.each(wanted=lambda label: lease in (None, lease_of(label))):
+    for published in repository.catalog.each(wanted=lambda label: lease in (None, label.lease_kind)):
         if isinstance(published, IntegrityError):
             found.unreadable.append(published)
             continue

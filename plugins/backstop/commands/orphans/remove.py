@@ -12,7 +12,7 @@ from backstop.commands.orphans.named import named_objects
 from backstop.commands.orphans.report import Removal
 from backstop.errors import IntegrityError, LeaseHeldError
 from backstop.repository.lock import Lease, holding
-from backstop.repository.object_keys import about_backup, lease_of, payload_key
+from backstop.repository.object_keys import about_backup, payload_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -171,7 +171,7 @@ def _locked(undeleted: Undeleted) -> str:
 
 def _lease_of_upload(repository: Repository, upload: IncompleteUpload) -> str:
     payload = payload_key(repository.catalog.target, upload.key)
-    return lease_of(payload.label) if payload else ""
+    return payload.label.lease_kind if payload else ""
 
 
 def _uploads_of(repository: Repository, found: Orphans, lease: str) -> list[IncompleteUpload]:

@@ -25,17 +25,10 @@ if TYPE_CHECKING:
 
     from backstop.commands.sync.report import RepositorySync
     from backstop.crypto.signing import Signer
-    from backstop.model.backup import BackupLabel, Manifest
+    from backstop.model.backup import Manifest
     from backstop.repository.catalog import Repository
 
 _MOST_WAITING = 20
-
-
-def lease_kind(label: BackupLabel) -> str:
-    """Which lease covers backups of this kind (docs/format.md, "Lease")."""
-    if label.tree:
-        return f"tree-{label.tree}"
-    return "base" if label.kind.physical else "dump"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +72,7 @@ class Publishing:
     def flush(self) -> None:
         """Publish what waits; what somebody else's lease forbids is tried again by :meth:`finish`."""
         waiting, self._waiting, self._since = self._waiting, [], None
-        for kind, group in groupby(waiting, key=lambda copied: lease_kind(copied.manifest.label)):
+        for kind, group in groupby(waiting, key=lambda copied: copied.manifest.label.lease_kind):
             batch = list(group)
             try:
                 self._publish_under_lease(kind, batch)
@@ -90,7 +83,7 @@ class Publishing:
         """Publish all that is left. What still cannot be is named; its objects wait for the next run."""
         self.flush()
         refused, self._refused = self._refused, []
-        for kind, group in groupby(refused, key=lambda copied: lease_kind(copied.manifest.label)):
+        for kind, group in groupby(refused, key=lambda copied: copied.manifest.label.lease_kind):
             batch = list(group)
             try:
                 self._publish_under_lease(kind, batch)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backstop.settings import named_repository, staging
+from backstop.settings.arguments import named_repository
+from backstop.settings.database import staging
 from backstop.wiring import every_repository, find_target
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def sync_settings(
     from backstop.commands.sync.settings import SyncSettings
     from backstop.model.retention import apply_retention
     from backstop.repository.acceptances import Acceptances
-    from backstop.retention_settings import retention_policies
+    from backstop.settings.retention import retention_policies
 
     target = find_target(configuration, target_name)
 

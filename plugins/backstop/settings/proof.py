@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from backstop.settings import as_queries, private_folders, staging, verify_queries
-from backstop.tree_settings import tree_staging
+from backstop.settings.database import as_queries, private_folders, staging, verify_queries
+from backstop.settings.trees import tree_staging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

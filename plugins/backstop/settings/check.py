@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from backstop.errors import ConfigurationError, KeyUnavailableError
-from backstop.settings import staging
+from backstop.settings.database import staging
 from backstop.wiring import every_repository, find_target, open_keyring, open_signer
 
 if TYPE_CHECKING:

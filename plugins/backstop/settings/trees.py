@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from backstop.errors import ConfigurationError
 from backstop.model.backup import BackupLabel
-from backstop.settings import staging
+from backstop.settings.database import staging
 from backstop.wiring import find_tree
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from backstop.commands.trees.bursts import Rhythm
     from backstop.commands.trees.comparison import WatchedTree
+    from backstop.commands.trees.settings import TreeBackupSettings, TreeRestoreSettings
     from backstop.crypto.key_encryption import Keyring
     from backstop.repository.catalog import Repository
     from backstop.targets import Configuration
@@ -91,3 +92,44 @@ def tree_staging(
     """Where backups and restores of this tree keep what is on its way."""
 
     return find_tree(configuration, target, tree).spool or staging(configuration, target, repositories)
+
+
+def tree_backup_settings(
+    configuration: Configuration, target: str, tree: str, repositories: Sequence[Repository]
+) -> TreeBackupSettings:
+    """How to back one of this target's file trees up.
+
+    :raises NotFoundError: no such tree.
+    """
+    from backstop.commands.trees.settings import TreeBackupSettings
+    from backstop.wiring import find_tree
+
+    rules = find_tree(configuration, target, tree)
+    return TreeBackupSettings(
+        staging=rules.spool or staging(configuration, target, repositories),
+        patterns=tuple(rules.paths),
+        exclude=tuple(rules.exclude),
+        one_file_system=rules.one_file_system,
+        unreadable=rules.unreadable,
+    )
+
+
+def tree_restore_settings(
+    configuration: Configuration, target: str, tree: str, repositories: Sequence[Repository]
+) -> TreeRestoreSettings:
+    """How to restore one of this target's file trees.
+
+    :raises NotFoundError: no such tree.
+    """
+    from backstop.commands.trees.settings import TreeRestoreSettings
+    from backstop.wiring import find_tree
+
+    rules = find_tree(configuration, target, tree)
+    return TreeRestoreSettings(
+        scratch=rules.spool or staging(configuration, target, repositories),
+        patterns=tuple(rules.paths),
+        owner=rules.restore.owner,
+        after_restore=tuple(tuple(argv) for argv in rules.restore.after_restore),
+        timeout=rules.restore.timeout,
+        undo_on_failure=rules.restore.undo_on_failure,
+    )

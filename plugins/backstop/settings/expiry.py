@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from backstop.commands.expiry.settings import ExpirySettings
-from backstop.retention_settings import retention_policies
+from backstop.settings.retention import retention_policies
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -1,0 +1,1 @@
+"""What targets.yaml says, as the settings that commands take. For the CLI and for Airflow alike."""

@@ -1,0 +1,49 @@
+"""What people write, as the values that commands take: labels, moments, names of repositories."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from backstop.errors import ConfigurationError, NotFoundError
+from backstop.model.backup import BackupLabel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from backstop.repository.catalog import Repository
+
+
+def utc_now() -> datetime:
+    """The clock that shells hand to commands."""
+    return datetime.now(timezone.utc)
+
+
+def parse_label(text: str) -> BackupLabel:
+    """:raises ConfigurationError: not the form of a label."""
+    try:
+        return BackupLabel(text)
+    except ValueError as error:
+        raise ConfigurationError(str(error), hint="copy it from the list of backups") from error
+
+
+def parse_moment(text: str) -> datetime:
+    """A time with its zone, such as ``2027-01-31T00:00:00Z``. :raises ConfigurationError: it is none."""
+    try:
+        moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ConfigurationError(f"{text!r} is no time with its zone", hint="write 2027-01-31T00:00:00Z")
+    return moment.astimezone(timezone.utc)
+
+
+def named_repository(repositories: Sequence[Repository], name: str) -> Repository:
+    """:raises NotFoundError: the target has no repository of that name."""
+    for repository in repositories:
+        if repository.name == name:
+            return repository
+    raise NotFoundError(
+        f"the target has no repository {name!r}",
+        hint=f"choose one of: {', '.join(one.name for one in repositories)}",
+    )
