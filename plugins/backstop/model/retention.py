@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from backstop.model.retention_clock import age_moment, dated_ahead
 from backstop.model.retention_drop import still_compared
 from backstop.model.retention_groups import (
+    DUMPS,
     Group,
     Want,
     age_of,
@@ -21,7 +22,7 @@ from backstop.model.retention_groups import (
     successor,
     superseded,
 )
-from backstop.model.retention_holdups import Holdup, dropped, new_timeline, nothing_proven
+from backstop.model.retention_holdups import Holdup, dropped, dropped_rows, new_timeline, nothing_proven
 from backstop.model.retention_kept import Kept, why_they_go
 from backstop.model.retention_policy import Candidate, RetentionPolicy, WalSeen
 from backstop.model.retention_rules import by_age, counted, floor
@@ -132,7 +133,7 @@ def apply_retention(
     for kind in _kinds(groups):
         kept.add(counted(kind))
     for group in groups:
-        for holdup in _holdups(group, moment, bases, accepted):
+        for holdup in _holdups(group, moment, groups, accepted):
             if kept.add(holdup.wants) or holdup.told_early:
                 blocked.append(holdup.sentence)
     by_label = {candidate.label: candidate for candidate in candidates}
@@ -143,7 +144,15 @@ def apply_retention(
         tuple(_decisions(candidates, groups, bases, kept)),
         _wal(bases, kept),
         tuple(blocked),
-        tuple(ended_clusters(seen, bases, kept.reasons, moment)),
+        tuple(
+            ended_clusters(
+                seen,
+                bases,
+                kept.reasons,
+                moment,
+                ahead={one.system_id for one in candidates if one.label in ahead and one.label.kind.physical},
+            )
+        ),
     )
 
 
@@ -171,12 +180,14 @@ def _wanted(group: Group, moment: datetime, bases: Sequence[Group]) -> Iterator[
 
 
 def _holdups(
-    group: Group, moment: datetime, bases: Sequence[Group], accepted: Collection[BackupLabel]
+    group: Group, moment: datetime, groups: Sequence[Group], accepted: Collection[BackupLabel]
 ) -> Iterator[Holdup]:
+    bases = [one for one in groups if one.physical]
     if not superseded(group, bases):
         yield from nothing_proven(group)
     if group.physical:
         yield from new_timeline(group, moment, bases=bases)
+        yield from dropped_rows(group, (one for one in groups if one.kind == DUMPS), accepted)
     yield from dropped(group, accepted)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from backstop.errors import ConfigurationError
@@ -18,6 +19,10 @@ CLOCK_SKEW = timedelta(minutes=15)
 """Between two machines that both keep time; S3 refuses requests beyond it, too."""
 IMPLAUSIBLE = timedelta(days=60)
 """So long without any backup, a wrong clock is likelier than a streak of failures."""
+UNUSUAL = timedelta(days=10)
+"""After such a gap one night's backups vouch for nothing: waiting for three days of them costs no more."""
+_HABIT = 5
+"""Fewer gaps than this say nothing about how often backups come."""
 VOUCHING = 3
 """So many days with backups vouch for the time after an implausible gap."""
 
@@ -46,7 +51,7 @@ def age_moment(dated: Sequence[Candidate], now: datetime) -> datetime:
     """The moment that ages are counted to: ``now``, but not beyond a standstill.
 
     A clock that ran ahead also dates the backups of that night, and they would vouch for it. So after an
-    implausible gap those behind it are no witnesses until there are some of three days.
+    unusual gap those behind it are no witnesses until there are some of three days.
 
     :param dated: oldest first, at least one.
     :raises ConfigurationError: it is so long after the newest backup that a wrong clock is likelier.
@@ -59,14 +64,23 @@ def age_moment(dated: Sequence[Candidate], now: datetime) -> datetime:
             hint="check the clock of this machine; if it is right, take a backup: nothing expires before",
         )
     witness = newest.finished_at
+    limit = _unusual_gap(dated)
     days: set[object] = set()
     for later, earlier in zip(reversed(dated), reversed(dated[:-1]), strict=False):
         days.add(later.finished_at.astimezone(timezone.utc).date())
         if len(days) >= VOUCHING:
             break
-        if later.finished_at - earlier.finished_at > IMPLAUSIBLE:
+        if later.finished_at - earlier.finished_at > limit:
             witness = earlier.finished_at
     return min(now, witness + STANDSTILL)
+
+
+def _unusual_gap(dated: Sequence[Candidate]) -> timedelta:
+    """For a target that is backed up every night, ten days are as unlikely as sixty for a monthly one."""
+    gaps = sorted(later.finished_at - earlier.finished_at for earlier, later in pairwise(dated))
+    if len(gaps) < _HABIT:
+        return IMPLAUSIBLE
+    return min(IMPLAUSIBLE, max(UNUSUAL, 4 * gaps[len(gaps) // 2]))
 
 
 def _shown(moment: datetime) -> str:

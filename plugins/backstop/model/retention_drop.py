@@ -64,7 +64,8 @@ def find_drop(group: Group, accepted: Collection[BackupLabel]) -> Drop | None:
             found = found or Drop(candidate, level)
         else:
             found = None
-            level = candidate if candidate.proven else level
+            # An unproven one is compared with as long as nothing is proven: better than nothing at all.
+            level = candidate if candidate.proven or level is None or not level.proven else level
     return found
 
 

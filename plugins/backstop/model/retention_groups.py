@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 STANDSTILL = timedelta(days=2)
 """So long without any backup, backups stop growing older: nothing goes by age while nothing new comes."""
 BASES = "base backups"
+DUMPS = "dumps"
 
 
 class Want(NamedTuple):
@@ -134,7 +135,7 @@ def _kind_and_name(candidate: Candidate) -> tuple[str, str]:
         return BASES, f"base backups of cluster {candidate.system_id}"
     if label.tree:
         return f"tree {label.tree}", f"backups of tree {label.tree}"
-    return "dumps", "dumps"
+    return DUMPS, DUMPS
 
 
 def usable_labels(backups: Sequence[Candidate]) -> set[BackupLabel]:

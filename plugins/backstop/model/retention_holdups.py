@@ -10,7 +10,7 @@ from backstop.model.retention_groups import Want, cutoff_of
 from backstop.model.retention_rules import replaced, unfollowed, young_timeline
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
     from datetime import datetime
 
     from backstop.model.backup import BackupLabel
@@ -52,6 +52,16 @@ def dropped(group: Group, accepted: Collection[BackupLabel]) -> Iterator[Holdup]
             f"and then accept {drop.first.label}"
         )
         yield Holdup(tuple(Want(one, reason) for one in group.backups), sentence, told_early=True)
+
+
+def dropped_rows(group: Group, dumps: Iterable[Group], accepted: Collection[BackupLabel]) -> Iterator[Holdup]:
+    """Base backups and their WAL stay while dumps hold so much less: they lead back to before the loss."""
+    for one in dumps:
+        drop = find_drop(one, accepted)
+        if drop is not None:
+            reason = f"{drop.first.label} holds so much less than before that somebody must look first"
+            wants = tuple(Want(candidate, reason) for candidate in group.backups)
+            yield Holdup(wants, f"{group.name}: nothing expires, because {drop.in_words(one.unit)}")
 
 
 def new_timeline(group: Group, moment: datetime, *, bases: Collection[Group]) -> Iterator[Holdup]:

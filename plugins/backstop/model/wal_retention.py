@@ -76,14 +76,19 @@ def wal_ranges(
 
 
 def ended_clusters(
-    seen: Mapping[str, WalSeen], bases: Sequence[Group], kept: Collection[BackupLabel], moment: datetime
+    seen: Mapping[str, WalSeen],
+    bases: Sequence[Group],
+    kept: Collection[BackupLabel],
+    moment: datetime,
+    *,
+    ahead: Collection[str] = (),
 ) -> Iterator[str]:
     """Clusters none of whose WAL is needed: their last base backup is gone, and others are proven since.
 
     A cluster of which there is WAL and no base backup may be about to get its first one. Its WAL goes only
     when it ended before the time that ``keep_for`` asks for, and before proven base backups of others.
     """
-    with_bases = {group.newest.system_id for group in bases}
+    with_bases = {group.newest.system_id for group in bases} | {*ahead}
     for group in bases:
         if not group.ahead and not any(candidate.label in kept for candidate in group.backups):
             yield group.newest.system_id

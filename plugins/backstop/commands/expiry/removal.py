@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from backstop.commands.expiry.decide import in_words
@@ -125,7 +126,7 @@ class Removal:
         return None
 
     def _in_use(self, label: BackupLabel) -> str | None:
-        now = believable(self.clock(), self.newest)
+        now = min(believable(self.clock(), self.newest), self._storage_now())
         for hold in Holds(self.repository).of(label):
             if hold.in_force(now):
                 return str(hold)
@@ -133,6 +134,12 @@ class Removal:
         for reader in readers(self.repository.storage, target, label, now=now):
             return f"it is being read: {reader.holder}"
         return None
+
+    def _storage_now(self) -> datetime:
+        """By the storage's own clock, which readers share: a renewal of our lease is a minute old at most."""
+        prefix = f"{self.repository.catalog.target}/meta/lease/expiry/"
+        renewed = [info.modified_at for info in self.repository.storage.list(prefix)]
+        return max(renewed, default=self.clock()) + timedelta(minutes=1)
 
     def _without_successor(self) -> str | None:
         catalog = self.repository.catalog

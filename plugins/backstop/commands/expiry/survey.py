@@ -13,6 +13,7 @@ from backstop.model.lsn import Lsn
 from backstop.model.retention import Candidate
 from backstop.model.retention_groups import STANDSTILL
 from backstop.repository.catalog import Published, UnreadableManifestError
+from backstop.repository.hidden import hidden_manifests
 from backstop.repository.holds import Holds
 from backstop.repository.pins import readers
 
@@ -73,11 +74,13 @@ def survey(
     now: datetime,
     wanted: Callable[[BackupLabel], bool] = everything,
     newest: datetime | None = None,
+    hidden: bool = True,
 ) -> Survey:
     """Read the repository's catalogue, holds and pins.
 
     :param wanted: only these backups; what names no backup is always seen.
     :param newest: when the newest of all backups had finished, where only some are wanted.
+    :param hidden: look for deleted manifests behind the current ones, too; who deletes nothing need not.
     :raises StorageError: the repository cannot be asked; :raises IntegrityError: a hold names no backup.
     """
     found = Survey()
@@ -93,10 +96,26 @@ def survey(
         found.candidates[manifest.label] = _candidate(manifest)
         _note_segments(found, manifest)
         slim.append(Published(replace(manifest, objects=(), summary={}), one.sha256))
+    if hidden:
+        known = {*found.candidates, *_unreadable_labels(found), *_being_removed(repository)}
+        for error in hidden_manifests(repository, known=known, wanted=wanted):
+            _close(found, error)
     _judge(repository, found, slim)
     _hold(repository, found, now=believable(now, newest or found.newest))
     _close_groups(found)
     return found
+
+
+def _unreadable_labels(found: Survey) -> Iterator[BackupLabel]:
+    for error in found.unreadable:
+        if isinstance(error, UnreadableManifestError) and error.label is not None:
+            yield error.label
+
+
+def _being_removed(repository: Repository) -> set[BackupLabel]:
+    prefix = f"{repository.catalog.target}/meta/expiring/"
+    names = (info.key[len(prefix) :].removesuffix(".json") for info in repository.storage.list(prefix))
+    return {BackupLabel(name) for name in names if BackupLabel.is_one(name)}
 
 
 def _close(found: Survey, error: UnreadableManifestError) -> None:

@@ -106,7 +106,8 @@ class UnneededWal:
                 begin, end = whole.start, whole.end
             elif delta := names.parse_delta(info):
                 whole = WalSegment.parse(delta.segment, size_bytes=size_bytes)
-                begin, end = whole.start + delta.offset_bytes, whole.start + delta.end_bytes
+                # All pieces of a segment or none: they are read from its first byte on.
+                begin, end = whole.start, whole.end
             else:
                 return False
         except ValueError:

@@ -9,10 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from backstop.commands.expiry.survey import survey
 from backstop.errors import BackstopError, ObjectConflictError
 from backstop.model.backup import BackupKind, BackupLabel
 from backstop.model.canonical import format_time
 from backstop.model.legacy_retention import LegacyDecision, Successor, retire
+from backstop.model.retention import RetentionPolicy
+from backstop.model.retention_drop import find_drop
+from backstop.model.retention_groups import Group, oldest_first
+from backstop.repository.acceptances import Acceptances
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +26,6 @@ if TYPE_CHECKING:
     from backstop.commands.legacy.known import Known, LegacyStock
     from backstop.commands.legacy.places import Place
     from backstop.model.legacy import LegacyBackup
-    from backstop.model.retention import RetentionPolicy
     from backstop.repository.catalog import Repository
     from backstop.repository.legacy_records import LegacyRecords
 
@@ -65,7 +69,7 @@ def plan_retirement(
     """
     files = [one for one in known if one.place is place]
     tree = place.kind.tree
-    successors = _proven(records.repository, tree)
+    successors = _before_any_drop(records.repository, tree, now)
     kind = f"tree-{tree}" if tree else "database"
     taken = {
         label: str(record["name"]) if _is_there(record, files) else ""
@@ -145,16 +149,6 @@ def _is_there(record: Mapping[str, object], files: list[Known]) -> bool:
     )
 
 
-def _proven(repository: Repository, tree: str) -> list[Successor]:
-    listing = repository.catalog.backups()
-    published = listing.of_tree(tree) if tree else listing.dumps
-    return [
-        Successor(one.manifest.label, one.manifest.finished_at)
-        for one in published
-        if repository.catalog.verifications(one).proven
-    ]
-
-
 def _still_proven(repository: Repository, label: BackupLabel) -> bool:
     catalog = repository.catalog
     return catalog.has(label) and catalog.verifications(catalog.backup(label)).proven
@@ -163,3 +157,13 @@ def _still_proven(repository: Repository, label: BackupLabel) -> bool:
 def _any_label(tree: str, now: datetime) -> BackupLabel:
     """Policies are asked by label; only its kind counts."""
     return BackupLabel.at(now, BackupKind.TREE if tree else BackupKind.DUMP, tree=tree)
+
+
+def _before_any_drop(repository: Repository, tree: str, now: datetime) -> list[Successor]:
+    """Proven backups; none while a drop in rows or files holds up the repository's own expiry."""
+    found = survey(repository, now=now, wanted=lambda label: label.tree == tree and not label.kind.physical)
+    group = Group("", f"tree {tree}" if tree else "dumps", RetentionPolicy())
+    group.backups = oldest_first(found.candidates.values())
+    if find_drop(group, Acceptances(repository).labels()) is not None:
+        return []
+    return [Successor(one.label, one.finished_at) for one in group.backups if one.proven]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.errors import IntegrityError, ObjectMissingError
 from backstop.model.backup import BackupLabel
+from backstop.repository.hidden import hidden_manifests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +52,7 @@ def named_objects(repository: Repository, *, lease: str | None = None) -> Named:
             found.add(key)
     for label, _ in repository.catalog.labels():
         found.labels.add(label)
+    found.unreadable += hidden_manifests(repository, known=found.labels | found.going)
     for published in repository.catalog.each(wanted=lambda label: lease in (None, label.lease_kind)):
         if isinstance(published, IntegrityError):
             found.unreadable.append(published)

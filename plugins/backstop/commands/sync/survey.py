@@ -117,7 +117,7 @@ class Survey:
             now=now,
             held=self._held,
             seen=wal_seen([self._wal[name], *wal]),
-            as_it_is=lambda: survey(own.repository, now=now).candidates,
+            as_it_is=lambda: survey(own.repository, now=now, hidden=False).candidates,
             gone=self._gone(own.repository),
         )
         report.unwanted = wanted.unwanted
