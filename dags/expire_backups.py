@@ -12,8 +12,9 @@ what is held, locked or being read, and nothing at all unless a newer *proven* b
 1. `plan`, one for each repository: the log has the table of every backup, kept or not, and each reason in
    words. Nothing is changed.
 2. `show_plan` puts the plans together; the note on the run has the gist.
-3. `approve` waits under *Required Actions* when more than `expiry.approve_above` of a repository's backups or
-   of their bytes would go, or when a drop is being accepted. Anything less goes on by itself.
+3. `approve` waits under *Required Actions* when more than `expiry.approve_above` of a repository's dumps,
+   base backups, or backups of any one tree would go, or of their bytes, or when a drop is being accepted.
+   Anything less goes on by itself.
 4. `carry_out` decides once more and removes what goes, oldest first: the manifest before the objects, so that
    what is left after a crash is never half a backup. More than the plan showed never goes.
 5. `report` says how many bytes were freed; `index_inventory` brings the inventory up to date.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def much_goes(plan: Mapping[str, Any], rules: Expiry) -> bool:
-    """Whether more than the set share of any repository would go, of its backups or of their bytes."""
+    """Whether more than the set share of any kind of backup in any repository would go, or of its bytes."""
     return any(
         max(one["share_of_backups"], one["share_of_bytes"]) > rules.approve_above
         for one in plan["repositories"].values()

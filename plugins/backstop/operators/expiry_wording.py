@@ -54,7 +54,7 @@ def expiry_subject(plan: Mapping[str, Any]) -> str:
 
 def expiry_statements(plan: Mapping[str, Any]) -> list[str]:
     """Markdown lines: what would go from which repository, and how large a part that is."""
-    lines = ["| Repository | Backups | Share | Bytes | WAL |", "|---|---|---|---|---|"]
+    lines = ["| Repository | Backups | Of the kind that loses most | Bytes | WAL |", "|---|---|---|---|---|"]
     for name, one in plan["repositories"].items():
         lines.append(
             f"| {name} | {len(one['expires']):,} of {one['total']:,} | {one['share_of_backups']:.0%} | "
