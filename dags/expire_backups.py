@@ -16,7 +16,8 @@ what is held, locked or being read, and nothing at all unless a newer *proven* b
    base backups, or backups of any one tree would go, or of their bytes, or when a drop is being accepted.
    Anything less goes on by itself.
 4. `carry_out` decides once more and removes what goes, oldest first: the manifest before the objects, so that
-   what is left after a crash is never half a backup. More than the plan showed never goes.
+   what is left after a crash is never half a backup. Never more backups go than the plan showed, nor more
+   WAL: what has come of age since is left to the next run.
 5. `report` says how many bytes were freed; `index_inventory` brings the inventory up to date.
 
 **A backup holds less than before?** Far fewer rows or files than the last proven one hold everything up,
@@ -28,10 +29,8 @@ the backup's label under **Accept**: that is remembered.
   others go on, and nothing goes from this one. *The clock*: when it is far from the newest backup, nothing is
   decided at all.
 - **`approve`:** rejected or unanswered. Nothing was removed. The next run asks again.
-- **`carry_out`, saying that more would expire now:** time has passed, and another backup has come of age.
-  Trigger again.
-- **`carry_out`, saying anything else:** the next run finishes what was begun. Nothing that can be restored
-  was lost.
+- **`carry_out`:** the next run finishes what was begun. Nothing that can be restored was lost; the log says
+  how far it came.
 - **`report`:** names the repositories where `carry_out` did not come to its end.
 - **`index_inventory`:** as in `back_up_database`.
 

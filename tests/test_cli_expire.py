@@ -55,9 +55,10 @@ def makers(installation):
         for name in ("near", "far")
     }
     verifier = Signer.load(installation / "signing" / "proof.pem")
+    now = utc_now().replace(microsecond=0)  # once: a backup has the same label in both
     for maker in made.values():
         for days in AGES:
-            started = utc_now().replace(microsecond=0) - timedelta(days=days)
+            started = now - timedelta(days=days)
             maker.prove(maker.publish(started_at=started), signer=verifier)
     return made
 

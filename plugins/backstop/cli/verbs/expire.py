@@ -89,7 +89,8 @@ def _carry_out(
         for repository, shown in planned:
             try:
                 # The answer may have taken a while: decided once more, and never more than was shown.
-                plan = _decide(session, repository, accepted).only(shown.labels)
+                plan = _decide(session, repository, accepted)
+                plan = plan.only(shown.labels, most_wal=shown.wal.objects)
                 report = carry_out(plan, repository, inventory=inventory, clock=utc_now, progress=progress)
             except BackstopError as error:
                 failures[repository.name] = error

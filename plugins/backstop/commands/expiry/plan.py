@@ -61,6 +61,7 @@ class ExpiryPlan:
     :param locked: backups that stay because of their lock alone.
     :param wal: what goes of it, as of now.
     :param begun: backups that an earlier run began to remove and did not finish.
+    :param most_wal: no more WAL objects than this may go; None: as many as nothing needs.
     """
 
     target: str
@@ -73,6 +74,7 @@ class ExpiryPlan:
     locked: dict[BackupLabel, ObjectLock]
     wal: WalTally
     begun: tuple[BackupLabel, ...]
+    most_wal: int | None = None
 
     @property
     def labels(self) -> tuple[BackupLabel, ...]:
@@ -108,9 +110,10 @@ class ExpiryPlan:
         closed = [f"{group}: nothing goes, because {why}" for group, why in self.found.closed.items()]
         return (*self.retention.blocked, *closed)
 
-    def only(self, labels: Collection[BackupLabel]) -> ExpiryPlan:
-        """The same with no more than these backups, such as those that somebody approved."""
-        return replace(self, doomed=tuple(one for one in self.doomed if one.label in labels))
+    def only(self, labels: Collection[BackupLabel], *, most_wal: int | None = None) -> ExpiryPlan:
+        """The same with no more than these backups, and WAL objects, such as somebody approved."""
+        doomed = tuple(one for one in self.doomed if one.label in labels)
+        return replace(self, doomed=doomed, most_wal=most_wal)
 
     def to_dict(self) -> dict[str, Any]:
         """For tables and XCom: bounded, but for the labels that go, of which each is there."""
