@@ -25,13 +25,14 @@ because the older backups may be all there is of what is missing. Find out. If i
 the backup's label under **Accept**: that is remembered.
 
 ### When a task is red
-- **`plan`:** the repository does not answer, or something in it cannot be believed; the log names it. The
-  others go on, and nothing goes from this one. *The clock*: when it is far from the newest backup, nothing is
-  decided at all.
+- **`plan`:** the repository does not answer; the log names it. The others go on, and nothing goes from this
+  one. *The clock*: when it is far from the newest backup, nothing is decided at all.
+- **`show_plan`:** a label under **Accept** is in no repository; or none could be planned.
 - **`approve`:** rejected or unanswered. Nothing was removed. The next run asks again.
 - **`carry_out`:** the next run finishes what was begun. Nothing that can be restored was lost; the log says
   how far it came.
-- **`report`:** names the repositories where `carry_out` did not come to its end.
+- **`report`:** names the repositories where `carry_out` did not come to its end, and what cannot be believed:
+  a manifest, a proof. As long as that is so nothing of its kind goes; everything else went.
 - **`index_inventory`:** as in `back_up_database`.
 
 **Keep a backup whatever happens:** `hold_backups`.

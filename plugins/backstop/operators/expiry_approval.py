@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.errors import ExpiryRefusedError
 from backstop.operators.approval import ApproveRestoreOperator
+from backstop.operators.expiry import planned
 from backstop.operators.expiry_wording import expiry_statements, expiry_subject
 from backstop.operators.people import requester
 
@@ -53,7 +54,7 @@ class ApproveExpiryOperator(ApproveRestoreOperator):
     def rules(self) -> Expiry:
         from backstop.hooks.target import TargetHook
 
-        return TargetHook(self.plan["target"]).target.expiry
+        return TargetHook(planned(self.plan)["target"]).target.expiry
 
     def words(self, now: datetime) -> tuple[str, list[str]]:
         return expiry_subject(self.plan), expiry_statements(self.plan)
