@@ -22,6 +22,7 @@ from backstop.operators.expiry import (
     StopExpiryDryRunOperator,
 )
 from backstop.operators.expiry_approval import ApproveExpiryOperator
+from backstop.operators.expiry_wording import plan_note
 from backstop.operators.files import NOTE
 from backstop.repository.acceptances import Acceptances
 from backstop.repository.holds import Holds
@@ -385,3 +386,28 @@ def test_a_failure_tells_how_far_it_came(makers, monkeypatch, capsys):
         carry_out("local", shown, approval)
 
     assert "Until it failed: **local**: 0 backups removed" in capsys.readouterr().out
+
+
+def test_the_note_loses_no_repositorys_summary_or_reasons_to_anothers_labels():
+    row = {"keep": False, "reasons": ["older than 30 days, and " + "much more of it " * 8]}
+    plans = [
+        {
+            "repository": name,
+            "backups": [{"label": f"2026010{day}T010000Z-dump", **row} for day in range(1, 9)],
+            "expires": [f"2026010{day}T010000Z-dump" for day in range(1, 9)],
+            "total": 20,
+            "wal_objects": 0,
+            "freed_bytes": 1_000_000,
+            "blocked": [f"tree-media of {name}: nothing goes"],
+        }
+        for name in NAMES
+    ]
+
+    note = plan_note(plans)
+
+    assert len(note) <= 1000
+    for name in NAMES:
+        assert f"**{name}: 8 of 20 backups expire" in note
+        assert f"- tree-media of {name}: nothing goes" in note
+    assert note.endswith("… see the log of `plan`")
+    assert all(line.endswith("much more of it ") for line in note.splitlines() if "older than" in line)
