@@ -12,10 +12,12 @@ what is held, locked or being read, and nothing at all unless a newer *proven* b
 1. `plan`, one for each repository: the log has the table of every backup, kept or not, and each reason in
    words. Nothing is changed.
 2. `show_plan` puts the plans together; the note on the run has the gist.
-3. `approve` waits under *Required Actions* when more than `expiry.approve_above` of a repository's backups or
-   of their bytes would go, or when a drop is being accepted. Anything less goes on by itself.
+3. `approve` waits under *Required Actions* when more than `expiry.approve_above` of a repository's dumps,
+   base backups, or backups of any one tree would go, or of their bytes, or when a drop is being accepted.
+   Anything less goes on by itself.
 4. `carry_out` decides once more and removes what goes, oldest first: the manifest before the objects, so that
-   what is left after a crash is never half a backup. More than the plan showed never goes.
+   what is left after a crash is never half a backup. Never more backups go than the plan showed, nor more
+   WAL: what has come of age since is left to the next run.
 5. `report` says how many bytes were freed; `index_inventory` brings the inventory up to date.
 
 **A backup holds less than before?** Far fewer rows or files than the last proven one hold everything up,
@@ -23,15 +25,14 @@ because the older backups may be all there is of what is missing. Find out. If i
 the backup's label under **Accept**: that is remembered.
 
 ### When a task is red
-- **`plan`:** the repository does not answer, or something in it cannot be believed; the log names it. The
-  others go on, and nothing goes from this one. *The clock*: when it is far from the newest backup, nothing is
-  decided at all.
+- **`plan`:** the repository does not answer; the log names it. The others go on, and nothing goes from this
+  one. *The clock*: when it is far from the newest backup, nothing is decided at all.
+- **`show_plan`:** a label under **Accept** is in no repository; or none could be planned.
 - **`approve`:** rejected or unanswered. Nothing was removed. The next run asks again.
-- **`carry_out`, saying that more would expire now:** time has passed, and another backup has come of age.
-  Trigger again.
-- **`carry_out`, saying anything else:** the next run finishes what was begun. Nothing that can be restored
-  was lost.
-- **`report`:** names the repositories where `carry_out` did not come to its end.
+- **`carry_out`:** the next run finishes what was begun. Nothing that can be restored was lost; the log says
+  how far it came.
+- **`report`:** names the repositories where `carry_out` did not come to its end, and what cannot be believed:
+  a manifest, a proof. As long as that is so nothing of its kind goes; everything else went.
 - **`index_inventory`:** as in `back_up_database`.
 
 **Keep a backup whatever happens:** `hold_backups`.

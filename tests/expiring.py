@@ -58,6 +58,7 @@ class World:
     name: str = "local"
     now: datetime = TODAY
     policy: RetentionPolicy = THE_NEWEST
+    policies: dict[str, RetentionPolicy] = field(default_factory=dict)
     repository: Repository = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,7 +75,9 @@ class World:
 
     @property
     def settings(self) -> ExpirySettings:
-        return ExpirySettings(policies=lambda label: self.policy, holder="expire in tests")
+        return ExpirySettings(
+            policies=lambda label: self.policies.get(label.lease_kind, self.policy), holder="expire in tests"
+        )
 
     # -- What lies there -------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ import pytest
 from backstop.cli.main import main
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners
+from backstop.errors import StorageUnavailableError
 from backstop.repository.acceptances import Acceptances
 from backstop.repository.catalog import Catalog
 from backstop.settings.arguments import utc_now
@@ -55,9 +56,10 @@ def makers(installation):
         for name in ("near", "far")
     }
     verifier = Signer.load(installation / "signing" / "proof.pem")
+    now = utc_now().replace(microsecond=0)  # once: a backup has the same label in both
     for maker in made.values():
         for days in AGES:
-            started = utc_now().replace(microsecond=0) - timedelta(days=days)
+            started = now - timedelta(days=days)
             maker.prove(maker.publish(started_at=started), signer=verifier)
     return made
 
@@ -213,3 +215,33 @@ def test_as_json_the_plans_and_reports_of_all_repositories_are_one_document(run,
 
     done = json.loads(run("expire", "--yes", "--json")[1])
     assert {one["repository"]: one["expired_total"] for one in done["reports"]} == {"near": 1, "far": 0}
+
+
+def test_what_cannot_be_believed_is_named_and_the_rest_goes(run, makers):
+    makers["near"].storage.put_once("calibrify/meta/manifests/20261101T010000Z-tree-media.json", b"?")
+
+    code, _, err = run("expire", "--yes")
+
+    assert code == 4
+    assert "not to be trusted in near: " in err
+    assert len(labels(makers["near"])) == 4
+
+
+def test_a_failure_tells_how_far_it_came(run, makers, monkeypatch, installation):
+    targets = installation / "targets.yaml"
+    targets.write_text(targets.read_text().replace("near: 30d", "near: {keep_last: 1, min_proven: 1}"))
+    withdraw, gone = Catalog.withdraw, []
+
+    def fail_later(self, label: object) -> None:
+        if gone:
+            raise StorageUnavailableError("the disk went away")
+        gone.append(label)
+        withdraw(self, label)
+
+    monkeypatch.setattr(Catalog, "withdraw", fail_later)
+
+    code, out, err = run("expire", "--yes")
+
+    assert code == 5
+    assert "near: 1 backups removed, " in out
+    assert "nothing more was removed from near: the disk went away" in err

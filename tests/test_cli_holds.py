@@ -140,6 +140,7 @@ def test_a_number_that_means_another_hold_elsewhere_releases_nothing(run, makers
 def test_a_repository_that_cannot_be_reached_is_named_and_the_other_holds(run, makers, installation):
     (installation / "far").rename(installation / "gone")
     (installation / "far").write_text("not a directory")
+    assert "no holds" not in run("holds")[1]
 
     code, out, err = run("hold", "--label", LABEL, "--reason", "audit")
 

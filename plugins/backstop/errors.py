@@ -112,7 +112,7 @@ class BackupExpiringError(BackstopError):
 
 
 class ExpiryRefusedError(BackstopError):
-    """Nothing was removed: nobody approved the plan, or more would go than it showed."""
+    """Nothing was removed: there is no plan that was shown and, where policy asks for it, approved."""
 
 
 class SourceError(BackstopError):

@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners
+from backstop.errors import StorageUnavailableError
 from backstop.operators.approval import NOT_REQUIRED
 from backstop.operators.expiry import (
     CarryOutExpiryOperator,
@@ -21,6 +22,7 @@ from backstop.operators.expiry import (
     StopExpiryDryRunOperator,
 )
 from backstop.operators.expiry_approval import ApproveExpiryOperator
+from backstop.operators.expiry_wording import plan_note
 from backstop.operators.files import NOTE
 from backstop.repository.acceptances import Acceptances
 from backstop.repository.holds import Holds
@@ -69,15 +71,16 @@ def labels(maker: Maker) -> list[str]:
 
 def plan_of(name: str, **given) -> dict:
     # As text, because Airflow renders the fields of a mapped task without asking the operator.
-    task = PlanExpiryOperator(task_id="plan", target="calibrify", repository=name, accept="[]", **given)
+    given.setdefault("accept", "[]")
+    task = PlanExpiryOperator(task_id="plan", target="calibrify", repository=name, **given)
     return task.execute(context())
 
 
-def show(*, dry_run: bool = False, accept=(), names=NAMES, by: str | None = "ann", seen=None) -> dict:
+def show(*, dry_run: object = False, accept=(), names=NAMES, by: str | None = "ann", seen=None) -> dict:
     task = ShowExpiryOperator(
         task_id="show_plan",
         target="calibrify",
-        plans=[plan_of(name) for name in names],
+        plans=[plan_of(name, accept=json.dumps(list(accept))) for name in names],
         accept=list(accept),
         dry_run=dry_run,
     )
@@ -163,10 +166,21 @@ def test_more_than_was_shown_never_goes(makers, lab):
     shown = show()
     shown["repositories"]["local"]["expires"] = []
 
-    with pytest.raises(AirflowFailException, match="more would expire in local now than the plan showed"):
-        carry_out("local", shown, consent(shown))
-
+    assert carry_out("local", shown, consent(shown))["expired"] == []
     assert len(labels(makers["local"])) == 5
+
+
+def test_what_was_approved_goes_though_another_backup_has_come_of_age_since(makers, lab):
+    shown = show()
+    first, second, *rest = labels(makers["local"])
+    assert shown["repositories"]["local"]["expires"] == [first]
+    text = (lab.folder / "targets.yaml").read_text()
+    assert "local: 30d" in text
+    (lab.folder / "targets.yaml").write_text(text.replace("local: 30d", "local: 2d"))
+    assert second in plan_of("local")["expires"]
+
+    assert carry_out("local", shown, consent(shown))["expired"] == [first]
+    assert labels(makers["local"]) == [second, *rest]
 
 
 def test_without_the_approvals_result_nothing_goes(makers):
@@ -197,13 +211,13 @@ def test_with_no_plan_at_all_the_run_is_red(makers):
         ({"approve_above": 0.1}, (), True),
         ({"approve_above": 0.5}, (), False),
         ({"approve_above": 0.1, "approval": False}, (), False),
-        ({"approve_above": 1.0}, ("20261123T010000Z-dump",), True),
+        ({"approve_above": 1.0}, "newest", True),
     ],
     ids=["much", "little", "no approval wanted", "a drop is accepted"],
 )
 def test_somebody_is_asked_when_much_goes_or_a_drop_is_accepted(makers, lab, rules, accept, asks):
     configure(lab, **rules)
-    task, _ = approve(show(accept=accept))
+    task, _ = approve(show(accept=labels(makers["local"])[-1:] if accept == "newest" else accept))
 
     assert task.needed(task.rules()) is asks
 
@@ -270,6 +284,8 @@ def test_an_accepted_drop_is_remembered_in_the_repositories_that_have_the_backup
     carry_out("local", shown, answered(shown, "bob", "Approve"))
 
     assert {one.text for one in Acceptances(makers["local"].repository).labels()} == {label}
+    stored = makers["local"].storage.read(f"calibrify/meta/accepted/{label}.json")
+    assert json.loads(stored)["who"] == "ann, approved by bob"
     assert Acceptances(makers["far"].repository).labels() == frozenset()
 
 
@@ -309,3 +325,89 @@ def test_text_that_is_no_label_is_not_accepted(makers):
 
     with pytest.raises(AirflowFailException, match="not a backup label"):
         task.execute(SimpleNamespace())
+
+
+def test_a_label_that_no_repository_has_is_not_accepted_in_silence(makers):
+    with pytest.raises(AirflowFailException, match="no backup 20200101T000000Z-dump of calibrify"):
+        show(accept=["20200101T000000Z-dump"])
+
+
+@pytest.mark.parametrize("given", [True, None, 0, "", []])
+def test_only_a_plain_false_is_no_dry_run(makers, given):
+    assert show(dry_run=given)["mode"] == "dry run"
+
+
+def test_a_dry_run_whose_end_was_marked_as_successful_removes_nothing(makers):
+    shown = show(dry_run=True)
+
+    with pytest.raises(AirflowFailException, match="a dry run was asked for; nothing was removed"):
+        carry_out("local", shown, consent(shown))
+
+    assert len(labels(makers["local"])) == 5
+
+
+def test_without_a_plan_that_was_shown_every_task_says_so(makers):
+    approval, given = approve({})
+    approval.plan = approval.choice = None
+    stop = StopExpiryDryRunOperator(task_id="stop", target="calibrify", plan=None)
+    tasks = [
+        lambda: stop.execute(context()),
+        lambda: approval.execute(given),
+        lambda: carry_out("local", None, None),
+    ]
+
+    for task in tasks:
+        with pytest.raises(AirflowFailException, match="nobody saw a plan; nothing was removed"):
+            task()
+
+
+def test_what_cannot_be_believed_makes_the_report_fail_after_the_rest_has_gone(makers):
+    makers["local"].storage.put_once("calibrify/meta/manifests/20261101T010000Z-tree-media.json", b"?")
+    shown = show()
+    reports = [carry_out(name, shown, consent(shown)) for name in NAMES]
+    seen = context()
+
+    with pytest.raises(AirflowFailException, match="cannot be believed: local"):
+        report_task(shown, reports).execute(seen)
+
+    assert "**local**: 1 backups removed" in seen["ti"].pushed[NOTE]
+    assert len(labels(makers["local"])) == 4
+
+
+def test_a_failure_tells_how_far_it_came(makers, monkeypatch, capsys):
+    shown = show()
+    approval = consent(shown)
+
+    def fail(*args, **given):
+        raise StorageUnavailableError("the disk went away")
+
+    monkeypatch.setattr("backstop.commands.expiry.removal.Removal.expire", fail)
+    with pytest.raises(StorageUnavailableError):
+        carry_out("local", shown, approval)
+
+    assert "Until it failed: **local**: 0 backups removed" in capsys.readouterr().out
+
+
+def test_the_note_loses_no_repositorys_summary_or_reasons_to_anothers_labels():
+    row = {"keep": False, "reasons": ["older than 30 days, and " + "much more of it " * 8]}
+    plans = [
+        {
+            "repository": name,
+            "backups": [{"label": f"2026010{day}T010000Z-dump", **row} for day in range(1, 9)],
+            "expires": [f"2026010{day}T010000Z-dump" for day in range(1, 9)],
+            "total": 20,
+            "wal_objects": 0,
+            "freed_bytes": 1_000_000,
+            "blocked": [f"tree-media of {name}: nothing goes"],
+        }
+        for name in NAMES
+    ]
+
+    note = plan_note(plans)
+
+    assert len(note) <= 1000
+    for name in NAMES:
+        assert f"**{name}: 8 of 20 backups expire" in note
+        assert f"- tree-media of {name}: nothing goes" in note
+    assert note.endswith("… see the log of `plan`")
+    assert all(line.endswith("much more of it ") for line in note.splitlines() if "older than" in line)

@@ -7,8 +7,8 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners
-from backstop.errors import StorageUnavailableError
-from backstop.operators.holds import HoldBackupsOperator
+from backstop.errors import IntegrityError, StorageUnavailableError
+from backstop.operators.holds import HoldBackupsOperator, unreached
 from backstop.repository.holds import Holds
 from backstop.settings.arguments import utc_now
 from backstop.storage.posix import PosixStorage
@@ -76,7 +76,7 @@ def test_placing_the_same_hold_again_adds_none(makers):
 def test_a_repository_that_does_not_answer_makes_the_task_fail_by_name_and_the_other_hold(makers, lab):
     (lab.folder / "far").rename(lab.folder / "gone")
 
-    with pytest.raises(StorageUnavailableError, match="not reached everywhere, but in local: far"):
+    with pytest.raises(AirflowFailException, match="not reached everywhere, but in local: far"):
         hold("place", reason="audit")
 
     assert held(makers[0]) == ["hold 1 by ann: audit"]
@@ -101,3 +101,21 @@ def test_what_cannot_be_done_is_refused_with_the_reason(makers, action, given, s
         hold(action, **given)
 
     assert [held(maker) for maker in makers] == [[], []]
+
+
+def test_a_list_with_a_repository_that_does_not_answer_fails_and_claims_no_absence_of_holds(
+    makers, lab, capsys
+):
+    (lab.folder / "far").rename(lab.folder / "gone")
+
+    with pytest.raises(AirflowFailException, match="the holds of calibrify are not all known: far"):
+        hold("list", label="")
+
+    assert "No holds" not in capsys.readouterr().out
+
+
+def test_only_what_time_may_heal_is_worth_a_retry():
+    busy, refused = StorageUnavailableError("busy"), IntegrityError("damaged")
+
+    assert unreached("not all", {"far": busy}).retryable
+    assert not unreached("not all", {"far": busy, "near": refused}).retryable

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from backstop.errors import ExpiryRefusedError
-from backstop.operators.approval import require_approval
+from backstop.errors import BackstopError, ExpiryRefusedError, IntegrityError, NotFoundError
+from backstop.operators.approval import NOT_REQUIRED, require_approval
 from backstop.operators.base import BackstopOperator, holder
 from backstop.operators.expiry_wording import plan_note, report_note
 from backstop.operators.files import NOTE
@@ -51,13 +51,13 @@ class PlanExpiryOperator(BackstopOperator):
         self.take_results()
         hook = TargetHook(self.target)
         now = utc_now()
-        settings = expiry_settings(
-            hook.configuration, self.target, self.repository, accepted=labels_of(self.accept)
-        )
-        plan = plan_expiry(hook.repository(self.repository), settings=settings, now=now).to_dict()
+        accepted = labels_of(self.accept)
+        settings = expiry_settings(hook.configuration, self.target, self.repository, accepted=accepted)
+        repository = hook.repository(self.repository)
+        plan = plan_expiry(repository, settings=settings, now=now).to_dict()
         for line in plan_lines(plan, now):
             self.log.info("%s", line)
-        return plan
+        return plan | {"has": [label.text for label in accepted if repository.catalog.has(label)]}
 
 
 class ShowExpiryOperator(BackstopOperator):
@@ -85,12 +85,19 @@ class ShowExpiryOperator(BackstopOperator):
                 hint="see the logs of `plan`",
             )
         context["ti"].xcom_push(key=NOTE, value=plan_note(plans))
+        accepted = [label.text for label in labels_of(self.accept)]
+        unknown = sorted(set(accepted).difference(*(plan["has"] for plan in plans)))
+        if unknown:
+            raise NotFoundError(
+                f"no backup {', '.join(unknown)} of {self.target}: nothing to accept; nothing was removed",
+                hint="trigger it again with labels as the logs of `plan` show them",
+            )
         return {
             "target": self.target,
-            "database": f"backups of {self.target}",
-            "mode": DRY_RUN if self.dry_run else EXPIRE,
+            # The API takes null, 0 and "" too: whoever meant to look must not remove.
+            "mode": EXPIRE if self.dry_run is False else DRY_RUN,
             "chosen_by": requester(context),
-            "accept": [label.text for label in labels_of(self.accept)],
+            "accept": accepted,
             "repositories": {plan["repository"]: _what_goes(plan) for plan in plans},
         }
 
@@ -109,7 +116,7 @@ class StopExpiryDryRunOperator(BackstopOperator):
         self.plan = plan
 
     def carry_out(self, context: Context) -> None:
-        if self.plan["mode"] == DRY_RUN:
+        if planned(self.plan)["mode"] != EXPIRE:
             raise AirflowSkipException("Nothing was removed: see the logs of `plan`")
 
 
@@ -134,6 +141,7 @@ class CarryOutExpiryOperator(BackstopOperator):
     def carry_out(self, context: Context) -> dict[str, Any]:
         from backstop.commands.expiry.carry_out import carry_out
         from backstop.commands.expiry.plan import plan_expiry
+        from backstop.commands.expiry.report import ExpiryReport
         from backstop.hooks.target import TargetHook
         from backstop.operators.progress import LoggedProgress
         from backstop.settings.arguments import utc_now
@@ -148,20 +156,36 @@ class CarryOutExpiryOperator(BackstopOperator):
             hook.configuration, self.target, self.repository, accepted=accepted, holder=holder(context)
         )
         plan = plan_expiry(repository, settings=settings, now=utc_now())
-        require_no_more(plan.to_dict(), shown)
+        # What has come of age since waits for the next run: it was shown to nobody.
+        plan = plan.only(set(labels_of(shown["expires"])), most_wal=shown["wal_objects"])
         if accepted:
             self._remember(accepted, context)
         progress = LoggedProgress(self.log)
-        report = carry_out(
-            plan, repository, inventory=hook.inventory(), clock=utc_now, progress=progress
-        ).to_dict()
+        report = ExpiryReport(repository.name, self.target)
+        try:
+            carry_out(
+                plan,
+                repository,
+                inventory=hook.inventory(),
+                clock=utc_now,
+                progress=progress,
+                report=report,
+            )
+        except BackstopError:
+            self.log.info("Until it failed: %s", report_note([report.to_dict()]))
+            raise
         progress.finish()
-        return report
+        return report.to_dict()
 
     def _shown(self, rules: Expiry) -> Mapping[str, Any]:
         """What was shown, and approved where policy asks for it, of this repository."""
         from backstop.settings.arguments import utc_now
 
+        if planned(self.plan)["mode"] != EXPIRE:
+            # The task that ends a dry run can be marked as successful by hand.
+            raise ExpiryRefusedError(
+                "a dry run was asked for; nothing was removed", hint="trigger a run that is none"
+            )
         require_approval(self.plan, self.approval, rules=rules, now=utc_now(), begins=True)
         shown = self.plan["repositories"].get(self.repository)
         if not isinstance(shown, Mapping):
@@ -178,18 +202,22 @@ class CarryOutExpiryOperator(BackstopOperator):
 
         hook = TargetHook(self.target)
         repository = hook.repository(self.repository)
+        who = self.plan["chosen_by"] or "Airflow"
+        if self.approval["approved_by"] != NOT_REQUIRED:
+            who = f"{who}, approved by {self.approval['approved_by']}"
         for label in accepted:
             if repository.catalog.has(label):
                 Acceptances(repository).accept(
                     label,
-                    who=self.plan["chosen_by"] or "Airflow",
+                    who=who,
                     now=utc_now(),
                     signer=hook.signer("proof"),
                 )
 
 
 class ReportExpiryOperator(BackstopOperator):
-    """Say how much was freed, and fail, by name, for each repository where it was not carried out.
+    """Say how much was freed, and fail, by name, for each repository where it was not carried out, or
+    where something cannot be believed and so keeps its kind of backup from expiring.
 
     :param plan: the result of :class:`ShowExpiryOperator`.
     :param reports: the results of :class:`CarryOutExpiryOperator`.
@@ -211,11 +239,21 @@ class ReportExpiryOperator(BackstopOperator):
         note = report_note(list(reports.values()))
         context["ti"].xcom_push(key=NOTE, value=note)
         self.log.info("%s", note)
+        unreadable = [
+            f"{name}: {sentence}" for name, report in reports.items() for sentence in report["unreadable"]
+        ]
+        for sentence in unreadable:
+            self.log.error("Not to be trusted in %s", sentence)
         missing = [name for name in self.repositories if name not in reports]
         if missing:
             raise ExpiryRefusedError(
                 f"expiry was not carried out to its end in {', '.join(missing)}",
                 hint="see their logs of `carry_out`; the next run finishes what was begun",
+            )
+        if unreadable:
+            raise IntegrityError(
+                f"{len(unreadable)} documents cannot be believed: {'; '.join(unreadable[:3])}",
+                hint="nothing of their kind goes until they are mended: see the log",
             )
         return {"freed_bytes": {name: report["freed_bytes"] for name, report in reports.items()}}
 
@@ -227,23 +265,23 @@ def labels_of(texts: Any) -> list[BackupLabel]:
     return [parse_label(str(text).strip()) for text in texts or () if str(text).strip()]
 
 
+def planned(plan: Any) -> Mapping[str, Any]:
+    """The result of :class:`ShowExpiryOperator`.
+
+    :raises ExpiryRefusedError: there is none, as when that task was marked as successful by hand.
+    """
+    if not isinstance(plan, Mapping):
+        raise ExpiryRefusedError(
+            "`show_plan` has no result, so nobody saw a plan; nothing was removed",
+            hint="clear `show_plan`, or trigger a new run",
+        )
+    return plan
+
+
 def as_list(results: Any) -> list[Mapping[str, Any]]:
     """Results of a mapped task, of which Airflow hands a single one on without a list around it."""
     given = [results] if isinstance(results, Mapping) else results or []
     return [one for one in given if isinstance(one, Mapping)]
-
-
-def require_no_more(plan: Mapping[str, Any], shown: Mapping[str, Any]) -> None:
-    """:raises ExpiryRefusedError: this plan removes something that the one that was shown did not."""
-    more = sorted(set(plan["expires"]) - set(shown["expires"]))
-    if plan["wal_objects"] > shown["wal_objects"]:
-        more.append(f"{plan['wal_objects'] - shown['wal_objects']} more WAL objects")
-    if more:
-        raise ExpiryRefusedError(
-            f"more would expire in {plan['repository']} now than the plan showed: {', '.join(more)}; "
-            "nothing was removed",
-            hint="trigger a new run: it shows, and where policy asks for it has approved, what goes now",
-        )
 
 
 def _what_goes(plan: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.errors import ExpiryRefusedError
 from backstop.operators.approval import ApproveRestoreOperator
+from backstop.operators.expiry import planned
 from backstop.operators.expiry_wording import expiry_statements, expiry_subject
 from backstop.operators.people import requester
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def much_goes(plan: Mapping[str, Any], rules: Expiry) -> bool:
-    """Whether more than the set share of any repository would go, of its backups or of their bytes."""
+    """Whether more than the set share of any kind of backup in any repository would go, or of its bytes."""
     return any(
         max(one["share_of_backups"], one["share_of_bytes"]) > rules.approve_above
         for one in plan["repositories"].values()
@@ -53,7 +54,7 @@ class ApproveExpiryOperator(ApproveRestoreOperator):
     def rules(self) -> Expiry:
         from backstop.hooks.target import TargetHook
 
-        return TargetHook(self.plan["target"]).target.expiry
+        return TargetHook(planned(self.plan)["target"]).target.expiry
 
     def words(self, now: datetime) -> tuple[str, list[str]]:
         return expiry_subject(self.plan), expiry_statements(self.plan)

@@ -15,35 +15,57 @@ _NOTE_LIMIT = 1000  # Airflow keeps no longer notes
 
 
 def plan_note(plans: Sequence[Mapping[str, Any]]) -> str:
-    """Markdown: how much goes where, the first labels and why, what is held up."""
-    lines = []
+    """Markdown: how much goes where, what is held up, and of the labels and reasons as many as fit."""
+    sections = []
     for plan in plans:
-        lines += [f"**{summary(plan)}**", ""]
-        going = [one for one in plan["backups"] if not one["keep"]]
-        lines += [f"- `{one['label']}`: {'; '.join(one['reasons'])}" for one in going[:_NOTED]]
-        if len(plan["expires"]) > _NOTED:
-            lines.append(f"- … and {len(plan['expires']) - _NOTED} more (see the log of `plan`)")
-        lines += [f"- {sentence}" for sentence in plan["blocked"]]
-        lines.append("")
-    return "\n".join(lines).strip()[:_NOTE_LIMIT]
+        going = [one for one in plan["backups"] if not one["keep"]][:_NOTED]
+        labels = [f"- `{one['label']}`: {'; '.join(one['reasons'])}" for one in going]
+        if len(plan["expires"]) > len(going):
+            labels.append(f"- … and {len(plan['expires']) - len(going)} more")
+        needed = [f"**{summary(plan)}**", *(f"- {sentence}" for sentence in plan["blocked"])]
+        sections.append((needed, labels))
+    return _note(sections, see="plan")
 
 
 def report_note(reports: Sequence[Mapping[str, Any]]) -> str:
-    """Markdown: what was freed where, and what stayed although it was to go."""
-    lines = []
+    """Markdown: what was freed where, what stayed although it was to go, and labels as many as fit."""
+    sections = []
     for report in reports:
-        expired, total = report["expired"], report["expired_total"]
-        lines.append(
-            f"**{report['repository']}**: {total:,} backups removed, {megabytes(report['freed_bytes'])} freed"
-        )
-        lines += [f"- `{label}`" for label in expired[:_NOTED]]
-        lines += [f"- … and {total - _NOTED} more"] if total > _NOTED else []
-        lines += [f"- stays: `{one['label']}`, {one['because']}" for one in report["kept"][:_NOTED]]
-        lines += [
+        total, freed = report["expired_total"], megabytes(report["freed_bytes"])
+        needed = [f"**{report['repository']}**: {total:,} backups removed, {freed} freed"]
+        needed += [f"- not to be trusted: {sentence}" for sentence in report["unreadable"][:_NOTED]]
+        needed += [f"- stays: `{one['label']}`, {one['because']}" for one in report["kept"][:_NOTED]]
+        needed += [
             f"- {one['objects']} objects of {one['what']} are locked" for one in report["locked"][:_NOTED]
         ]
-        lines += [f"- {sentence}" for sentence in report["waiting"][:_NOTED]]
-    return "\n".join(lines)[:_NOTE_LIMIT]
+        needed += [f"- {sentence}" for sentence in report["waiting"][:_NOTED]]
+        labels = [f"- `{label}`" for label in report["expired"][:_NOTED]]
+        labels += [f"- … and {total - _NOTED} more"] if total > _NOTED else []
+        sections.append((needed, labels))
+    return _note(sections, see="carry_out")
+
+
+def _note(sections: Sequence[tuple[Sequence[str], Sequence[str]]], *, see: str) -> str:
+    """One section a repository, of whole lines.
+
+    :param sections: lines that must be there, the headline first; lines that may be left out.
+    :param see: the task whose log has them all.
+    """
+    pointer = f"… see the log of `{see}`"
+    room = _NOTE_LIMIT - len(pointer) - 2 * len(sections)
+    chosen: list[list[str]] = [[] for _ in sections]
+    # Every headline before any reason, every reason before any label: the last repository's are not lost.
+    lines = [(number, needed[0]) for number, (needed, _) in enumerate(sections)]
+    lines += [(number, line) for number, (needed, _) in enumerate(sections) for line in needed[1:]]
+    lines += [(number, line) for number, (_, labels) in enumerate(sections) for line in labels]
+    left_out = False
+    for number, line in lines:
+        if len(line) + 1 > room:
+            left_out = True
+            continue
+        room -= len(line) + 1
+        chosen[number].append(line)
+    return "\n\n".join(["\n".join(one) for one in chosen if one] + ([pointer] if left_out else []))
 
 
 def expiry_subject(plan: Mapping[str, Any]) -> str:
@@ -54,7 +76,7 @@ def expiry_subject(plan: Mapping[str, Any]) -> str:
 
 def expiry_statements(plan: Mapping[str, Any]) -> list[str]:
     """Markdown lines: what would go from which repository, and how large a part that is."""
-    lines = ["| Repository | Backups | Share | Bytes | WAL |", "|---|---|---|---|---|"]
+    lines = ["| Repository | Backups | Of the kind that loses most | Bytes | WAL |", "|---|---|---|---|---|"]
     for name, one in plan["repositories"].items():
         lines.append(
             f"| {name} | {len(one['expires']):,} of {one['total']:,} | {one['share_of_backups']:.0%} | "

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from backstop.errors import ConfigurationError, StorageUnavailableError
+from backstop.errors import ConfigurationError, StorageError, StorageUnavailableError
 from backstop.operators.base import BackstopOperator
 from backstop.operators.people import requester
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow.sdk import Context
 
     from backstop.commands.holding import HoldReport
+    from backstop.errors import BackstopError
     from backstop.hooks.target import TargetHook
     from backstop.model.backup import BackupLabel
 
@@ -59,17 +62,17 @@ class HoldBackupsOperator(BackstopOperator):
         label = self._label()
         who = requester(context) or "Airflow"
         if self.action == "list":
-            return {"holds": self._log_table(hook, label)}
+            holds, failed = self._log_table(hook, label)
+            if failed:
+                raise unreached(f"the holds of {self.target} are not all known", failed)
+            return {"holds": holds}
         if label is None:
             raise ConfigurationError("which backup?", hint="name its label, as the list of backups shows it")
         report = self._place(hook, label, who) if self.action == "place" else self._release(hook, label, who)
         self._log_table(hook, label)
         if report.failed:
-            named = "; ".join(f"{name}: {error}" for name, error in report.failed.items())
-            raise StorageUnavailableError(
-                f"{label} was not reached everywhere, but in {', '.join(report.holds)}: {named}",
-                hint="run it again once those answer",
-            )
+            done = f"{label} was not reached everywhere, but in {', '.join(report.holds)}"
+            raise unreached(done, report.failed)
         return report.to_dict()
 
     def _label(self) -> BackupLabel | None:
@@ -109,7 +112,9 @@ class HoldBackupsOperator(BackstopOperator):
             signer=hook.signer("proof"),
         )
 
-    def _log_table(self, hook: TargetHook, label: BackupLabel | None) -> list[dict[str, Any]]:
+    def _log_table(
+        self, hook: TargetHook, label: BackupLabel | None
+    ) -> tuple[list[dict[str, Any]], Mapping[str, BackstopError]]:
         from backstop.commands.holding import known_holds
         from backstop.settings.arguments import utc_now
 
@@ -120,6 +125,15 @@ class HoldBackupsOperator(BackstopOperator):
             self.log.info("%s in %s: %s, %s", one.hold.label, places, one.hold, one.hold.state(now))
         for name, error in failed.items():
             self.log.warning("The holds in %s are not known: %s", name, error)
-        if not known:
+        if not known and not failed:
             self.log.info("No holds")
-        return [{**one.hold.to_dict(), "state": one.hold.state(now)} for one in known[:100]]
+        return [{**one.hold.to_dict(), "state": one.hold.state(now)} for one in known[:100]], failed
+
+
+def unreached(message: str, failed: Mapping[str, BackstopError]) -> StorageError:
+    """That some repositories failed; worth a retry only where time may heal every one of them."""
+    heals = all(error.retryable for error in failed.values())
+    named = "; ".join(f"{name}: {error}" for name, error in failed.items())
+    return (StorageUnavailableError if heals else StorageError)(
+        f"{message}: {named}", hint="run it again once those answer"
+    )

@@ -18,8 +18,8 @@ class Expiry(Consent):
     schedule: Schedule | None = "30 4 * * *"
     """When to remove what retention lets go, cron fields in UTC; null: only by hand."""
     approve_above: Annotated[float, Field(ge=0, le=1)] = 0.5
-    """A plan that would remove more than this share of a repository's backups, or of their bytes, waits for
-    somebody's approval."""
+    """A plan that would remove more than this share of a repository's dumps, base backups, or backups of any
+    one tree, by number or by bytes, waits for somebody's approval; WAL does not count."""
     approval: bool = True
     """Whether there are such plans; false: whatever retention lets go is removed at once."""
     approval_timeout: Duration = timedelta(hours=12)

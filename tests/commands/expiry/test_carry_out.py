@@ -150,6 +150,38 @@ def test_only_what_was_approved_goes(world):
     assert old in world.labels()
 
 
+def test_no_more_wal_goes_than_was_shown_and_the_rest_waits(world):
+    world.base(30, start=0)
+    world.base(1, start=6)
+    oldest, *_ = world.wal(0, 9)
+    made = plan(world)
+    assert made.wal.objects > 1
+
+    report = carry(world, made.only(made.labels, most_wal=1))
+
+    assert report.wal.objects == 1
+    assert oldest not in world.stored()
+    assert any("more WAL has come of age" in sentence for sentence in report.waiting)
+    world.require_whole()
+    assert expire(world).wal.objects == made.wal.objects - 1
+
+
+def test_wal_of_a_base_backup_that_nobody_approved_stays_whole(world):
+    world.base(40, start=0)
+    world.base(30, start=4)
+    world.base(1, start=8)
+    world.wal(0, 9)
+    made = plan(world)
+    first, second = made.labels
+
+    report = carry(world, made.only([first], most_wal=made.wal.objects))
+
+    assert report.expired == [first]
+    assert second in world.labels()
+    assert len(world.stored("calibrify/data/wal/")) == 6
+    world.require_whole()
+
+
 def test_a_newest_proof_that_turns_bad_after_the_plan_stops_everything(world):
     old, new = world.dump(30), world.dump(1)
     made = plan(world)

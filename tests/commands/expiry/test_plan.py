@@ -9,6 +9,7 @@ import pytest
 
 from backstop.commands.expiry.carry_out import carry_out
 from backstop.commands.expiry.plan import plan_expiry
+from backstop.commands.expiry.wording import plan_lines
 from backstop.errors import ConfigurationError, IntegrityError
 from backstop.model.backup import BackupLabel
 from backstop.model.retention import RetentionPolicy
@@ -259,5 +260,38 @@ def test_a_plan_for_xcom_is_small_whatever_it_removes(world):
     assert len(made.labels) == 390
     assert len(told["backups"]) == 200
     assert told["total"] == 391
+    assert set(told["expires"]) == {label.text for label in made.labels}
     assert len(json.dumps(told)) < 200_000
     assert made.only([BackupLabel("20261113T120000Z-dump")]).labels == (BackupLabel("20261113T120000Z-dump"),)
+
+
+def test_every_backup_that_expires_is_named_before_anybody_says_yes(world):
+    for day in range(2, 302):
+        world.dump(day, objects=1, proven=False)
+    world.policy = RetentionPolicy(keep_last=101, min_proven=1)
+    for minute in range(100):
+        world.dump(1 + minute / 1440, objects=1, proven=False)
+    world.dump(0.5)
+    made = plan(world)
+    assert len(made.labels) == 300
+
+    text = "\n".join(plan_lines(made.to_dict(), world.now))
+
+    assert [label.text for label in made.labels if label.text not in text] == []
+    assert "100 more expire: " in text
+    assert "101 more are kept" in text
+
+
+def test_a_kind_that_loses_nearly_all_is_not_diluted_by_the_others(world):
+    for day in (40, 30, 20, 1):
+        world.tree(day)
+    world.policy = RetentionPolicy(keep_last=50, min_proven=1)
+    for day in range(2, 42):
+        world.dump(day, objects=1, proven=False)
+    assert plan(world).share_of_backups == 0.0
+
+    world.policies["tree-media"] = RetentionPolicy(keep_last=1, min_proven=1)
+    made = plan(world)
+
+    assert made.share_of_backups == 0.75
+    assert made.share_of_bytes == 0.75

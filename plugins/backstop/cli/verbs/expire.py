@@ -9,8 +9,9 @@ from backstop.cli.session import Session, holder, local_user
 from backstop.cli.terminal import confirm, progress_bar
 from backstop.commands.expiry.carry_out import carry_out
 from backstop.commands.expiry.plan import ExpiryPlan, plan_expiry
+from backstop.commands.expiry.report import ExpiryReport
 from backstop.commands.expiry.wording import COLUMNS, plan_remarks, plan_rows
-from backstop.errors import BackstopError, NotFoundError
+from backstop.errors import BackstopError, IntegrityError, NotFoundError
 from backstop.repository.acceptances import Acceptances
 from backstop.settings.arguments import parse_label, utc_now
 from backstop.settings.expiry import expiry_settings
@@ -25,7 +26,10 @@ if TYPE_CHECKING:
 
 
 def expire(arguments: argparse.Namespace) -> int:
-    """A repository that fails is named, and the others go on; the exit code is its error's."""
+    """A repository that fails is named, and the others go on; the exit code is its error's.
+
+    Otherwise that of an IntegrityError where something cannot be believed, and keeps its kind from expiring.
+    """
     session = Session(arguments)
     accepted = [parse_label(text) for text in arguments.accept]
     planned, failures = _plan(session, accepted, only=arguments.repository)
@@ -47,7 +51,12 @@ def expire(arguments: argparse.Namespace) -> int:
     _print_outcome(plans, reports, as_json=arguments.json)
     for name, error in failures.items():
         say(f"backstop: nothing more was removed from {name}: {error}")
-    return next(iter(failures.values())).exit_code if failures else 0
+    if failures:
+        return next(iter(failures.values())).exit_code
+    unreadable = [f"{plan['repository']}: {sentence}" for plan in plans for sentence in plan["unreadable"]]
+    for sentence in unreadable:
+        say(f"backstop: not to be trusted in {sentence}")
+    return IntegrityError.exit_code if unreadable else 0
 
 
 def _plan(
@@ -87,13 +96,22 @@ def _carry_out(
     reports = []
     with progress_bar() as progress:
         for repository, shown in planned:
+            report = ExpiryReport(repository.name, session.target_name)
             try:
                 # The answer may have taken a while: decided once more, and never more than was shown.
-                plan = _decide(session, repository, accepted).only(shown.labels)
-                report = carry_out(plan, repository, inventory=inventory, clock=utc_now, progress=progress)
+                plan = _decide(session, repository, accepted)
+                plan = plan.only(shown.labels, most_wal=shown.wal.objects)
+                carry_out(
+                    plan,
+                    repository,
+                    inventory=inventory,
+                    clock=utc_now,
+                    progress=progress,
+                    report=report,
+                )
             except BackstopError as error:
                 failures[repository.name] = error
-            else:
+            if repository.name not in failures or report.expired or report.freed_in_all:
                 reports.append(report.to_dict())
     return reports
 

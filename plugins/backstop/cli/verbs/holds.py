@@ -70,7 +70,8 @@ def list_holds(arguments: argparse.Namespace) -> int:
     for target in named or sorted(configuration.targets):
         opened, failed = _open(configuration, target, credentials)
         known, unread = known_holds(opened)
-        for name, error in {**failed, **unread}.items():
+        failures = {**failed, **unread}
+        for name, error in failures.items():
             code = code or error.exit_code
             say(f"backstop: the holds of {target} in {name}: {error}")
         shown = [one for one in known if arguments.all or one.hold.in_force(now)]
@@ -78,7 +79,7 @@ def list_holds(arguments: argparse.Namespace) -> int:
         if not arguments.json:
             if len(configuration.targets) > 1 and not arguments.target:
                 print(f"{target}:")
-            _print(shown, now)
+            _print(shown, now, complete=not failures)
     if arguments.json:
         print_json({"targets": document})
     return code
@@ -124,9 +125,10 @@ def _document(known: KnownHold, now: datetime) -> dict[str, Any]:
     return {**known.hold.to_dict(), "state": known.hold.state(now), "repositories": dict(known.numbers)}
 
 
-def _print(shown: list[KnownHold], now: datetime) -> None:
+def _print(shown: list[KnownHold], now: datetime, *, complete: bool) -> None:
     if not shown:
-        print("no holds")
+        if complete:
+            print("no holds")
         return
     rows = [
         [

@@ -210,6 +210,7 @@ class _Expiry:
             ensure_held=ensure_held,
             report=self.report,
             progress=self.progress,
+            at_most=self.plan.most_wal,
         )
 
     def _end(self, mark: Begun, removal: Removal, found: Survey, going: set[BackupLabel]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from backstop.model.canonical import format_time
 from backstop.repository.expiring import ExpiringMarks
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import datetime
 
     from backstop.commands.expiry.settings import ExpirySettings
@@ -60,6 +61,7 @@ class ExpiryPlan:
     :param locked: backups that stay because of their lock alone.
     :param wal: what goes of it, as of now.
     :param begun: backups that an earlier run began to remove and did not finish.
+    :param most_wal: no more WAL objects than this may go; None: as many as nothing needs.
     """
 
     target: str
@@ -72,6 +74,7 @@ class ExpiryPlan:
     locked: dict[BackupLabel, ObjectLock]
     wal: WalTally
     begun: tuple[BackupLabel, ...]
+    most_wal: int | None = None
 
     @property
     def labels(self) -> tuple[BackupLabel, ...]:
@@ -89,13 +92,17 @@ class ExpiryPlan:
 
     @property
     def share_of_backups(self) -> float:
-        return len(self.doomed) / len(self.candidates) if self.candidates else 0.0
+        """That goes, of the kind (dumps, base backups, each tree) that loses most."""
+        kinds = Counter(label.lease_kind for label in self.candidates)
+        return _largest(Counter(label.lease_kind for label in self.labels), kinds)
 
     @property
     def share_of_bytes(self) -> float:
-        """Of what all backups store, without WAL."""
-        total = self.found.references.total_bytes
-        return sum(one.freed_bytes for one in self.doomed) / total if total else 0.0
+        """That goes of what the backups of a kind store, of the kind that loses most; without WAL."""
+        freed: Counter[str] = Counter()
+        for one in self.doomed:
+            freed[one.label.lease_kind] += one.freed_bytes
+        return _largest(freed, self.found.references.stored_bytes)
 
     @property
     def blocked(self) -> tuple[str, ...]:
@@ -103,12 +110,13 @@ class ExpiryPlan:
         closed = [f"{group}: nothing goes, because {why}" for group, why in self.found.closed.items()]
         return (*self.retention.blocked, *closed)
 
-    def only(self, labels: Collection[BackupLabel]) -> ExpiryPlan:
-        """The same with no more than these backups, such as those that somebody approved."""
-        return replace(self, doomed=tuple(one for one in self.doomed if one.label in labels))
+    def only(self, labels: Collection[BackupLabel], *, most_wal: int | None = None) -> ExpiryPlan:
+        """The same with no more than these backups, and WAL objects, such as somebody approved."""
+        doomed = tuple(one for one in self.doomed if one.label in labels)
+        return replace(self, doomed=doomed, most_wal=most_wal)
 
     def to_dict(self) -> dict[str, Any]:
-        """For tables and XCom: bounded, however many backups and objects there are."""
+        """For tables and XCom: bounded, but for the labels that go, of which each is there."""
         shown = sorted(self.retention.decisions, key=lambda one: one.keep)[:MOST_SHOWN]
         return {
             "repository": self.repository,
@@ -142,6 +150,11 @@ class ExpiryPlan:
             "reasons": list(reasons),
             "stored_bytes": candidate.stored_bytes,
         }
+
+
+def _largest(parts: Mapping[str, int], wholes: Mapping[str, int]) -> float:
+    """Kinds must not dilute each other: one that loses nearly all may stand beside many that lose nothing."""
+    return max((part / wholes[kind] for kind, part in parts.items() if wholes.get(kind)), default=0.0)
 
 
 def plan_expiry(repository: Repository, *, settings: ExpirySettings, now: datetime) -> ExpiryPlan:

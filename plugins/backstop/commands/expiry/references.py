@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from backstop.errors import IntegrityError
@@ -17,28 +18,29 @@ class References:
     What a backup of a database stores is named by no other, so of those nothing is remembered but what lies
     elsewhere; of file trees each key once, and four bytes for each time it is named.
 
-    :ivar total_bytes: stored, each object once.
+    :ivar stored_bytes: by kind of lease, each object once.
     """
 
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
         self._counts = array("I")
         self._named: dict[BackupLabel, array[int]] = {}
-        self.total_bytes = 0
+        self.stored_bytes: Counter[str] = Counter()
 
     def add(self, manifest: Manifest) -> None:
         """A published backup, once."""
         own = folder_of(manifest.target, manifest.label)
+        kind = manifest.label.lease_kind
         numbers = array("I")
         for stored in manifest.objects:
             if not manifest.label.tree and stored.key.startswith(own):
-                self.total_bytes += stored.stored_bytes
+                self.stored_bytes[kind] += stored.stored_bytes
                 continue
             number = self._numbers.get(stored.key)
             if number is None:
                 number = self._numbers[stored.key] = len(self._counts)
                 self._counts.append(0)
-                self.total_bytes += stored.stored_bytes
+                self.stored_bytes[kind] += stored.stored_bytes
             self._counts[number] += 1
             numbers.append(number)
         self._named[manifest.label] = numbers

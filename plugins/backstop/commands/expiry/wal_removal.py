@@ -24,13 +24,20 @@ def remove_wal(
     ensure_held: Callable[[], None],
     report: ExpiryReport,
     progress: Progress,
+    at_most: int | None = None,
 ) -> None:
-    """Go on until nothing is left but what the storage has locked."""
+    """Go on until nothing is left but what the storage has locked.
+
+    :param at_most: so many objects, the oldest; the rest waits for a plan that shows them.
+    """
     locked: dict[tuple[str, str | None], Undeleted] = {}
     # A listing that goes on while what it lists is removed may skip some: list, remove, list again. What goes
     # is the oldest and comes first, so little is listed twice.
     while len(locked) < ROUND:
-        found = list(islice(_not_in(locked, unneeded.versions()), ROUND))
+        gone = report.wal.objects + len(locked)
+        room = ROUND if at_most is None else max(min(ROUND, at_most - gone), 0)
+        left = _not_in(locked, unneeded.versions())
+        found = list(islice(left, room))
         for start in range(0, len(found), _BATCH):
             ensure_held()
             batch = found[start : start + _BATCH]
@@ -42,6 +49,8 @@ def remove_wal(
                     report.free("wal", version.size_bytes)
                     progress.advance(version.size_bytes)
         if len(found) < ROUND:
+            if len(found) == room and next(left, None) is not None:
+                report.waiting.append("more WAL has come of age than the plan showed: it waits")
             break
     if locked:
         report.locked["WAL"] = list(locked.values())

@@ -39,10 +39,14 @@ def plan_lines(plan: Mapping[str, Any], now: datetime) -> list[str]:
 
 def plan_remarks(plan: Mapping[str, Any]) -> list[str]:
     """Sentences: how much goes, what stays although its age would let it go, what else to know."""
-    shown = len(plan["backups"])
+    shown = {one["label"] for one in plan["backups"]}
+    going = [label for label in plan["expires"] if label not in shown]
+    kept = plan["total"] - len(shown) - len(going)
     lines = [summary(plan)]
-    if plan["total"] > shown:
-        lines.append(f"{plan['total'] - shown} more backups are kept")
+    if going:
+        lines.append(f"{len(going):,} more expire: {', '.join(going)}")
+    if kept > 0:
+        lines.append(f"{kept:,} more are kept")
     if plan["wal_objects"]:
         lines.append(f"{plan['wal_objects']:,} WAL objects go, {megabytes(plan['wal_bytes'])}")
     if plan["begun"]:
