@@ -32,6 +32,11 @@ class Known:
             return "unproven"
         return "proven" if self.proofs[-1].matched else "failed"
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is known that it cannot be restored; a wrong answer does not say that."""
+        return self.state == "failed" and not self.proofs[-1].restored
+
 
 @dataclass(slots=True)
 class LegacyStock:
