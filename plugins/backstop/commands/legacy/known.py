@@ -71,6 +71,18 @@ class LegacyStock:
         """Newest first: what nobody has restored yet."""
         return [known for known in reversed(self.found) if not known.proofs]
 
+    def without_work(self) -> str:
+        """What is to be said when none was to be restored: no more than is known."""
+        unproven = len(self.unproven())
+        failed = sum(known.state == "failed" for known in self.found)
+        if unproven:
+            return f"nothing was to be proven in this run; {unproven} legacy backups are unproven"
+        if self.failed:
+            return f"nothing to prove where it could be read; not read: {', '.join(self.failed)}"
+        if failed:
+            return f"nothing to prove: {failed} legacy backups have failed, any other has been verified"
+        return "nothing to prove: every legacy backup has been verified"
+
 
 def look_at(places: Sequence[Place], records: Mapping[str, LegacyRecords]) -> LegacyStock:
     """Read names and proofs; no file is opened.
