@@ -17,6 +17,7 @@ import pytest
 from psycopg import sql
 
 from backstop.cli.main import main
+from backstop.errors import NotFoundError
 from tests.legacy_making import dumped, write_dump
 
 if TYPE_CHECKING:
@@ -155,6 +156,18 @@ def test_old_archives_are_listed_proven_and_unpacked_elsewhere(host: Host):
     assert host.run("restore-legacy", "--backup", cut.name, "--dry-run")[0] == 4
     assert host.run("restore-legacy", "--backup", cut.name, "--into", f"{into}2")[0] == 4
     assert not Path(f"{into}2").exists()
+
+
+def test_a_place_that_cannot_be_read_is_in_the_exit_code_and_in_what_is_said(host: Host):
+    good = host.archive("media_20231029_023000.tar.gz", {"a": b"photo"})
+    host.dumps.rmdir()
+
+    assert host.run("verify-legacy")[0] == NotFoundError.exit_code
+    code, said = host.run("verify-legacy")
+    assert (code, said) == (3, f"nothing to prove where it could be read; not read: {host.dumps}\n")
+    assert host.run("verify-legacy", "--backup", good.name)[0] == 0
+    good.unlink()
+    assert host.run("legacy-backups") == (3, "none where it could be read\n")
 
 
 def test_other_content_behind_the_size_and_time_of_what_was_proven_is_not_restored(host: Host):

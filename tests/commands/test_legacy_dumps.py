@@ -276,15 +276,20 @@ def test_a_wrong_answer_leaves_the_copy_to_be_looked_at_and_the_live_database_al
     assert exists(database, plan.beside)
 
 
+_BEYOND = "reaches beyond the database"
 HARM = {
     "COMMIT WORK;\nDROP DATABASE {live} WITH (FORCE);": "ends the transaction",
     "ROLLBACK;": "ends the transaction",
-    "COMMIT;\nDROP DATABASE {live} WITH (FORCE);": "cannot run inside a transaction block",
-    "COMMIT AND CHAIN;\nDROP DATABASE {live};": "cannot run inside a transaction block",
-    "COPY public.equipment TO PROGRAM 'touch {mark}';": "permission denied",
-    "DO $$ BEGIN EXECUTE $c$ COPY pg_class TO PROGRAM 'touch {mark}' $c$; END $$;": "permission denied",
+    "COMMIT;\nDROP DATABASE {live} WITH (FORCE);": _BEYOND,
+    "COMMIT AND CHAIN;\nDROP DATABASE {live};": _BEYOND,
+    "COPY public.equipment TO PROGRAM 'touch {mark}';": _BEYOND,
+    "DO $$ BEGIN EXECUTE $c$ COPY pg_class TO PROGRAM 'touch {mark}' $c$; END $$;": _BEYOND,
+    "CREATE FUNCTION public.run() RETURNS void LANGUAGE plpgsql AS $f$ BEGIN EXECUTE "
+    "$c$ COPY pg_class TO PROGRAM 'touch {mark}' $c$; END $f$;\nSELECT public.run();": "permission denied",
+    "ALTER DATABASE {live} SET search_path = evil;": _BEYOND,
+    "alter /* x */ database {live} connection limit 0;": _BEYOND,
     "CREATE TABLE t (a int);\n\\! touch {mark}\n": "has a command of psql",
-    "COPY public.equipment TO STDOUT;": "does not restore",
+    "COPY public.equipment TO STDOUT;": _BEYOND,
     "SELECT 1/0;": "does not accept",
 }
 
@@ -312,12 +317,49 @@ def test_in_scratch_a_hostile_dump_reaches_nothing_of_the_machine(host: OldHost,
     mark = folder / "harm"
     folder.chmod(0o777)
     at = plain.index(b"--\n-- PostgreSQL database dump complete")
-    harm = f"COPY public.equipment TO PROGRAM 'touch {mark} 2>/dev/null; cat > /dev/null';\n".encode()
+    harm = (
+        "CREATE FUNCTION public.run() RETURNS void LANGUAGE plpgsql AS $f$ BEGIN EXECUTE "
+        f"$c$ COPY pg_class TO PROGRAM 'touch {mark} 2>/dev/null; cat > /dev/null' $c$; END $f$;\n"
+        "SELECT public.run();\n"
+    ).encode()
     write_dump(host.directory("database", DUMPS), plain[:at] + harm + plain[at:])
 
     host.verify(host.stock().found[0])
 
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("encoding", ["GBK", "SHIFT_JIS_2004"])
+def test_a_dump_in_an_encoding_of_clients_only_is_proven_in_another(
+    host: OldHost, plain: bytes, encoding: str
+):
+    text = plain.replace(b"SET client_encoding = 'UTF8';", f"SET client_encoding = '{encoding}';".encode())
+    write_dump(host.directory("database", DUMPS), text)
+
+    proof = host.verify(host.stock().found[0])
+
+    assert (text != plain, proof.differences) == (True, ())
+
+
+@pytest.mark.parametrize("owner", ["public", "none"])
+def test_an_owner_that_no_server_can_have_is_the_dumps_fault(host: OldHost, plain: bytes, owner: str):
+    at = plain.index(b"--\n-- PostgreSQL database dump complete")
+    text = plain[:at] + f'ALTER TABLE public.empty OWNER TO "{owner}";\n'.encode() + plain[at:]
+    write_dump(host.directory("database", DUMPS), text)
+
+    proof = host.verify(host.stock().found[0])
+
+    assert owner in proof.differences[0]
+    assert not proof.restored
+
+
+def test_what_an_old_pg_dump_says_of_the_database_is_left_out(host: OldHost, plain: bytes):
+    at = plain.index(b"--\n-- PostgreSQL database dump complete")
+    write_dump(
+        host.directory("database", DUMPS), plain[:at] + b"COMMENT ON DATABASE gone IS 'x';\n" + plain[at:]
+    )
+
+    assert host.verify(host.stock().found[0]).matched
 
 
 def test_a_dump_of_another_version_is_proven_too(

@@ -7,6 +7,7 @@ import io
 import os
 import subprocess
 import tarfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from backstop.commands.legacy.archive import Archive
 from backstop.commands.legacy.gunzip import Gunzip, buffered
 from backstop.commands.legacy.unpack import unpack
 from backstop.errors import IntegrityError, RestoreError
+from backstop.files.removal import remove_tree
 
 
 def gunzip(data: bytes) -> bytes:
@@ -39,6 +41,12 @@ def made(*infos: tarfile.TarInfo | tuple[tarfile.TarInfo, bytes]) -> bytes:
             info.size = len(content)
             archive.addfile(info, io.BytesIO(content))
     return out.getvalue()
+
+
+def made_pax(**records: Any) -> bytes:
+    """One member with records that :mod:`tarfile` would not write as they are."""
+    one = info("a", type=records.pop("type", tarfile.REGTYPE))
+    return info("a").create_pax_global_header(records) + one.tobuf(tarfile.USTAR_FORMAT) + bytes(1024)
 
 
 def info(name: str, **changes: Any) -> tarfile.TarInfo:
@@ -105,6 +113,15 @@ def test_memory_does_not_grow_with_what_is_compressed_well():
         longest = max(longest, count)
 
     assert (raw.content_bytes, longest) == (200_000_000, 65536)
+
+
+def test_a_multitude_of_empty_members_costs_no_more_than_its_length():
+    empty = gzip.compress(b"", mtime=0)
+
+    started = time.process_time()
+    assert gunzip(empty * (2_000_000 // len(empty)) + gzip.compress(b"scale")) == b"scale"
+
+    assert time.process_time() - started < 2
 
 
 # -- tar ----------------------------------------------------------------------------------------------------
@@ -193,6 +210,36 @@ def test_no_name_leads_out_of_the_new_folder(tmp_path: Path, archive: bytes, com
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["back", "secret"]
     assert (tmp_path / "secret").read_text() == "outside"
+
+
+@pytest.mark.parametrize(
+    ("archive", "complaint"),
+    [
+        (made((info("/".join(["a"] * 201)), b"x")), "lies too deep"),
+        (made((info("a" * 256), b"x")), "longer than 255 bytes"),
+        (made(info("a", type=tarfile.SYMTYPE, linkname="")), "no name of a file"),
+        (made(info("a", type=tarfile.SYMTYPE, linkname="b" * 4096)), "no name of a file"),
+        (made_pax(linkpath="b\0c", type=tarfile.SYMTYPE), "no name of a file"),
+        (made_pax(size="-1"), "negative size"),
+        (made_pax(mtime="nan"), "a time of change that is none"),
+        (made_pax(mtime="inf"), "a time of change that is none"),
+        (made_pax(uid=str(10**20)), "an owner or group that no system has"),
+        (made_pax(gid="-7"), "an owner or group that no system has"),
+    ],
+)
+def test_what_no_system_can_make_is_the_archives_fault(tmp_path: Path, archive: bytes, complaint: str):
+    with pytest.raises(IntegrityError, match=complaint):
+        unpacked(archive, tmp_path / "back")
+
+
+def test_a_path_of_200_long_names_is_unpacked_and_removed(tmp_path: Path):
+    deep = "/".join(["n" * 250] * 200)
+
+    done, _ = unpacked(made((info(deep), b"x")), tmp_path / "back")
+    remove_tree(os.fsencode(tmp_path / "back"))
+
+    assert done.files == 1
+    assert not (tmp_path / "back").exists()
 
 
 def test_a_file_below_a_file_is_refused(tmp_path: Path):

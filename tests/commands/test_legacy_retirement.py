@@ -15,6 +15,7 @@ from backstop.commands.legacy.retire import carry_out, plan_retirement
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys
 from backstop.errors import IntegrityError, NotFoundError, StorageError, StorageUnavailableError
+from backstop.model.legacy_proof import LegacyProof
 from backstop.model.retention import RetentionPolicy
 from backstop.repository.legacy_records import LegacyRecords
 from backstop.storage.memory import MemoryStorage
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from backstop.commands.legacy.known import LegacyStock
     from backstop.commands.legacy.places import Place
     from backstop.commands.legacy.retire import Retirement, RetireReport
+    from backstop.model.legacy import LegacyBackup
     from embedded.seaweedfs import EmbeddedSeaweedFS
 
 DAY = timedelta(days=1)
@@ -241,6 +243,43 @@ def test_a_place_that_is_not_there_is_named_and_the_others_are_read(site: Site):
     assert "there is no /nowhere/at all" in stock.failed["/nowhere/at all"].message
     with pytest.raises(StorageError, match="there is no"):
         look_at([missing], {"local": site.records})
+
+
+@pytest.mark.parametrize(("checks", "counts"), [({"tables": 3}, True), ({}, False)])
+def test_a_file_that_was_restored_and_answered_wrongly_counts_and_one_that_was_not_does_not(
+    site: Site, checks: dict[str, int | str], counts: bool
+):
+    rule = "the newest from before"
+    site.prove_new(30, 31)
+    [one] = [one.backup for one in site.plan().decisions if rule in "; ".join(one.reasons)]
+
+    site.records.record(failed_proof(site, one, checks), signer=site.verifier)
+
+    [now] = [decision for decision in site.plan().decisions if decision.backup == one]
+    assert {known.backup.name: known.state for known in site.stock().found}[one.name] == "failed"
+    assert (rule in "; ".join(now.reasons)) == counts
+
+
+def failed_proof(site: Site, one: LegacyBackup, checks: dict[str, int | str]) -> LegacyProof:
+    catalog = site.maker.catalog
+    return LegacyProof(
+        target=catalog.target,
+        repository_id=catalog.repository_id(),
+        kind=one.kind,
+        name=one.name,
+        location=one.location,
+        file_sha256="ab" * 32,
+        size_bytes=one.size_bytes,
+        modified_at=one.modified_at,
+        started_at=NOW,
+        finished_at=NOW,
+        matched=False,
+        differences=("query 'all equipment is there' failed",),
+        durations={"total": 1.0},
+        checks=checks,
+        isolation="not restored",
+        host="lab",
+    )
 
 
 def test_a_proof_that_somebody_changed_counts_for_nothing(site: Site):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from backstop.commands import staging
 from backstop.commands.staging import staging_directory, sweep_staging
 from backstop.errors import StorageError
 
@@ -25,6 +26,20 @@ def test_the_folder_is_private_and_gone_even_after_a_failure(tmp_path: Path):
         raise RuntimeError("boom")
 
     assert not folder.exists()
+
+
+def test_a_folder_that_cannot_be_emptied_is_left_to_the_next_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def broken(_folder: Path) -> None:
+        raise RuntimeError("boom")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(staging, "_remove", broken)
+        with pytest.raises(RuntimeError), staging_directory(tmp_path / "staging", "run-12345678") as folder:
+            pass
+
+    assert sweep_staging(tmp_path / "staging") == [folder]
 
 
 def test_what_a_killed_run_left_is_swept_and_a_running_one_is_not(tmp_path: Path):

@@ -11,8 +11,10 @@ import pytest
 import yaml
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
+from backstop.commands.legacy.places import DirectoryPlace
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys
+from backstop.errors import BackstopError, StorageError, StorageUnavailableError
 from backstop.model.backup import BackupKind, BackupLabel
 from backstop.operators.legacy import (
     ListLegacyOperator,
@@ -27,6 +29,8 @@ from tests.protection import utc_now
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from backstop.model.legacy import LegacyBackup
 
 DAY = timedelta(days=1)
 
@@ -106,9 +110,47 @@ def test_what_is_bad_is_named_once_and_the_rest_is_proven(site: Site):
     with pytest.raises(AirflowFailException, match=r"not to be restored.*it ends behind a file"):
         run(VerifyLegacyOperator, at_most="1")
     assert len(run(VerifyLegacyOperator, at_most="24")["proven"]) == 2
-    with pytest.raises(AirflowSkipException, match="has been verified"):
+    with pytest.raises(AirflowSkipException, match="1 legacy backups have failed, any other"):
         run(VerifyLegacyOperator, at_most="24")
     assert run(ListLegacyOperator) == {"proven": 2, "unproven": 0, "failed": 1}
+
+
+@pytest.mark.parametrize("retryable", [False, True])
+def test_a_file_that_cannot_be_judged_keeps_no_older_one_from_its_turn(
+    site: Site, monkeypatch: pytest.MonkeyPatch, retryable: bool
+):
+    newest = max(site.files.iterdir(), key=lambda path: path.name)
+    real = DirectoryPlace.open
+
+    def broken(place: DirectoryPlace, backup: LegacyBackup) -> Any:
+        if backup.name == newest.name:
+            raise (StorageUnavailableError if retryable else StorageError)("the disk is ill")
+        return real(place, backup)
+
+    monkeypatch.setattr(DirectoryPlace, "open", broken)
+
+    kind = BackstopError if retryable else AirflowFailException
+    with pytest.raises(kind, match=f"could not be judged: .*{newest.name}: the disk is ill"):
+        run(VerifyLegacyOperator, at_most="24")
+    assert run(ListLegacyOperator) == {"proven": 2, "unproven": 1, "failed": 0}
+
+
+@pytest.mark.parametrize("at_most", ["abc", "-1", "1.5", ""])
+def test_what_is_no_number_of_files_is_refused(site: Site, at_most: str):
+    with pytest.raises(AirflowFailException, match=r"at_most is .* must be a number"):
+        run(VerifyLegacyOperator, at_most=at_most)
+
+
+def test_that_all_has_been_verified_is_said_only_when_it_has(site: Site):
+    with pytest.raises(AirflowSkipException, match="3 legacy backups are unproven"):
+        run(VerifyLegacyOperator, at_most="0")
+    for path in site.files.iterdir():
+        path.unlink()
+    with pytest.raises(AirflowSkipException, match="every legacy backup has been verified"):
+        run(VerifyLegacyOperator, at_most="24")
+    site.write(database={"places": {"near": "/nowhere"}})
+    with pytest.raises(AirflowSkipException, match="not read: /nowhere"):
+        run(VerifyLegacyOperator, at_most="24")
 
 
 def test_nothing_is_removed_unless_targets_yaml_says_so(site: Site):

@@ -6,12 +6,12 @@ import errno
 import fcntl
 import os
 import re
-import shutil
 import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from backstop.errors import StorageError, StorageFullError
+from backstop.files.removal import remove_tree
 from backstop.storage.posix_files import hand_over
 
 if TYPE_CHECKING:
@@ -55,8 +55,11 @@ def staging_directory(parent: Path, name: str) -> Iterator[Path]:
             raise _explained(error, folder) from error
         raise
     finally:
-        _remove(folder)
-        os.close(descriptor)
+        try:
+            _remove(folder)
+        finally:
+            # Even then: what stays is swept by the next run, which must not take it for a living one's.
+            os.close(descriptor)
 
 
 def sweep_staging(parent: Path) -> list[Path]:
@@ -94,11 +97,11 @@ def _remove(folder: Path) -> None:
     for entry in folder.iterdir():
         if entry.name != _LOCK:
             if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry, ignore_errors=True)
+                remove_tree(bytes(entry), ignore_errors=True)
             else:
                 entry.unlink(missing_ok=True)
     if [entry.name for entry in folder.iterdir()] == [_LOCK]:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(bytes(folder), ignore_errors=True)
 
 
 @contextmanager

@@ -24,7 +24,8 @@ class LegacyProof:
 
     :param repository_id: of the repository that holds this record, and whose backups take the file's place.
     :param file_sha256: of the file's bytes as read: the proof is of exactly them.
-    :param checks: what was restored and asked: ``tables``, ``rows``, ``queries``; ``files``, ``bytes``.
+    :param checks: what was restored and asked: ``tables``, ``rows``, ``queries``; ``files``, ``bytes``; empty
+        when it could not be restored.
     """
 
     target: str
@@ -49,6 +50,11 @@ class LegacyProof:
     def label(self) -> str:
         """What errors call it."""
         return self.name
+
+    @property
+    def restored(self) -> bool:
+        """Whether it could be restored, even if it did not answer as expected then."""
+        return bool(self.checks)
 
     def is_of(self, backup: LegacyBackup) -> bool:
         """Whether it is about this file, as far as one can tell without reading it."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from backstop.errors import BackstopError, IntegrityError, StorageError, VerificationError
+from backstop.errors import BackstopError, ConfigurationError, IntegrityError, StorageError, VerificationError
 from backstop.operators.base import BackstopOperator
 
 if TYPE_CHECKING:
@@ -74,34 +74,72 @@ class VerifyLegacyOperator(_LegacyOperator):
         from backstop.settings.arguments import utc_now
         from backstop.settings.proof import verify_settings
 
+        at_most = _count(self.at_most)
         hook, _, records, stock = self.open()
         settings = verify_settings(hook.configuration, self.target, hook.repositories(), server=None)
         signer = hook.signer("proof")
         proven: list[str] = []
         wrong: list[str] = []
-        work = stock.unproven()[: int(self.at_most)]
+        failures: list[BackstopError] = []
+        work = stock.unproven()[:at_most]
         for known in work:
+            location = known.backup.location
             progress = LoggedProgress(self.log)
-            proof = verify_legacy(
-                known.place,
-                known.backup,
-                records=records[known.backup.repository],
-                signer=signer,
-                settings=settings,
-                clock=utc_now,
-                progress=progress,
-            )
+            try:
+                proof = verify_legacy(
+                    known.place,
+                    known.backup,
+                    records=records[known.backup.repository],
+                    signer=signer,
+                    settings=settings,
+                    clock=utc_now,
+                    progress=progress,
+                )
+            except BackstopError as error:
+                # Newest first: what cannot be judged must not keep the older ones from their turn.
+                self.log.error("%s could not be judged: %s", location, error)
+                failures.append(_of(location, error))
+                continue
             progress.finish()
-            proven += [proof.location] if proof.matched else []
-            wrong += proof.differences
+            proven += [location] if proof.matched else []
+            wrong += [_naming(location, difference) for difference in proof.differences]
         if not work:
-            raise AirflowSkipException("Every legacy backup has been verified")
-        if wrong:
-            raise VerificationError(
-                "not to be restored: " + "; ".join(wrong[:_SHOWN]),
-                hint="it is recorded; the others are as they were. Clear this task to go on with the rest",
-            )
+            raise AirflowSkipException(stock.without_work())
+        _raise_for(wrong, failures)
         return {"proven": proven[:_SHOWN]}
+
+
+def _count(text: str) -> int:
+    """:raises ConfigurationError: it is no number of files."""
+    if not (text.isascii() and text.isdigit()):
+        raise ConfigurationError(
+            f"at_most is {text!r}, and must be a number, 0 or more", hint="trigger the DAG with another one"
+        )
+    return int(text)
+
+
+def _of(location: str, error: BackstopError) -> BackstopError:
+    named = BackstopError(_naming(location, error.message), hint=error.hint)
+    named.retryable = error.retryable
+    return named
+
+
+def _naming(location: str, sentence: str) -> str:
+    return sentence if location in sentence else f"{location}: {sentence}"
+
+
+def _raise_for(wrong: list[str], failures: list[BackstopError]) -> None:
+    unjudged = "; ".join(error.message for error in failures[:_SHOWN])
+    if wrong:
+        also = f". Could not be judged: {unjudged}" if failures else ""
+        raise VerificationError(
+            "not to be restored: " + "; ".join(wrong[:_SHOWN]) + also,
+            hint="it is recorded; the others are as they were. Clear this task to go on with the rest",
+        )
+    if failures:
+        error = BackstopError(f"could not be judged: {unjudged}", hint=failures[0].hint)
+        error.retryable = any(failure.retryable for failure in failures)
+        raise error
 
 
 class PlanRetirementOperator(_LegacyOperator):

@@ -31,7 +31,7 @@ _BRACKET = re.compile(rb"\\(?:un)?restrict [A-Za-z0-9]+[ \t\r]*\n?")
 _VERSION = re.compile(rb"-- Dumped (?P<what>from database|by pg_dump) version (?P<major>\d+)")
 _COMPLETE = b"-- PostgreSQL database dump complete"
 _TOKEN = re.compile(
-    rb"(?P<space>\s+)|(?P<comment>--[^\n]*)|(?P<block>/\*)|(?P<escape>[eE]')|(?P<string>')|(?P<identifier>\")"
+    rb"(?P<space>\s+)|(?P<comment>--[^\n\r]*)|(?P<block>/\*)|(?P<escape>[eE]')|(?P<string>')|(?P<identifier>\")"
     rb"|(?P<dollar>\$(?:[A-Za-z_\x80-\xff][\w\x80-\xff]*)?\$)|(?P<word>[A-Za-z_\x80-\xff][\w$\x80-\xff]*)"
     rb"|(?P<number>\d[\w.]*)|(?P<end>;)|(?P<parenthesis>[()])|(?P<backslash>\\)|(?P<symbol>.)",
     re.DOTALL,
@@ -42,6 +42,8 @@ _INSIDE = {
     "identifier": re.compile(rb"(?P<end>\")|[^\"]+"),
     "block": re.compile(rb"(?P<open>/\*)|(?P<end>\*/)|[^/*]+|[/*]"),
 }
+# A GRANT on columns names them before it says on what.
+_WORDS_KEPT = 64
 _ROUTINE = re.compile(r"create (?:or replace )?(?:function|procedure)\b")
 
 
@@ -50,11 +52,13 @@ class Statement:
     """One statement with its semicolon.
 
     :param line: where it begins; :param table: of a ``COPY … FROM stdin``, whose rows follow.
+    :param words: its first ones in lower case, without anything quoted and without comments.
     """
 
     text: bytes = field(repr=False)
     line: int
     table: bytes | None = None
+    words: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -183,9 +187,9 @@ class PlainDump:
 
     def _word(self, word: str) -> None:
         """As psql: a routine's body in SQL's own form has semicolons of its own."""
-        if len(self._words) < 4:
+        if len(self._words) < _WORDS_KEPT:
             self._words.append(word)
-        if self._parentheses or not _ROUTINE.match(" ".join(self._words)):
+        if self._parentheses or not _ROUTINE.match(" ".join(self._words[:4])):
             return
         if word == "begin" or (word == "case" and self._begins):
             self._begins += 1
@@ -218,6 +222,7 @@ class PlainDump:
         """:param rest: of the line."""
         text = b"".join(self._parts)
         line = self._first_line
+        words = tuple(self._words)
         self._begin()
         if text == b";":
             return
@@ -234,7 +239,7 @@ class PlainDump:
             qualified = copy["schema"] or not self._schema
             self._table = copy["table"] if qualified else self._schema + b"." + copy["table"]
             self.facts.rows.setdefault(self._table, 0)
-        yield Statement(text, line, self._table if copy else None)
+        yield Statement(text, line, self._table if copy else None, words)
         if self._rows_left:
             for _ in self.rows():
                 pass

@@ -14,6 +14,7 @@ import psycopg
 from psycopg import pq
 
 from backstop.errors import BackstopError, RestoreError, ScratchError, StorageFullError, ToolError
+from backstop.postgres.plain_refusals import refuse_beyond
 from backstop.postgres.restore_failures import explain_restore_failure
 
 if TYPE_CHECKING:
@@ -21,14 +22,19 @@ if TYPE_CHECKING:
 
 # pg_dump brackets large objects with these; everything is one transaction here.
 _BRACKETS = (b"BEGIN;", b"COMMIT;")
-# A copy has neither the source's disks nor its publishers.
+# A copy has neither the source's disks nor its publishers, nor its name.
 _LEFT_OUT = re.compile(
-    rb"SET default_tablespace = .*;|(?:CREATE|ALTER|COMMENT ON) SUBSCRIPTION .*", re.DOTALL
+    rb"SET default_tablespace = .*;|(?:CREATE|ALTER|COMMENT ON) SUBSCRIPTION .*"
+    # Until version 10 pg_dump wrote what the source's database was called, and said of it, into every dump.
+    rb"|(?:COMMENT|SECURITY LABEL(?: FOR \S+)?) ON DATABASE .*",
+    re.DOTALL,
 )
 _DECORATION = re.compile(rb"COMMENT ON EXTENSION .*", re.DOTALL)
 # PostgreSQL docs, appendix A.
 _CUT_OFF = ("08", "57P", "53200", "53300", "58")
 _DISK_FULL = "53100"
+# The one that nobody can create.
+_NO_ROLE_EVER = 'role "public" does not exist'
 _ABOUT_VALUES = ("22", "23")
 
 
@@ -48,6 +54,7 @@ def load_plain_dump(session: psycopg.Connection[Any], dump: PlainDump) -> list[s
                 if b"CREATE SUBSCRIPTION" in statement.text[:19]:
                     notes.append(f"line {statement.line}: a subscription was left out")
                 continue
+            refuse_beyond(statement)
             try:
                 _run(session, cursor, statement, dump, notes)
             except psycopg.Error as error:
@@ -98,7 +105,7 @@ def _explained(error: psycopg.Error, statement: Statement, session: psycopg.Conn
     missing = (
         None if session.closed else explain_restore_failure(message, session.info.server_version // 10000)
     )
-    if missing is not None:
+    if missing is not None and message != _NO_ROLE_EVER:
         return ScratchError(missing, hint="install it on this server, then try again")
     if code.startswith(_ABOUT_VALUES):
         message = f"the server does not accept what stands there (SQLSTATE {code})"

@@ -39,7 +39,9 @@ class RolesNamed:
         """Take notice of a statement with its semicolon."""
         owner = _OWNER.fullmatch(statement)
         if owner:
-            self.owners[_unquoted(owner["role"])] += 1
+            # A role of that name cannot be.
+            if (name := _unquoted(owner["role"])) != "public":
+                self.owners[name] += 1
         else:
             self.others |= set(_named(statement))
 

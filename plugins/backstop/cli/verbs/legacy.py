@@ -18,7 +18,7 @@ from backstop.wiring import open_repositories, open_signer
 if TYPE_CHECKING:
     import argparse
 
-    from backstop.commands.legacy.known import Known
+    from backstop.commands.legacy.known import Known, LegacyStock
     from backstop.commands.legacy.retire import Retirement, RetireReport
     from backstop.model.legacy import LegacyBackup
     from backstop.model.legacy_proof import LegacyProof
@@ -35,7 +35,7 @@ def legacy_backups(arguments: argparse.Namespace) -> int:
         columns = ["NAME", "KIND", "MADE", "SIZE", "STATE", "LOCATION"]
         print_table(columns, [_row(one) for one in found], right=(3,))
     else:
-        print("none is left")
+        print("none where it could be read" if stock.failed else "none is left")
     if stock.failed:
         return next(iter(stock.failed.values())).exit_code
     return IntegrityError.exit_code if stock.unreadable else 0
@@ -68,9 +68,11 @@ def verify_legacy(arguments: argparse.Namespace) -> int:
             say(f"backstop: {known.backup.location} could not be judged: {error}")
     if failures and not proofs:
         raise failures[0]
-    _print_proofs(proofs, as_json=arguments.json)
+    _print_proofs(proofs, stock, as_json=arguments.json)
     if any(not proof.matched for proof in proofs):
         return VerificationError.exit_code
+    # Who names a file does not ask for what lies elsewhere.
+    failures += [] if arguments.backup else stock.failed.values()
     return failures[0].exit_code if failures else 0
 
 
@@ -132,11 +134,11 @@ def _document(one: LegacyBackup) -> dict[str, Any]:
     }
 
 
-def _print_proofs(proofs: list[LegacyProof], *, as_json: bool) -> None:
+def _print_proofs(proofs: list[LegacyProof], stock: LegacyStock, *, as_json: bool) -> None:
     if as_json:
         print_json({"proofs": [proof.to_dict() for proof in proofs]})
     elif not proofs:
-        print("nothing to prove: every legacy backup has been verified")
+        print(stock.without_work())
     else:
         rows = [
             [one.name, "proven" if one.matched else "FAILED", f"{one.durations['total']:.1f}", one.location]

@@ -23,6 +23,8 @@ _KINDS = {
     tarfile.DIRTYPE: "directory", tarfile.SYMTYPE: "symlink", tarfile.LNKTYPE: "hard link",
     tarfile.FIFOTYPE: "fifo", tarfile.CHRTYPE: "device", tarfile.BLKTYPE: "device",
 }  # fmt: skip
+_NO_ID = 2**32 - 1
+_LATEST = 2.0**62
 _GLOBAL = b"g"
 _EXTENDED = b"x"
 _LONG_NAME, _LONG_LINK = tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK
@@ -117,7 +119,8 @@ class Archive:
             size_bytes = int(extended.get("size", header.size)) if kind == "file" else 0
             uid, gid = int(extended.get("uid", header.uid)), int(extended.get("gid", header.gid))
             mtime = float(extended.get("mtime", header.mtime))
-        except ValueError as error:
+            _require_possible(size_bytes, uid, gid, mtime)
+        except (ValueError, OverflowError) as error:
             raise self._damaged(f"is damaged: {error}") from error
         if kind == "file" and header.name.endswith("/") and header.type == tarfile.AREGTYPE:
             kind = "directory"  # as tars before POSIX wrote them
@@ -165,6 +168,16 @@ class Archive:
 
     def _damaged(self, what: str) -> IntegrityError:
         return IntegrityError(f"{self._name} {what}", hint=_HINT)
+
+
+def _require_possible(size_bytes: int, uid: int, gid: int, mtime: float) -> None:
+    if size_bytes < 0:
+        raise ValueError("a file of a negative size")
+    # The highest number means "as it is" to chown.
+    if not (0 <= uid < _NO_ID and 0 <= gid < _NO_ID):
+        raise ValueError("an owner or group that no system has")
+    if not abs(mtime) < _LATEST:  # neither is NaN
+        raise ValueError("a time of change that is none")
 
 
 def _bytes(text: str) -> bytes:

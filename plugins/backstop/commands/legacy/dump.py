@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.commands.legacy.check import opened, require_same
 from backstop.commands.legacy.gunzip import buffered
-from backstop.errors import ToolError
+from backstop.errors import RestoreError, ToolError
 from backstop.postgres.plain_dump import PlainDump
 from backstop.postgres.plain_load import load_plain_dump
 
@@ -27,6 +27,11 @@ if TYPE_CHECKING:
 _DATABASE = "legacy"
 _SUPERUSER = "postgres"
 _NEWER_MAJORS = 6
+# PostgreSQL docs, 23.3.1, and the names that SET client_encoding takes for them, too.
+_OF_CLIENTS_ONLY = frozenset({
+    "SJIS", "SHIFTJIS", "SHIFT_JIS", "MSKANJI", "WIN932", "WINDOWS932", "SHIFT_JIS_2004", "BIG5", "WIN950",
+    "WINDOWS950", "GBK", "WIN936", "WINDOWS936", "UHC", "WIN949", "WINDOWS949", "GB18030", "JOHAB",
+})  # fmt: skip
 NAME = "backstop:legacy"
 
 
@@ -62,7 +67,7 @@ class LegacyDump:
         from psycopg import Error
 
         wrong = []
-        with database.connect(application_name=NAME) as session:
+        with self._explained(), database.connect(application_name=NAME) as session:
             session.execute("SET row_security = off")
             # Names of tables are bytes of the dump.
             session.execute(
@@ -114,12 +119,12 @@ class LegacyDump:
             hide=hide,
         ) as cluster:
             database = cluster.connection(_DATABASE)
-            with cluster.connection("template1").connect(application_name=NAME) as session:
+            with self._explained(), cluster.connection("template1").connect(application_name=NAME) as session:
                 for role in sorted(self.checked.roles.all - {_SUPERUSER}):
                     session.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(role)))
                 session.execute(
                     sql.SQL("CREATE DATABASE {} TEMPLATE template0 ENCODING {} LOCALE 'C'").format(
-                        sql.Identifier(_DATABASE), sql.Literal(self.checked.encoding)
+                        sql.Identifier(_DATABASE), sql.Literal(database_encoding(self.checked.encoding))
                     )
                 )
                 owner = self.checked.roles.owner
@@ -132,6 +137,27 @@ class LegacyDump:
                     )
             self.load(database)
             yield database
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """What the server has against roles, encodings and tables that the dump names is the dump's fault."""
+        from psycopg import Error, OperationalError
+
+        try:
+            yield
+        except OperationalError:
+            raise
+        except Error as error:
+            raise RestoreError(
+                f"{self.backup.location} cannot be restored as what it says it is: "
+                f"{error.diag.message_primary or error}",
+                hint="look at the roles and the encoding that it names; other backups may restore",
+            ) from error
+
+
+def database_encoding(dumped: str) -> str:
+    """Of a database for a dump in that encoding: some are of clients only."""
+    return "UTF8" if dumped.upper() in _OF_CLIENTS_ONLY else dumped
 
 
 def _count(session: Any, table: bytes) -> int:

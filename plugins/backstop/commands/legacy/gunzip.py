@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _BLOCK_BYTES = 1024 * 1024
+_FIRST_PIECE_BYTES = 512
+_LONGEST_PIECE_BYTES = 256 * 1024
 _GZIP = 31  # zlib: a gzip header and trailer, its CRC and length compared
 _MAGIC = b"\x1f\x8b"
 _HINT = "choose another backup; this file was cut short or damaged"
@@ -38,7 +40,9 @@ class Gunzip(io.RawIOBase):
         self._advance = advance
         self._member = zlib.decompressobj(_GZIP)
         self._begun = False
-        self._pending = b""
+        self._block = b""
+        self._position = 0
+        self._piece_bytes = _FIRST_PIECE_BYTES
         self._digest = hashlib.sha256()
         self.stored_bytes = 0
         self.content_bytes = 0
@@ -62,29 +66,35 @@ class Gunzip(io.RawIOBase):
     def _next(self, most_bytes: int) -> bytes:
         while True:
             if self._member.eof:
-                self._pending = self._member.unused_data + self._pending
                 self._member, self._begun = zlib.decompressobj(_GZIP), False
-            data = self._pending or self._read()
-            if not data:
+                self._piece_bytes = _FIRST_PIECE_BYTES
+            if self._position == len(self._block):
+                self._block, self._position = self._read(), 0
+            if not self._block:
                 if self._begun or not self.stored_bytes:
                     raise self._damaged("ends before its gzip stream does")
                 return b""
-            content = self._decompress(data, most_bytes)
+            content = self._decompress(most_bytes)
             if content:
                 return content
 
-    def _decompress(self, data: bytes, most_bytes: int) -> bytes:
-        if not self._begun and len(data) < len(_MAGIC):
-            data += self._read()
-        if not self._begun and not data.startswith(_MAGIC):
-            behind = "has something behind the end of its gzip stream" if self.content_bytes else "is no gzip"
-            raise self._damaged(behind)
+    def _decompress(self, most_bytes: int) -> bytes:
+        if not self._begun:
+            if len(self._block) - self._position < len(_MAGIC):
+                self._block, self._position = self._block[self._position :] + self._read(), 0
+            if not self._block.startswith(_MAGIC, self._position):
+                behind = "has something behind the end of its gzip stream"
+                raise self._damaged(behind if self.content_bytes else "is no gzip")
         self._begun = True
+        # zlib copies what it leaves over: once for each of a thousand tiny members, so it is given little.
+        piece = memoryview(self._block)[self._position : self._position + self._piece_bytes]
+        self._piece_bytes = min(2 * self._piece_bytes, _LONGEST_PIECE_BYTES)
         try:
-            content = self._member.decompress(data, most_bytes)
+            content = self._member.decompress(piece, most_bytes)
         except zlib.error as error:
             raise self._damaged(f"is damaged: {error}") from error
-        self._pending = self._member.unconsumed_tail
+        left = len(self._member.unused_data) + len(self._member.unconsumed_tail)
+        self._position += len(piece) - left
         return content
 
     def _read(self) -> bytes:

@@ -32,6 +32,11 @@ class Known:
             return "unproven"
         return "proven" if self.proofs[-1].matched else "failed"
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether it is known that it cannot be restored; a wrong answer does not say that."""
+        return self.state == "failed" and not self.proofs[-1].restored
+
 
 @dataclass(slots=True)
 class LegacyStock:
@@ -65,6 +70,18 @@ class LegacyStock:
     def unproven(self) -> list[Known]:
         """Newest first: what nobody has restored yet."""
         return [known for known in reversed(self.found) if not known.proofs]
+
+    def without_work(self) -> str:
+        """What is to be said when none was to be restored: no more than is known."""
+        unproven = len(self.unproven())
+        failed = sum(known.state == "failed" for known in self.found)
+        if unproven:
+            return f"nothing was to be proven in this run; {unproven} legacy backups are unproven"
+        if self.failed:
+            return f"nothing to prove where it could be read; not read: {', '.join(self.failed)}"
+        if failed:
+            return f"nothing to prove: {failed} legacy backups have failed, any other has been verified"
+        return "nothing to prove: every legacy backup has been verified"
 
 
 def look_at(places: Sequence[Place], records: Mapping[str, LegacyRecords]) -> LegacyStock:

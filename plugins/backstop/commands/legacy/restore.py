@@ -10,7 +10,7 @@ from backstop.commands.database.prepare import prepare_copy
 from backstop.commands.database.swap import Names
 from backstop.commands.legacy.archive import Archive
 from backstop.commands.legacy.check import check_archive, check_dump, opened, require_same
-from backstop.commands.legacy.dump import NAME, LegacyDump
+from backstop.commands.legacy.dump import NAME, LegacyDump, database_encoding
 from backstop.commands.legacy.gunzip import buffered
 from backstop.commands.legacy.unpack import Unpacked, unpack
 from backstop.commands.questions import ask
@@ -172,7 +172,8 @@ class LegacyDatabaseRestore:
                 f"{self.settings.database} does not exist, and the dump names no owner",
                 hint=f"create an empty database {self.settings.database} with its owner, then restore again",
             )
-        return {"encoding": checked.encoding, "owner": owner, "acl": [f"{owner}=CONNECT"], "settings": []}
+        encoding = database_encoding(checked.encoding)
+        return {"encoding": encoding, "owner": owner, "acl": [f"{owner}=CONNECT"], "settings": []}
 
     def _ensure_roles(self, session: psycopg.Connection[Any]) -> tuple[str, ...]:
         checked = self._checked

@@ -83,7 +83,7 @@ def plan_retirement(
             successors,
             policy=policies(_any_label(tree, now)),
             old_proven={one.backup.name for one in files if one.state == "proven"},
-            old_failed={one.backup.name for one in files if one.state == "failed"},
+            old_failed={one.backup.name for one in files if one.is_lost},
             places_taken=taken,
             now=now,
         ),

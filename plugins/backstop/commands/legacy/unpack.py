@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from backstop.commands.legacy.archive import Archive, Member
 
 _PRIVATE = 0o700
+_MOST_LEVELS = 200
+_LONGEST_NAME_BYTES = 255  # NAME_MAX of Linux
+_LONGEST_LINK_BYTES = 4095  # its PATH_MAX, less the final zero
 
 
 @dataclass(slots=True)
@@ -85,6 +88,8 @@ class _Unpacking:
         elif member.kind == "hard link":
             self._hard_link(parts, self._parts(member.link) or [b"."])
         elif member.kind == "symlink":
+            if not member.link or b"\0" in member.link or len(member.link) > _LONGEST_LINK_BYTES:
+                raise self._hostile(member.name, "is a link to what is no name of a file")
             self._symlinks.append((parts, member))
         else:
             self.done.not_made.append(f"{member.kind} {_shown(member.name)} was not made")
@@ -182,6 +187,10 @@ class _Unpacking:
         parts = [part for part in name.split(b"/") if part not in (b"", b".")]
         if b".." in parts or b"\0" in name:
             raise self._hostile(name, "leads out of the archive")
+        if len(parts) > _MOST_LEVELS:
+            raise self._hostile(name[:_LONGEST_NAME_BYTES], f"lies too deep: more than {_MOST_LEVELS} levels")
+        if any(len(part) > _LONGEST_NAME_BYTES for part in parts):
+            raise self._hostile(name[:_LONGEST_NAME_BYTES], f"is longer than {_LONGEST_NAME_BYTES} bytes")
         return parts
 
     def _hostile(self, name: bytes, why: str) -> IntegrityError:

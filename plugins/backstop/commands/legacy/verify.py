@@ -21,6 +21,7 @@ from backstop.commands.questions import ask
 from backstop.commands.staging import staging_directory
 from backstop.commands.stopwatch import Stopwatch
 from backstop.errors import IntegrityError, RestoreError
+from backstop.files.directories import FOLDER, Directories
 from backstop.model.legacy_proof import LegacyProof
 
 if TYPE_CHECKING:
@@ -165,11 +166,18 @@ class _Verification:
 def _unlike(destination: Path, expected: Path) -> Iterator[str]:
     """Each file that is not read again as it was written; of one that came twice the last counts."""
     unlike: set[str] = set()
-    with expected.open(encoding="ascii") as lines:
+    with ExitStack() as stack:
+        top = os.open(destination, FOLDER)
+        stack.callback(os.close, top)
+        folders = stack.enter_context(Directories(top))
+        lines = stack.enter_context(expected.open(encoding="ascii"))
         for line in lines:
             path, digest = json.loads(line)
             found = hashlib.sha256()
-            with (destination / path).open("rb") as file:
+            # Step by step: together the names may be longer than the system takes at once.
+            *above, name = os.fsencode(path).split(b"/")
+            descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folders.at(above))
+            with os.fdopen(descriptor, "rb") as file:
                 while piece := file.read(_PIECE_BYTES):
                     found.update(piece)
             (unlike.discard if found.hexdigest() == digest else unlike.add)(path)
