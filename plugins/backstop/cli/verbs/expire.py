@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from backstop.cli.exit_codes import DONE
 from backstop.cli.output import human_bytes, print_json, print_table, say
 from backstop.cli.session import Session, holder, local_user
-from backstop.cli.terminal import confirm, progress_bar
+from backstop.cli.terminal import confirm, declined, progress_bar
 from backstop.commands.expiry.carry_out import carry_out
 from backstop.commands.expiry.plan import ExpiryPlan, plan_expiry
 from backstop.commands.expiry.wording import COLUMNS, plan_remarks, plan_rows
@@ -40,14 +41,13 @@ def expire(arguments: argparse.Namespace) -> int:
     if not arguments.dry_run and (accepted or any(_changes(plan) for _, plan in planned)):
         count = sum(len(plan.labels) for _, plan in planned)
         if not confirm(f"Remove {count} backups from {len(planned)} repositories?", yes=arguments.yes):
-            say("backstop: nothing was removed")
-            return 1
+            return declined()
         _accept(session, accepted, [repository for repository, _ in planned], who=arguments.who)
         reports = _carry_out(session, planned, accepted, failures)
     _print_outcome(plans, reports, as_json=arguments.json)
     for name, error in failures.items():
         say(f"backstop: nothing more was removed from {name}: {error}")
-    return next(iter(failures.values())).exit_code if failures else 0
+    return next(iter(failures.values())).exit_code if failures else DONE
 
 
 def _plan(
