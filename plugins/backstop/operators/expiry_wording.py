@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backstop.commands.expiry.wording import megabytes, summary
+from backstop.operators.files import NOTE_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _NOTED = 8
 _LISTED = 25
-_NOTE_LIMIT = 1000  # Airflow keeps no longer notes
 
 
 def plan_note(plans: Sequence[Mapping[str, Any]]) -> str:
@@ -25,7 +25,7 @@ def plan_note(plans: Sequence[Mapping[str, Any]]) -> str:
             lines.append(f"- … and {len(plan['expires']) - _NOTED} more (see the log of `plan`)")
         lines += [f"- {sentence}" for sentence in plan["blocked"]]
         lines.append("")
-    return "\n".join(lines).strip()[:_NOTE_LIMIT]
+    return "\n".join(lines).strip()[:NOTE_LIMIT]
 
 
 def report_note(reports: Sequence[Mapping[str, Any]]) -> str:
@@ -43,7 +43,7 @@ def report_note(reports: Sequence[Mapping[str, Any]]) -> str:
             f"- {one['objects']} objects of {one['what']} are locked" for one in report["locked"][:_NOTED]
         ]
         lines += [f"- {sentence}" for sentence in report["waiting"][:_NOTED]]
-    return "\n".join(lines)[:_NOTE_LIMIT]
+    return "\n".join(lines)[:NOTE_LIMIT]
 
 
 def expiry_subject(plan: Mapping[str, Any]) -> str:
