@@ -122,7 +122,7 @@ def test_whoever_does_not_say_yes_removes_nothing(run, makers, monkeypatch):
     code, _, err = run("expire")
 
     assert code == 1
-    assert "nothing was removed" in err
+    assert "nothing has been changed" in err
     assert len(labels(makers["near"])) == 5
 
 

@@ -10,8 +10,10 @@ import time
 import pytest
 
 from backstop.cli.main import main
+from backstop.commands.orphans.remove import remove_orphans
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners
+from backstop.errors import StorageUnavailableError
 from backstop.storage.posix import PosixStorage
 from tests.making import Maker
 
@@ -131,11 +133,7 @@ def test_without_the_key_ring_and_the_signer_it_checks_all_the_same(run, place):
 
 
 def test_orphans_are_listed_and_removed_after_yes(run, place):
-    lost = place / "near" / "calibrify" / "data" / "database" / LABEL / "00000000000000aa" / "toc"
-    lost.parent.mkdir(parents=True)
-    lost.write_bytes(b"left over")
-    week_ago = time.time() - 7 * 86400
-    os.utime(lost, (week_ago, week_ago))
+    lost = leave_over(place, "near")
     before = payload(place)
 
     code, out, _ = run("orphans")
@@ -156,16 +154,78 @@ def test_orphans_are_listed_and_removed_after_yes(run, place):
     assert "nothing is left over" in run("orphans")[1]
 
 
-def test_with_a_manifest_that_cannot_be_trusted_nothing_is_removed(run, place):
-    (place / "near" / "calibrify" / "meta" / "manifests" / "20261120T010000Z-dump.json").write_text("{}")
-    lost = place / "near" / "calibrify" / "data" / "database" / LABEL / "00000000000000aa" / "toc"
+def leave_over(place, name):
+    lost = place / name / "calibrify" / "data" / "database" / LABEL / "00000000000000aa" / "toc"
     lost.parent.mkdir(parents=True)
     lost.write_bytes(b"left over")
-    os.utime(lost, (0, 0))
+    week_ago = time.time() - 7 * 86400
+    os.utime(lost, (week_ago, week_ago))
+    return lost
 
-    code, _, err = run("orphans", "--remove", "--yes")
+
+def test_what_was_removed_is_told_though_the_next_repository_is_declined(run, place, monkeypatch):
+    near, far = leave_over(place, "near"), leave_over(place, "far")
+    answers = iter([True, False])
+    monkeypatch.setattr("backstop.cli.verbs.orphans.confirm", lambda question, *, yes: next(answers))
+
+    code, out, err = run("orphans", "--remove")
+
+    assert code == 1
+    assert "near: 1 objects and 0 unfinished uploads removed" in out
+    assert "nothing has been changed in far" in err
+    assert (near.exists(), far.exists()) == (False, True)
+
+
+def test_a_repository_that_cannot_be_listed_keeps_no_other_from_being_cleaned(run, place, monkeypatch):
+    lost = leave_over(place, "far")
+    whole = PosixStorage.versions
+
+    def versions(storage, prefix=""):
+        if storage.location.endswith("/near"):
+            raise StorageUnavailableError("near does not answer")
+        return whole(storage, prefix)
+
+    monkeypatch.setattr(PosixStorage, "versions", versions)
+
+    code, out, err = run("orphans", "--remove", "--yes")
+
+    assert code == 5
+    assert "near could not be listed" in err
+    assert "far: 1 objects" in out
+    assert not lost.exists()
+    code, out, _ = run("orphans")
+    assert code == 5
+    assert "nothing is left over" not in out
+    code, out, _ = run("orphans", "--json")
+    assert [one["repository"] for one in json.loads(out) if "error" in one] == ["near"]
+
+
+def test_a_removal_that_fails_loses_no_report(run, place, monkeypatch):
+    leave_over(place, "near")
+    leave_over(place, "far")
+
+    def remove(repository, found, **more):
+        if repository.name == "far":
+            raise StorageUnavailableError("far does not answer")
+        return remove_orphans(repository, found, **more)
+
+    monkeypatch.setattr("backstop.cli.verbs.orphans.remove_orphans", remove)
+
+    code, out, err = run("orphans", "--remove", "--yes")
+
+    assert code == 5
+    assert "near: 1 objects" in out
+    assert "not everything was removed from far" in err
+
+
+def test_with_a_manifest_that_cannot_be_trusted_nothing_is_removed(run, place):
+    (place / "near" / "calibrify" / "meta" / "manifests" / "20261120T010000Z-dump.json").write_text("{}")
+    lost = leave_over(place, "near")
+
+    code, out, err = run("orphans", "--remove", "--yes")
 
     assert code == 4
+    assert "nothing is left over" not in out
     assert "nothing may be removed from near" in err
     assert lost.exists()
 

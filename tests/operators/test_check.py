@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
+from backstop.commands.check.check import check_objects
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners
 from backstop.errors import BackstopError
@@ -86,6 +89,31 @@ def test_damage_fails_the_task_at_once_and_healing_is_only_done_when_asked_for(s
 
     assert check(share="100%", heal=True)["healed"] == 1
     assert stored[0].read_bytes() != b"rotten"
+
+
+def test_what_healing_left_damaged_does_not_ask_for_healing_again(stored, lab):
+    stored[0].write_bytes(b"rotten")
+    (lab.folder / "far" / stored[0].relative_to(lab.folder / "local")).write_bytes(b"rotten, too")
+
+    with pytest.raises(AirflowFailException, match=r"trigger this again with \*heal\*"):
+        check(share="100%", heal=False)
+    with pytest.raises(AirflowFailException, match="back up anew") as failed:
+        check(share="100%", heal=True)
+    assert "trigger this again" not in str(failed.value)
+
+
+def test_what_was_read_and_not_judged_is_a_warning(stored, monkeypatch):
+    def without_keys(**more):
+        return replace(check_objects(**more), unjudged=2)
+
+    monkeypatch.setattr("backstop.commands.check.check.check_objects", without_keys)
+    log = Mock()
+    monkeypatch.setattr(CheckObjectsOperator, "log", log)
+
+    assert check(share="100%", heal=False)["unjudged"] == 2
+
+    [warning] = [one.args[0] % one.args[1:] for one in log.warning.call_args_list if "judged" in one.args[0]]
+    assert warning.startswith("2 objects of WAL were read and not judged")
 
 
 def test_a_share_that_is_none_is_refused(stored):

@@ -5,16 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-EXIT_CODES = """\
-exit codes:
-  0  done
-  1  failed for a reason that time will not heal
-  2  targets.yaml, credentials or arguments are wrong
-  3  no such backup, target or object
-  4  a backup is damaged, or differs from what was backed up
-  5  try again later: something is busy or does not answer
-  6  the backup is complete, but not in every repository
-"""
+from backstop.cli.exit_codes import EXIT_CODES
 
 LABEL_HELP = "backup label such as 20261123T010000Z-dump, 'latest', or 'latest-proven'"
 

@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 
 from backstop import __version__
-from backstop.cli.arguments import EXIT_CODES, LABEL_HELP, escrow_key, repository, target, verb
+from backstop.cli.arguments import LABEL_HELP, escrow_key, repository, target, verb
+from backstop.cli.exit_codes import EXIT_CODES
 from backstop.cli.file_arguments import add_file_verbs
 from backstop.cli.legacy_arguments import add_legacy_verbs
 from backstop.cli.retention_arguments import add_retention_verbs

@@ -7,6 +7,8 @@ import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from backstop.cli.exit_codes import DECLINED
+from backstop.cli.output import say
 from backstop.commands.progress import Progress, Silent
 from backstop.errors import ConfigurationError
 
@@ -81,6 +83,15 @@ def confirm(question: str, *, yes: bool) -> bool:
     sys.stderr.write(f"{question} Type yes to go on: ")
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() == "yes"
+
+
+def declined(where: str = "") -> int:
+    """Say that :func:`confirm` got another answer than yes; gives the exit code of it.
+
+    :param where: what the question was about, when other questions have been answered with yes.
+    """
+    say(f"backstop: not confirmed; nothing has been changed{f' in {where}' if where else ''}")
+    return DECLINED
 
 
 def ask_password(question: str) -> bytes:

@@ -82,12 +82,18 @@ class CheckObjectsOperator(BackstopOperator):
             report.stored_bytes / 1e6,
             report.bytes_per_second / 1e6,
         )
+        if report.unjudged:
+            self.log.warning(
+                "%d objects of WAL were read and not judged: no key ring is on this machine", report.unjudged
+            )
         if report.bad:
             rest = len(sentences) - _NAMED
             shown = [*sentences[:_NAMED], *([f"and {rest} more in the log"] if rest > 0 else [])]
             raise IntegrityError(
                 f"{repository.name} is damaged: " + "; ".join(shown),
-                hint="trigger this again with *heal*; what no repository has whole, back up anew",
+                hint="what no repository has whole, back up anew"
+                if _is_true(self.heal)
+                else "trigger this again with *heal*; what no repository has whole, back up anew",
             )
         return {
             "repository": report.repository,

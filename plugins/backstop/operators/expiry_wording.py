@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backstop.commands.expiry.wording import megabytes, summary
+from backstop.operators.files import NOTE_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 _NOTED = 8
 _LISTED = 25
-_NOTE_LIMIT = 1000  # Airflow keeps no longer notes
 
 
 def plan_note(plans: Sequence[Mapping[str, Any]]) -> str:
@@ -52,7 +52,7 @@ def _note(sections: Sequence[tuple[Sequence[str], Sequence[str]]], *, see: str) 
     :param see: the task whose log has them all.
     """
     pointer = f"… see the log of `{see}`"
-    room = _NOTE_LIMIT - len(pointer) - 2 * len(sections)
+    room = NOTE_LIMIT - len(pointer) - 2 * len(sections)
     chosen: list[list[str]] = [[] for _ in sections]
     # Every headline before any reason, every reason before any label: the last repository's are not lost.
     lines = [(number, needed[0]) for number, (needed, _) in enumerate(sections)]

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 NOTE = "note"
 """Key of the XCom that becomes the note on the run (``listeners/run_note.py``)."""
+NOTE_LIMIT = 1000
+"""Airflow keeps no longer notes."""
 _NOTED = 20
-_NOTE_LIMIT = 1000  # Airflow keeps no longer notes
 
 
 class BackUpFilesOperator(BackstopOperator):
@@ -104,4 +105,4 @@ def note_of(report: Mapping[str, Any]) -> str:
     if len(report["changes"]) > _NOTED:
         lines.append("- … (see the log of `back_up`)")
     lines += [f"- **{sentence}**" for sentence in report["warnings"]]
-    return "\n".join(lines)[:_NOTE_LIMIT]
+    return "\n".join(lines)[:NOTE_LIMIT]

@@ -18,15 +18,16 @@ from backstop.postgres.dump_lines import LONGEST_BYTES, DumpLines
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_NAME = rb'(?:"(?:[^"]|"")+"|[A-Za-z_\x80-\xff][\w$\x80-\xff]*)'
+NAME = rb'(?:"(?:[^"]|"")+"|[A-Za-z_\x80-\xff][\w$\x80-\xff]*)'
+"""An identifier as pg_dump writes it, quoted or not."""
 # Exactly as pg_dump writes it: nothing else is fed with rows.
 _COPY = re.compile(
     rb"COPY (?P<table>(?P<schema>%(n)s\.)?%(n)s) (?:\((?:%(n)s(?:, )?)*\))? ?FROM stdin"
-    rb"(?: WITH FREEZE| WITH \(FREEZE\))?;" % {b"n": _NAME}
+    rb"(?: WITH FREEZE| WITH \(FREEZE\))?;" % {b"n": NAME}
 )
 _FROM_STDIN = re.compile(rb"COPY\b.*\bFROM\s+stdin\b", re.DOTALL | re.IGNORECASE)
 # Until 2018 pg_dump did not qualify the names of tables.
-_SEARCH_PATH = re.compile(rb"SET search_path = (?P<schema>%(n)s)(?:, pg_catalog)?;" % {b"n": _NAME})
+_SEARCH_PATH = re.compile(rb"SET search_path = (?P<schema>%(n)s)(?:, pg_catalog)?;" % {b"n": NAME})
 _BRACKET = re.compile(rb"\\(?:un)?restrict [A-Za-z0-9]+[ \t\r]*\n?")
 _VERSION = re.compile(rb"-- Dumped (?P<what>from database|by pg_dump) version (?P<major>\d+)")
 _COMPLETE = b"-- PostgreSQL database dump complete"

@@ -7,12 +7,13 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from backstop.postgres.plain_dump import NAME
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_NAME = rb'(?:"(?:[^"]|"")+"|[A-Za-z_\x80-\xff][\w$\x80-\xff]*)'
-_ROLE = rb"(?P<role>" + _NAME + rb")"
-_GRANTED = rb"(?: WITH GRANT OPTION)?(?: GRANTED BY " + _NAME + rb")?;"
+_ROLE = rb"(?P<role>" + NAME + rb")"
+_GRANTED = rb"(?: WITH GRANT OPTION)?(?: GRANTED BY " + NAME + rb")?;"
 _OWNER = re.compile(rb"ALTER .* OWNER TO " + _ROLE + rb";", re.DOTALL)
 _PATTERNS = (
     re.compile(rb"(?:GRANT|ALTER DEFAULT PRIVILEGES) .* TO " + _ROLE + _GRANTED, re.DOTALL),
@@ -23,7 +24,7 @@ _PATTERNS = (
 )
 _POLICY = re.compile(
     rb"CREATE POLICY %(n)s ON (?:%(n)s\.)?%(n)s(?: AS \w+)?(?: FOR \w+)? TO (?P<roles>%(n)s(?:, %(n)s)*)[ ;]"
-    % {b"n": _NAME}
+    % {b"n": NAME}
 )
 _NOBODY = frozenset({"public", "current_user", "session_user", "current_role", "default"})
 
@@ -64,7 +65,7 @@ def _named(statement: bytes) -> Iterator[str]:
             yield _unquoted(match["role"])
     policy = _POLICY.match(statement)
     if policy:
-        names = re.findall(_NAME, policy["roles"])
+        names = re.findall(NAME, policy["roles"])
         yield from (_unquoted(name) for name in names if name.lower().decode(errors="replace") not in _NOBODY)
 
 

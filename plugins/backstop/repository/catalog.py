@@ -8,12 +8,13 @@ import secrets
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from backstop.errors import IntegrityError, NotFoundError, ObjectConflictError, ObjectMissingError
 from backstop.model.backup import FORMAT_VERSION, BackupLabel, Manifest
 from backstop.model.canonical import canonical_json, sha256_hex
 from backstop.model.proof import Proof
+from backstop.repository.manifest_files import is_wanted, json_object, label_of
 from backstop.repository.published import (
     Listing,
     Published,
@@ -89,7 +90,7 @@ class Catalog:
             with contextlib.suppress(ObjectConflictError):
                 self._storage.put_once(REPOSITORY_KEY, canonical_json(document))
             raw = self._storage.read(REPOSITORY_KEY)
-        document = _json(raw, f"{self._storage.location}/{REPOSITORY_KEY}")
+        document = json_object(raw, f"{self._storage.location}/{REPOSITORY_KEY}")
         if document.get("format") != FORMAT_VERSION or not isinstance(document.get("id"), str):
             raise IntegrityError(
                 f"{self._storage.location} has repository format {document.get('format')!r}; "
@@ -149,13 +150,13 @@ class Catalog:
 
         :raises IntegrityError: damaged, untrusted, or of another backup or repository.
         """
-        manifest = _json(body, where).get("manifest")
+        manifest = json_object(body, where).get("manifest")
         if not isinstance(manifest, dict):
             raise IntegrityError(f"{where} holds no manifest", hint="it was damaged; remove it by hand")
         return self._believed(canonical_json(manifest), label, where=where)
 
     def _believed(self, body: bytes, label: BackupLabel, *, where: str) -> Published:
-        document = _json(body, where)
+        document = json_object(body, where)
         manifest = Manifest.from_dict(document)
         if manifest.label != label or manifest.target != self._target:
             raise IntegrityError(
@@ -217,7 +218,7 @@ class Catalog:
             for info in self._storage.list(prefix):
                 name = info.key[len(prefix) :]
                 self.repository_id()  # Not in the threads, where its absence would pass for a removed backup.
-                if _is_wanted(name, wanted):
+                if is_wanted(name, wanted):
                     ahead.append(pool.submit(self._look, name))
                 if len(ahead) >= 2 * _READERS and (one := ahead.popleft().result()):
                     yield one
@@ -228,7 +229,7 @@ class Catalog:
     def _look(self, name: str) -> Published | UnreadableManifestError | None:
         label: BackupLabel | None = None
         try:
-            label = _label(name, self._storage.location)
+            label = label_of(name, self._storage.location)
             return self.backup(label)
         except NotFoundError:
             return None
@@ -240,7 +241,7 @@ class Catalog:
         prefix = f"{self._target}/meta/manifests/"
         for info in self._storage.list(prefix):
             with contextlib.suppress(IntegrityError):
-                yield _label(info.key[len(prefix) :], self._storage.location), info.modified_at
+                yield label_of(info.key[len(prefix) :], self._storage.location), info.modified_at
 
     def record_proof(self, proof: Proof, *, signer: Signer) -> Proof:
         """Store a proof, signed by the verifier's key."""
@@ -267,7 +268,7 @@ class Catalog:
         unreadable: list[IntegrityError] = []
         for info in self._storage.list(prefix):
             try:
-                proof = Proof.from_dict(_json(self._storage.read(info.key), info.key))
+                proof = Proof.from_dict(json_object(self._storage.read(info.key), info.key))
                 self._trust.verify(proof, role="proof")
             except IntegrityError as error:
                 unreadable.append(IntegrityError(f"proof {info.key}: {error.message}", hint=error.hint))
@@ -309,31 +310,3 @@ def in_repository(
         epoch=epoch,
         objects=tuple(replace(stored, version_id=version_ids[stored.key]) for stored in manifest.objects),
     )
-
-
-def _json(body: bytes, key: str) -> dict[str, Any]:
-    try:
-        document = json.loads(body)
-    except ValueError as error:
-        raise IntegrityError(
-            f"{key} is not JSON ({len(body)} bytes)",
-            hint="it was damaged; use the copy in the other repository",
-        ) from error
-    if not isinstance(document, dict):
-        raise IntegrityError(f"{key} is not a JSON object", hint="use the copy in the other repository")
-    return document
-
-
-def _is_wanted(name: str, wanted: Callable[[BackupLabel], bool]) -> bool:
-    text = name.removesuffix(".json")
-    return wanted(BackupLabel(text)) if BackupLabel.is_one(text) else True
-
-
-def _label(name: str, location: str) -> BackupLabel:
-    try:
-        return BackupLabel(name.removesuffix(".json"))
-    except ValueError as error:
-        raise IntegrityError(
-            f"{location} has a manifest with the odd name {name!r}",
-            hint="nothing Backstop wrote; remove it by hand",
-        ) from error

@@ -8,9 +8,8 @@ import io
 import os
 import stat as modes
 import threading
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypeAlias, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from backstop.errors import ObjectConflictError, ObjectMissingError, StorageError
 from backstop.storage.base import ObjectInfo, ObjectVersion
@@ -29,14 +28,13 @@ from backstop.storage.posix_files import (
     sync_directory,
     temporary_file,
 )
+from backstop.storage.posix_listing import info_of, scan, walk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
     from backstop.storage.base import IncompleteUpload, ObjectLock, Undeleted
-
-Entries: TypeAlias = "list[tuple[str, os.DirEntry[str]]]"
 
 _BUFFER_BYTES = 1024 * 1024
 
@@ -74,7 +72,7 @@ class PosixStorage:
                     raise self._conflict(path) from None
                 # The earlier writer may have died between link and fsync; success must mean durable.
                 self._sync(path)
-            return self._info(key, path.stat())
+            return info_of(key, path.stat())
 
     def _write(self, data: bytes, path: Path) -> None:
         """:raises FileExistsError: the name is taken."""
@@ -93,7 +91,7 @@ class PosixStorage:
                     self._write(source, path)
                 except FileExistsError:
                     raise self._conflict(path) from None
-                return self._info(key, path.stat())
+                return info_of(key, path.stat())
         with errors_named(source):
             source = source.resolve(strict=True)
             expected_bytes = source.stat().st_size
@@ -104,7 +102,7 @@ class PosixStorage:
                     self._copy(source, path)
             except FileExistsError:
                 raise self._conflict(path) from None
-            info = self._info(key, path.stat())
+            info = info_of(key, path.stat())
         if info.size_bytes != expected_bytes:
             raise StorageError(
                 f"{source} had {expected_bytes} bytes when its upload began, {path} has {info.size_bytes}",
@@ -167,7 +165,7 @@ class PosixStorage:
         except OSError:
             with errors_named(path):
                 raise
-        return self._info(key, found) if modes.S_ISREG(found.st_mode) else None
+        return info_of(key, found) if modes.S_ISREG(found.st_mode) else None
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         check_prefix(prefix)
@@ -176,39 +174,11 @@ class PosixStorage:
         directory = self.root / folder
         with errors_named(directory):
             try:
-                found = self._scan(directory, folder)
+                found = scan(directory, folder)
             except (FileNotFoundError, NotADirectoryError) as error:
                 self._check_root(error)
                 return
-        yield from self._walk(found, prefix)
-
-    def _walk(self, found: Entries, prefix: str) -> Iterator[ObjectInfo]:
-        for key, entry in found:
-            if not key.startswith(prefix):
-                continue
-            with errors_named(Path(entry.path)):
-                try:
-                    below = self._scan(Path(entry.path), key[:-1]) if key.endswith("/") else None
-                    info = self._info(key, entry.stat()) if below is None else None
-                except FileNotFoundError:
-                    continue  # deleted since the folder was read
-            if below is not None:
-                yield from self._walk(below, prefix)
-            elif info is not None:
-                yield info
-
-    def _scan(self, directory: Path, folder: str) -> Entries:
-        """Entries with their keys, folders with a final ``/``: sorting them so gives S3's order."""
-        above = f"{folder}/" if folder else ""
-        with os.scandir(directory) as entries:
-            return sorted(
-                (
-                    (f"{above}{entry.name}/" if entry.is_dir() else f"{above}{entry.name}", entry)
-                    for entry in entries
-                    if not entry.name.startswith(".")
-                ),
-                key=lambda pair: pair[0],
-            )
+        yield from walk(found, prefix)
 
     def delete(self, key: str, *, version_id: str | None = None) -> None:
         path = self._path(key)
@@ -228,14 +198,6 @@ class PosixStorage:
             with errors_named(path):
                 raise
         return True
-
-    def _prune(self, directory: Path) -> None:
-        while directory != self.root:
-            try:
-                directory.rmdir()
-            except OSError:
-                return  # not empty, in use or not ours: an empty folder harms nobody
-            directory = directory.parent
 
     def incomplete_uploads(self, prefix: str) -> Iterator[IncompleteUpload]:
         """None: what a dead writer left is a temporary file, and the next writer sweeps it."""
@@ -289,9 +251,6 @@ class PosixStorage:
         if self._mounted:
             with errors_named(self.root):
                 refuse_unmounted(self.root)
-
-    def _info(self, key: str, found: os.stat_result) -> ObjectInfo:
-        return ObjectInfo(key, found.st_size, datetime.fromtimestamp(found.st_mtime, timezone.utc))
 
     def _prepare(self, path: Path) -> None:
         """Make the root; once in our life, sweep what dead writers left."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.commands.expiry.carrying import Interrupting
 from tests.expiring import Signing, World
 
 
@@ -15,3 +16,8 @@ def signing(tmp_path_factory: pytest.TempPathFactory) -> Signing:
 @pytest.fixture
 def world(signing: Signing) -> World:
     return World(signing)
+
+
+@pytest.fixture
+def interrupting(signing: Signing) -> World:
+    return World(signing, Interrupting())

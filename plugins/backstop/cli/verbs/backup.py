@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from backstop.cli.exit_codes import DONE, PARTIAL
 from backstop.cli.output import human_bytes, print_fields, print_json, say
 from backstop.cli.session import Session, holder
 from backstop.cli.terminal import progress_bar
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     import argparse
 
     from backstop.commands.backup_report import BackupReport
-
-INCOMPLETE = 6
 
 
 def back_up_database(arguments: argparse.Namespace) -> int:
@@ -47,7 +46,7 @@ def back_up_database(arguments: argparse.Namespace) -> int:
         print_json({**report.to_dict(), "complete": report.complete, "delayed": delayed})
     else:
         _print(report)
-    return 0 if report.complete else INCOMPLETE
+    return DONE if report.complete else PARTIAL
 
 
 def _print(report: BackupReport) -> None:

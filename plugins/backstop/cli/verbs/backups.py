@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from backstop.cli.exit_codes import DAMAGED, DONE
 from backstop.cli.output import (
     human_bytes,
     human_server,
@@ -16,7 +17,6 @@ from backstop.cli.output import (
 from backstop.cli.reading import Copy, Reading, merge, read_repositories
 from backstop.cli.session import Session, chosen_target
 from backstop.credentials import default_credentials
-from backstop.errors import IntegrityError
 from backstop.targets import load_targets
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def list_backups(arguments: argparse.Namespace) -> int:
     for reading in readings:
         for sentence in reading.remarks():
             say(f"backstop: {sentence}")
-    return IntegrityError.exit_code if any(reading.unreadable for reading in readings) else 0
+    return DAMAGED if any(reading.unreadable for reading in readings) else DONE
 
 
 def _print_reading(reading: Reading, *, titled: bool) -> None:
@@ -124,7 +124,7 @@ def show_backup(arguments: argparse.Namespace) -> int:
         _print_copies(reading.copies, objects=arguments.objects)
     for sentence in reading.remarks():
         say(f"backstop: {sentence}")
-    return IntegrityError.exit_code if reading.unreadable else 0
+    return DAMAGED if reading.unreadable else DONE
 
 
 def _copies_document(copies: Sequence[Copy]) -> dict[str, Any]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from backstop.cli.exit_codes import DONE, PARTIAL
 from backstop.cli.output import human_bytes, print_fields, print_json, say
 from backstop.cli.session import Session, holder
 from backstop.cli.terminal import progress_bar
-from backstop.cli.verbs.backup import INCOMPLETE
 from backstop.commands.base.backup import take_base_backup as run
 from backstop.commands.bookkeeping import enter_backup
 from backstop.commands.wal.holds import WalHeld
@@ -65,7 +65,7 @@ def take_base_backup(arguments: argparse.Namespace) -> int:
         print_json({**report.to_dict(), "complete": report.complete, "delayed": delayed})
     else:
         _print(report)
-    return 0 if report.complete else INCOMPLETE
+    return DONE if report.complete else PARTIAL
 
 
 def _print(report: BaseBackupReport) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from backstop.cli.exit_codes import DAMAGED, DONE
 from backstop.cli.output import human_bytes, print_json, print_table, say
 from backstop.cli.session import Session, holder
 from backstop.cli.terminal import progress_bar
 from backstop.commands.check.check import check_objects as check
-from backstop.errors import BackstopError, IntegrityError
+from backstop.errors import BackstopError
 from backstop.settings.arguments import utc_now
 from backstop.settings.check import check_settings, keyring_if_any, proof_signer_if_any
 from backstop.wiring import open_every_repository, open_inventory, open_repositories
@@ -65,8 +66,8 @@ def check_objects(arguments: argparse.Namespace) -> int:
     if failures and not reports:
         raise failures[0][1]
     if any(report.bad for report in reports):
-        return IntegrityError.exit_code
-    return failures[0][1].exit_code if failures else 0
+        return DAMAGED
+    return failures[0][1].exit_code if failures else DONE
 
 
 def _print(reports: list[CheckReport], failures: list[tuple[str, BackstopError]], *, as_json: bool) -> None:

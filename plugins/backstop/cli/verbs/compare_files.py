@@ -6,6 +6,7 @@ import os
 import secrets
 from typing import TYPE_CHECKING, Any
 
+from backstop.cli.exit_codes import DIFFERENT, DONE
 from backstop.cli.output import print_fields, print_json, print_table
 from backstop.cli.session import LATEST
 from backstop.cli.trees import TreeSession
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from backstop.model.file_tree import Entry
     from backstop.model.tree_difference import Difference
     from backstop.repository.catalog import Repository
-
-MISSING = 1
 
 
 def diff_files(arguments: argparse.Namespace) -> int:
@@ -119,7 +118,7 @@ def check_files(arguments: argparse.Namespace) -> int:
     else:
         fields = [("backup", published.manifest.label.text), ("expected", f"{found.expected} files")]
         print_fields([*fields, ("missing", "\n".join(found.sentences()) or "none")])
-    return MISSING if found.missing else 0
+    return DIFFERENT if found.missing else DONE
 
 
 def _pair(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from backstop.cli.exit_codes import DAMAGED, DONE
 from backstop.cli.output import human_bytes, print_json, print_table, say
 from backstop.cli.session import Session, holder, local_user
-from backstop.cli.terminal import confirm, progress_bar
+from backstop.cli.terminal import confirm, declined, progress_bar
 from backstop.commands.expiry.carry_out import carry_out
 from backstop.commands.expiry.plan import ExpiryPlan, plan_expiry
 from backstop.commands.expiry.report import ExpiryReport
 from backstop.commands.expiry.wording import COLUMNS, plan_remarks, plan_rows
-from backstop.errors import BackstopError, IntegrityError, NotFoundError
+from backstop.errors import BackstopError, NotFoundError
 from backstop.repository.acceptances import Acceptances
 from backstop.settings.arguments import parse_label, utc_now
 from backstop.settings.expiry import expiry_settings
@@ -44,8 +45,7 @@ def expire(arguments: argparse.Namespace) -> int:
     if not arguments.dry_run and (accepted or any(_changes(plan) for _, plan in planned)):
         count = sum(len(plan.labels) for _, plan in planned)
         if not confirm(f"Remove {count} backups from {len(planned)} repositories?", yes=arguments.yes):
-            say("backstop: nothing was removed")
-            return 1
+            return declined()
         _accept(session, accepted, [repository for repository, _ in planned], who=arguments.who)
         reports = _carry_out(session, planned, accepted, failures)
     _print_outcome(plans, reports, as_json=arguments.json)
@@ -56,7 +56,7 @@ def expire(arguments: argparse.Namespace) -> int:
     unreadable = [f"{plan['repository']}: {sentence}" for plan in plans for sentence in plan["unreadable"]]
     for sentence in unreadable:
         say(f"backstop: not to be trusted in {sentence}")
-    return IntegrityError.exit_code if unreadable else 0
+    return DAMAGED if unreadable else DONE
 
 
 def _plan(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from backstop.cli.exit_codes import DONE, PARTIAL
 from backstop.cli.output import human_bytes, print_fields, print_json, say
 from backstop.cli.session import holder
 from backstop.cli.terminal import progress_bar
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from backstop.commands.backup_report import TreeBackupReport
     from backstop.commands.progress import Progress
 
-INCOMPLETE = 6
-
 
 def back_up_files(arguments: argparse.Namespace) -> int:
     session = TreeSession(arguments)
@@ -34,7 +33,7 @@ def back_up_files(arguments: argparse.Namespace) -> int:
         print_json({**report.to_dict(), "complete": report.complete, "delayed": delayed})
     else:
         _print(report)
-    return 0 if report.complete else INCOMPLETE
+    return DONE if report.complete else PARTIAL
 
 
 def back_up(session: TreeSession, progress: Progress) -> tuple[TreeBackupReport, list[str]]:

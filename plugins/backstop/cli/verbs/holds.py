@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from backstop.cli.exit_codes import DONE, PARTIAL
 from backstop.cli.output import human_time, print_json, print_table, say
 from backstop.cli.session import LATEST, LATEST_PROVEN, Session, chosen_target, local_user
 from backstop.commands.holding import HoldReport, KnownHold, known_holds, place_hold
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from backstop.model.backup import BackupLabel
     from backstop.repository.catalog import Repository
     from backstop.targets import Configuration
-
-PARTIAL = 6
 
 
 def hold(arguments: argparse.Namespace) -> int:
@@ -65,7 +64,7 @@ def list_holds(arguments: argparse.Namespace) -> int:
     credentials = default_credentials()
     named = [chosen_target(configuration, arguments.target)] if arguments.target else []
     now = utc_now()
-    code = 0
+    code = DONE
     document: dict[str, Any] = {}
     for target in named or sorted(configuration.targets):
         opened, failed = _open(configuration, target, credentials)
@@ -118,7 +117,7 @@ def _tell(report: HoldReport, unopened: dict[str, BackstopError], *, done: str, 
             print(f"{report.label} is {done} in {name}: {hold}")
         for name in report.absent:
             print(f"{report.label} is not in {name}")
-    return 0 if report.complete else PARTIAL
+    return DONE if report.complete else PARTIAL
 
 
 def _document(known: KnownHold, now: datetime) -> dict[str, Any]:

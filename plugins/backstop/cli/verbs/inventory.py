@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from backstop.cli.exit_codes import DAMAGED, DONE
 from backstop.cli.output import print_json, print_table, say
 from backstop.cli.session import chosen_target
 from backstop.credentials import default_credentials
@@ -47,7 +48,7 @@ def rebuild_inventory(arguments: argparse.Namespace) -> int:
     _print(reports, as_json=arguments.json)
     if failures:
         return failures[0].exit_code
-    return 4 if any(report.unreadable for _, report in reports) else 0
+    return DAMAGED if any(report.unreadable for _, report in reports) else DONE
 
 
 def _print(reports: list[tuple[str, IndexReport]], *, as_json: bool) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from backstop.cli.exit_codes import DAMAGED, DONE, FAILED
 from backstop.cli.legacy import LegacySession
 from backstop.cli.output import human_bytes, human_time, print_json, print_table, say
-from backstop.cli.terminal import confirm, progress_bar
+from backstop.cli.terminal import confirm, declined, progress_bar
 from backstop.commands.legacy import retire, verify
-from backstop.errors import BackstopError, IntegrityError, VerificationError
+from backstop.errors import BackstopError
 from backstop.settings.arguments import utc_now
 from backstop.settings.proof import verify_settings
 from backstop.settings.retention import retention_policies
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from backstop.commands.legacy.retire import Retirement, RetireReport
     from backstop.model.legacy import LegacyBackup
     from backstop.model.legacy_proof import LegacyProof
-
-DECLINED = 1
 
 
 def legacy_backups(arguments: argparse.Namespace) -> int:
@@ -38,7 +37,7 @@ def legacy_backups(arguments: argparse.Namespace) -> int:
         print("none where it could be read" if stock.failed else "none is left")
     if stock.failed:
         return next(iter(stock.failed.values())).exit_code
-    return IntegrityError.exit_code if stock.unreadable else 0
+    return DAMAGED if stock.unreadable else DONE
 
 
 def verify_legacy(arguments: argparse.Namespace) -> int:
@@ -70,10 +69,10 @@ def verify_legacy(arguments: argparse.Namespace) -> int:
         raise failures[0]
     _print_proofs(proofs, stock, as_json=arguments.json)
     if any(not proof.matched for proof in proofs):
-        return VerificationError.exit_code
+        return DAMAGED
     # Who names a file does not ask for what lies elsewhere.
     failures += [] if arguments.backup else stock.failed.values()
-    return failures[0].exit_code if failures else 0
+    return failures[0].exit_code if failures else DONE
 
 
 def expire_legacy(arguments: argparse.Namespace) -> int:
@@ -93,8 +92,7 @@ def expire_legacy(arguments: argparse.Namespace) -> int:
     if going and not arguments.dry_run:
         size = human_bytes(sum(decision.backup.size_bytes for decision in going))
         if not confirm(f"Remove {len(going)} legacy backups ({size})?", yes=arguments.yes):
-            say("backstop: not confirmed; nothing was removed")
-            return DECLINED
+            return declined()
         reports = [
             retire.carry_out(plan, records=session.records[plan.place.kind.repository]) for plan in plans
         ]
@@ -107,7 +105,7 @@ def expire_legacy(arguments: argparse.Namespace) -> int:
         print(f"removed {sum(len(report.removed) for report in reports)} legacy backups")
     if stock.failed:
         return next(iter(stock.failed.values())).exit_code
-    return 1 if kept else 0
+    return FAILED if kept else DONE
 
 
 def _row(known: Known) -> list[str]:

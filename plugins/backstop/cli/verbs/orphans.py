@@ -4,62 +4,118 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from backstop.cli.exit_codes import DAMAGED, DECLINED, DONE
 from backstop.cli.output import human_bytes, print_json, print_table, say
 from backstop.cli.session import Session, holder
-from backstop.cli.terminal import confirm, progress_bar
+from backstop.cli.terminal import confirm, declined, progress_bar
 from backstop.commands.orphans.find import find_orphans
 from backstop.commands.orphans.remove import remove_orphans
 from backstop.commands.orphans.report import Orphan, Orphans, Removal, stored_bytes
-from backstop.errors import IntegrityError
+from backstop.errors import BackstopError
 from backstop.settings.arguments import utc_now
 from backstop.wiring import open_every_repository
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
+    from datetime import timedelta
+
+    from backstop.repository.catalog import Repository
 
 
 def orphans(arguments: argparse.Namespace) -> int:
+    """One repository after the other: what was removed is told, whatever becomes of the next."""
     session = Session(arguments)
     named = session.configuration, session.target_name, session.credentials
     if arguments.repository is not None:
         session.repository(arguments.repository)  # says which there are
     repositories = [one for one in open_every_repository(*named) if arguments.repository in (None, one.name)]
     grace = arguments.grace or session.configuration.targets[session.target_name].check.orphans_after
-    found = [find_orphans(repository, grace=grace, now=utc_now()) for repository in repositories]
+    found, failures = _find(repositories, grace)
+    if failures and not found:
+        raise next(iter(failures.values()))
     if not arguments.json:
-        _print(found)
+        _print(found, whole=not failures)
     removals: dict[str, Removal] = {}
-    for repository, one in zip(repositories, found, strict=True):
-        if not arguments.remove or one.cannot_tell or not (one.removable or one.uploads):
+    refused = False
+    if arguments.remove:
+        by_name = {one.name: one for one in repositories}
+        questions = [(by_name[one.repository], one) for one in found if _may_be_removed(one)]
+        refused = _remove_confirmed(questions, removals, failures, grace=grace, yes=arguments.yes)
+    _tell(found, removals, failures, as_json=arguments.json)
+    if any(one.cannot_tell for one in found):
+        return DAMAGED
+    if failures:
+        return next(iter(failures.values())).exit_code
+    return DECLINED if refused else DONE
+
+
+def _find(repositories: list[Repository], grace: timedelta) -> tuple[list[Orphans], dict[str, BackstopError]]:
+    found: list[Orphans] = []
+    failures: dict[str, BackstopError] = {}
+    for repository in repositories:
+        try:
+            found.append(find_orphans(repository, grace=grace, now=utc_now()))
+        except BackstopError as error:
+            failures[repository.name] = error
+            say(f"backstop: {repository.name} could not be listed: {error}")
+    return found, failures
+
+
+def _may_be_removed(found: Orphans) -> bool:
+    return not found.cannot_tell and bool(found.removable or found.uploads)
+
+
+def _remove_confirmed(
+    questions: list[tuple[Repository, Orphans]],
+    removals: dict[str, Removal],
+    failures: dict[str, BackstopError],
+    *,
+    grace: timedelta,
+    yes: bool,
+) -> bool:
+    """Enter what became of each; whether one of them was declined."""
+    refused = False
+    for repository, found in questions:
+        if not confirm(_question(found), yes=yes):
+            declined(repository.name)
+            refused = True
             continue
-        question = (
-            f"Remove {len(one.removable)} objects and {len(one.uploads)} unfinished uploads, "
-            f"{human_bytes(_freed(one))} in all, from {repository.name} ({repository.location})?"
+        try:
+            removals[repository.name] = _remove(repository, found, grace)
+        except BackstopError as error:
+            failures[repository.name] = error
+            say(f"backstop: not everything was removed from {repository.name}: {error}")
+    return refused
+
+
+def _question(found: Orphans) -> str:
+    return (
+        f"Remove {len(found.removable)} objects and {len(found.uploads)} unfinished uploads, "
+        f"{human_bytes(_freed(found))} in all, from {found.repository} ({found.location})?"
+    )
+
+
+def _remove(repository: Repository, found: Orphans, grace: timedelta) -> Removal:
+    with progress_bar() as progress:
+        return remove_orphans(
+            repository, found, grace=grace, holder=holder(), clock=utc_now, progress=progress
         )
-        if not confirm(question, yes=arguments.yes):
-            say("nothing was removed")
-            return 1
-        with progress_bar() as progress:
-            removals[repository.name] = remove_orphans(
-                repository, one, grace=grace, holder=holder(), clock=utc_now, progress=progress
-            )
-    _tell(found, removals, as_json=arguments.json)
-    return IntegrityError.exit_code if any(one.cannot_tell for one in found) else 0
 
 
 def _freed(found: Orphans) -> int:
     return stored_bytes(found.removable) + sum(upload.stored_bytes for upload in found.uploads)
 
 
-def _print(found: list[Orphans]) -> None:
+def _print(found: list[Orphans], *, whole: bool) -> None:
+    """:param whole: every repository has answered."""
     for one in found:
         for reason in one.cannot_tell:
             say(f"backstop: nothing may be removed from {one.repository}: {reason}")
     rows = [row for one in found for row in _rows(one)]
     if rows:
         print_table(["REPOSITORY", "OBJECT", "BYTES", "STORED", "WHAT", "WHY"], rows, right=(2,))
-    else:
+    elif whole and not any(one.cannot_tell for one in found):
         print("nothing is left over: every object belongs to a backup")
 
 
@@ -81,12 +137,25 @@ def _row(repository: str, what: str, orphan: Orphan) -> list[str]:
     return [repository, orphan.key, human_bytes(orphan.stored_bytes), stored, what, orphan.why]
 
 
-def _tell(found: list[Orphans], removals: dict[str, Removal], *, as_json: bool) -> None:
+def _tell(
+    found: list[Orphans],
+    removals: dict[str, Removal],
+    failures: dict[str, BackstopError],
+    *,
+    as_json: bool,
+) -> None:
     if as_json:
         documents: list[dict[str, Any]] = []
         for one in found:
             removal = removals.get(one.repository)
-            documents.append({**one.to_dict(), "removed": removal.to_dict() if removal else None})
+            document = {**one.to_dict(), "removed": removal.to_dict() if removal else None}
+            if one.repository in failures:
+                document["error"] = str(failures[one.repository])
+            documents.append(document)
+        told = {one.repository for one in found}
+        documents += [
+            {"repository": name, "error": str(error)} for name, error in failures.items() if name not in told
+        ]
         print_json(documents)
         return
     for name, removal in removals.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from backstop.cli.exit_codes import DIFFERENT, DONE
 from backstop.cli.output import print_json
 from backstop.cli.session import chosen_target
 from backstop.commands.prepare.preparation import Preparation
@@ -34,7 +35,7 @@ def prepare_repository(arguments: argparse.Namespace) -> int:
     else:
         for one in prepared:
             _print(one)
-    return 1 if any(one.differences for one in prepared) else 0
+    return DIFFERENT if any(one.differences for one in prepared) else DONE
 
 
 def _print(prepared: Preparation) -> None:

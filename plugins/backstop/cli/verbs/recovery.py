@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.cli.output import human_bytes, print_fields, print_json, print_table, say
 from backstop.cli.session import Session
-from backstop.cli.terminal import confirm, progress_bar
+from backstop.cli.terminal import confirm, declined, progress_bar
 from backstop.commands.recovery.recover import PointInTimeRestore
 from backstop.commands.recovery.sources import recovery_sources
 from backstop.commands.recovery.summary import result_document, summary
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from backstop.model.recovery import RecoveryPlan, RecoverySources
     from backstop.model.window import RecoveryWindow
     from backstop.repository.catalog import Repository
-
-DECLINED = 1
 
 
 def recovery_windows(arguments: argparse.Namespace) -> int:
@@ -120,8 +118,7 @@ def restore_to_point_in_time(arguments: argparse.Namespace) -> int:
     question = f"Recover {session.target_name} to {plan.target} in {destination}"
     question += f", then put it in the place of {live}?" if live else "?"
     if not confirm(question, yes=arguments.yes):
-        say("backstop: not confirmed; nothing has been changed")
-        return DECLINED
+        return declined()
     with progress_bar() as progress:
         restore.progress = progress
         result = restore.run(plan)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from backstop.cli.output import print_fields, print_json, say
+from backstop.cli.output import print_fields, print_json
 from backstop.cli.session import Session
-from backstop.cli.terminal import confirm, progress_bar
+from backstop.cli.terminal import confirm, declined, progress_bar
 from backstop.commands.rescue.plan import Destination
 from backstop.commands.rescue.sources import BackupSource, RunningSource, TableSource
 from backstop.commands.rescue.tables import TableRescue
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from backstop.commands.progress import Progress
     from backstop.commands.rescue.plan import RescuePlan
     from backstop.model.backup import BackupLabel
-
-DECLINED = 1
 
 
 def rescue_tables(arguments: argparse.Namespace) -> int:
@@ -54,8 +52,7 @@ def rescue_tables(arguments: argparse.Namespace) -> int:
         return 0
     question = f"Rescue {len(plan.tables)} tables into {plan.into}?"
     if not confirm(question, yes=arguments.yes):
-        say("backstop: not confirmed; nothing has been changed")
-        return DECLINED
+        return declined()
     with progress_bar() as progress:
         rescue.progress = progress
         report = rescue.run()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from backstop.cli.output import human_bytes, human_server, print_fields, print_json, say
+from backstop.cli.output import human_bytes, human_server, print_fields, print_json
 from backstop.cli.session import Session
-from backstop.cli.terminal import confirm, progress_bar
+from backstop.cli.terminal import confirm, declined, progress_bar
 from backstop.commands.database.restore import DatabaseRestore
 from backstop.errors import ConfigurationError, SwapBlockedError
 from backstop.settings.arguments import utc_now
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from backstop.commands.database.plan import RestorePlan
     from backstop.commands.database.swap import Exchange, SwapOutcome
     from backstop.postgres.connection import ClusterConnection
-
-DECLINED = 1
 
 
 def restore_database(arguments: argparse.Namespace) -> int:
@@ -56,8 +54,7 @@ def restore_database(arguments: argparse.Namespace) -> int:
             hint="clear what is named, or restore with --beside-only; nothing has been changed",
         )
     if not confirm(_question(plan, swap=arguments.swap), yes=arguments.yes):
-        say("backstop: not confirmed; nothing has been changed")
-        return DECLINED
+        return declined()
     return _carry_out(session, arguments, restore, plan)
 
 
@@ -113,8 +110,7 @@ def _swap_back(session: Session, arguments: argparse.Namespace) -> int:
         )
     question = f"Put {names.beside} back as {names.database} on {server.location}?"
     if not confirm(question, yes=arguments.yes):
-        say("backstop: not confirmed; nothing has been changed")
-        return DECLINED
+        return declined()
     outcome = _swap_in(session, names, names.beside_oid)
     if arguments.json:
         print_json({"swap": outcome.to_dict()})

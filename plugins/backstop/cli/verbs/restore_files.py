@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from backstop.cli.output import human_bytes, print_fields, print_json, say
 from backstop.cli.session import LATEST
-from backstop.cli.terminal import confirm, progress_bar
+from backstop.cli.terminal import confirm, declined, progress_bar
 from backstop.cli.trees import TreeSession
 from backstop.commands.trees.plan import TreeSwapError, TreeSwapOutcome
 from backstop.commands.trees.restore import TreeRestore
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from backstop.commands.trees.plan import TreeRestorePlan
     from backstop.commands.trees.settings import TreeRestoreSettings
     from backstop.repository.catalog import Repository
-
-DECLINED = 1
 
 
 def restore_files(arguments: argparse.Namespace) -> int:
@@ -59,8 +57,7 @@ def restore_files(arguments: argparse.Namespace) -> int:
             print_json({"plan": plan.to_dict()})
         return 0
     if not confirm(_question(plan), yes=arguments.yes):
-        say("backstop: not confirmed; nothing has been changed")
-        return DECLINED
+        return declined()
     return _carry_out(session, arguments, restore, plan)
 
 
@@ -111,8 +108,7 @@ def _swap_back(session: TreeSession, arguments: argparse.Namespace) -> int:
         return 0
     question = f"Put back what {session.tree.name} of {session.target_name} was before {outcome.swapped_at}?"
     if not confirm(question, yes=arguments.yes):
-        say("backstop: not confirmed; nothing has been changed")
-        return DECLINED
+        return declined()
     with _remembering(session, settings) as remember:
         back = remember(undo_swap(outcome, settings=settings, clock=utc_now))
     if arguments.json:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from backstop.cli.legacy import LegacySession
 from backstop.cli.output import human_bytes, human_time, print_fields, print_json, say
-from backstop.cli.terminal import confirm, progress_bar
+from backstop.cli.terminal import confirm, declined, progress_bar
 from backstop.commands.database.swap import check_swap_in, swap_in
 from backstop.commands.legacy.check import check_archive
 from backstop.commands.legacy.restore import LegacyDatabaseRestore, require_proven_bytes, restore_archive
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from backstop.commands.legacy.known import Known
     from backstop.commands.legacy.restore import LegacyPlan
-
-DECLINED = 1
 
 
 def restore_legacy(arguments: argparse.Namespace) -> int:
@@ -88,8 +86,7 @@ def _database(session: LegacySession, known: Known, arguments: argparse.Namespac
             print_json({"plan": _document(plan)})
         return 0
     if not confirm(_question(plan, swap=arguments.swap), yes=arguments.yes):
-        say("backstop: not confirmed; nothing has been changed")
-        return DECLINED
+        return declined()
     accept = settings.accept_logical_slots
     with progress_bar() as progress:
         restore.progress = progress

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from backstop.cli.exit_codes import DIFFERENT, DONE
 from backstop.cli.output import print_json
 from backstop.cli.session import Session
 from backstop.postgres.server_settings import backup_conf, read_wanted, server_drift
@@ -12,9 +13,6 @@ from backstop.wiring import cluster_connection
 
 if TYPE_CHECKING:
     import argparse
-
-IN_STEP = 0
-DRIFTED = 1
 
 
 def check_server(arguments: argparse.Namespace) -> int:
@@ -37,4 +35,4 @@ def check_server(arguments: argparse.Namespace) -> int:
             sys.stdout.write(f"{one.sentence}\n")
         if not drift:
             sys.stdout.write(f"{source.location}: set as {file} says\n")
-    return DRIFTED if drift else IN_STEP
+    return DIFFERENT if drift else DONE

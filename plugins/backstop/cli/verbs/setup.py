@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from backstop.cli.exit_codes import DONE, MISCONFIGURED
 from backstop.cli.output import print_fields, print_json
-from backstop.errors import ConfigurationError
 from backstop.targets import load_targets, targets_path
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _check_as_json(file: Path) -> int:
         for mistake in find_mistakes(file)
     ]
     print_json({"file": str(file), "mistakes": mistakes})
-    return ConfigurationError.exit_code if mistakes else 0
+    return MISCONFIGURED if mistakes else DONE
 
 
 def init_keys(arguments: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from backstop.cli.exit_codes import DAMAGED, DONE, TRY_AGAIN
 from backstop.cli.output import human_bytes, print_json, print_table, say
 from backstop.cli.session import Session, holder
 from backstop.cli.terminal import progress_bar
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     import argparse
 
     from backstop.commands.sync.report import RepositorySync, SyncReport
-
-_INTEGRITY = 4
-_BUSY = 5
 
 
 def sync(arguments: argparse.Namespace) -> int:
@@ -44,8 +42,8 @@ def sync(arguments: argparse.Namespace) -> int:
         )
     _print(report, as_json=arguments.json)
     if report.complete:
-        return 0
-    return _BUSY if report.retryable else _INTEGRITY
+        return DONE
+    return TRY_AGAIN if report.retryable else DAMAGED
 
 
 def _print(report: SyncReport, *, as_json: bool) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from backstop.cli.exit_codes import DAMAGED, DONE
 from backstop.cli.output import print_json, print_table, say
 from backstop.cli.session import Session
 from backstop.cli.terminal import progress_bar
 from backstop.commands.bookkeeping import enter_backup
 from backstop.commands.proof.prove import prove
 from backstop.commands.proof.work import unverified
-from backstop.errors import BackstopError, VerificationError
+from backstop.errors import BackstopError
 from backstop.settings.arguments import utc_now
 from backstop.settings.proof import proof_settings, verify_policies
 from backstop.wiring import (
@@ -51,8 +52,8 @@ def verify(arguments: argparse.Namespace) -> int:
     if failures and not proofs:
         raise failures[0][2]
     if any(not proof.matched for _, proof in proofs):
-        return VerificationError.exit_code
-    return failures[0][2].exit_code if failures else 0
+        return DAMAGED
+    return failures[0][2].exit_code if failures else DONE
 
 
 def _work(

@@ -1,0 +1,50 @@
+"""Opens what targets.yaml names: repositories, keys, servers. For the CLI and for Airflow alike.
+
+Everything comes from values: the configuration, and a source of credentials. Nothing is contacted here;
+the first use does that.
+"""
+
+from __future__ import annotations
+
+from backstop.wiring.keys import open_keyring, open_signer, open_trust
+from backstop.wiring.repositories import (
+    cheapest_first,
+    every_repository,
+    open_bucket,
+    open_every_repository,
+    open_lifecycle,
+    open_repositories,
+    open_repository,
+    open_storage,
+    open_tree_repositories,
+)
+from backstop.wiring.servers import (
+    cluster_connection,
+    open_inventory,
+    replication_connection,
+    verification_server,
+)
+from backstop.wiring.targets import find_cluster, find_recovery, find_target, find_tree
+
+__all__ = [
+    "cheapest_first",
+    "cluster_connection",
+    "every_repository",
+    "find_cluster",
+    "find_recovery",
+    "find_target",
+    "find_tree",
+    "open_bucket",
+    "open_every_repository",
+    "open_inventory",
+    "open_keyring",
+    "open_lifecycle",
+    "open_repositories",
+    "open_repository",
+    "open_signer",
+    "open_storage",
+    "open_tree_repositories",
+    "open_trust",
+    "replication_connection",
+    "verification_server",
+]

@@ -1,0 +1,96 @@
+"""Opens keys, signers and the list of trusted ones."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backstop.errors import KeyUnavailableError
+from backstop.wiring.targets import find_target
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from backstop.credentials import CredentialSource
+    from backstop.crypto.key_encryption import Keyring
+    from backstop.crypto.signing import Role, Signer, TrustedSigners
+    from backstop.targets import Configuration, KeysConfig, KmsKeys
+
+
+def open_keyring(
+    configuration: Configuration,
+    target_name: str,
+    credentials: CredentialSource,
+    *,
+    for_reading: bool = False,
+    escrow_key: Path | None = None,
+    escrow_password: bytes | None = None,
+) -> Keyring:
+    """The keys that encrypt and decrypt the target's backups.
+
+    :param for_reading: a restore is never refused for want of an escrow copy; a backup is.
+    :param escrow_key: private half of the offline key, when the usual keys are lost; used alone.
+    :raises KeyUnavailableError: a key file is missing or unsafe, or no escrow copy has been named.
+    """
+    keys = _keys(configuration, target_name)
+    if escrow_key is not None:
+        from backstop.crypto.escrow import EscrowKeyring
+
+        return EscrowKeyring.load_private(escrow_key, password=escrow_password)
+    if keys.storage == "local" and keys.escrow is None and not for_reading:
+        raise KeyUnavailableError(
+            f"key ring {keys.path} exists on this machine alone, as far as keys.{keys.name}.escrow tells: "
+            "lose it, and every backup is lost",
+            hint="copy it to a safe place and write escrow: {copied_to: …, on: …}, "
+            "or escrow: {waived: <why>}, into targets.yaml",
+        )
+    primary = _primary_keyring(keys, credentials)
+    public_key = getattr(keys.escrow, "public_key", None)
+    # A public half opens nothing: its loss must not stop a restore.
+    if public_key is None or for_reading:
+        return primary
+    from backstop.crypto.escrow import EscrowKeyring
+    from backstop.crypto.keyring import CombinedKeyring
+
+    return CombinedKeyring(primary, EscrowKeyring.load_public(public_key))
+
+
+def open_signer(configuration: Configuration, target_name: str, role: Role) -> Signer:
+    """The private key that signs ``manifest`` or ``proof`` documents.
+
+    :raises KeyUnavailableError: missing or open to others.
+    """
+    from backstop.crypto.signing import Signer
+
+    return Signer.load(_keys(configuration, target_name).signing / f"{role}.pem")
+
+
+def open_trust(configuration: Configuration, target_name: str) -> TrustedSigners:
+    """Whose signatures count. :raises KeyUnavailableError: the list is missing or unsafe."""
+    from backstop.crypto.signing import TrustedSigners
+
+    return TrustedSigners.load(_keys(configuration, target_name).signing / "trusted.json")
+
+
+def _keys(configuration: Configuration, target_name: str) -> KeysConfig:
+    return configuration.keys[find_target(configuration, target_name).keys]
+
+
+def _primary_keyring(keys: KeysConfig, credentials: CredentialSource) -> Keyring:
+    if keys.storage == "local":
+        from backstop.crypto.keyring import LocalKeyring
+
+        return LocalKeyring.load(keys.path)
+    return _kms_keyring(keys, credentials)
+
+
+def _kms_keyring(keys: KmsKeys, credentials: CredentialSource) -> Keyring:
+    from backstop.crypto.kms import KmsKeyring, kms_clients
+
+    credential = credentials.get(keys.conn_id) if keys.conn_id else None
+    clients = kms_clients(
+        access_key_id=credential.login if credential else None,
+        secret_access_key=credential.password if credential else None,
+        session_token=credential.extra.get("aws_session_token") if credential else None,
+        endpoint_url=keys.endpoint_url,
+    )
+    return KmsKeyring([keys.key_arn, *keys.further_key_arns], client_for=clients)

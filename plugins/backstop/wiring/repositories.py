@@ -1,0 +1,149 @@
+"""Opens repositories and the storage they are in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backstop.errors import ConfigurationError, NotFoundError
+from backstop.wiring.keys import open_trust
+from backstop.wiring.targets import find_target, find_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mypy_boto3_s3 import S3Client
+
+    from backstop.credentials import CredentialSource
+    from backstop.crypto.signing import TrustedSigners
+    from backstop.repository.catalog import Repository
+    from backstop.storage.base import Storage
+    from backstop.storage.s3_lifecycle import BucketLifecycle
+    from backstop.targets import Configuration, RepositoryConfig, S3Repository, Target
+    from backstop.targets.trees import Tree
+
+
+def open_repositories(
+    configuration: Configuration, target_name: str, credentials: CredentialSource
+) -> list[Repository]:
+    """The repositories of the target's database, in the order of targets.yaml.
+
+    :raises ConfigurationError: a connection is missing; :raises KeyUnavailableError: no trusted signers.
+    """
+    names = find_target(configuration, target_name).database.repositories
+    return _repositories(configuration, target_name, names, credentials)
+
+
+def open_tree_repositories(
+    configuration: Configuration, target_name: str, tree: str, credentials: CredentialSource
+) -> list[Repository]:
+    """The repositories of one of the target's file trees, in the order of targets.yaml.
+
+    :raises NotFoundError: no such tree; otherwise as :func:`open_repositories`.
+    """
+    names = _tree_repositories(
+        find_target(configuration, target_name), find_tree(configuration, target_name, tree)
+    )
+    return _repositories(configuration, target_name, names, credentials)
+
+
+def open_every_repository(
+    configuration: Configuration, target_name: str, credentials: CredentialSource
+) -> list[Repository]:
+    """Wherever backups of the target lie: those of its database, then what only its trees use.
+
+    :raises ConfigurationError: a connection is missing; :raises KeyUnavailableError: no trusted signers.
+    """
+    names = every_repository(configuration, target_name)
+    return _repositories(configuration, target_name, names, credentials)
+
+
+def open_repository(
+    configuration: Configuration, target_name: str, name: str, credentials: CredentialSource
+) -> Repository:
+    """One of the target's repositories: the others' credentials and libraries are not needed for it.
+
+    :raises NotFoundError: the target does not use a repository of that name.
+    """
+    listed = every_repository(configuration, target_name)
+    if name not in listed:
+        raise NotFoundError(
+            f"target {target_name} has no repository {name!r}", hint=f"choose one of: {', '.join(listed)}"
+        )
+    return _repositories(configuration, target_name, [name], credentials)[0]
+
+
+def every_repository(configuration: Configuration, target_name: str) -> list[str]:
+    """Names of the repositories of the target's database, then of those that only its trees use."""
+    target = find_target(configuration, target_name)
+    names = dict.fromkeys(target.database.repositories)
+    for tree in target.trees.values():
+        names.update(dict.fromkeys(_tree_repositories(target, tree)))
+    return list(names)
+
+
+def cheapest_first(configuration: Configuration, target_name: str) -> list[str]:
+    """Names of the target's repositories, directories before S3: those take no second to open."""
+    listed = every_repository(configuration, target_name)
+    return sorted(listed, key=lambda name: configuration.repositories[name].type != "posix")
+
+
+def open_storage(repository: RepositoryConfig, credentials: CredentialSource) -> Storage:
+    """The bytes of one repository."""
+    if repository.type == "posix":
+        from backstop.storage.posix import PosixStorage
+
+        return PosixStorage(repository.path, mounted=repository.mounted)
+    return _s3_storage(repository, credentials)
+
+
+def open_lifecycle(repository: S3Repository, credentials: CredentialSource) -> BucketLifecycle:
+    """The lifecycle rules of a repository's bucket. :raises ConfigurationError: a connection is missing."""
+    from backstop.storage.s3_lifecycle import BucketLifecycle
+    from backstop.storage.s3_retry import Patience
+
+    client = _s3_client(repository, credentials)
+    return BucketLifecycle(client, bucket=repository.bucket, patience=Patience())
+
+
+def open_bucket(
+    lender: RepositoryConfig, credentials: CredentialSource, *, bucket: str, prefix: str
+) -> Storage:
+    """A corner of a bucket that the credentials of an S3 repository reach."""
+    from backstop.storage.s3 import S3Storage
+
+    if lender.type != "s3":
+        raise ConfigurationError(
+            f"repositories.{lender.name} is no S3 repository", hint="correct `legacy` in targets.yaml"
+        )
+    return S3Storage(_s3_client(lender, credentials), bucket=bucket, prefix=prefix)
+
+
+def _tree_repositories(target: Target, tree: Tree) -> list[str]:
+    return tree.repositories or target.database.repositories
+
+
+def _repositories(
+    configuration: Configuration, target_name: str, names: Sequence[str], credentials: CredentialSource
+) -> list[Repository]:
+    trust = open_trust(configuration, target_name)
+    return [_repository(configuration.repositories[name], target_name, trust, credentials) for name in names]
+
+
+def _repository(
+    config: RepositoryConfig, target_name: str, trust: TrustedSigners, credentials: CredentialSource
+) -> Repository:
+    from backstop.repository.catalog import Catalog, Repository
+
+    storage = open_storage(config, credentials)
+    return Repository(name=config.name, storage=storage, catalog=Catalog(storage, target_name, trust=trust))
+
+
+def _s3_storage(config: S3Repository, credentials: CredentialSource) -> Storage:
+    return open_bucket(config, credentials, bucket=config.bucket, prefix=config.prefix)
+
+
+def _s3_client(config: S3Repository, credentials: CredentialSource) -> S3Client:
+    from backstop.storage.s3_client import s3_client
+
+    credential = credentials.get(config.conn_id) if config.conn_id else None
+    return s3_client(credential, endpoint_url=config.endpoint_url, region=config.region)
