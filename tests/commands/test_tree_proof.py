@@ -296,7 +296,7 @@ class Versioned:
     def list(self, prefix: str) -> list[object]:
         return []
 
-    def open(self, key: str, *, version_id: str) -> io.BytesIO:
+    def open(self, key: str, *, version_id: str = "") -> io.BytesIO:
         try:
             return io.BytesIO(self.versions[key, version_id])
         except KeyError:

@@ -58,4 +58,4 @@ class Acceptance:
                 signature=Signature(key=signature["key"], value=signature["ed25519"]) if signature else None,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise IntegrityError(f"it is malformed: {error}") from error
+            raise IntegrityError(f"it is malformed: {error}", hint="accept the drop anew") from error

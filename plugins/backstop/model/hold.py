@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 MAX_WORDS = 500
 """Characters of a reason; it stands in tables."""
 
+_HINT = "a damaged hold counts as one: place it anew, then remove the damaged object"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
@@ -119,7 +121,7 @@ class HoldDocument:
                 until=parse_time(raw["until"]) if raw["until"] is not None else None,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise IntegrityError(f"it is malformed: {error}") from error
+            raise IntegrityError(f"it is malformed: {error}", hint=_HINT) from error
 
     def hold(self, number: int) -> Hold:
         """As it lies in a repository under this number, and nobody has released it."""
@@ -184,7 +186,7 @@ class Release:
                 signature=Signature(key=signature["key"], value=signature["ed25519"]) if signature else None,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise IntegrityError(f"it is malformed: {error}") from error
+            raise IntegrityError(f"it is malformed: {error}", hint=_HINT) from error
 
 
 def words(text: str, what: str) -> str:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from backstop.crypto.signing import TrustedSigners
     from backstop.model.backup import BackupLabel
 
+_HINT = "place the hold, or release it, anew; then remove the damaged object"
 MAX_BYTES = 64 * 1024
 
 
@@ -50,7 +51,7 @@ def judge(
                 continue
             document = HoldDocument.from_dict(raw)
             if document.label != label or document.target != target:
-                raise IntegrityError(f"it is a hold on {document.label} of {document.target}")
+                raise IntegrityError(f"it is a hold on {document.label} of {document.target}", hint=_HINT)
             holds.append(replace(document.hold(one.number), sha256=one.sha256))
         except IntegrityError as error:
             holds.append(_damaged(label, one, error))
@@ -76,20 +77,20 @@ def judge(
 
 def _believe(label: BackupLabel, target: str, release: Release, trust: TrustedSigners) -> None:
     if release.label != label or release.target != target:
-        raise IntegrityError(f"it is of {release.label} of {release.target}")
+        raise IntegrityError(f"it is of {release.label} of {release.target}", hint="release the hold anew")
     trust.verify(release, role="proof")
 
 
 def parse(body: bytes | None) -> dict[str, Any]:
     """A document's JSON object. :raises IntegrityError: it is none."""
     if body is None:
-        raise IntegrityError(f"it has more than {MAX_BYTES} bytes")
+        raise IntegrityError(f"it has more than {MAX_BYTES} bytes", hint=_HINT)
     try:
         raw = json.loads(body)
     except ValueError as error:
-        raise IntegrityError(f"it is not JSON ({len(body)} bytes)") from error
+        raise IntegrityError(f"it is not JSON ({len(body)} bytes)", hint=_HINT) from error
     if not isinstance(raw, dict):
-        raise IntegrityError("it is not a JSON object")
+        raise IntegrityError("it is not a JSON object", hint=_HINT)
     return raw
 
 

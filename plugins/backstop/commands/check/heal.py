@@ -121,13 +121,15 @@ class Healer:
         :raises BackstopError: that repository has no good copy.
         """
         if wanted.is_wal and self._keyring is None:
-            raise KeyUnavailableError("without the key ring no copy of WAL can be judged")
+            raise KeyUnavailableError(
+                "without the key ring no copy of WAL can be judged", hint="check where the key ring is"
+            )
         copy = self._copy_in(other, wanted, needed_by)
         if copy is None:
-            raise NotFoundError("it has no copy")
+            raise NotFoundError("it has no copy", hint="bring the repositories in step, then check again")
         problem = self._reading(other).problem(copy, into=staged)
         if problem is not None:
-            raise IntegrityError(f"its copy {problem}")
+            raise IntegrityError(f"its copy {problem}", hint="look for a good copy in yet another repository")
         return copy
 
     def _copy_in(self, other: Repository, wanted: Wanted, needed_by: Sequence[BackupLabel]) -> Wanted | None:
