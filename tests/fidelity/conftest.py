@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 VERSIONS = [
     pytest.param("18", marks=pytest.mark.xdist_group("corpus-18")),
-    pytest.param("16", marks=pytest.mark.xdist_group("corpus-16")),
+    # The newest and the oldest every time; what lies between when there is time.
+    pytest.param("16", marks=[pytest.mark.long, pytest.mark.xdist_group("corpus-16")]),
     pytest.param("distribution", marks=[pytest.mark.system, pytest.mark.xdist_group("corpus-distribution")]),
 ]
 

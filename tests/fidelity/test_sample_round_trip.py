@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture(scope="module", params=[18, 16])
+@pytest.fixture(scope="module", params=[18, pytest.param(16, marks=pytest.mark.long)])
 def protected(request: pytest.FixtureRequest, servers_directory: Path) -> Iterator[EmbeddedPostgres]:
     """A cluster as `make up` prepares it, with sample data."""
     with EmbeddedPostgres(
