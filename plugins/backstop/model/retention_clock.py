@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from backstop.errors import ConfigurationError
@@ -19,10 +18,8 @@ CLOCK_SKEW = timedelta(minutes=15)
 """Between two machines that both keep time; S3 refuses requests beyond it, too."""
 IMPLAUSIBLE = timedelta(days=60)
 """So long without any backup, a wrong clock is likelier than a streak of failures."""
-UNUSUAL = timedelta(days=10)
-"""After such a gap one night's backups vouch for nothing: waiting for three days of them costs no more."""
-_HABIT = 5
-"""Fewer gaps than this say nothing about how often backups come."""
+UNUSUAL = timedelta(days=45)
+"""More than a month, or most streaks of failures: after such a gap one night vouches for nothing."""
 VOUCHING = 3
 """So many days with backups vouch for the time after an implausible gap."""
 
@@ -64,23 +61,15 @@ def age_moment(dated: Sequence[Candidate], now: datetime) -> datetime:
             hint="check the clock of this machine; if it is right, take a backup: nothing expires before",
         )
     witness = newest.finished_at
-    limit = _unusual_gap(dated)
     days: set[object] = set()
     for later, earlier in zip(reversed(dated), reversed(dated[:-1]), strict=False):
         days.add(later.finished_at.astimezone(timezone.utc).date())
         if len(days) >= VOUCHING:
             break
-        if later.finished_at - earlier.finished_at > limit:
+        if later.finished_at - earlier.finished_at > UNUSUAL:
             witness = earlier.finished_at
+            days = set()  # of what is behind a gap, no day vouches for an earlier one
     return min(now, witness + STANDSTILL)
-
-
-def _unusual_gap(dated: Sequence[Candidate]) -> timedelta:
-    """For a target that is backed up every night, ten days are as unlikely as sixty for a monthly one."""
-    gaps = sorted(later.finished_at - earlier.finished_at for earlier, later in pairwise(dated))
-    if len(gaps) < _HABIT:
-        return IMPLAUSIBLE
-    return min(IMPLAUSIBLE, max(UNUSUAL, 4 * gaps[len(gaps) // 2]))
 
 
 def _shown(moment: datetime) -> str:
