@@ -48,8 +48,12 @@ class Tidiness:
 
     def _lying_about(self, sight: Sight) -> set[str]:
         judge = self._judge
-        found = {made.label for made in due_backups(judge, sight) if not judge.dropped(sight, made.group)}
-        found |= due_wal(judge, sight)
+        due = [made for made in due_backups(judge, sight) if not judge.dropped(sight, made.group)]
+        if judge.dropped(sight, "dump"):
+            # They lead back to before the rows were lost, until somebody has looked.
+            found = {made.label for made in due if made.cluster is None}
+        else:
+            found = {made.label for made in due} | due_wal(judge, sight)
         named = {key for made in sight.backups.values() for key in made.keys}
         for folder in ("database", "trees"):
             prefix = f"{sight.target}/data/{folder}/"
