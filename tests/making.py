@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backstop.crypto.envelope import encrypt_stream, object_context
+from backstop.crypto.keyring import LocalKeyring
+from backstop.crypto.signing import Signer, TrustedSigners
 from backstop.model.backup import BackupKind, BackupLabel, Manifest, StoredObject
 from backstop.model.proof import Proof
 from backstop.repository.catalog import Catalog, Published, Repository
+from backstop.storage.posix import PosixStorage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from backstop.crypto.key_encryption import Keyring
-    from backstop.crypto.signing import Signer, TrustedSigners
     from backstop.storage.base import Storage
 
 STARTED = datetime(2026, 11, 23, 1, tzinfo=timezone.utc)
@@ -47,6 +49,17 @@ class Maker:
     name: str = "local"
     target: str = "calibrify"
     catalog: Catalog = field(init=False)
+
+    @classmethod
+    def in_folder(cls, folder: Path, name: str = "local") -> Maker:
+        """One that writes to the directory ``name`` in it, with the keys that ``init-keys`` made there."""
+        return cls(
+            PosixStorage(folder / name),
+            LocalKeyring.load(folder / "ring.json"),
+            Signer.load(folder / "signing" / "manifest.pem"),
+            TrustedSigners.load(folder / "signing" / "trusted.json"),
+            name=name,
+        )
 
     def __post_init__(self) -> None:
         self.catalog = Catalog(self.storage, self.target, trust=self.trust)

@@ -26,6 +26,7 @@ from backstop.crypto.signing import Signer, TrustedSigners
 from backstop.storage.posix import PosixStorage
 from backstop.storage.s3 import S3Storage
 from backstop.storage.s3_client import s3_client
+from tests.cli_installation import runner
 from tests.making import STARTED, Maker
 
 CHECKOUT = Path(__file__).parents[1]
@@ -61,15 +62,7 @@ targets:
 
 @pytest.fixture
 def run(installation, capsys):
-    """Runs a verb; gives back its exit code, stdout and stderr."""
-    capsys.readouterr()
-
-    def run(*argv: str) -> tuple[int, str, str]:
-        code = main(argv)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
+    return runner(capsys)
 
 
 @pytest.fixture

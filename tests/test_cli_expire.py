@@ -7,14 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from backstop.cli.main import main
-from backstop.crypto.keyring import LocalKeyring
-from backstop.crypto.signing import Signer, TrustedSigners
+from backstop.crypto.signing import Signer
 from backstop.errors import StorageUnavailableError
 from backstop.repository.acceptances import Acceptances
 from backstop.repository.catalog import Catalog
 from backstop.settings.arguments import utc_now
-from backstop.storage.posix import PosixStorage
+from tests.cli_installation import install, runner
 from tests.making import Maker
 
 AGES = (50, 40, 3, 2, 1)
@@ -23,38 +21,12 @@ AGES = (50, 40, 3, 2, 1)
 @pytest.fixture
 def installation(tmp_path, monkeypatch):
     """``near`` keeps 30 days, ``far`` everything; each has proven dumps of 50, 40, 3, 2 and 1 days ago."""
-    paths = f"path: {tmp_path}/ring.json, signing: {tmp_path}/signing"
-    (tmp_path / "targets.yaml").write_text(
-        f"""\
-version: 1
-keys: {{lab: {{storage: local, {paths}, escrow: {{waived: test}}}}}}
-repositories:
-  far: {{type: posix, path: {tmp_path}/far}}
-  near: {{type: posix, path: {tmp_path}/near}}
-targets:
-  calibrify:
-    keys: lab
-    database: {{conn_id: b, dbname: calibrify, repositories: [near, far], retention: {{near: 30d}}}}
-"""
-    )
-    monkeypatch.setenv("BACKSTOP_TARGETS", str(tmp_path / "targets.yaml"))
-    monkeypatch.delenv("BACKSTOP_DEBUG", raising=False)
-    assert main(["init-keys"]) == 0
-    return tmp_path
+    return install(tmp_path, monkeypatch, retention="{near: 30d}")
 
 
 @pytest.fixture
 def makers(installation):
-    made = {
-        name: Maker(
-            PosixStorage(installation / name),
-            LocalKeyring.load(installation / "ring.json"),
-            Signer.load(installation / "signing" / "manifest.pem"),
-            TrustedSigners.load(installation / "signing" / "trusted.json"),
-            name=name,
-        )
-        for name in ("near", "far")
-    }
+    made = {name: Maker.in_folder(installation, name) for name in ("near", "far")}
     verifier = Signer.load(installation / "signing" / "proof.pem")
     now = utc_now().replace(microsecond=0)  # once: a backup has the same label in both
     for maker in made.values():
@@ -66,14 +38,7 @@ def makers(installation):
 
 @pytest.fixture
 def run(makers, capsys):
-    capsys.readouterr()
-
-    def run(*argv: str) -> tuple[int, str, str]:
-        code = main(argv)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
+    return runner(capsys)
 
 
 def labels(maker: Maker) -> list[str]:

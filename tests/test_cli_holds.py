@@ -7,12 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from backstop.cli.main import main
-from backstop.crypto.keyring import LocalKeyring
-from backstop.crypto.signing import Signer, TrustedSigners
 from backstop.repository.holds import Holds
 from backstop.settings.arguments import utc_now
-from backstop.storage.posix import PosixStorage
+from tests.cli_installation import install, runner
 from tests.making import STARTED, Maker
 
 LABEL = "20261123T010000Z-dump"
@@ -21,39 +18,12 @@ LABEL = "20261123T010000Z-dump"
 @pytest.fixture
 def installation(tmp_path, monkeypatch):
     """Two directories as repositories, ``near`` and ``far``; both have one backup."""
-    targets = tmp_path / "targets.yaml"
-    paths = f"path: {tmp_path}/ring.json, signing: {tmp_path}/signing"
-    targets.write_text(
-        f"""\
-version: 1
-keys: {{lab: {{storage: local, {paths}, escrow: {{waived: test}}}}}}
-repositories:
-  far: {{type: posix, path: {tmp_path}/far}}
-  near: {{type: posix, path: {tmp_path}/near}}
-targets:
-  calibrify:
-    keys: lab
-    database: {{conn_id: lab_backup, dbname: calibrify, repositories: [near, far]}}
-"""
-    )
-    monkeypatch.setenv("BACKSTOP_TARGETS", str(targets))
-    monkeypatch.delenv("BACKSTOP_DEBUG", raising=False)
-    assert main(["init-keys"]) == 0
-    return tmp_path
+    return install(tmp_path, monkeypatch)
 
 
 @pytest.fixture
 def makers(installation):
-    made = {
-        name: Maker(
-            PosixStorage(installation / name),
-            LocalKeyring.load(installation / "ring.json"),
-            Signer.load(installation / "signing" / "manifest.pem"),
-            TrustedSigners.load(installation / "signing" / "trusted.json"),
-            name=name,
-        )
-        for name in ("near", "far")
-    }
+    made = {name: Maker.in_folder(installation, name) for name in ("near", "far")}
     for maker in made.values():
         maker.publish()
     return made
@@ -61,14 +31,7 @@ def makers(installation):
 
 @pytest.fixture
 def run(makers, capsys):
-    capsys.readouterr()
-
-    def run(*argv: str) -> tuple[int, str, str]:
-        code = main(argv)
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
+    return runner(capsys)
 
 
 def in_force(maker: Maker) -> list[str]:

@@ -7,53 +7,20 @@ from datetime import timedelta
 
 import pytest
 
-from backstop.cli.main import main
-from backstop.crypto.keyring import LocalKeyring
-from backstop.crypto.signing import Signer, TrustedSigners
 from backstop.settings.arguments import utc_now
-from backstop.storage.posix import PosixStorage
+from tests.cli_installation import install, runner
 from tests.making import Maker
 
 
 @pytest.fixture
 def installation(tmp_path, monkeypatch):
     """Repositories ``near``, which keeps two days, and ``far``, which keeps a year."""
-    targets = tmp_path / "targets.yaml"
-    paths = f"path: {tmp_path}/ring.json, signing: {tmp_path}/signing"
-    targets.write_text(
-        f"""\
-version: 1
-keys: {{lab: {{storage: local, {paths}, escrow: {{waived: test}}}}}}
-repositories:
-  far: {{type: posix, path: {tmp_path}/far}}
-  near: {{type: posix, path: {tmp_path}/near}}
-targets:
-  calibrify:
-    keys: lab
-    database:
-      conn_id: nobody_has_this
-      dbname: calibrify
-      repositories: [near, far]
-      retention: {{near: 2d, far: 365d}}
-"""
-    )
-    monkeypatch.setenv("BACKSTOP_TARGETS", str(targets))
-    monkeypatch.delenv("BACKSTOP_DEBUG", raising=False)
-    assert main(["init-keys"]) == 0
-    return tmp_path
+    return install(tmp_path, monkeypatch, retention="{near: 2d, far: 365d}")
 
 
 @pytest.fixture
 def run(installation, capsys):
-    """Runs the verb; gives back its exit code, stdout and stderr."""
-    capsys.readouterr()
-
-    def run(*argv: str) -> tuple[int, str, str]:
-        code = main(["sync-repositories", *argv])
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
+    return runner(capsys, "sync-repositories")
 
 
 @pytest.fixture
@@ -61,13 +28,7 @@ def publish(installation):
     """A dump of so many days ago, in one of the repositories."""
 
     def publish(name: str, days: int) -> str:
-        maker = Maker(
-            PosixStorage(installation / name),
-            LocalKeyring.load(installation / "ring.json"),
-            Signer.load(installation / "signing" / "manifest.pem"),
-            TrustedSigners.load(installation / "signing" / "trusted.json"),
-            name=name,
-        )
+        maker = Maker.in_folder(installation, name)
         return maker.publish(started_at=utc_now() - timedelta(days=days)).manifest.label.text
 
     return publish

@@ -11,10 +11,9 @@ import pytest
 
 from backstop.cli.main import main
 from backstop.commands.orphans.remove import remove_orphans
-from backstop.crypto.keyring import LocalKeyring
-from backstop.crypto.signing import Signer, TrustedSigners
 from backstop.errors import StorageUnavailableError
 from backstop.storage.posix import PosixStorage
+from tests.cli_installation import runner
 from tests.making import Maker
 
 LABEL = "20261123T010000Z-dump"
@@ -41,7 +40,7 @@ targets:
     monkeypatch.setenv("BACKSTOP_TARGETS", str(tmp_path / "targets.yaml"))
     monkeypatch.delenv("BACKSTOP_CREDENTIALS", raising=False)
     assert main(["init-keys"]) == 0
-    near, far = (maker(tmp_path, name) for name in ("near", "far"))
+    near, far = (Maker.in_folder(tmp_path, name) for name in ("near", "far"))
     published = near.publish()
     shutil.copytree(tmp_path / "near" / "calibrify" / "data", tmp_path / "far" / "calibrify" / "data")
     far.catalog.publish(
@@ -54,26 +53,9 @@ targets:
     return tmp_path
 
 
-def maker(folder, name):
-    return Maker(
-        PosixStorage(folder / name),
-        LocalKeyring.load(folder / "ring.json"),
-        Signer.load(folder / "signing" / "manifest.pem"),
-        TrustedSigners.load(folder / "signing" / "trusted.json"),
-        name=name,
-    )
-
-
 @pytest.fixture
 def run(place, capsys):
-    """Runs a verb; gives back its exit code, stdout and stderr."""
-    capsys.readouterr()
-
-    def run(*argv):
-        code = main(argv)
-        return code, *capsys.readouterr()
-
-    return run
+    return runner(capsys)
 
 
 def payload(place, name="near"):

@@ -10,11 +10,8 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
 from backstop.commands.check.check import check_objects
-from backstop.crypto.keyring import LocalKeyring
-from backstop.crypto.signing import Signer, TrustedSigners
 from backstop.errors import BackstopError
 from backstop.operators.check import CheckObjectsOperator, ListOrphansOperator, PrepareRepositoryOperator
-from backstop.storage.posix import PosixStorage
 from tests.making import Maker
 from tests.operators.lab import context
 
@@ -22,16 +19,7 @@ from tests.operators.lab import context
 @pytest.fixture
 def stored(lab):
     """The same dump in both repositories of the lab."""
-    makers = [
-        Maker(
-            PosixStorage(lab.folder / name),
-            LocalKeyring.load(lab.folder / "ring.json"),
-            Signer.load(lab.folder / "signing" / "manifest.pem"),
-            TrustedSigners.load(lab.folder / "signing" / "trusted.json"),
-            name=name,
-        )
-        for name in ("local", "far")
-    ]
+    makers = [Maker.in_folder(lab.folder, name) for name in ("local", "far")]
     published = makers[0].publish()
     shutil.copytree(lab.folder / "local" / "calibrify" / "data", lab.folder / "far" / "calibrify" / "data")
     manifest = makers[1].manifest(

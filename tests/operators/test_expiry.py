@@ -10,8 +10,7 @@ import pytest
 import yaml
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from backstop.crypto.keyring import LocalKeyring
-from backstop.crypto.signing import Signer, TrustedSigners
+from backstop.crypto.signing import Signer
 from backstop.errors import StorageUnavailableError
 from backstop.operators.approval import NOT_REQUIRED
 from backstop.operators.expiry import (
@@ -27,7 +26,6 @@ from backstop.operators.files import NOTE
 from backstop.repository.acceptances import Acceptances
 from backstop.repository.holds import Holds
 from backstop.settings.arguments import utc_now
-from backstop.storage.posix import PosixStorage
 from tests.making import Maker
 from tests.operators.lab import Lab, context
 
@@ -39,16 +37,7 @@ def makers(lab):
     """``local`` keeps 30 days, ``far`` 90; both have proven dumps of 1, 2, 3, 40 and 50 days ago."""
     configure(lab)
     signing = lab.folder / "signing"
-    made = {
-        name: Maker(
-            PosixStorage(lab.folder / name),
-            LocalKeyring.load(lab.folder / "ring.json"),
-            Signer.load(signing / "manifest.pem"),
-            TrustedSigners.load(signing / "trusted.json"),
-            name=name,
-        )
-        for name in NAMES
-    }
+    made = {name: Maker.in_folder(lab.folder, name) for name in NAMES}
     verifier = Signer.load(signing / "proof.pem")
     for maker in made.values():
         for days in (50, 40, 3, 2, 1):

@@ -5,13 +5,10 @@ from __future__ import annotations
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from backstop.crypto.keyring import LocalKeyring
-from backstop.crypto.signing import Signer, TrustedSigners
 from backstop.errors import IntegrityError, StorageUnavailableError
 from backstop.operators.holds import HoldBackupsOperator, unreached
 from backstop.repository.holds import Holds
 from backstop.settings.arguments import utc_now
-from backstop.storage.posix import PosixStorage
 from tests.making import Maker
 from tests.operators.lab import context
 
@@ -20,16 +17,7 @@ LABEL = "20261123T010000Z-dump"
 
 @pytest.fixture
 def makers(lab):
-    made = [
-        Maker(
-            PosixStorage(lab.folder / name),
-            LocalKeyring.load(lab.folder / "ring.json"),
-            Signer.load(lab.folder / "signing" / "manifest.pem"),
-            TrustedSigners.load(lab.folder / "signing" / "trusted.json"),
-            name=name,
-        )
-        for name in ("local", "far")
-    ]
+    made = [Maker.in_folder(lab.folder, name) for name in ("local", "far")]
     for maker in made:
         maker.publish()
     return made

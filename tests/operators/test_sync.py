@@ -5,11 +5,8 @@ from __future__ import annotations
 import pytest
 from airflow.sdk.exceptions import AirflowFailException
 
-from backstop.crypto.keyring import LocalKeyring
-from backstop.crypto.signing import Signer, TrustedSigners
 from backstop.operators.base import explained
 from backstop.operators.sync import RequireInStepOperator, SyncRepositoriesOperator
-from backstop.storage.posix import PosixStorage
 from tests.making import Maker
 from tests.operators.lab import context
 
@@ -17,12 +14,7 @@ from tests.operators.lab import context
 @pytest.fixture
 def label(lab):
     """A dump that is in ``local`` alone."""
-    maker = Maker(
-        PosixStorage(lab.folder / "local"),
-        LocalKeyring.load(lab.folder / "ring.json"),
-        Signer.load(lab.folder / "signing" / "manifest.pem"),
-        TrustedSigners.load(lab.folder / "signing" / "trusted.json"),
-    )
+    maker = Maker.in_folder(lab.folder, "local")
     return maker.publish().manifest.label.text
 
 

@@ -53,24 +53,6 @@ def verifier(signing):
     return Signer.load(signing / "proof.pem")
 
 
-@pytest.fixture
-def inventory(database):
-    inventory = Inventory(database)
-    inventory.migrate()
-    return inventory
-
-
-@pytest.fixture
-def query(database):
-    def query(sql: str):
-        with database.connect() as session:
-            session.execute("SET search_path TO public")
-            cursor = session.execute(sql)
-            return cursor.fetchall() if cursor.description else []
-
-    return query
-
-
 def statuses(query) -> list[tuple[str, str]]:
     return query("SELECT label, status FROM backup_inventory WHERE label IS NOT NULL ORDER BY label")
 

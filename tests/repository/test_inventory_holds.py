@@ -36,24 +36,6 @@ def verifier(tmp_path, maker):
 
 
 @pytest.fixture
-def inventory(database):
-    inventory = Inventory(database)
-    inventory.migrate()
-    return inventory
-
-
-@pytest.fixture
-def query(database):
-    def query(sql: str):
-        with database.connect() as session:
-            session.execute("SET search_path TO public")
-            cursor = session.execute(sql)
-            return cursor.fetchall() if cursor.description else []
-
-    return query
-
-
-@pytest.fixture
 def held(maker, verifier):
     """Four backups: one held without end, one until tomorrow, one released, one with a damaged hold."""
     labels = [maker.publish(started_at=STARTED + timedelta(days=day)).manifest.label for day in range(4)]

@@ -1,0 +1,54 @@
+"""Two directories as repositories and their keys, for tests of verbs that need no server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backstop.cli.main import main
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import pytest
+
+
+def install(folder: Path, monkeypatch: pytest.MonkeyPatch, *, retention: str = "") -> Path:
+    """A targets.yaml with ``near`` and ``far`` for the dumps of ``calibrify``, and what init-keys makes.
+
+    :param retention: as it stands in targets.yaml: ``{near: 30d}``.
+    """
+    paths = f"path: {folder}/ring.json, signing: {folder}/signing"
+    rules = f", retention: {retention}" if retention else ""
+    (folder / "targets.yaml").write_text(
+        f"""\
+version: 1
+keys: {{lab: {{storage: local, {paths}, escrow: {{waived: test}}}}}}
+repositories:
+  far: {{type: posix, path: {folder}/far}}
+  near: {{type: posix, path: {folder}/near}}
+targets:
+  calibrify:
+    keys: lab
+    database: {{conn_id: nobody_has_this, dbname: calibrify, repositories: [near, far]{rules}}}
+"""
+    )
+    monkeypatch.setenv("BACKSTOP_TARGETS", str(folder / "targets.yaml"))
+    monkeypatch.delenv("BACKSTOP_DEBUG", raising=False)
+    assert main(["init-keys"]) == 0
+    return folder
+
+
+def runner(capsys: pytest.CaptureFixture[str], *verb: str) -> Callable[..., tuple[int, str, str]]:
+    """Runs a verb; gives back its exit code, stdout and stderr.
+
+    :param verb: what every call begins with.
+    """
+    capsys.readouterr()
+
+    def run(*argv: str) -> tuple[int, str, str]:
+        code = main([*verb, *argv])
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return run
