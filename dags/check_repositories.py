@@ -16,9 +16,9 @@ compared first, and nothing is removed while there is none. So nobody has to app
 
 ### When a task is red
 - **`check`, saying *is damaged*:** the log names each object and the backups that cannot be restored from
-  there. They have stopped counting as proven. Trigger again with *heal*, then prove them anew with
-  `python -m backstop verify --label <label>`. What is damaged in every repository is lost: take a new backup
-  now, and hold older ones. Then find out what is wrong with the disk.
+  there. Where this worker signs proofs they have stopped counting as proven. Trigger again with *heal*,
+  then prove them anew with `python -m backstop verify --label <label>`. What is damaged in every repository
+  is lost: take a new backup now, and hold older ones. Then find out what is wrong with the disk.
 - **`check`, saying *not to be trusted*:** a manifest was damaged, or signed by nobody we trust. Find out who
   wrote it; once it is removed, `sync_repositories` brings the backup again from where it is whole.
 - **`check`, saying anything else:** nothing was found out. The last line of the log names the next step.

@@ -11,7 +11,7 @@ import pytest
 
 from backstop.commands.legacy.known import look_at
 from backstop.commands.legacy.places import BucketPlace, DirectoryPlace, Kind
-from backstop.commands.legacy.retire import carry_out, plan_retirement
+from backstop.commands.legacy.retire import RetireReport, carry_out, plan_retirement
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys
 from backstop.errors import IntegrityError, NotFoundError, StorageError, StorageUnavailableError
@@ -26,7 +26,7 @@ from tests.protection import s3_corner
 if TYPE_CHECKING:
     from backstop.commands.legacy.known import LegacyStock
     from backstop.commands.legacy.places import Place
-    from backstop.commands.legacy.retire import Retirement, RetireReport
+    from backstop.commands.legacy.retire import Retirement
     from backstop.model.legacy import LegacyBackup
     from embedded.seaweedfs import EmbeddedSeaweedFS
 
@@ -232,6 +232,32 @@ def test_a_repository_that_does_not_answer_lets_nothing_go(site: Site, monkeypat
             site.place, found, records=site.records, policies=lambda _: RetentionPolicy(keep_for=DAY), now=NOW
         )
     assert len(site.left()) == 60
+
+
+def test_of_a_run_that_fails_half_way_it_is_known_what_is_gone(site: Site, monkeypatch: pytest.MonkeyPatch):
+    site.prove_new(36, 37, 38)
+    remove, report = site.place.remove, RetireReport()
+
+    def cut_off(backup: LegacyBackup) -> None:
+        if report.removed:
+            raise StorageUnavailableError("memory: no answer")
+        remove(backup)
+
+    monkeypatch.setattr(type(site.place), "remove", lambda _, backup: cut_off(backup))
+    with pytest.raises(StorageUnavailableError):
+        carry_out(site.plan(), records=site.records, report=report)
+
+    assert [one.name for one in report.removed] == [dump_name(STARTED - 60 * DAY)]
+    assert len(site.left()) == 59
+
+
+def test_a_record_that_tells_no_file_apart_stops_everything(site: Site):
+    site.prove_new(36, 37, 38)
+    body = b'{"kind": "database", "name": "full_20261120_010000.sql.gz"}'
+    site.maker.storage.put_once("calibrify/meta/legacy/retired/20261123T010000Z-dump.json", body)
+
+    with pytest.raises(IntegrityError, match="says of no file that it was retired"):
+        site.plan()
 
 
 def test_a_place_that_is_not_there_is_named_and_the_others_are_read(site: Site):

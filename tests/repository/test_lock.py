@@ -19,7 +19,7 @@ from backstop.errors import (
     StorageError,
     StorageUnavailableError,
 )
-from backstop.repository.lock import CLOCK_SKEW, LEASE_TTL, Lease, acquire_in
+from backstop.repository.lock import CLOCK_SKEW, EXPIRY, LEASE_TTL, SYNC, Lease, acquire_in
 from backstop.storage.memory import MemoryStorage
 from backstop.storage.posix import PosixStorage
 
@@ -370,6 +370,21 @@ def test_the_lease_is_taken_in_every_repository(clock):
 
     with acquire_all(storages, clock, "second") as lease:
         assert lease.epochs == {"local": 2, "s3": 3}
+
+
+@pytest.mark.parametrize(
+    ("kind", "doing"),
+    [
+        (EXPIRY, "backups of calibrify in memory://s are being expired, or healed, by"),
+        (SYNC, "backups of calibrify are being copied into memory://s by"),
+    ],
+)
+def test_whoever_has_to_wait_is_told_what_is_being_done(clock, kind, doing):
+    storage = MemoryStorage("s")
+    Lease.acquire(storage, "calibrify", kind, holder="the other site", clock=clock)
+
+    with pytest.raises(LeaseHeldError, match=doing):
+        Lease.acquire(storage, "calibrify", kind, holder="second", clock=clock)
 
 
 def test_held_in_one_repository_refuses_all_and_leaves_none_taken(clock):

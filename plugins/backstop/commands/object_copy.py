@@ -19,13 +19,12 @@ from backstop.errors import (
     StorageError,
     StorageUnavailableError,
 )
+from backstop.repository.stored import open_stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from backstop.model.backup import StoredObject
     from backstop.storage.base import ObjectInfo, Storage
 
 _BLOCK_BYTES = 1024 * 1024
@@ -45,11 +44,6 @@ class ObjectToCopy:
     stored_sha256: str | None = None
     version_id: str | None = None
 
-    @classmethod
-    def of(cls, stored: StoredObject) -> ObjectToCopy:
-        """One that a manifest lists, from the repository of that manifest."""
-        return cls(stored.key, stored.stored_bytes, stored.stored_sha256, stored.version_id)
-
 
 def _nobody(done_bytes: int) -> None:
     """Nobody is watching."""
@@ -67,22 +61,12 @@ def fetch_checked(
     try:
         with (
             os.fdopen(descriptor, "wb", buffering=0) as sink,
-            _opened(wanted, source) as stream,
+            open_stored(source, wanted) as stream,
         ):
             _check(wanted, stream, source.location, sink=sink, advance=advance)
     except BaseException:
         into.unlink(missing_ok=True)
         raise
-
-
-def _opened(wanted: ObjectToCopy, source: Storage) -> AbstractContextManager[BinaryIO]:
-    """The version that was stored; where that is gone, the current one: healed, perhaps. Hashes decide."""
-    try:
-        return source.open(wanted.key, version_id=wanted.version_id)
-    except ObjectMissingError:
-        if wanted.version_id is None:
-            raise
-        return source.open(wanted.key)
 
 
 def copy_object(

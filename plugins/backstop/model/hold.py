@@ -196,10 +196,10 @@ def words(text: str, what: str) -> str:
     """
     line = " ".join(text.split())
     if not line:
-        raise ConfigurationError(f"a hold needs a {what}", hint="it is shown with the backup")
+        raise ConfigurationError(f"the {what} is missing", hint="it is shown with the backup")
     if len(line) > MAX_WORDS or not line.isprintable():
         raise ConfigurationError(
-            f"the {what} of a hold is one line of at most {MAX_WORDS} printable characters",
+            f"the {what} is one line of at most {MAX_WORDS} printable characters",
             hint="shorten it; a ticket's number tells the rest",
         )
     return line

@@ -164,7 +164,7 @@ class RetireLegacyOperator(_LegacyOperator):
     """Remove what may go now; skipped unless ``legacy.retire`` of targets.yaml says so."""
 
     def carry_out(self, context: Context) -> dict[str, Any]:
-        from backstop.commands.legacy.retire import carry_out
+        from backstop.commands.legacy.retire import RetireReport, carry_out
 
         hook, places, records, stock = self.open()
         legacy = hook.target.legacy
@@ -172,14 +172,16 @@ class RetireLegacyOperator(_LegacyOperator):
             raise AirflowSkipException(
                 "legacy.retire is false in targets.yaml; `python -m backstop expire-legacy` removes them"
             )
-        removed: list[str] = []
-        kept: list[str] = []
-        for plan in _plans(hook, places, records, stock):
-            report = carry_out(plan, records=records[plan.place.kind.repository])
-            removed += [backup.location for backup in report.removed]
-            kept += report.kept
-        for location in removed:
-            self.log.info("Removed %s", location)
+        report = RetireReport()
+        try:
+            for plan in _plans(hook, places, records, stock):
+                carry_out(plan, records=records[plan.place.kind.repository], report=report)
+        finally:
+            # Also of a run that failed half way.
+            removed = [backup.location for backup in report.removed]
+            for location in removed:
+                self.log.info("Removed %s", location)
+        kept = report.kept
         if kept:
             raise BackstopError("not removed: " + "; ".join(kept[:_SHOWN]), hint="see each sentence")
         return {"removed": len(removed), "names": removed[:_SHOWN]}

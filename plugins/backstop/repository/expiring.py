@@ -48,6 +48,12 @@ class ExpiringMarks:
         }
         self._storage.put_once(self._key(published.manifest.label), canonical_json(document))
 
+    def labels(self) -> frozenset[BackupLabel]:
+        """Backups whose removal has begun: their objects may be gone any moment. No mark is read."""
+        listed = self._storage.list(self._prefix)
+        names = (info.key[len(self._prefix) :].removesuffix(".json") for info in listed)
+        return frozenset(BackupLabel(name) for name in names if BackupLabel.is_one(name))
+
     def all(self) -> tuple[Begun, ...]:
         """What was begun and has not ended, by label.
 

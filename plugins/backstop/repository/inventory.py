@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.errors import IntegrityError
 from backstop.model.backup import BackupLabel
 from backstop.postgres.connection import source_errors
+from backstop.repository.expiring import ExpiringMarks
 from backstop.repository.holds import Holds
 from backstop.repository.inventory_rows import backup_row, hold_row, proof_row
 from backstop.sql import load_sql
@@ -105,7 +106,7 @@ class Inventory:
         found = [(published, verifications.counting) for published, verifications in judged]
         held, strays = Holds(repository).survey()
         holds = [hold for row in held.values() for hold in row]
-        expiring = being_expired(repository)
+        expiring = [label.text for label in ExpiringMarks(repository).labels()]
         here = {"target": repository.catalog.target, "repository": repository.name}
         labels = [published.manifest.label.text for published, _ in found]
         with self._transaction() as session:
@@ -217,9 +218,3 @@ def _doubt(hold: Hold) -> IntegrityError:
         f"hold {hold.number} on {hold.label}, which counts as in force: {hold.damage}",
         hint="release it with `python -m backstop release-hold` once it is clear who placed it and why",
     )
-
-
-def being_expired(repository: Repository) -> list[str]:
-    """Labels of backups that an expiry has begun to remove from the repository."""
-    prefix = f"{repository.catalog.target}/meta/expiring/"
-    return [info.key[len(prefix) :].removesuffix(".json") for info in repository.storage.list(prefix)]

@@ -65,8 +65,9 @@ class LegacyRecords:
             try:
                 label = BackupLabel(info.key[len(prefix) :].removesuffix(".json"))
                 record = self._read(info.key)
-                taken[label] = {"kind": str(record["kind"]), "name": str(record["name"]), **record}
-            except (KeyError, ValueError) as error:
+                words = {name: str(record[name]) for name in ("kind", "name", "modified_at")}
+                taken[label] = {**record, **words, "size_bytes": int(record["size_bytes"])}
+            except (KeyError, TypeError, ValueError) as error:
                 raise IntegrityError(
                     f"{self.repository.location}/{info.key} says of no file that it was retired: {error}",
                     hint="nothing more is retired meanwhile; look who wrote it, then remove it by hand",

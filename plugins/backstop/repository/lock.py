@@ -45,6 +45,11 @@ CLOCK_SKEW = timedelta(seconds=30)
 _NAME = re.compile(r"(?P<epoch>\d{12})-(?P<renewal>\d{6})\.json")
 _TRIES = 5
 
+EXPIRY = "expiry"
+"""Kind of the lease of whoever removes objects that a manifest names: an expiry, or a check that heals."""
+SYNC = "sync"
+"""Kind of the lease of whoever copies backups into the repository."""
+
 
 class Lease:
     """Ours, in one repository, until released, lost or run out. A context manager that releases it."""
@@ -132,7 +137,7 @@ class Lease:
         if why:
             raise LeaseLostError(
                 f"{self._what} (epoch {self.epoch}) is lost: {why}",
-                hint="nothing was published under it; run the backup again",
+                hint="nothing more was done under it; run it again",
             )
 
     def _notice_successor(self) -> None:
@@ -290,8 +295,10 @@ def _newest(storage: Storage, prefix: str) -> tuple[int, str] | None:
 def _held_by(claim: Claim, storage: Storage, target: str, kind: str, *, skew: timedelta) -> LeaseHeldError:
     free_at = format_time(claim.expires_at + skew)
     doing = f"{kind} backups of {target} in {storage.location} are being written by {claim}"
-    if kind == "expiry":
-        doing = f"backups of {target} in {storage.location} are being expired by {claim}"
+    if kind == EXPIRY:
+        doing = f"backups of {target} in {storage.location} are being expired, or healed, by {claim}"
+    elif kind == SYNC:
+        doing = f"backups of {target} are being copied into {storage.location} by {claim}"
     # A holder whose clock was far ahead may have died holding a lease for years.
     return LeaseHeldError(
         doing,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 SHARE_PATTERN = r"^\d{1,3}(\.\d+)?%$"
-"""For the JSON Schema, of the texts among them; the same language as :func:`parse_share` accepts."""
+"""For the JSON Schema, of the texts with a percent sign among them; :func:`parse_share` decides."""
 _EXPECTED = "expected a share such as 5% or 0.05, more than nothing and at most 100%"
 
 

@@ -93,9 +93,7 @@ def expire_legacy(arguments: argparse.Namespace) -> int:
         size = human_bytes(sum(decision.backup.size_bytes for decision in going))
         if not confirm(f"Remove {len(going)} legacy backups ({size})?", yes=arguments.yes):
             return declined()
-        reports = [
-            retire.carry_out(plan, records=session.records[plan.place.kind.repository]) for plan in plans
-        ]
+        reports = _carry_out(plans, session)
     kept = [sentence for report in reports for sentence in report.kept]
     for sentence in kept:
         say(f"backstop: not removed: {sentence}")
@@ -106,6 +104,18 @@ def expire_legacy(arguments: argparse.Namespace) -> int:
     if stock.failed:
         return next(iter(stock.failed.values())).exit_code
     return FAILED if kept else DONE
+
+
+def _carry_out(plans: list[Retirement], session: LegacySession) -> list[RetireReport]:
+    reports = [retire.RetireReport() for _ in plans]
+    try:
+        for plan, report in zip(plans, reports, strict=True):
+            retire.carry_out(plan, records=session.records[plan.place.kind.repository], report=report)
+    except BackstopError:
+        for location in [one.location for report in reports for one in report.removed]:
+            say(f"backstop: removed before this failed: {location}")
+        raise
+    return reports
 
 
 def _row(known: Known) -> list[str]:

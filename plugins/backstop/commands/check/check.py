@@ -22,7 +22,7 @@ from backstop.commands.staging import staging_directory
 from backstop.errors import StorageError
 from backstop.model.rotation import Arc
 from backstop.repository.check_records import CheckRecord, CheckRecords
-from backstop.repository.lock import Lease
+from backstop.repository.lock import EXPIRY, Lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from backstop.repository.catalog import Repository
     from backstop.repository.inventory import Inventory
 
-HEALING_LEASE = "expiry"
 """What is healed must not be expired meanwhile."""
 REMOVED = "is missing: it was removed to be healed"
 
@@ -209,7 +208,7 @@ class _Check:
         self.progress.phase("heal", total_bytes=sum(one.stored_bytes for one, _, _ in todo))
         with (
             Lease.acquire(
-                self.repository.storage, target, HEALING_LEASE, holder=self.holder, clock=self.clock
+                self.repository.storage, target, EXPIRY, holder=self.holder, clock=self.clock
             ) as lease,
             staging_directory(self.settings.staging, f"heal-{secrets.token_hex(8)}") as folder,
         ):

@@ -67,7 +67,7 @@ class Damaged:
 class CheckReport:
     """One finished check of one repository.
 
-    :param share: that was asked for; ``whole``: everything was read.
+    :param share: that was asked for.
     :param objects: read, and ``unjudged`` of them: WAL that no key ring was there for.
     :param seconds: that this run took, a part of the check where it went on with an earlier one.
     :param read_bytes: by this run.

@@ -53,10 +53,6 @@ class WantedObjects:
     objects: list[Wanted] = field(default_factory=list)
     unreadable: list[IntegrityError] = field(default_factory=list)
 
-    @property
-    def stored_bytes(self) -> int:
-        return sum(one.stored_bytes for one in self.objects)
-
 
 def wanted_objects(repository: Repository, arc: Arc) -> WantedObjects:
     """What to read; packs that several backups share once. Never nothing, unless the repository has nothing.

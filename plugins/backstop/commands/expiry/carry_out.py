@@ -18,7 +18,7 @@ from backstop.commands.expiry.wal_removal import remove_wal
 from backstop.commands.progress import Silent
 from backstop.errors import ConfigurationError, LeaseHeldError
 from backstop.repository.expiring import ExpiringMarks
-from backstop.repository.lock import Lease
+from backstop.repository.lock import EXPIRY, Lease
 from backstop.repository.spent_claims import clear_spent_claims
 
 if TYPE_CHECKING:
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from backstop.repository.inventory import Inventory
 
 _STAYED = "it was to go, and stayed"
-EXPIRY = "expiry"
 """The kind of lease that keeps a second expiry out."""
 
 

@@ -13,6 +13,7 @@ from backstop.errors import IntegrityError, NotFoundError
 from backstop.repository.expiring import ExpiringMarks
 from backstop.repository.holds import Holds
 from backstop.repository.inventory_rows import status_of
+from backstop.repository.lock import EXPIRY
 from backstop.repository.pins import readers
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ class Removal:
 
     def _storage_now(self) -> datetime:
         """By the storage's own clock, which readers share: a renewal of our lease is a minute old at most."""
-        prefix = f"{self.repository.catalog.target}/meta/lease/expiry/"
+        prefix = f"{self.repository.catalog.target}/meta/lease/{EXPIRY}/"
         renewed = [info.modified_at for info in self.repository.storage.list(prefix)]
         return max(renewed, default=self.clock()) + timedelta(minutes=1)
 

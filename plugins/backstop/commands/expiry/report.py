@@ -63,6 +63,7 @@ class ExpiryReport:
                 {"what": what, "objects": len(left), "until": _latest(left)}
                 for what, left in list(self.locked.items())[:MOST_SHOWN]
             ],
+            "claims": self.claims,
             "freed_bytes": self.freed_in_all,
             "freed_bytes_by_kind": dict(self.freed_bytes),
             "wal_objects": self.wal.objects,

@@ -13,6 +13,7 @@ from backstop.model.lsn import Lsn
 from backstop.model.retention import Candidate
 from backstop.model.retention_groups import STANDSTILL
 from backstop.repository.catalog import Published, UnreadableManifestError
+from backstop.repository.expiring import ExpiringMarks
 from backstop.repository.hidden import hidden_manifests
 from backstop.repository.holds import Holds
 from backstop.repository.pins import readers
@@ -97,7 +98,7 @@ def survey(
         _note_segments(found, manifest)
         slim.append(Published(replace(manifest, objects=(), summary={}), one.sha256))
     if hidden:
-        known = {*found.candidates, *_unreadable_labels(found), *_being_removed(repository)}
+        known = {*found.candidates, *_unreadable_labels(found), *ExpiringMarks(repository).labels()}
         for error in hidden_manifests(repository, known=known, wanted=wanted):
             _close(found, error)
     _judge(repository, found, slim)
@@ -110,12 +111,6 @@ def _unreadable_labels(found: Survey) -> Iterator[BackupLabel]:
     for error in found.unreadable:
         if isinstance(error, UnreadableManifestError) and error.label is not None:
             yield error.label
-
-
-def _being_removed(repository: Repository) -> set[BackupLabel]:
-    prefix = f"{repository.catalog.target}/meta/expiring/"
-    names = (info.key[len(prefix) :].removesuffix(".json") for info in repository.storage.list(prefix))
-    return {BackupLabel(name) for name in names if BackupLabel.is_one(name)}
 
 
 def _close(found: Survey, error: UnreadableManifestError) -> None:

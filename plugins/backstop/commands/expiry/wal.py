@@ -95,25 +95,21 @@ class UnneededWal:
         )
 
     def _may_go(self, names: WalNames, info: ObjectInfo) -> bool:
+        named = names.parse_segment(info) or names.parse_delta(info)
+        if named is None:
+            return False
         if self._ended(names.system_id):
-            return bool(names.parse_segment(info) or names.parse_delta(info))
+            return True
         size_bytes = self.segment_bytes.get(names.system_id)
         if size_bytes is None:
             return False
         try:
-            if segment := names.parse_segment(info):
-                whole = WalSegment.parse(segment.segment, size_bytes=size_bytes)
-                begin, end = whole.start, whole.end
-            elif delta := names.parse_delta(info):
-                whole = WalSegment.parse(delta.segment, size_bytes=size_bytes)
-                # All pieces of a segment or none: they are read from its first byte on.
-                begin, end = whole.start, whole.end
-            else:
-                return False
+            # All pieces of a segment or none: they are read from its first byte on.
+            whole = WalSegment.parse(named.segment, size_bytes=size_bytes)
         except ValueError:
             return False  # no segment of this cluster
         return not any(
-            plan.keeps_wal(names.system_id, timeline=whole.timeline, begin=begin, end=end)
+            plan.keeps_wal(names.system_id, timeline=whole.timeline, begin=whole.start, end=whole.end)
             for plan in self.plans
         )
 
@@ -124,5 +120,4 @@ def _prefixes(repository: Repository) -> tuple[str, str]:
 
 
 def _info(version: ObjectVersion) -> ObjectInfo:
-
     return ObjectInfo(version.key, version.size_bytes, version.modified_at, version.version_id)

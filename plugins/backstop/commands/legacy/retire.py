@@ -115,9 +115,15 @@ def plan_retirements(
     ]
 
 
-def carry_out(retirement: Retirement, *, records: LegacyRecords) -> RetireReport:
-    """Remove what the plan lets go; can be repeated at will."""
-    report = RetireReport()
+def carry_out(
+    retirement: Retirement, *, records: LegacyRecords, report: RetireReport | None = None
+) -> RetireReport:
+    """Remove what the plan lets go; can be repeated at will.
+
+    :param report: filled as it goes, so that whoever gave it knows how far a failed run came.
+    :raises BackstopError: what time may heal stopped it.
+    """
+    report = RetireReport() if report is None else report
     for decision in retirement.going:
         backup, successor = decision.backup, decision.successor
         if successor is None:  # pragma: no cover - nothing goes without one

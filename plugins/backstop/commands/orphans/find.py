@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from backstop.commands.check.wanted import wal_named
 from backstop.commands.orphans.named import Named, named_objects
 from backstop.commands.orphans.report import Orphan, Orphans
-from backstop.repository.lock import Holding, holding
+from backstop.repository.lock import SYNC, Holding, holding
 from backstop.repository.object_keys import about_backup, is_other_meta, payload_key
 from backstop.repository.pins import readers
 from backstop.repository.wal_names import WalNames
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from backstop.model.backup import BackupLabel
     from backstop.repository.catalog import Repository
-
-SYNC_LEASE = "sync"
 
 
 def find_orphans(repository: Repository, *, grace: timedelta, now: datetime) -> Orphans:
@@ -84,7 +82,7 @@ class _Search:
             return False
         # A sync goes on with what an earlier one has copied, however long ago.
         held = self._holder(orphan.lease)
-        return self._holder(SYNC_LEASE) is not None or (held is not None and newest_at >= held.since)
+        return self._holder(SYNC) is not None or (held is not None and newest_at >= held.since)
 
     def _holder(self, kind: str) -> Holding | None:
         if kind not in self.holders:

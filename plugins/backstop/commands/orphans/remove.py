@@ -7,11 +7,11 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from backstop.commands.check.wanted import wal_named
-from backstop.commands.orphans.find import SYNC_LEASE, is_whole, newest_of_groups
+from backstop.commands.orphans.find import is_whole, newest_of_groups
 from backstop.commands.orphans.named import named_objects
 from backstop.commands.orphans.report import Removal
 from backstop.errors import IntegrityError, LeaseHeldError
-from backstop.repository.lock import Lease, holding
+from backstop.repository.lock import SYNC, Lease, holding
 from backstop.repository.object_keys import about_backup, payload_key
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ class _Removing:
             if named.unreadable:
                 self.left.append(f"{len(orphans)} objects are left: {named.unreadable[0].message}")
                 return
-            if (syncing := holding(self._storage, self.target, SYNC_LEASE, now=self.clock())) is not None:
+            if (syncing := holding(self._storage, self.target, SYNC, now=self.clock())) is not None:
                 self.left.append(f"{len(orphans)} objects are left: a sync is running ({syncing.claim})")
                 return
             # What we have just put says what the storage's own clock says.

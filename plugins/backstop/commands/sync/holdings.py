@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from backstop.errors import IntegrityError, NotFoundError
-from backstop.model.backup import BackupLabel
 from backstop.model.lsn import Lsn
 from backstop.model.retention import Candidate
+from backstop.repository.expiring import ExpiringMarks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from backstop.model.backup import Manifest
+    from backstop.model.backup import BackupLabel, Manifest
     from backstop.repository.catalog import Repository
 
 _READERS = 8
@@ -64,7 +64,7 @@ def read_holdings(repository: Repository) -> Holdings:
     """
     catalog = repository.catalog
     labels = sorted(label for label, _ in catalog.labels())
-    expiring = expiring_labels(repository)
+    expiring = ExpiringMarks(repository).labels()
     if not labels:
         return Holdings(repository, {}, expiring=expiring)
     # Once, before several readers ask: without it no manifest can be believed.
@@ -87,13 +87,6 @@ def read_holdings(repository: Repository) -> Holdings:
             elif found is not None:
                 cards[label] = found
     return Holdings(repository, cards, unreadable, expiring)
-
-
-def expiring_labels(repository: Repository) -> frozenset[BackupLabel]:
-    """Backups whose removal has begun: their objects may be gone any moment."""
-    prefix = f"{repository.catalog.target}/meta/expiring/"
-    names = (info.key[len(prefix) :].removesuffix(".json") for info in repository.storage.list(prefix))
-    return frozenset(BackupLabel(name) for name in names if BackupLabel.is_one(name))
 
 
 def card_of(manifest: Manifest) -> Card:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from backstop.commands.sync.holdings import expiring_labels, needs_of, segment_bytes_of
+from backstop.commands.sync.holdings import needs_of, segment_bytes_of
 from backstop.commands.wal.holds import WalHeld, WalNeeded
 from backstop.errors import (
     IntegrityError,
@@ -17,6 +17,7 @@ from backstop.errors import (
 )
 from backstop.model.lsn import Lsn
 from backstop.repository.catalog import in_repository
+from backstop.repository.expiring import ExpiringMarks
 from backstop.repository.lock import Lease
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ class Publishing:
         # It keeps expiry and sweeps of orphans away, too: both take it for what they remove.
         with Lease.acquire(storage, target, kind, holder=self.holder, clock=self.clock) as lease:
             stored = _Stored(self.destination)
-            expiring = expiring_labels(self.destination)
+            expiring = ExpiringMarks(self.destination).labels()
             for copied in batch:
                 label = copied.manifest.label
                 try:

@@ -18,7 +18,7 @@ from backstop.commands.sync.transfers import Transfers
 from backstop.commands.sync.wal import copy_wal
 from backstop.errors import BackstopError, NotFoundError
 from backstop.model.backup import BackupLabel
-from backstop.repository.lock import Lease
+from backstop.repository.lock import SYNC, Lease
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from backstop.repository.catalog import Repository
     from backstop.repository.inventory import Inventory
 
-SYNC_LEASE = "sync"
 """Held in each repository while it is brought up to date: one sync into it at a time."""
 
 
@@ -124,7 +123,7 @@ class _Sync:
             work = self.survey.work_for(destination.name, report, now=self.clock())
             if not work.is_nothing:
                 with Lease.acquire(
-                    destination.storage, self.target, SYNC_LEASE, holder=self.holder, clock=self.clock
+                    destination.storage, self.target, SYNC, holder=self.holder, clock=self.clock
                 ):
                     self._carry_out(work, destination, folder, report)
         except BackstopError as error:
