@@ -176,7 +176,7 @@ def test_a_sync_that_is_killed_is_swept_up_after_and_finished_by_the_next(tmp_pa
 
     assert [path.name.startswith("sync-calibrify-") for path in world.settings.staging.iterdir()] == [True]
     assert world.content("far") == {"wal": []}
-    assert "being written by test" in world.sync(destinations=["far"]).sentences()[0]
+    assert "are being copied into" in world.sync(destinations=["far"]).sentences()[0]
     world.now += timedelta(minutes=10)
 
     (far,) = world.sync(destinations=["far"]).repositories

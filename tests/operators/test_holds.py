@@ -77,7 +77,7 @@ def test_a_repository_that_does_not_answer_makes_the_task_fail_by_name_and_the_o
     ("action", "given", "says"),
     [
         ("place", {"label": ""}, "which backup"),
-        ("place", {"reason": " "}, "needs a reason"),
+        ("place", {"reason": " "}, "the reason is missing"),
         ("place", {"reason": "x", "until": "tomorrow"}, "no time with its zone"),
         ("place", {"reason": "x", "label": "20200101T000000Z-dump"}, "nothing to hold"),
         ("release", {}, "no hold in force"),
