@@ -29,7 +29,12 @@ if TYPE_CHECKING:
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Published, Repository
 
-MIGRATIONS = ("0001_backup_inventory", "0002_backup_proof", "0003_holds_and_expiry")
+MIGRATIONS = (
+    "0001_backup_inventory",
+    "0002_backup_proof",
+    "0003_holds_and_expiry",
+    "0004_watching",
+)
 """Applied in this order, each once; every one can be run again without harm."""
 
 # Two migrations at once, or two indexers of one repository, wait for each other: "backstop" as a number.

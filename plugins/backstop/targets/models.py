@@ -31,6 +31,7 @@ from backstop.targets.fields import (
 from backstop.targets.legacy import Legacy
 from backstop.targets.section import NamedSection, Section
 from backstop.targets.trees import Tree
+from backstop.targets.watch import Watch
 
 
 class EscrowCopied(Section):
@@ -154,6 +155,8 @@ class Target(NamedSection):
     """File trees: media, configuration."""
     expiry: Expiry = Field(default_factory=Expiry)
     """When what retention lets go is removed."""
+    watch: Watch = Field(default_factory=Watch)
+    """What the watch still takes for in order."""
     legacy: Legacy | None = None
     """Backups that scripts made before Backstop."""
 

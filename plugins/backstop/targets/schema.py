@@ -12,10 +12,8 @@ from backstop.targets.models import Configuration
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_MODELS = [
-    Path(__file__).with_name(f"{name}.py")
-    for name in ("retention", "check_rules", "database", "cluster", "trees", "expiry", "legacy", "models")
-]
+_SECTIONS = "retention check_rules database cluster trees expiry watch legacy models"
+_MODELS = [Path(__file__).with_name(f"{name}.py") for name in _SECTIONS.split()]
 
 
 def json_schema() -> dict[str, Any]:

@@ -1,0 +1,6 @@
+-- What does the watch know of a target now? An older observation does not replace a newer one.
+INSERT INTO public.backup_observation (target, observed_at, document)
+VALUES (%(target)s, %(observed_at)s, %(document)s)
+ON CONFLICT (target) DO UPDATE
+SET observed_at = excluded.observed_at, document = excluded.document
+WHERE backup_observation.observed_at <= excluded.observed_at;
