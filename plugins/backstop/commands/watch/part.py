@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from backstop.model.finding import Finding
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from backstop.model.finding import Finding
 
 EVERY = "*"
 """In place of a subject: whatever the check's subjects are."""
