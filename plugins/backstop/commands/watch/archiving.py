@@ -16,7 +16,7 @@ from backstop.model.observation import SlotSeen, WalSeen
 from backstop.postgres.replication import ReplicationConnection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from backstop.commands.watch.loss import Loss
@@ -40,6 +40,7 @@ def look_at_archiving(
     slot_share: float,
     clock: Callable[[], datetime],
     earlier: Observation | None = None,
+    down: Mapping[str, str] | None = None,
     patience: timedelta = PATIENCE,
 ) -> Part:
     """Ask the server where it is, then look at the repositories until they have that, for ``patience`` at
@@ -51,11 +52,17 @@ def look_at_archiving(
     :param objective: what may be lost (``database.rpo``).
     :param slot_share: ``watch.slot_share``.
     :param earlier: what was seen before: it bounds the loss while the server is silent.
+    :param down: repositories that are known not to answer, and why; not among ``repositories``.
     """
     try:
         with ReplicationConnection(cluster, application_name="backstop:watch") as connection:
             followed = Following(
-                target=target, cluster=cluster, connection=connection, slot=slot, clock=clock
+                target=target,
+                cluster=cluster,
+                connection=connection,
+                slot=slot,
+                clock=clock,
+                down=down or {},
             )
             followed.follow(repositories, patience)
             limit_bytes = connection.setting_bytes("max_slot_wal_keep_size")
@@ -75,7 +82,7 @@ def look_at_archiving(
     return Part(
         seen=(_seen(followed, losses, slot_seen),),
         findings=(*findings, *judge_slot(slot_seen, target=target, location=location, slot_share=slot_share)),
-        unseen=tuple(f"WAL in repository {name}: {why.message}" for name, why in followed.silent.items()),
+        unseen=tuple(f"WAL in repository {name}: {why}" for name, why in followed.silent.items()),
         unjudged=frozenset(unjudged),
     )
 

@@ -15,7 +15,7 @@ from backstop.postgres.slots import slot_use
 from backstop.repository.wal_archive import WalArchive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from backstop.commands.wal.watch import Lag
@@ -52,6 +52,7 @@ class Following:
     """One look. What it has found stands in its attributes after :meth:`follow`.
 
     :param connection: to the server that the slot is on; used by nobody else meanwhile.
+    :param down: repositories that are known not to answer, and why: they are not asked.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class Following:
         connection: ReplicationConnection,
         slot: str,
         clock: Callable[[], datetime],
+        down: Mapping[str, str],
     ) -> None:
         self._target = target
         self._cluster = cluster
@@ -73,7 +75,7 @@ class Following:
         self.spans: Sequence[TimelineSpan] = way_to(connection, self.identity.timeline)
         self.slot_at_first = self.slot = self._slot_now()
         self.lags: dict[str, Lag] = {}
-        self.silent: dict[str, StorageError] = {}
+        self.silent: dict[str, str] = dict(down)
         self.damaged: dict[str, IntegrityError] = {}
         self.looks = 0
 
@@ -128,7 +130,7 @@ class Following:
                 self.damaged[name] = error
                 self.lags.pop(name, None)
             except StorageError as error:
-                self.silent[name] = error
+                self.silent[name] = error.message
                 self.lags.pop(name, None)
 
     def _newest(self, archive: WalArchive) -> Lsn:

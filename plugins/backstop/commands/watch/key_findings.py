@@ -40,7 +40,8 @@ def judge_local_rotation(
     """A key ring whose newest key is too old."""
     if now <= due_at:
         return ()
-    said = f"the newest key of key ring {path} is of {created_at:%Y-%m-%d}; a new one was due on {due_at:%Y-%m-%d}"
+    made, due = f"{created_at:%Y-%m-%d}", f"{due_at:%Y-%m-%d}"
+    said = f"the newest key of key ring {path} is of {made}; a new one was due on {due}"
     step = "add a generation (rotate_keys), then renew the escrow copy; older generations stay in the ring"
     return (Finding(target, "key", "rotation", Level.WARNING, said, step),)
 
@@ -48,7 +49,7 @@ def judge_local_rotation(
 def judge_kms_rotation(
     target: str, arn: str, status: KmsKeyStatus, *, now: datetime, rotate_after: timedelta
 ) -> tuple[Finding, ...]:
-    """A key that does not rotate by itself, or seldom; one that cannot, such as an imported one, is let be."""
+    """A key that does not rotate by itself, or seldom. One that cannot, as imported ones, is let be."""
     step = f"aws kms enable-key-rotation --rotation-period-in-days {rotate_after.days} --key-id {arn}"
     created_at = status.created_at
     if status.rotates is False and created_at is not None and now > created_at + rotate_after:

@@ -9,7 +9,7 @@ from pathlib import Path  # noqa: TC003 part of a dataclass
 from typing import TYPE_CHECKING, Any
 
 from backstop.commands.watch.key_findings import judge_key, judge_kms_rotation, judge_local_rotation
-from backstop.commands.watch.part import Part
+from backstop.commands.watch.part import EVERY, Part
 from backstop.crypto.key_encryption import ESCROW_PROVIDER, LOCAL_PROVIDER
 from backstop.errors import BackstopError, KeyServiceUnavailableError, KeyUnavailableError
 from backstop.model.finding import Finding, Level
@@ -50,8 +50,8 @@ def look_at_keys(
 ) -> Part:
     """How each key is. KMS is asked, and never made to decrypt; of a local ring only its file is read.
 
-    :param needed: by key, as manifests name it, how many backups do; None: not known, so that only the keys of
-        now are looked at.
+    :param needed: by key, as manifests name it, how many backups do; None: not known, and then no key can be
+        judged.
     """
     look = _Look(target, keys, needed or {}, clock())
     look.at_ring()
@@ -59,6 +59,7 @@ def look_at_keys(
     look.at_escrow()
     if needed is None:
         look.unseen.append("which keys the stored backups need")
+        look.unjudged.add(("key", EVERY))
     return Part(
         seen=tuple(look.seen.values()),
         findings=tuple(look.findings),

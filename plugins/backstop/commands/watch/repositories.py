@@ -17,7 +17,7 @@ from backstop.repository.catalog import REPOSITORY_KEY
 from backstop.storage.posix import PosixStorage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -42,6 +42,7 @@ def look_at_repositories(
     free_space: float,
     clock_skew: timedelta,
     clock: Callable[[], datetime],
+    down: Collection[str] = (),
 ) -> Part:
     """Ask each for its own description, for the time, and to take a few bytes that do not stay
     (:meth:`~backstop.storage.base.Storage.probe`), all at once.
@@ -50,25 +51,23 @@ def look_at_repositories(
     later. When none works, no backup can be made: critical. A full disk is told once, as want of space.
 
     :param next_backup_bytes: by repository, what the next backup there is expected to take.
+    :param down: those that are known not to answer; not among ``repositories``.
     :param free_space: and :param clock_skew: as ``watch`` in targets.yaml says.
     """
+    unjudged = {(check, f"repository {name}") for name in down for check in ("space", "clock")}
     if not repositories:
-        return Part()
+        return Part(unjudged=frozenset(unjudged))
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="look") as pool:
         looked = list(pool.map(lambda one: _look(one, target, clock), repositories))
     works = any(one.error is None for one in looked)
     findings: list[Finding] = []
-    unjudged: set[tuple[str, str]] = set()
     for one in looked:
         subject = f"repository {one.seen.name}"
         full = isinstance(one.error, StorageFullError)
         if one.error is not None and not (full and one.space is not None):
             level = Level.WARNING if works else Level.CRITICAL
-            findings.append(
-                Finding(
-                    target, "repository", subject, level, f"{subject}: {one.seen.problem}", one.error.hint
-                )
-            )
+            said = f"{subject}: {one.seen.problem}"
+            findings.append(Finding(target, "repository", subject, level, said, one.error.hint))
         if one.space is not None:
             findings += judge_space(
                 replace(one.space, free_bytes=0) if full else one.space,
