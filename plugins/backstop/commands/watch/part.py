@@ -15,10 +15,25 @@ EVERY = "*"
 
 
 @dataclass(frozen=True, slots=True)
+class ClockSeen:
+    """Another clock. :param name: ``database``, ``repository s3``. :param ahead_seconds: of ours."""
+
+    name: str
+    ahead_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScratchSeen:
+    """What verifications and restores of dead processes left behind."""
+
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """What was seen, what is wrong, and what could not be looked at.
 
-    :param seen: dataclasses of :mod:`backstop.model.observation`; for a clock, ``(name, seconds)``.
+    :param seen: dataclasses of :mod:`backstop.model.observation`, :class:`ClockSeen`, :class:`ScratchSeen`.
     :param unseen: in words, what could not be looked at this time.
     :param unjudged: (check, subject) that could therefore not be judged: a finding that is open stays as it
         is, and what is not found opens nothing. :data:`EVERY` stands for all subjects of a check.
