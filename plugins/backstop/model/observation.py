@@ -87,6 +87,8 @@ class RepositorySeen:
     :param backups: published there.
     :param missing_objects: that manifests name and nothing holds, or with another size, as far as looked at.
     :param answer_seconds: how long it took to answer a small request.
+    :param damaged: labels of backups there that lack objects; they are looked at each time until they do not.
+    :param listed_at: when everything there was last listed, for ``stored_bytes`` and old WAL.
     """
 
     name: str
@@ -100,6 +102,8 @@ class RepositorySeen:
     free_bytes: int | None = None
     total_bytes: int | None = None
     answer_seconds: float | None = None
+    damaged: tuple[str, ...] = ()
+    listed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +183,7 @@ class Observation:
     :param clock_offsets: seconds that another clock (``database``, ``repository s3``) is ahead of ours.
     :param scratch_bytes: left over by verifications and restores that nobody runs any more.
     :param unseen: in words, what could not be looked at this time, and is therefore not known.
+    :param first_observed_at: of the first watch of this target: nothing was due before it.
     """
 
     target: str
@@ -192,7 +197,12 @@ class Observation:
     clock_offsets: dict[str, float] = field(default_factory=dict)
     scratch_bytes: int | None = None
     unseen: tuple[str, ...] = ()
+    first_observed_at: datetime | None = None
 
     def component(self, kind: str) -> ComponentSeen | None:
         """The one of that kind, if the target has it."""
         return next((one for one in self.components if one.kind == kind), None)
+
+    def repository(self, name: str) -> RepositorySeen | None:
+        """The one of that name, if the target uses it."""
+        return next((one for one in self.repositories if one.name == name), None)

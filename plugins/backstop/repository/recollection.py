@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime
 
-    import psycopg
-
     from backstop.model.backup import Manifest
     from backstop.model.proof import Proof
     from backstop.repository.catalog import Published, Repository
@@ -40,6 +38,7 @@ class KnownBackup:
 
     :param manifest: without its objects.
     :param read_at: when; None: just now.
+    :param objects: how many it names.
     :param status: as the inventory has it.
     :param proofs: of exactly this manifest, oldest first.
     """
@@ -48,6 +47,7 @@ class KnownBackup:
     sha256: str
     stored_bytes: int
     plain_bytes: int
+    objects: int
     status: str
     read_at: datetime | None
     proofs: tuple[KnownProof, ...] = ()
@@ -67,13 +67,12 @@ class Recollection:
     """Everything that is known of one target, by repository.
 
     :param backups: also those that have gone lately.
-    :param expired: gone on purpose, or about to be. :param missing: gone, and nobody expired them; with the
-        time at which they had finished.
+    :param expired: gone on purpose, or about to be. :param missing: gone, and nobody expired them.
     """
 
     backups: Mapping[str, Mapping[BackupLabel, KnownBackup]] = field(default_factory=dict)
     expired: Mapping[str, frozenset[BackupLabel]] = field(default_factory=dict)
-    missing: Mapping[str, Mapping[BackupLabel, datetime]] = field(default_factory=dict)
+    missing: Mapping[str, frozenset[BackupLabel]] = field(default_factory=dict)
 
 
 def recall(inventory: Inventory, target: str) -> Recollection:
@@ -91,16 +90,15 @@ def recall(inventory: Inventory, target: str) -> Recollection:
     for row in rows:
         if (one := _known(row, tuple(found.get((row[0], row[1], row[3]), ())))) is not None:
             backups.setdefault(row[0], {})[one.label] = one
-    expired: dict[str, set[BackupLabel]] = {}
-    missing: dict[str, dict[BackupLabel, datetime]] = {}
-    for repository, label, status, finished_at in gone:
-        if not BackupLabel.is_one(label):
-            continue
-        if status == "missing":
-            missing.setdefault(repository, {})[BackupLabel(label)] = finished_at
-        else:
-            expired.setdefault(repository, set()).add(BackupLabel(label))
-    return Recollection(backups, {name: frozenset(labels) for name, labels in expired.items()}, missing)
+    left: dict[str, dict[str, set[BackupLabel]]] = {"expired": {}, "missing": {}}
+    for repository, label, status in gone:
+        if BackupLabel.is_one(label):
+            why = "missing" if status == "missing" else "expired"
+            left[why].setdefault(repository, set()).add(BackupLabel(label))
+    expired, missing = (
+        {name: frozenset(labels) for name, labels in left[why].items()} for why in ("expired", "missing")
+    )
+    return Recollection(backups, expired, missing)
 
 
 def enter(
@@ -137,6 +135,7 @@ def known_from(published: Published, proofs: tuple[Proof, ...]) -> KnownBackup:
         sha256=published.sha256,
         stored_bytes=manifest.stored_bytes,
         plain_bytes=manifest.plain_bytes,
+        objects=len(manifest.objects),
         status=status_of(proofs),
         read_at=None,
         proofs=tuple(
@@ -149,12 +148,12 @@ def known_from(published: Published, proofs: tuple[Proof, ...]) -> KnownBackup:
 
 
 def _known(row: tuple[Any, ...], proofs: tuple[KnownProof, ...]) -> KnownBackup | None:
-    _, _, status, sha256, stored_bytes, plain_bytes, indexed_at, facts, summary = row
+    _, _, status, sha256, stored_bytes, plain_bytes, objects, indexed_at, facts, summary = row
     try:
         manifest = manifest_from(facts, summary or {})
     except IntegrityError:
         return None  # entered by another version: it is read again
-    return KnownBackup(manifest, sha256, stored_bytes, plain_bytes, status, indexed_at, proofs)
+    return KnownBackup(manifest, sha256, stored_bytes, plain_bytes, objects, status, indexed_at, proofs)
 
 
 def _errors(inventory: Inventory) -> Any:

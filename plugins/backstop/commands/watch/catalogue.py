@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from backstop.commands.watch.in_step import judge_steps
-from backstop.commands.watch.kinds import judge_kind, merged
+from backstop.commands.watch.kinds import judge_kind, merged, past_restores
 from backstop.commands.watch.manifests import judge_manifests
 from backstop.commands.watch.part import Part, together
 from backstop.commands.watch.proofs import judge_proofs
@@ -30,7 +30,11 @@ def recollect(target: ObservedTarget, inventory: Inventory | None) -> tuple[Reco
         return Recollection(), Part(
             findings=(
                 Finding(
-                    target.name, "watch", "inventory", Level.WARNING, error.message,
+                    target.name,
+                    "watch",
+                    "inventory",
+                    Level.WARNING,
+                    error.message,
                     error.hint or "repair the inventory's database; backups go on without it",
                 ),
             ),
@@ -62,11 +66,11 @@ def look_at_shelves(
         if inventory is None or not (shelf.read or shelf.newly_gone):
             continue
         try:
-            enter(
-                inventory, repository, read=shelf.read, expiring=shelf.expiring, gone=shelf.newly_gone
-            )
+            enter(inventory, repository, read=shelf.read, expiring=shelf.expiring, gone=shelf.newly_gone)
         except BackstopError as error:
-            unseen.append(f"the inventory could not be told what is new in {repository.name}: {error.message}")
+            unseen.append(
+                f"the inventory could not be told what is new in {repository.name}: {error.message}"
+            )
     return shelves, Part(unseen=tuple(unseen))
 
 
@@ -74,7 +78,11 @@ def look_at_catalogue(sight: Sight, recollection: Recollection) -> Part:
     """Components and the repositories' counts; everything that manifests and proofs tell is wrong."""
     settings = sight.target.settings
     backups = merged(sight, recollection)
-    parts = [judge_kind(sight, kind, backups.get(kind.kind, [])) for kind in settings.kinds]
+    past = past_restores(sight, recollection)
+    parts = [
+        judge_kind(sight, kind, backups.get(kind.kind, []), past.get(kind.kind, []))
+        for kind in settings.kinds
+    ]
     parts += [judge_proofs(sight), judge_manifests(sight), judge_steps(sight, recollection)]
     parts += [Part(seen=tuple(_counted(shelf) for shelf in sight.shelves.values()))]
     unseen = tuple(f"the backups in {name}: {why}" for name, why in sight.down.items())

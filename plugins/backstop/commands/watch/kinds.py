@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from backstop.commands.watch.part import Part
 from backstop.commands.watch.settings import kind_of
+from backstop.commands.watch.wording import in_words
 from backstop.model.anomaly import Sample, size_anomaly
 from backstop.model.figures import duration_in_words
 from backstop.model.finding import Finding, Level
@@ -17,7 +19,7 @@ from backstop.model.punctuality import punctuality, usual_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from backstop.commands.watch.settings import WatchedKind
     from backstop.commands.watch.sight import Sight
@@ -109,7 +111,8 @@ def judge_kind(sight: Sight, kind: WatchedKind, backups: Sequence[Copies], past:
         newest=newest.as_seen() if newest else None,
         proven=proven.as_seen() if proven else None,
         proven_at=max(
-            (proof.finished_at for copies in backups for proof in copies.proofs if proof.matched), default=None
+            (proof.finished_at for copies in backups for proof in copies.proofs if proof.matched),
+            default=None,
         ),
         schedule=kind.schedules[-1] if kind.schedules else None,
         due_at=on_time.due_at,
@@ -202,12 +205,10 @@ def _loss(sight: Sight, kind: WatchedKind, backups: Sequence[Copies]) -> timedel
     if kind.kind == "base" or (kind.on_change and not kind.schedules) or not backups:
         return None
     newest = max(copies.snapshot_at for copies in backups)
-    return max(sight.now - newest, sight.now - sight.now)
+    return max(sight.now - newest, timedelta(0))
 
 
-def _lossy(
-    sight: Sight, kind: WatchedKind, component: ComponentSeen, on_time: Punctuality
-) -> Finding | None:
+def _lossy(sight: Sight, kind: WatchedKind, component: ComponentSeen, on_time: Punctuality) -> Finding | None:
     loss, objective = component.loss, kind.rpo
     if kind.has_wal or loss is None or objective is None or loss <= objective:
         return None
@@ -234,8 +235,6 @@ def _lossy(
 
 
 def _slow(sight: Sight, kind: WatchedKind, foreseen: ForecastSeen | None) -> Finding | None:
-    from datetime import timedelta
-
     if kind.rto is None or foreseen is None or foreseen.high_seconds <= kind.rto.total_seconds():
         return None
     median, high = (
@@ -253,6 +252,20 @@ def _slow(sight: Sight, kind: WatchedKind, foreseen: ForecastSeen | None) -> Fin
     )
 
 
-def in_words(kind: str) -> str:
-    """``dump`` is a word; ``tree:media`` becomes ``tree media``."""
-    return {"dump": "dump", "base": "base backup"}.get(kind, kind.replace(":", " "))
+def past_restores(sight: Sight, recollection: Recollection) -> Mapping[str, list[Restore]]:
+    """How long the verifications that matched took, by kind, oldest first."""
+    every = {(name, one.label): one for name, known in recollection.backups.items() for one in known.values()}
+    every |= {
+        (name, one.label): one for name, shelf in sight.shelves.items() for one in shelf.backups.values()
+    }
+    found: dict[str, list[tuple[datetime, Restore]]] = defaultdict(list)
+    for known in every.values():
+        for proof in known.proofs:
+            seconds = proof.seconds.get("total")
+            if proof.matched and seconds:
+                restore = Restore(known.plain_bytes, float(seconds))
+                found[kind_of(known.label)].append((proof.finished_at, restore))
+    return {
+        kind: [restore for _, restore in sorted(restores, key=lambda one: one[0])]
+        for kind, restores in found.items()
+    }

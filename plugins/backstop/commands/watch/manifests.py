@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from backstop.commands.watch.in_step import still_wanted
 from backstop.commands.watch.part import Part
-from backstop.errors import BackstopError
+from backstop.commands.watch.wording import named
 from backstop.model.finding import Finding, Level
 
 if TYPE_CHECKING:
@@ -15,14 +16,12 @@ if TYPE_CHECKING:
     from backstop.commands.watch.sight import Sight
     from backstop.model.backup import BackupLabel
 
-_NAMED = 3
-
 
 def judge_manifests(sight: Sight) -> Part:
     """One finding a repository that lost some; one that holds some which are not to be trusted."""
     findings = []
     for shelf in sight.shelves.values():
-        gone = [label for label in shelf.missing if _still_wanted(sight, shelf, label)]
+        gone = still_wanted(sight, shelf)
         if gone:
             findings.append(_gone(sight, shelf, gone))
         if shelf.unreadable:
@@ -70,23 +69,6 @@ def _unreadable(sight: Sight, shelf: Shelf) -> Finding:
         f"find out who wrote to {shelf.repository.location}; `python -m backstop list --target "
         f"{sight.target.name}` names each",
     )
-
-
-def _still_wanted(sight: Sight, shelf: Shelf, label: BackupLabel) -> bool:
-    """What retention would have let go by now need not be mourned any more."""
-    from backstop.commands.watch.in_step import kept_with
-
-    try:
-        return kept_with(sight, shelf, label, finished_at=shelf.missing[label])
-    except BackstopError:
-        return True
-
-
-def named(labels: Sequence[object]) -> str:
-    """The newest few of them, and how many there are."""
-    newest = [str(label) for label in sorted(map(str, labels), reverse=True)]
-    shown = ", ".join(newest[:_NAMED])
-    return shown if len(newest) <= _NAMED else f"{len(newest)} backups ({shown}, …)"
 
 
 def _have(labels: Sequence[object]) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from backstop.commands.watch.kinds import in_words
-from backstop.commands.watch.manifests import named
 from backstop.commands.watch.part import Part
 from backstop.commands.watch.settings import kind_of
+from backstop.commands.watch.wording import in_words, named
 from backstop.model.figures import duration_in_words
 from backstop.model.finding import Finding, Level
 from backstop.model.verification import Candidate, work_list
@@ -33,7 +32,10 @@ def judge_proofs(sight: Sight) -> Part:
         for name in kind.repositories:
             shelf = sight.shelves.get(name)
             if shelf is None:
-                unjudged |= {("proven", f"{kind.kind} in {name}"), ("proven", f"failed {kind.kind} in {name}")}
+                unjudged |= {
+                    ("proven", f"{kind.kind} in {name}"),
+                    ("proven", f"failed {kind.kind} in {name}"),
+                }
                 continue
             policy = _policy(sight.target.settings.policies.get(name), kind.kind)
             copies = [known for known in shelf.backups.values() if kind_of(known.label) == kind.kind]
@@ -101,7 +103,11 @@ class _Judged:
             return
         worst = failed[-1]
         newest = worst is by_age[-1]
-        what = f"{worst.label}, the newest {in_words(self.kind)}" if newest else named([one.label for one in failed])
+        what = (
+            f"{worst.label}, the newest {in_words(self.kind)}"
+            if newest
+            else named([one.label for one in failed])
+        )
         yield Finding(
             self.sight.target.name,
             "proven",

@@ -35,8 +35,9 @@ class Shelf:
     :param read: what was read now, for the inventory.
     :param unreadable: in words, by name, manifests that nobody can believe.
     :param doubtful: the same of proofs, by label.
-    :param missing: were there, and nothing says that anybody expired them.
+    :param missing: were there, and nothing says that anybody expired them; None: not known what they were.
     :param newly_gone: of these and of expired ones, what the inventory does not know to be gone.
+    :param damaged: lack objects, as far as looked for (commands/watch/objects.py).
     """
 
     repository: Repository
@@ -47,8 +48,9 @@ class Shelf:
     unreadable: dict[str, str] = field(default_factory=dict)
     unreadable_labels: dict[BackupLabel, IntegrityError] = field(default_factory=dict)
     doubtful: dict[BackupLabel, str] = field(default_factory=dict)
-    missing: dict[BackupLabel, datetime] = field(default_factory=dict)
+    missing: dict[BackupLabel, KnownBackup | None] = field(default_factory=dict)
     newly_gone: list[BackupLabel] = field(default_factory=list)
+    damaged: frozenset[BackupLabel] = frozenset()
 
     @property
     def name(self) -> str:
@@ -130,9 +132,7 @@ def _as_listed(known: KnownBackup, stamps: frozenset[datetime]) -> KnownBackup:
     return replace(known, proofs=tuple(proof for proof in known.proofs if proof.finished_at in stamps))
 
 
-def _read(
-    shelf: Shelf, labels: list[BackupLabel], proofs: Mapping[BackupLabel, frozenset[datetime]]
-) -> None:
+def _read(shelf: Shelf, labels: list[BackupLabel], proofs: Mapping[BackupLabel, frozenset[datetime]]) -> None:
     catalog = shelf.repository.catalog
 
     def read(label: BackupLabel) -> tuple[Published, Verifications] | IntegrityError | None:
@@ -164,19 +164,18 @@ def _find_gone(
     again: Callable[[], Recollection],
 ) -> None:
     name, here = shelf.name, {*listed, *shelf.expiring}
+    remembered = recollection.backups.get(name, {})
     seem_gone = {
-        label: known.manifest.finished_at
-        for label, known in recollection.backups.get(name, {}).items()
-        if label not in here and known.status not in _GONE
+        label: known for label, known in remembered.items() if label not in here and known.status not in _GONE
     }
     if seem_gone:
         expired = again().expired.get(name, frozenset())
-        for label, finished_at in seem_gone.items():
+        for label, known in seem_gone.items():
             if shelf.repository.catalog.has(label):
                 continue  # published since the names were listed
             shelf.newly_gone.append(label)
             if label not in expired:
-                shelf.missing[label] = finished_at
-    for label, finished_at in recollection.missing.get(name, {}).items():
+                shelf.missing[label] = known
+    for label in recollection.missing.get(name, ()):
         if label not in here:
-            shelf.missing[label] = finished_at
+            shelf.missing[label] = remembered.get(label)
