@@ -54,6 +54,7 @@ class ComponentSeen:
     :param newest: the newest published backup; :param proven: the newest that is proven anywhere.
     :param proven_at: when the newest proof of this kind ended.
     :param schedule: cron fields in UTC, or None: on change or by hand.
+    :param scheduled_since: since when that schedule is known; nothing was due by it before.
     :param due_at: when the newest backup was due; :param next_due_at: when the next one is.
     :param on_time: what was due is there, or still has time: ``backup_status`` is 1.
     :param loss: what would be lost if this kind were all there is, measured at the repositories.
@@ -76,6 +77,7 @@ class ComponentSeen:
     forecast: ForecastSeen | None = None
     backups: int = 0
     proven_backups: int = 0
+    scheduled_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,7 +77,7 @@ def backup_row(repository: Repository, published: Published, proofs: Sequence[Pr
 
 
 def facts_of(manifest: Manifest) -> dict[str, Any]:
-    """The manifest without what takes space, or has a column of its own; :func:`manifest_from` reads it back."""
+    """The manifest without what is large or has a column of its own; :func:`manifest_from` reads it."""
     document = manifest.to_dict()
     for left_out in _LEFT_OUT:
         del document[left_out]

@@ -43,8 +43,8 @@ def judge_holes(
         )
     else:
         next_step = (
-            f"take a new base backup now (`python -m backstop take-base-backup --target {sight.target.name}`): "
-            "recovery cannot pass this point"
+            "take a new base backup now (`python -m backstop take-base-backup --target "
+            f"{sight.target.name}`): recovery cannot pass this point"
         )
     return Finding(
         sight.target.name,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def judge_steps(sight: Sight, recollection: Recollection) -> Part:
-    """By the rules of a sync (commands/sync/decision.py), so that it brings whatever is found missing here."""
+    """By the rules of a sync (commands/sync/decision.py): what is found missing here, it brings."""
     findings: list[Finding] = []
     unjudged = {("sync", f"backups in {name}") for name in sight.down}
     unseen: list[str] = []

@@ -1,4 +1,4 @@
-"""One kind of backup over all repositories: what there is of it, whether it came in time, what would be lost."""
+"""One kind of backup over all repositories: what there is, whether it came in time, what would be lost."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def judge_kind(sight: Sight, kind: WatchedKind, backups: Sequence[Copies], past:
     """
     looked_at = [copies for copies in backups if copies.seen]
     certain = sight.all_answer(kind.repositories)
-    on_time = _punctuality(sight, kind, looked_at if certain or looked_at else backups)
+    on_time = _punctuality(sight, kind, backups)
     newest = backups[-1] if backups else None
     proven = next((copies for copies in reversed(backups) if copies.proven_in), None)
     foreseen = forecast(past, bytes=newest.known.plain_bytes) if newest else None
@@ -114,10 +114,11 @@ def judge_kind(sight: Sight, kind: WatchedKind, backups: Sequence[Copies], past:
             (proof.finished_at for copies in backups for proof in copies.proofs if proof.matched),
             default=None,
         ),
-        schedule=kind.schedules[-1] if kind.schedules else None,
+        schedule=_schedule(kind),
+        scheduled_since=_scheduled_since(sight, kind),
         due_at=on_time.due_at,
         next_due_at=on_time.next_due_at,
-        on_time=on_time.on_time,
+        on_time=on_time.on_time if certain or on_time.on_time else _was_on_time(sight, kind),
         loss=_loss(sight, kind, looked_at),
         rpo=kind.rpo,
         rto=kind.rto,
@@ -140,26 +141,50 @@ def judge_kind(sight: Sight, kind: WatchedKind, backups: Sequence[Copies], past:
         findings=tuple(
             one for one in findings if one is not None and (one.check, one.subject) not in unjudged
         ),
-        unjudged=unjudged if not (on_time.on_time and looked_at) else unjudged - {("completed", kind.kind)},
+        unjudged=unjudged - {("completed", kind.kind)} if on_time.on_time and looked_at else unjudged,
     )
+
+
+def _was_on_time(sight: Sight, kind: WatchedKind) -> bool:
+    """What cannot be judged now stays as it was."""
+    before = sight.previous.component(kind.kind) if sight.previous else None
+    return before is None or before.on_time
 
 
 def _punctuality(sight: Sight, kind: WatchedKind, backups: Sequence[Copies]) -> Punctuality:
     """Of the worse of its schedules: a base backup may be due, and a full one of them."""
-    durations = [copies.finished_at - copies.known.manifest.started_at for copies in backups]
-    previous = sight.previous
-    asked = {
-        "now": sight.now,
-        "late_after": sight.target.settings.late_after,
-        "usual": usual_duration(durations),
-        "known_since": (previous.first_observed_at if previous else None),
-    }
-    any_of_it = punctuality(kind.schedules, [copies.finished_at for copies in backups], **asked)
+    usual = usual_duration(copies.finished_at - copies.known.manifest.started_at for copies in backups)
+    since = _scheduled_since(sight, kind)
+
+    def judge(schedules: Sequence[str], published: Sequence[Copies]) -> Punctuality:
+        return punctuality(
+            schedules,
+            [copies.finished_at for copies in published],
+            now=sight.now,
+            late_after=sight.target.settings.late_after,
+            usual=usual,
+            known_since=since,
+        )
+
+    any_of_it = judge(kind.schedules, backups)
     if kind.full_schedule is None:
         return any_of_it
-    fulls = [copies.finished_at for copies in backups if not copies.known.manifest.parent]
-    full = punctuality(kind.full_schedule, fulls, **asked)
+    full = judge([kind.full_schedule], [copies for copies in backups if copies.known.manifest.parent is None])
     return full if full.overdue_by > any_of_it.overdue_by else any_of_it
+
+
+def _scheduled_since(sight: Sight, kind: WatchedKind) -> datetime | None:
+    """Since when it is to be done by its schedules as they are now. None: nobody has kept that."""
+    if not sight.remembers:
+        return None
+    before = sight.previous.component(kind.kind) if sight.previous else None
+    if before is None or before.schedule != _schedule(kind):
+        return sight.now
+    return before.scheduled_since or (sight.previous.first_observed_at if sight.previous else None)
+
+
+def _schedule(kind: WatchedKind) -> str | None:
+    return kind.schedules[-1] if kind.schedules else None
 
 
 def _late(sight: Sight, kind: WatchedKind, on_time: Punctuality) -> Finding | None:

@@ -52,8 +52,8 @@ def _gone(sight: Sight, shelf: Shelf, gone: Sequence[BackupLabel]) -> Finding:
         f"manifests in {shelf.name}",
         Level.CRITICAL,
         f"{named(gone)} {_have(gone)} vanished from {shelf.name}, and nothing expired {_them(gone)}",
-        f"find out who deletes in {shelf.repository.location}; {mend}. If it was on purpose, set the status of "
-        "their rows in backup_inventory to expired",
+        f"find out who deletes in {shelf.repository.location}; {mend}. If it was on purpose, set the status "
+        "of their rows in backup_inventory to expired",
     )
 
 

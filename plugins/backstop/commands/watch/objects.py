@@ -1,4 +1,4 @@
-"""Whether what manifests name is there, with the right sizes: the newest backups each time, the others by turns.
+"""Whether what manifests name is there, as large as it should be: newest backups each time, others by turns.
 
 Each backup has its turn once a day, by the clock, so that nothing has to be remembered: within a day every
 object of every backup has been looked for. A watch that was late makes up for the turns of the last hour.
@@ -64,7 +64,7 @@ class _Lister:
 
 
 def look_at_objects(sight: Sight) -> Part:
-    """:class:`RepositorySeen` of each repository with what is missing there, and a finding when something is."""
+    """What is missing in each repository, and a finding where something is."""
     seen: list[RepositorySeen] = []
     findings: list[Finding] = []
     unseen: list[str] = []
@@ -153,22 +153,25 @@ def _finding(sight: Sight, shelf: Shelf, damaged: dict[BackupLabel, list[str]]) 
     worst = max(alone or damaged)
     count = sum(map(len, damaged.values()))
     objects = "1 object" if count == 1 else f"{count} objects"
+    place = shelf.repository.location
     if alone:
         next_step = (
             f"no repository has {named(alone)} whole: take a new backup now, then find out who deletes in "
-            f"{shelf.repository.location}"
+            f"{place}"
         )
     else:
+        heal = f"check-objects --heal --target {sight.target.name} --repository {shelf.name}"
         next_step = (
-            f"`python -m backstop check-objects --heal --target {sight.target.name} --repository {shelf.name}` "
-            f"takes them from {whole[worst]}; find out who deletes in {shelf.repository.location}"
+            f"`python -m backstop {heal}` takes them from {whole[worst]}; find out who deletes in {place}"
         )
+    verb = "is" if count == 1 else "are"
     return Finding(
         sight.target.name,
         "sync",
         f"objects in {shelf.name}",
         Level.CRITICAL if alone else Level.WARNING,
-        f"{objects} of {named(list(damaged))} in {shelf.name} are not as the manifest says: {damaged[worst][0]}",
+        f"{objects} of {named(list(damaged))} in {shelf.name} {verb} not as the manifest says: "
+        f"{damaged[worst][0]}",
         next_step,
     )
 

@@ -14,7 +14,7 @@ from backstop.commands.watch.sight import Look, Sight
 from backstop.commands.watch.windows import look_at_wal
 from backstop.commands.watch.within import within
 from backstop.errors import BackstopError
-from backstop.model.finding import Level
+from backstop.model.finding import CHECKS, Finding, Level
 from backstop.model.observation import (
     ComponentSeen,
     KeySeen,
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from backstop.commands.watch.sight import ObservedTarget
-    from backstop.model.finding import Finding
     from backstop.repository.inventory import Inventory
 
 PATIENCE_SECONDS = 120.0
@@ -55,22 +54,32 @@ def observe_target(
     inventory: Inventory | None,
     clock: Callable[[], datetime],
     rhythm: timedelta,
+    previous: Observation | None = None,
     patience_seconds: float = PATIENCE_SECONDS,
 ) -> Observed:
     """Look at everything; the inventory learns what is new in the repositories.
 
     :param rhythm: how often this is done: what has turns has them by it.
+    :param previous: what the watch before saw, for who keeps that elsewhere than in the inventory.
     :param patience_seconds: for each part.
     """
     now, began = clock(), time.monotonic()
     recollection, part = recollect(target, inventory)
     parts = [part]
-    previous = _previous(inventory, target.name) if not part.findings else None
+    previous = previous or (_previous(inventory, target.name) if not part.findings else None)
     asked = None if part.findings else inventory
     down, answers = probe(target)
     shelves, part = look_at_shelves(target, recollection, asked, down)
     parts += [part, Part(seen=answers), judge_reach(target, down)]
-    sight = Sight(target=target, now=now, rhythm=rhythm, previous=previous, down=down, shelves=shelves)
+    sight = Sight(
+        target=target,
+        now=now,
+        rhythm=rhythm,
+        remembers=asked is not None or previous is not None,
+        previous=previous,
+        down=down,
+        shelves=shelves,
+    )
     looks = (
         Look("objects", ("sync",), look_at_objects),
         Look("catalogue", _OF_THE_CATALOGUE, lambda sight: look_at_catalogue(sight, recollection)),
@@ -87,6 +96,22 @@ def observe_target(
 
 
 _OF_THE_CATALOGUE = ("completed", "proven", "size", "sync", "rpo", "forecast")
+
+
+def unobservable(target: str, error: BackstopError, *, now: datetime) -> Observed:
+    """Of a target that could not even be opened: everything stays as it was, but for this."""
+    finding = Finding(
+        target,
+        "watch",
+        "targets.yaml",
+        Level.CRITICAL,
+        f"{target} cannot be watched: {error.message}",
+        error.hint
+        or "correct targets.yaml, its connections or its keys (`python -m backstop check-targets`)",
+    )
+    unjudged = frozenset((check, EVERY) for check in CHECKS if check != "watch")
+    seen = Observation(target, now, 0.0, unseen=(f"anything of {target}: {error.message}",))
+    return Observed(seen, (finding,), unjudged)
 
 
 def _one(look: Look, sight: Sight, patience_seconds: float) -> Part:
@@ -115,9 +140,9 @@ def _observation(sight: Sight, found: Part, *, took_seconds: float) -> Observati
         target=sight.target.name,
         observed_at=sight.now,
         took_seconds=took_seconds,
-        components=_components(found.seen),
+        components=_components(found.seen) or (previous.components if previous else ()),
         repositories=_repositories(sight, found.seen),
-        windows=tuple(one for one in found.seen if isinstance(one, WindowSeen)),
+        windows=_windows(sight, found),
         wal=next((one for one in found.seen if isinstance(one, WalSeen)), None),
         keys=tuple(one for one in found.seen if isinstance(one, KeySeen)),
         clock_offsets={one.name: one.ahead_seconds for one in found.seen if isinstance(one, ClockSeen)},
@@ -125,6 +150,13 @@ def _observation(sight: Sight, found: Part, *, took_seconds: float) -> Observati
         unseen=tuple(dict.fromkeys(found.unseen)),
         first_observed_at=(previous.first_observed_at or previous.observed_at) if previous else sight.now,
     )
+
+
+def _windows(sight: Sight, found: Part) -> tuple[WindowSeen, ...]:
+    """Those of before where nobody could look."""
+    if sight.previous is not None and ("wal-gap", EVERY) in found.unjudged:
+        return sight.previous.windows
+    return tuple(one for one in found.seen if isinstance(one, WindowSeen))
 
 
 def _components(seen: Iterable[Any]) -> tuple[ComponentSeen, ...]:
@@ -160,7 +192,7 @@ _LASTING = ("backups", "stored_bytes", "listed_at")
 def _joined(
     known: RepositorySeen, more: RepositorySeen, *, lasting: tuple[str, ...] | None = None
 ) -> RepositorySeen:
-    """``more``, where it says anything, else ``known``. :param lasting: only these may come from ``known``."""
+    """``more``, where it says anything, else ``known``; with ``lasting``, only these come from ``known``."""
     values: dict[str, Any] = {}
     for one in fields(RepositorySeen):
         old, new = getattr(known, one.name), getattr(more, one.name)

@@ -86,10 +86,11 @@ class _Judged:
             "proven",
             f"{self.kind} in {self.shelf.name}",
             Level.CRITICAL if longest > _CRITICAL_AFTER * allowed else Level.WARNING,
-            f"{in_words(self.kind)}: {named(late)} in {self.shelf.name} {'waits' if len(late) == 1 else 'wait'} "
-            f"for a proof, the longest for {duration_in_words(longest)}; {duration_in_words(allowed)} are allowed",
-            f"look at the newest run of verify_backups__{self.sight.target.name}; by hand: `python -m backstop "
-            f"verify --target {self.sight.target.name} --repository {self.shelf.name}`",
+            f"{in_words(self.kind)}: {named(late)} in {self.shelf.name} "
+            f"{'waits' if len(late) == 1 else 'wait'} for a proof, the longest for "
+            f"{duration_in_words(longest)}; {duration_in_words(allowed)} are allowed",
+            f"look at the newest run of verify_backups__{self.sight.target.name}; by hand: `python -m "
+            f"backstop verify --target {self.sight.target.name} --repository {self.shelf.name}`",
         )
 
     def _waited(self, one: Candidate) -> timedelta:
@@ -116,7 +117,7 @@ class _Judged:
             f"the verification of {what} in {self.shelf.name} failed: {worst.proofs[-1].difference}",
             "do not restore it from there; take a new backup, then find out what damaged this one"
             if newest
-            else "newer ones are in order; let check-objects heal it from another repository, or let it expire",
+            else "newer ones are in order: let check-objects heal it from another repository, or let it go",
         )
 
 

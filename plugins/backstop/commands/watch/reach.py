@@ -20,8 +20,15 @@ if TYPE_CHECKING:
 
 def probe(target: ObservedTarget) -> tuple[dict[str, str], tuple[RepositorySeen, ...]]:
     """Those that do not answer, and why; and how long each of the others took."""
+
+    def ask(repository: Repository) -> float | str:
+        return target.outages.get(repository.location) or _ask(repository)
+
     with ThreadPoolExecutor(max(len(target.repositories), 1), thread_name_prefix="probe") as pool:
-        answers = list(pool.map(_ask, target.repositories))
+        answers = list(pool.map(ask, target.repositories))
+    for repository, answer in zip(target.repositories, answers, strict=True):
+        if isinstance(answer, str):
+            target.outages[repository.location] = answer
     down = {
         one.name: answer
         for one, answer in zip(target.repositories, answers, strict=True)

@@ -63,7 +63,7 @@ def look_at_shelf(
     """Three listings, and one reading for each manifest, and its proofs, that is new or has changed.
 
     :param again: recalls once more: what seems to be gone may have been expired since.
-    :raises StorageError: the repository does not answer. :raises NotFoundError: it is no repository (any more).
+    :raises StorageError: the repository does not answer. :raises NotFoundError: it is no repository.
     """
     shelf = Shelf(repository)
     listed = _manifests(shelf)
@@ -71,7 +71,7 @@ def look_at_shelf(
     shelf.expiring = ExpiringMarks(repository).labels()
     known = recollection.backups.get(repository.name, {})
     new = [label for label, info in listed.items() if _is_new(known.get(label), info, proofs.get(label))]
-    if new or not listed:
+    if new:
         # Once, before several readers ask: without its id no manifest can be believed.
         repository.catalog.repository_id()
     _read(shelf, new, proofs)
@@ -119,10 +119,10 @@ def _stamp(name: str) -> datetime:
 
 
 def _is_new(known: KnownBackup | None, info: ObjectInfo, stamps: frozenset[datetime] | None) -> bool:
-    """Nothing is known, or it was gone, or the manifest has been stored since, or there is a proof that is not known."""
+    """Nothing is known, or it was gone; it has been stored since, or a proof of it that is not known."""
     if known is None or known.status in _GONE or known.read_at is None or info.modified_at > known.read_at:
         return True
-    return bool(stamps) and not stamps <= {proof.finished_at for proof in known.proofs}
+    return stamps is not None and not stamps <= {proof.finished_at for proof in known.proofs}
 
 
 def _as_listed(known: KnownBackup, stamps: frozenset[datetime]) -> KnownBackup:

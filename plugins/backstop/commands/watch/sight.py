@@ -22,16 +22,17 @@ class ObservedTarget:
 
     :param repositories: every one that any of its backups goes to.
     :param keyring: opens histories of timelines; None: this machine has no key.
-    :param before: looks that tell which repositories answer; :param others: everything about the server,
-        keys and disks.
+    :param others: looks at the server, keys and disks.
+    :param outages: storages that did not answer, by location, and why: shared by the targets of one run, so
+        that each of them does not wait for the same one again.
     """
 
     name: str
     repositories: Sequence[Repository]
     settings: WatchSettings
     keyring: Callable[[], Keyring | None] = lambda: None
-    before: tuple[Look, ...] = ()
     others: tuple[Look, ...] = ()
+    outages: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +40,8 @@ class Sight:
     """What a part may build on.
 
     :param now: when this watch began; :param rhythm: how often there is one.
-    :param previous: what the one before saw; None: the first, or there is no inventory.
+    :param remembers: there is an inventory, which tells one watch of the one before.
+    :param previous: what that one saw; None: there was none, or nothing remembers it.
     :param down: repositories that do not answer, and why, in words.
     :param shelves: what those that do hold.
     """
@@ -47,6 +49,7 @@ class Sight:
     target: ObservedTarget
     now: datetime
     rhythm: timedelta
+    remembers: bool = True
     previous: Observation | None = None
     down: Mapping[str, str] = field(default_factory=dict)
     shelves: Mapping[str, Shelf] = field(default_factory=dict)
