@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from backstop.settings.check import keyring_if_any
 from backstop.settings.proof import verify_policies
 from backstop.settings.sync import sync_settings
+from backstop.settings.watch_server import looks
 from backstop.wiring import every_repository, find_target, open_every_repository, open_storage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from backstop.commands.watch.settings import WatchedKind, WatchSettings
-    from backstop.commands.watch.sight import Look, ObservedTarget
+    from backstop.commands.watch.sight import ObservedTarget
     from backstop.credentials import CredentialSource
     from backstop.repository.catalog import Repository
     from backstop.storage.base import Storage
@@ -55,7 +56,7 @@ class WatchedTargets:
             repositories=repositories,
             settings=watch_settings(configuration, name, repositories),
             keyring=cache(lambda: keyring_if_any(configuration, name, credentials)),
-            others=_others(configuration, name, credentials),
+            others=looks(configuration, name, credentials),
             outages=self._outages,
         )
 
@@ -111,8 +112,3 @@ def _kinds(target: Target) -> Iterator[WatchedKind]:
 
 def _given(*schedules: str | None) -> tuple[str, ...]:
     return tuple(schedule for schedule in schedules if schedule is not None)
-
-
-def _others(configuration: Configuration, name: str, credentials: CredentialSource) -> tuple[Look, ...]:
-    """Looks at the server, keys and disks."""
-    return ()

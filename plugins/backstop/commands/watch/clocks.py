@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from backstop.commands.watch.part import ClockSeen
 from backstop.model.finding import Finding, Level
 from backstop.repository.lock import CLOCK_SKEW, LEASE_TTL
 
 if TYPE_CHECKING:
     from datetime import datetime
+
+    from backstop.commands.watch.part import ClockSeen
 
 BREAKS_LEASES = LEASE_TTL + 2 * CLOCK_SKEW
 """Further apart than this, one machine takes a lease over that another one is holding."""
@@ -41,7 +42,7 @@ def judge_clock(seen: ClockSeen, *, target: str, clock_skew: timedelta) -> tuple
             check="clock",
             subject=seen.name,
             level=level,
-            sentence=f"the clock of {seen.name} is {apart.total_seconds():.0f} s {side} this machine's: {harm}",
+            sentence=f"the clock of {seen.name} is {apart.total_seconds():.0f} s {side} ours: {harm}",
             next_step="compare both with a third clock and set the wrong one right (NTP, chrony)",
         ),
     )
