@@ -62,6 +62,8 @@ def look_at_shelves(
             shelf = shelves[repository.name] = look_at_shelf(repository, recollection, again=again)
         except BackstopError as error:
             down[repository.name] = str(error)
+            if error.retryable:
+                target.outages[repository.location] = str(error)
             continue
         if inventory is None or not (shelf.read or shelf.newly_gone):
             continue
@@ -83,7 +85,7 @@ def look_at_catalogue(sight: Sight, recollection: Recollection) -> Part:
         judge_kind(sight, kind, backups.get(kind.kind, []), past.get(kind.kind, []))
         for kind in settings.kinds
     ]
-    parts += [judge_proofs(sight), judge_manifests(sight), judge_steps(sight, recollection)]
+    parts += [judge_proofs(sight), judge_manifests(sight), judge_steps(sight)]
     parts += [Part(seen=tuple(_counted(shelf) for shelf in sight.shelves.values()))]
     unseen = tuple(f"the backups in {name}: {why}" for name, why in sight.down.items())
     return together([*parts, Part(unseen=unseen)])

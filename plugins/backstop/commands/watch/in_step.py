@@ -22,10 +22,9 @@ if TYPE_CHECKING:
     from backstop.model.backup import BackupLabel, Manifest
     from backstop.model.lsn import WalSegment
     from backstop.model.retention import Candidate
-    from backstop.repository.recollection import Recollection
 
 
-def judge_steps(sight: Sight, recollection: Recollection) -> Part:
+def judge_steps(sight: Sight) -> Part:
     """By the rules of a sync (commands/sync/decision.py): what is found missing here, it brings."""
     findings: list[Finding] = []
     unjudged = {("sync", f"backups in {name}") for name in sight.down}
@@ -33,9 +32,8 @@ def judge_steps(sight: Sight, recollection: Recollection) -> Part:
     holdings = {name: _holdings(shelf) for name, shelf in sight.shelves.items()}
     for name, shelf in sight.shelves.items():
         others = {other: holdings[other] for other in holdings if other != name}
-        gone = recollection.expired.get(name, frozenset())
         try:
-            found = _lacking(sight, shelf, holdings[name], others, gone)
+            found = _lacking(sight, shelf, holdings[name], others)
         except BackstopError as error:
             unseen.append(f"what {name} should have of the other repositories: {error.message}")
             unjudged.add(("sync", f"backups in {name}"))
@@ -48,9 +46,7 @@ def judge_steps(sight: Sight, recollection: Recollection) -> Part:
     return Part(findings=tuple(findings), unseen=tuple(unseen), unjudged=frozenset(unjudged))
 
 
-def _lacking(
-    sight: Sight, shelf: Shelf, own: Holdings, others: Mapping[str, Holdings], gone: frozenset[BackupLabel]
-) -> Finding | None:
+def _lacking(sight: Sight, shelf: Shelf, own: Holdings, others: Mapping[str, Holdings]) -> Finding | None:
     settings = sight.target.settings
     late = {
         label: name
@@ -58,6 +54,7 @@ def _lacking(
         for label in theirs.cards
         if label not in own.cards
         and label not in own.expiring
+        and label not in shelf.missing  # which is a finding of its own
         and shelf.name in settings.sync.places(label)
         and sight.now - sight.shelves[name].stored_at[label] > settings.sync_grace
     }
@@ -69,7 +66,7 @@ def _lacking(
     ]
     if not late and not apart:
         return None
-    wanted = _decide(sight, shelf, own, others, gone)
+    wanted = _decide(sight, shelf, own, others)
     lacking = [label for label in wanted.labels if label in late]
     if not lacking and not apart:
         return None
@@ -86,9 +83,7 @@ def _lacking(
     return Finding(sight.target.name, "sync", f"backups in {shelf.name}", Level.WARNING, sentence, next_step)
 
 
-def _decide(
-    sight: Sight, shelf: Shelf, own: Holdings, others: Mapping[str, Holdings], gone: frozenset[BackupLabel]
-) -> Wanted:
+def _decide(sight: Sight, shelf: Shelf, own: Holdings, others: Mapping[str, Holdings]) -> Wanted:
     held = held_anywhere([one.repository for one in sight.shelves.values()], now=sight.now)
 
     def as_it_is() -> Mapping[BackupLabel, Candidate]:
@@ -109,7 +104,7 @@ def _decide(
         held=held,
         seen={},
         as_it_is=as_it_is,
-        gone=gone,
+        gone=shelf.expired,
     )
 
 

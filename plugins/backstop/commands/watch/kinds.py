@@ -102,7 +102,8 @@ def judge_kind(sight: Sight, kind: WatchedKind, backups: Sequence[Copies], past:
     """
     looked_at = [copies for copies in backups if copies.seen]
     certain = sight.all_answer(kind.repositories)
-    on_time = _punctuality(sight, kind, backups)
+    since = _scheduled_since(sight, kind, backups[0].finished_at if backups else None)
+    on_time = _punctuality(sight, kind, backups, since if sight.remembers else None)
     newest = backups[-1] if backups else None
     proven = next((copies for copies in reversed(backups) if copies.proven_in), None)
     foreseen = forecast(past, bytes=newest.known.plain_bytes) if newest else None
@@ -115,7 +116,7 @@ def judge_kind(sight: Sight, kind: WatchedKind, backups: Sequence[Copies], past:
             default=None,
         ),
         schedule=_schedule(kind),
-        scheduled_since=_scheduled_since(sight, kind),
+        scheduled_since=since,
         due_at=on_time.due_at,
         next_due_at=on_time.next_due_at,
         on_time=on_time.on_time if certain or on_time.on_time else _was_on_time(sight, kind),
@@ -151,10 +152,11 @@ def _was_on_time(sight: Sight, kind: WatchedKind) -> bool:
     return before is None or before.on_time
 
 
-def _punctuality(sight: Sight, kind: WatchedKind, backups: Sequence[Copies]) -> Punctuality:
+def _punctuality(
+    sight: Sight, kind: WatchedKind, backups: Sequence[Copies], since: datetime | None
+) -> Punctuality:
     """Of the worse of its schedules: a base backup may be due, and a full one of them."""
     usual = usual_duration(copies.finished_at - copies.known.manifest.started_at for copies in backups)
-    since = _scheduled_since(sight, kind)
 
     def judge(schedules: Sequence[str], published: Sequence[Copies]) -> Punctuality:
         return punctuality(
@@ -173,12 +175,15 @@ def _punctuality(sight: Sight, kind: WatchedKind, backups: Sequence[Copies]) -> 
     return full if full.overdue_by > any_of_it.overdue_by else any_of_it
 
 
-def _scheduled_since(sight: Sight, kind: WatchedKind) -> datetime | None:
-    """Since when it is to be done by its schedules as they are now. None: nobody has kept that."""
-    if not sight.remembers:
-        return None
+def _scheduled_since(sight: Sight, kind: WatchedKind, oldest: datetime | None) -> datetime | None:
+    """Since when it is to be done by its schedules as they are now.
+
+    :param oldest: when the oldest backup was published: what was there before the first watch was due, too.
+    """
     before = sight.previous.component(kind.kind) if sight.previous else None
-    if before is None or before.schedule != _schedule(kind):
+    if before is None:
+        return min(oldest or sight.now, sight.now)
+    if before.schedule != _schedule(kind):
         return sight.now
     return before.scheduled_since or (sight.previous.first_observed_at if sight.previous else None)
 

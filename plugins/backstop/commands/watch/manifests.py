@@ -41,7 +41,7 @@ def _gone(sight: Sight, shelf: Shelf, gone: Sequence[BackupLabel]) -> Finding:
         {name for name, other in sight.shelves.items() if all(label in other.backups for label in gone)}
     )
     mend = (
-        f"`python -m backstop sync-repositories --target {sight.target.name}` brings them back from "
+        f"`python -m backstop sync-repositories --target {sight.target.name}` brings {_them(gone)} back from "
         f"{elsewhere[0]}"
         if elsewhere
         else "take a new backup"

@@ -37,6 +37,7 @@ class Shelf:
     :param doubtful: the same of proofs, by label.
     :param missing: were there, and nothing says that anybody expired them; None: not known what they were.
     :param newly_gone: of these and of expired ones, what the inventory does not know to be gone.
+    :param expired: gone on purpose, or about to be.
     :param damaged: lack objects, as far as looked for (commands/watch/objects.py).
     """
 
@@ -50,6 +51,7 @@ class Shelf:
     doubtful: dict[BackupLabel, str] = field(default_factory=dict)
     missing: dict[BackupLabel, KnownBackup | None] = field(default_factory=dict)
     newly_gone: list[BackupLabel] = field(default_factory=list)
+    expired: frozenset[BackupLabel] = frozenset()
     damaged: frozenset[BackupLabel] = frozenset()
 
     @property
@@ -168,13 +170,14 @@ def _find_gone(
     seem_gone = {
         label: known for label, known in remembered.items() if label not in here and known.status not in _GONE
     }
+    shelf.expired = recollection.expired.get(name, frozenset())
     if seem_gone:
-        expired = again().expired.get(name, frozenset())
+        shelf.expired |= again().expired.get(name, frozenset())
         for label, known in seem_gone.items():
             if shelf.repository.catalog.has(label):
                 continue  # published since the names were listed
             shelf.newly_gone.append(label)
-            if label not in expired:
+            if label not in shelf.expired:
                 shelf.missing[label] = known
     for label in recollection.missing.get(name, ()):
         if label not in here:
