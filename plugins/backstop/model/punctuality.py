@@ -81,7 +81,8 @@ def punctuality(
     elif known_since is not None:
         unmet = _after(crons, known_since)
     else:
-        unmet = _before(crons, min(last, now - limit))
+        # The last that is overdue already.
+        unmet = _before(crons, min(last, now - limit) - timedelta(microseconds=1))
     if unmet > now:
         due = last if known_since is None or last > known_since else None
         return Punctuality(due, following, True, timedelta(0), False, _met(due, following))
@@ -118,13 +119,15 @@ def _before(crons: Sequence[str], moment: datetime) -> datetime:
     """The last due time that is not after the moment."""
     # croniter answers with a time before the one it starts from, to the microsecond.
     start = moment.astimezone(timezone.utc) + timedelta(microseconds=1)
-    return max(croniter(cron, start).get_prev(datetime) for cron in crons).replace(fold=0)
+    moments: list[datetime] = [croniter(cron, start).get_prev(datetime) for cron in crons]
+    return max(moments).replace(fold=0)
 
 
 def _after(crons: Sequence[str], moment: datetime) -> datetime:
     """The first due time after the moment."""
     start = moment.astimezone(timezone.utc)
-    return min(croniter(cron, start).get_next(datetime) for cron in crons).replace(fold=0)
+    moments: list[datetime] = [croniter(cron, start).get_next(datetime) for cron in crons]
+    return min(moments).replace(fold=0)
 
 
 def _met(due: datetime | None, following: datetime) -> str:
