@@ -57,12 +57,18 @@ def test_a_missed_backup_has_its_time_then_is_not_on_time_then_is_overdue():
 
 
 def test_a_quick_backup_has_a_quarter_of_an_hour():
-    quick = judged(at(1, day=-1), now=at(1.25), usual=2 * SECOND)
-    unknown = judged(at(1, day=-1), now=at(1.25), usual=None)
-
-    assert quick.on_time
-    assert unknown.on_time
+    assert judged(at(1, day=-1), now=at(1.25), usual=2 * SECOND).on_time
     assert not judged(at(1, day=-1), now=at(1.25) + SECOND, usual=2 * SECOND).on_time
+
+
+def test_the_first_backup_may_take_hours_unless_the_next_is_due_before():
+    def first(schedule, minutes):
+        return judged(now=at(1) + minutes * MINUTE, schedule=schedule, usual=None, known_since=at(1) - SECOND)
+
+    assert first(NIGHTLY, 240).on_time
+    assert first(NIGHTLY, 241).overdue
+    assert first("0 * * * *", 60).on_time
+    assert first("0 * * * *", 61).overdue
 
 
 def test_a_backup_that_takes_hours_is_not_overdue_while_it_takes_what_it_usually_does():
@@ -83,12 +89,14 @@ def test_the_next_due_time_forgives_nothing():
 
 def test_a_job_that_never_ran_counts_from_when_it_was_first_seen():
     new = judged(now=at(3), known_since=at(2))
-    missed = judged(now=at(3, day=1), known_since=at(2))
+    missed = judged(now=at(3, day=1), known_since=at(2), usual=None, late_after=HOUR)
+    later = judged(now=at(6, day=1), known_since=at(2), usual=None, late_after=HOUR)
 
     assert (new.on_time, new.overdue, new.due_at) == (True, False, None)
     assert new.sentence == "the first backup is due at 2026-11-24 01:00 UTC"
-    assert (missed.on_time, missed.overdue, missed.due_at) == (False, True, at(1, day=1))
-    assert missed.sentence.endswith("2 h ago, is not there; there never was one")
+    assert (missed.on_time, missed.overdue, missed.due_at) == (True, False, at(1, day=1))
+    assert (later.on_time, later.overdue, later.due_at) == (False, True, at(1, day=1))
+    assert later.sentence.endswith("5 h ago, is not there; there never was one")
 
 
 @UNTIMED

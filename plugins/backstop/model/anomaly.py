@@ -93,10 +93,12 @@ def size_anomaly(history: Iterable[Sample], newest: Sample) -> SizeAnomaly | Non
     if len(earlier) < FEWEST:
         return None
     trend = _trend(earlier[-TREND:], newest.at)
-    at_least = NARROWEST if newest.at - earlier[0].at >= THREE_WEEKS else UNSEEN_WEEKS
-    season = _season(earlier, newest.at, max(trend.width, NARROWEST))
-    trend = _Band(trend.centre, max(trend.width, at_least), trend.like)
-    bands = [trend, _Band(_level(earlier[-RECENT:]), at_least, "the last few")]
+    level = _level(earlier[-RECENT:])
+    if newest.at - earlier[0].at < THREE_WEEKS:
+        # A slope over one weekend leads astray.
+        trend = _Band(level, max(trend.width, UNSEEN_WEEKS), trend.like)
+    bands = [trend, _Band(level, NARROWEST, "the last few")]
+    season = _season(earlier, newest.at, trend.width)
     if season is not None:
         bands.append(season)
     value = _log(newest.bytes)
@@ -125,7 +127,7 @@ def _trend(samples: Sequence[Sample], at: datetime) -> _Band:
     rest = [log - level - slope * day for log, day in zip(logs, days, strict=True)]
     # A trend is carried on no further than half of the time it was seen for.
     ahead = min((at - last) / timedelta(days=1), -days[0] / 2)
-    return _Band(level + slope * ahead, _width(rest), f"the last {len(samples)}")
+    return _Band(level + slope * ahead, max(_width(rest), NARROWEST), f"the last {len(samples)}")
 
 
 def _season(samples: Sequence[Sample], at: datetime, width: float) -> _Band | None:

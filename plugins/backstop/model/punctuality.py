@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 GRACE = timedelta(minutes=15)
 """What every backup may take, however quick it usually is."""
+FIRST = timedelta(hours=4)
+"""What one may take when nobody knows what is usual, and the next is not due before."""
 EARLY = timedelta(minutes=5)
 """A backup that ended so shortly before it was due counts as the one that was: another clock is ahead."""
 AHEAD = timedelta(hours=1)
@@ -63,7 +65,8 @@ def punctuality(
     :param schedule: cron fields in UTC; several: each of them asks for a backup; None: none is ever due.
     :param completed: when backups were published, in any order, by whatever clock.
     :param late_after: an unmet due time so old is ``overdue``, unless the backup still has time by then.
-    :param usual: how long a backup usually takes; it has twice that, and 15 minutes at least.
+    :param usual: how long a backup usually takes; it has twice that, and 15 minutes at least. None: nobody
+        knows yet; four hours, or what is left until the next is due.
     :param known_since: nothing was due before: when the target, or its schedule as it is now, was first
         seen. None: long ago, so that a target without any backup is overdue at once.
     """
@@ -73,7 +76,7 @@ def punctuality(
         return Punctuality(None, None, True, timedelta(0), False, "no schedule asks for a backup")
     last, following = _before(crons, now), _after(crons, now)
     early = min(EARLY, (following - last) / 10)
-    grace = max(GRACE, 2 * usual) if usual is not None else GRACE
+    grace = max(GRACE, min(FIRST, following - last) if usual is None else 2 * usual)
     limit = max(late_after, grace)
     newest, ahead = _newest(completed, now)
     if newest is not None:
