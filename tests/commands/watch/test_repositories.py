@@ -87,9 +87,10 @@ def test_a_watch_that_was_late_makes_up_for_the_turns_of_an_hour(world):
 def test_a_backup_that_reached_only_one_repository_is_a_warning_after_a_grace(world):
     world.dump(0)
     label = world.dump(1, into=["local"])
+    world.now += timedelta(hours=1)
     assert world.found() == [], "the next sync brings it"
 
-    world.now += timedelta(hours=3)
+    world.now += timedelta(hours=2)
     finding = only(world.watch())
 
     assert (finding.check, finding.subject, finding.level) == ("sync", "backups in s3", Level.WARNING)
