@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -87,9 +88,12 @@ def observe_target(
         Look("objects", ("sync",), look_at_objects),
         Look("catalogue", _OF_THE_CATALOGUE, lambda sight: look_at_catalogue(sight, recollection)),
         Look("WAL in the repositories", ("wal-gap",), look_at_wal),
-        *target.others,
     )
-    parts += [_one(look, sight, patience_seconds) for look in looks]
+    with ThreadPoolExecutor(max(len(target.others), 1), thread_name_prefix="watch") as pool:
+        # Servers, keys and disks are waited for together; what is stored is looked at in its order meanwhile.
+        others = [pool.submit(_one, look, sight, patience_seconds) for look in target.others]
+        parts += [_one(look, sight, patience_seconds) for look in looks]
+        parts += [other.result() for other in others]
     everything = together(parts)
     return Observed(
         observation=_observation(sight, everything, took_seconds=round(time.monotonic() - began, 3)),
@@ -120,8 +124,9 @@ def unobservable(target: str, error: BackstopError, *, now: datetime) -> Observe
 def _one(look: Look, sight: Sight, patience_seconds: float) -> Part:
     return within(
         lambda: look.look(sight),
-        seconds=patience_seconds,
-        what=f"{look.name} of {sight.target.name}",
+        target=sight.target.name,
+        name=look.name,
+        seconds=min(patience_seconds, look.patience_seconds),
         spares=frozenset((check, EVERY) for check in look.checks),
     )
 
