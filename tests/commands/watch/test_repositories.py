@@ -9,7 +9,7 @@ import pytest
 
 from backstop.commands.watch.part import judged
 from backstop.model.finding import Finding, Level
-from tests.watching import RHYTHM, only
+from tests.watching import RHYTHM, only, short
 
 
 def test_an_object_that_was_deleted_is_a_warning_while_another_repository_has_it(world):
