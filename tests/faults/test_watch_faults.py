@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -16,6 +16,7 @@ from backstop.settings.watch import RHYTHM, WatchedTargets
 from backstop.storage.posix import PosixStorage
 from backstop.targets import load_targets
 from tests.faults.conftest import BUCKET
+from tests.faults.line import Line
 from tests.faults.planting import SmallDisk, fill
 from tests.faults.s3_proxy import FaultyS3Proxy, answer, stall
 from tests.protection import Protection, utc_now
@@ -250,3 +251,18 @@ def test_a_disk_that_is_unmounted_full_or_nearly_full_is_told_and_forgotten(
         ("repository", "repository local", Level.WARNING)
     ]
     assert "nothing is mounted there" in unmounted.findings[0].sentence
+
+
+def test_a_database_that_hangs_costs_its_time_out_and_hides_nothing_else(watched: Watched):
+    line = Line(watched.source.host, watched.source.port)
+    watched.source = replace(watched.source, port=line.port)
+    line.hang()
+
+    observed = watched.watch()
+    line.close()
+
+    assert [(one.check, one.subject, one.level) for one in observed.findings] == [
+        ("source", "database", Level.WARNING)
+    ]
+    assert observed.observation.took_seconds < 60
+    assert len(observed.observation.repositories) == 2
