@@ -53,6 +53,7 @@ targets:
       schedule: null
       spool: {folder}/staging
       repositories: [local, s3]
+{cluster}
 """
 
 
@@ -68,6 +69,7 @@ class Watched:
     repository: Path
     mounted: bool = False
     free_space: str = "0.000001"
+    cluster: str = ""
 
     def credentials(self, password: str | None = None) -> EnvironmentCredentials:
         source = {
@@ -94,6 +96,7 @@ class Watched:
                 endpoint=self.proxy.endpoint_url,
                 dbname=self.source.dbname,
                 free_space=self.free_space,
+                cluster=self.cluster,
             )
         )
         targets = WatchedTargets(load_targets(file), self.credentials(password))
@@ -251,6 +254,20 @@ def test_a_disk_that_is_unmounted_full_or_nearly_full_is_told_and_forgotten(
         ("repository", "repository local", Level.WARNING)
     ]
     assert "nothing is mounted there" in unmounted.findings[0].sentence
+
+
+def test_a_cluster_whose_wal_nobody_receives_is_critical_in_every_repository(watched: Watched):
+    watched.cluster = "    cluster: {conn_id: source}"
+
+    observed = watched.watch()
+
+    found = {(one.check, one.subject): one.level for one in observed.findings}
+    assert found["slot", "slot backstop_calibrify"] is Level.CRITICAL
+    assert found["rpo", "repository local"] is found["rpo", "repository s3"] is Level.CRITICAL
+    assert observed.observation.wal is not None
+    assert observed.observation.wal.observed_rpo == {"local": None, "s3": None}
+    watched.cluster = ""
+    assert watched.found() == {}
 
 
 def test_a_database_that_hangs_costs_its_time_out_and_hides_nothing_else(watched: Watched):
