@@ -29,8 +29,8 @@ from backstop.model.backup import BackupKind
 from backstop.repository.inventory import Inventory
 from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
 from embedded.seaweedfs import EmbeddedSeaweedFS
+from tests.observing import BASE, DUMP, World
 from tests.protection import s3_corner
-from tests.watching import BASE, DUMP, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ import pytest
 
 from backstop.commands.watch.part import judged
 from backstop.model.finding import Finding, Level
-from tests.watching import RHYTHM, only, short
+from tests.observing import RHYTHM, only, short
 
 
 def test_an_object_that_was_deleted_is_a_warning_while_another_repository_has_it(world):
@@ -240,6 +240,23 @@ def test_a_manifest_that_vanished_is_critical_and_comes_back_with_a_sync(remembe
         assert "sync-repositories --target calibrify` brings it back from local" in finding.next_step
     world.now += timedelta(minutes=5)
     world.storages["s3"].put_once(world.manifest_key(label), body)
+    assert world.found() == []
+
+
+@pytest.mark.integration
+def test_a_repository_that_was_emptied_is_one_finding_and_not_one_for_all_that_it_held(remembered):
+    world = remembered
+    for day in range(3):
+        world.dump(day)
+    world.watch()
+    held = world.storages["s3"].snapshot()
+    world.storages["s3"].restore({})
+
+    finding = only(world.watch())
+
+    assert (finding.check, finding.subject) == ("repository", "repository s3")
+    assert "memory://s3 held backups, and has no repository.json any more" in finding.sentence
+    world.storages["s3"].restore(held)
     assert world.found() == []
 
 

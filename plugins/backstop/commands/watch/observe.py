@@ -71,7 +71,7 @@ def observe_target(
     parts = [part]
     previous = previous or (_previous(inventory, target.name) if not part.findings else None)
     asked = None if part.findings else inventory
-    down, answers = probe(target)
+    down, answers = probe(target, filled=recollection.filled)
     shelves, part = look_at_shelves(target, recollection, asked, down)
     parts += [part, Part(seen=answers), judge_reach(target, down)]
     sight = Sight(
