@@ -53,7 +53,7 @@ def test_an_object_that_was_truncated_is_critical_when_no_repository_has_it_whol
 
 
 def test_every_object_of_every_backup_is_looked_for_within_a_day(world):
-    world.rhythm = timedelta(minutes=20)
+    world.rhythm = timedelta(hours=2)
     labels = [world.dump(day) for day in range(12)]
     world.watch()
     for label in labels[:-1]:
@@ -345,3 +345,24 @@ def test_an_inventory_that_is_down_is_a_finding_and_the_repositories_are_judged_
 
 def _reads(world) -> int:
     return sum(storage.asked["read"] for storage in world.storages.values())
+
+
+@pytest.mark.integration
+def test_an_object_that_was_deleted_from_a_real_bucket_is_found(tmp_path, seaweedfs):
+    from tests.making import Maker
+    from tests.observing import World
+    from tests.protection import s3_corner
+
+    world = World(tmp_path)
+    world.storages["s3"] = s3_corner(seaweedfs)
+    world.makers["s3"] = Maker(world.storages["s3"], world.keyring, world.signer, world.trust, name="s3")
+    label = world.dump(0)
+    assert world.found() == []
+    doomed, cut = world.objects_of(label)
+    world.storages["s3"].delete(doomed)
+
+    assert f"{doomed} is not there" in only(world.watch()).sentence
+    world.storages["s3"].upload(doomed, world.storages["local"].read(doomed))
+    world.storages["s3"].delete(cut)
+    world.storages["s3"].upload(cut, b"short")
+    assert f"{cut} has 5 bytes instead of 500" in only(world.watch()).sentence

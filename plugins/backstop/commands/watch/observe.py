@@ -84,16 +84,15 @@ def observe_target(
         down=down,
         shelves=shelves,
     )
+    # First: what it finds to be unreadable or damaged counts for the others.
+    parts.append(_one(Look("objects", ("sync",), look_at_objects), sight, patience_seconds))
     looks = (
-        Look("objects", ("sync",), look_at_objects),
         Look("catalogue", _OF_THE_CATALOGUE, lambda sight: look_at_catalogue(sight, recollection)),
         Look("WAL in the repositories", ("wal-gap",), look_at_wal),
+        *target.others,
     )
-    with ThreadPoolExecutor(max(len(target.others), 1), thread_name_prefix="watch") as pool:
-        # Servers, keys and disks are waited for together; what is stored is looked at in its order meanwhile.
-        others = [pool.submit(_one, look, sight, patience_seconds) for look in target.others]
-        parts += [_one(look, sight, patience_seconds) for look in looks]
-        parts += [other.result() for other in others]
+    with ThreadPoolExecutor(len(looks), thread_name_prefix="watch") as pool:
+        parts += pool.map(lambda look: _one(look, sight, patience_seconds), looks)
     everything = together(parts)
     return Observed(
         observation=_observation(sight, everything, took_seconds=round(time.monotonic() - began, 3)),
