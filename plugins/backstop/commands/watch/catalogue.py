@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from backstop.commands.watch.in_step import judge_steps
-from backstop.commands.watch.kinds import judge_kind, merged, past_restores
+from backstop.commands.watch.kinds import judge_kind, merged
 from backstop.commands.watch.manifests import judge_manifests
 from backstop.commands.watch.part import Part, together
 from backstop.commands.watch.proofs import judge_proofs
+from backstop.commands.watch.restores import past_restores
 from backstop.commands.watch.shelf import Shelf, look_at_shelf
 from backstop.errors import BackstopError
 from backstop.model.finding import Finding, Level

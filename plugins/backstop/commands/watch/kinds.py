@@ -8,12 +8,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from backstop.commands.watch.part import Part
+from backstop.commands.watch.restores import judge_duration
 from backstop.commands.watch.settings import kind_of
 from backstop.commands.watch.wording import in_words
 from backstop.model.anomaly import Sample, size_anomaly
 from backstop.model.figures import duration_in_words
 from backstop.model.finding import Finding, Level
-from backstop.model.forecast import Restore, forecast
+from backstop.model.forecast import forecast
 from backstop.model.observation import BackupSeen, ComponentSeen
 from backstop.model.punctuality import punctuality, usual_duration
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from backstop.commands.watch.settings import WatchedKind
     from backstop.commands.watch.sight import Sight
-    from backstop.model.observation import ForecastSeen
+    from backstop.model.forecast import Restore
     from backstop.model.punctuality import Punctuality
     from backstop.repository.recollection import KnownBackup, KnownProof, Recollection
 
@@ -131,7 +132,7 @@ def judge_kind(sight: Sight, kind: WatchedKind, backups: Sequence[Copies], past:
         _late(sight, kind, on_time),
         *_sizes(sight, kind, looked_at),
         _lossy(sight, kind, component, on_time),
-        _slow(sight, kind, foreseen),
+        judge_duration(sight, kind, foreseen),
     ]
     # What a repository that does not answer may hold is neither late nor lost. What is there is there.
     unjudged = frozenset() if certain else frozenset({("completed", kind.kind), ("rpo", kind.kind)})
@@ -269,40 +270,3 @@ def _lossy(sight: Sight, kind: WatchedKind, component: ComponentSeen, on_time: P
         f"{duration_in_words(objective)} may be",
         next_step,
     )
-
-
-def _slow(sight: Sight, kind: WatchedKind, foreseen: ForecastSeen | None) -> Finding | None:
-    if kind.rto is None or foreseen is None or foreseen.high_seconds <= kind.rto.total_seconds():
-        return None
-    median, high = (
-        duration_in_words(timedelta(seconds=seconds))
-        for seconds in (foreseen.median_seconds, foreseen.high_seconds)
-    )
-    return Finding(
-        sight.target.name,
-        "forecast",
-        kind.kind,
-        Level.CRITICAL if foreseen.median_seconds > kind.rto.total_seconds() else Level.WARNING,
-        f"{in_words(kind.kind)}: a restore would take about {median}, up to {high} by the last "
-        f"{foreseen.samples} proofs; {duration_in_words(kind.rto)} are allowed",
-        "give the restore more jobs or a faster disk, or agree on a longer objective",
-    )
-
-
-def past_restores(sight: Sight, recollection: Recollection) -> Mapping[str, list[Restore]]:
-    """How long the verifications that matched took, by kind, oldest first."""
-    every = {(name, one.label): one for name, known in recollection.backups.items() for one in known.values()}
-    every |= {
-        (name, one.label): one for name, shelf in sight.shelves.items() for one in shelf.backups.values()
-    }
-    found: dict[str, list[tuple[datetime, Restore]]] = defaultdict(list)
-    for known in every.values():
-        for proof in known.proofs:
-            seconds = proof.seconds.get("total")
-            if proof.matched and seconds:
-                restore = Restore(known.plain_bytes, float(seconds))
-                found[kind_of(known.label)].append((proof.finished_at, restore))
-    return {
-        kind: [restore for _, restore in sorted(restores, key=lambda one: one[0])]
-        for kind, restores in found.items()
-    }
