@@ -34,6 +34,7 @@ MIGRATIONS = (
     "0002_backup_proof",
     "0003_holds_and_expiry",
     "0004_watching",
+    "0006_findings_told",
 )
 """Applied in this order, each once; every one can be run again without harm."""
 
