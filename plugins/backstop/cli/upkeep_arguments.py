@@ -16,6 +16,7 @@ def add_upkeep_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser])
     _check_objects(verbs)
     _orphans(verbs)
     _prepare_repository(verbs)
+    _watch_backups(verbs)
 
 
 def _check_objects(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -62,6 +63,11 @@ def _prepare_repository(verbs: argparse._SubParsersAction[argparse.ArgumentParse
     target(which, default="the only one of targets.yaml")
     repository(which, "--repository", "one repository of targets.yaml, whoever uses it")
     parser.add_argument("--apply", action="store_true", help="mend what differs")
+
+
+def _watch_backups(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "Look at everything now, and say what is wrong, the most serious first; exit code 4 when critical."
+    target(verb(verbs, "watch-backups", "watch_backups:watch_backups", text), default="all of targets.yaml")
 
 
 def _seed(text: str) -> int:

@@ -135,7 +135,7 @@ def judge_kind(sight: Sight, kind: WatchedKind, backups: Sequence[Copies], past:
     ]
     # What a repository that does not answer may hold is neither late nor lost. What is there is there.
     unjudged = frozenset() if certain else frozenset({("completed", kind.kind), ("rpo", kind.kind)})
-    if not looked_at:
+    if not (looked_at or certain):
         unjudged |= {("size", kind.kind), ("size", f"{kind.kind} incremental"), ("forecast", kind.kind)}
     return Part(
         seen=(component,),
@@ -156,9 +156,11 @@ def _punctuality(
     sight: Sight, kind: WatchedKind, backups: Sequence[Copies], since: datetime | None
 ) -> Punctuality:
     """Of the worse of its schedules: a base backup may be due, and a full one of them."""
-    usual = usual_duration(copies.finished_at - copies.known.manifest.started_at for copies in backups)
+    fulls = [copies for copies in backups if copies.known.manifest.parent is None]
+    others = [copies for copies in backups if copies.known.manifest.parent is not None]
+    usual_full, usual_other = _usual(fulls), _usual(others)
 
-    def judge(schedules: Sequence[str], published: Sequence[Copies]) -> Punctuality:
+    def judge(schedules: Sequence[str], published: Sequence[Copies], usual: timedelta | None) -> Punctuality:
         return punctuality(
             schedules,
             [copies.finished_at for copies in published],
@@ -168,11 +170,16 @@ def _punctuality(
             known_since=since,
         )
 
-    any_of_it = judge(kind.schedules, backups)
+    longest = max((one for one in (usual_full, usual_other) if one is not None), default=None)
+    any_of_it = judge(kind.schedules, backups, longest)
     if kind.full_schedule is None:
         return any_of_it
-    full = judge([kind.full_schedule], [copies for copies in backups if copies.known.manifest.parent is None])
+    full = judge([kind.full_schedule], fulls, usual_full)
     return full if full.overdue_by > any_of_it.overdue_by else any_of_it
+
+
+def _usual(backups: Sequence[Copies]) -> timedelta | None:
+    return usual_duration(copies.finished_at - copies.known.manifest.started_at for copies in backups)
 
 
 def _scheduled_since(sight: Sight, kind: WatchedKind, oldest: datetime | None) -> datetime | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from backstop.errors import BackstopError
+from backstop.model.lsn import WalSegment, segments_per_log
 from backstop.model.timeline import Histories, StoredHistory
 from backstop.model.wal import StoredWal
 from backstop.model.wal_tail import TailPiece
@@ -16,10 +17,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from backstop.crypto.key_encryption import Keyring
-    from backstop.model.lsn import WalSegment
     from backstop.repository.catalog import Repository
     from backstop.repository.wal_names import StoredDelta
     from backstop.repository.wal_names import StoredHistory as ListedHistory
+
+_BLOCK, _BLOCK_DIGITS = 256, 2
 
 
 @dataclass(slots=True)
@@ -67,25 +69,20 @@ def _names(
 
 
 def list_from(archive: WalArchive, first: WalSegment) -> StoredWal:
-    """The names of a timeline's WAL from about this segment on, as far as any follow within 4 GiB."""
+    """The names of a timeline's WAL from about this segment on: blocks of 256, up to one that is empty."""
+    # Before the segments, as above.
     tails = list(pieces(archive, timeline=first.timeline))
+    block = min(_BLOCK, segments_per_log(first.size_bytes))
     segments: list[tuple[str, str, datetime]] = []
-    segment = first
+    number = first.number // block * block
     while True:
-        beginning = segment.name[:16]
-        here = [
-            (one.segment, one.sha, one.modified_at)
-            for one in archive.segments(first.timeline, beginning=beginning)
-        ]
+        beginning = WalSegment(first.timeline, number, first.size_bytes).name[:-_BLOCK_DIGITS]
+        listed = archive.segments(first.timeline, beginning=beginning)
+        here = [(one.segment, one.sha, one.modified_at) for one in listed]
         segments += here
-        if not here and segment is not first:
+        if not here and number > first.number:
             break
-        log_bytes = 1 << 32
-        segment = type(first).containing(
-            type(first.start)((segment.start.position // log_bytes + 1) * log_bytes),
-            timeline=first.timeline,
-            size_bytes=first.size_bytes,
-        )
+        number += block
     return StoredWal.collect(
         segments, system_id=archive.names.system_id, segment_bytes=first.size_bytes, tails=tails
     )
