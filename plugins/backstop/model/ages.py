@@ -27,3 +27,13 @@ def clock_time(moment: datetime, *, now: datetime) -> str:
     """``14:32:07Z``; of another day than ``now``, with its date."""
     at, today = moment.astimezone(timezone.utc), now.astimezone(timezone.utc)
     return f"{at:%H:%M:%S}Z" if at.date() == today.date() else f"{at:%Y-%m-%d %H:%M:%S}Z"
+
+
+def exact_time(moment: datetime) -> str:
+    """``2026-11-26 14:32:07Z``."""
+    return f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}Z"
+
+
+def exact_day(moment: datetime) -> str:
+    """``2026-11-26``, in UTC."""
+    return f"{moment.astimezone(timezone.utc):%Y-%m-%d}"
