@@ -1,4 +1,4 @@
-"""The Recoverability page and the metrics, served by Airflow's API server below ``/backstop``.
+"""The Recoverability pages and the metrics, served by Airflow's API server below ``/backstop``.
 
-Everything shown comes from targets.yaml and the inventory; no repository and no protected server is asked.
+What they show comes from targets.yaml and the inventory; no repository and no protected server is asked.
 """

@@ -137,4 +137,3 @@ class InventoryOfServer:
         if former is not None:
             former.kept.drop()
         return wanted
-

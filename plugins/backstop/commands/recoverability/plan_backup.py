@@ -74,9 +74,7 @@ def plan_database(
             ("Data loss", loss_in_words(chosen.started_at, now)),
             (
                 "Time",
-                forecast_in_words(
-                    component.forecast if component else None, target.database.objectives.rto
-                ),
+                forecast_in_words(component.forecast if component else None, target.database.objectives.rto),
             ),
         ),
         steps=(
@@ -201,4 +199,6 @@ def _trust(copies: Sequence[StoredBackup]) -> str:
 def _doubts(copies: Sequence[StoredBackup]) -> tuple[str, ...]:
     if any(one.status == "proven" for one in copies):
         return ()
-    return ("No restore has proven this backup yet: the restored copy is validated before anything is replaced.",)
+    return (
+        "No restore has proven this backup yet: the restored copy is validated before anything is replaced.",
+    )

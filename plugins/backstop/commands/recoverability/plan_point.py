@@ -77,9 +77,7 @@ def plan_point(
             ("Data loss", loss_in_words(at, now)),
             (
                 "Time",
-                forecast_in_words(
-                    component.forecast if component else None, target.database.objectives.rto
-                ),
+                forecast_in_words(component.forecast if component else None, target.database.objectives.rto),
             ),
         ),
         steps=(
@@ -117,7 +115,9 @@ def moment_of(point: str, *, now: datetime) -> datetime | None:
             hint="write a time with its zone, 2026-11-23T11:59:00Z, or latest; Airflow's own form takes the rest",
         )
     if goal.time > now:
-        raise ConfigurationError(f"{_exactly(goal.time)} is in the future", hint="choose a moment in a window")
+        raise ConfigurationError(
+            f"{_exactly(goal.time)} is in the future", hint="choose a moment in a window"
+        )
     return goal.time
 
 

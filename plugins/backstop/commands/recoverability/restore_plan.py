@@ -54,7 +54,9 @@ def approval_in_words(consent: Consent, *, touches_live: bool) -> str:
     if not touches_live:
         return "Nobody: nothing live is touched."
     if not consent.approval:
-        return "Nobody: targets.yaml asks for no approval. What is live is replaced without a further question."
+        return (
+            "Nobody: targets.yaml asks for no approval. What is live is replaced without a further question."
+        )
     who = "Somebody other than you" if consent.four_eyes else "Somebody, you included,"
     return (
         f"{who} has to approve it in Airflow under Required Actions within "
