@@ -1,6 +1,5 @@
 """The application below ``/backstop``: pages for people who are logged in, metrics for Prometheus."""
 
-# ruff: noqa: TC002 FastAPI evaluates the annotations
 from __future__ import annotations
 
 import logging
