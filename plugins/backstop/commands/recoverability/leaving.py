@@ -21,38 +21,41 @@ if TYPE_CHECKING:
 Policies = Callable[[str, BackupLabel], RetentionPolicy]
 """What a repository, by its name, keeps of backups like this one."""
 
-_SHOWN = 3
-
 
 @dataclass(frozen=True, slots=True)
-class NextToLeave:
+class Departures:
     """Of one kind in one repository.
 
-    :param soonest: at most three, the first to go first.
-    :param kept: how many there are in all; :param not_in_sight: those of them that no date is known of.
+    :param all: what is there, in the order in which it came.
     """
 
     component: str
     repository: str
-    soonest: tuple[Leaving, ...]
-    kept: int
-    not_in_sight: int
+    all: tuple[Leaving, ...]
+
+    @property
+    def next(self) -> Leaving | None:
+        """The first to go; None: nothing is in sight of going."""
+        dated = [(one.not_before, one.label, one) for one in self.all if one.not_before is not None]
+        return min(dated)[2] if dated else None
+
+    @property
+    def not_in_sight(self) -> int:
+        """How many there are that no date is known of."""
+        return sum(one.not_before is None for one in self.all)
 
 
-def next_to_leave(
+def departures(
     backups: Sequence[StoredBackup], holds: Sequence[HoldSeen], *, policies: Policies, now: datetime
-) -> tuple[NextToLeave, ...]:
-    """One a kind and repository, by name."""
-    found = []
-    for (component, repository), leaving in _forecasts(backups, holds, policies=policies, now=now).items():
-        dated = sorted(
-            (one for one in leaving if one.not_before is not None),
-            key=lambda one: (one.not_before, one.label),
-        )
-        found.append(
-            NextToLeave(component, repository, tuple(dated[:_SHOWN]), len(leaving), len(leaving) - len(dated))
-        )
-    return tuple(sorted(found, key=lambda one: (one.component, one.repository)))
+) -> tuple[Departures, ...]:
+    """One a kind and repository, by name.
+
+    :param backups: all that are there, oldest first.
+    """
+    forecasts = _forecasts(backups, holds, policies=policies, now=now)
+    return tuple(
+        Departures(*key, leaving) for key, leaving in sorted(forecasts.items(), key=lambda one: one[0])
+    )
 
 
 def leaving_of(
@@ -67,12 +70,8 @@ def leaving_of(
 
     :param backups: all that are there of its kind, oldest first.
     """
-    return {
-        repository: one
-        for (_, repository), leaving in _forecasts(backups, holds, policies=policies, now=now).items()
-        for one in leaving
-        if one.label == label
-    }
+    groups = departures(backups, holds, policies=policies, now=now)
+    return {group.repository: one for group in groups for one in group.all if one.label == label}
 
 
 def _forecasts(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.commands.recoverability.backups import component_of, read_stored
 from backstop.commands.recoverability.findings import read_findings
 from backstop.commands.recoverability.holds import read_holds
-from backstop.commands.recoverability.leaving import next_to_leave
+from backstop.commands.recoverability.leaving import departures
 from backstop.model.standing import STALE_AFTER, Standing, standing
 from backstop.repository.observations import read_observations
 from backstop.sql import load_sql
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from backstop.commands.recoverability.backups import StoredBackup
     from backstop.commands.recoverability.findings import FindingSeen
     from backstop.commands.recoverability.holds import HoldSeen
-    from backstop.commands.recoverability.leaving import NextToLeave, Policies
+    from backstop.commands.recoverability.leaving import Departures, Policies
     from backstop.model.observation import Observation
+    from backstop.model.retention_forecast import Leaving
 
 HISTORY = timedelta(days=365)
 CLOSED_LATELY = timedelta(days=14)
@@ -58,7 +59,7 @@ class TargetView:
 
     :param backups: that are there, in each repository, oldest first.
     :param series: of the last year, what has expired too.
-    :param leaving: the next to expire of each kind and repository.
+    :param departures: when those of each kind and repository probably go.
     :param findings: open ones, then those closed lately.
     """
 
@@ -67,9 +68,14 @@ class TargetView:
     observation: Observation | None
     backups: tuple[StoredBackup, ...]
     series: tuple[Series, ...]
-    leaving: tuple[NextToLeave, ...]
+    departures: tuple[Departures, ...]
     findings: tuple[FindingSeen, ...]
     holds: tuple[HoldSeen, ...]
+
+    @property
+    def leaving(self) -> dict[tuple[str, str], Leaving]:
+        """When each backup probably goes, by repository and label."""
+        return {(group.repository, one.label): one for group in self.departures for one in group.all}
 
     @property
     def open(self) -> tuple[FindingSeen, ...]:
@@ -111,7 +117,7 @@ def read_target(
         observation=observation,
         backups=here,
         series=_series([one for one in stored if one.finished_at >= since], restores),
-        leaving=next_to_leave(here, holds, policies=policies, now=now),
+        departures=departures(here, holds, policies=policies, now=now),
         findings=findings,
         holds=holds,
     )

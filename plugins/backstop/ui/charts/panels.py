@@ -8,10 +8,11 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from backstop.model.figures import duration_in_words, size_in_words
+from backstop.ui.charts.scale import round_up_seconds
 from backstop.ui.charts.series import SeriesChart, draw_series
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from backstop.commands.recoverability.target import Sample, Series
@@ -43,15 +44,17 @@ def draw_panels(series: Sequence[Series], *, now: datetime) -> tuple[Panel, ...]
     first = min((one.sizes[0].at for one in series if one.sizes), default=now)
     begins_at = max(now - YEAR, min(first, now - timedelta(days=30)))
 
-    def draw(samples: Sequence[Sample], in_words: Callable[[float], str]) -> SeriesChart:
-        return draw_series(samples, begins_at=begins_at, ends_at=now, in_words=in_words)
+    def durations(samples: Sequence[Sample]) -> SeriesChart:
+        return draw_series(
+            samples, begins_at=begins_at, ends_at=now, in_words=_seconds, rounded=round_up_seconds
+        )
 
     return tuple(
         Panel(
             one.kind,
-            draw(one.sizes, size_in_words),
-            draw(one.seconds, _seconds),
-            draw(one.restores, _seconds) if one.restores else None,
+            draw_series(one.sizes, begins_at=begins_at, ends_at=now, in_words=size_in_words),
+            durations(one.seconds),
+            durations(one.restores) if one.restores else None,
             _months(one),
         )
         for one in series

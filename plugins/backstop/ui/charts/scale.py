@@ -34,7 +34,7 @@ class TimeScale:
         share = (moment - self.begins_at) / (self.ends_at - self.begins_at)
         return round(self.left + min(max(share, 0.0), 1.0) * (self.right - self.left), 2)
 
-    def ticks(self, *, apart: float = 90) -> tuple[Tick, ...]:
+    def ticks(self, *, apart: float = 62) -> tuple[Tick, ...]:
         """Round moments (UTC), at least so far apart that their words do not touch."""
         least = (self.ends_at - self.begins_at) * (apart / (self.right - self.left))
         step = next((one for one in _STEPS if one >= least), max(_STEPS[-1], least))
@@ -54,9 +54,17 @@ def _in_words(moment: datetime, step: timedelta) -> str:
     return f"{moment.day} {moment:%b}"
 
 
+_SECONDS = (1, 2, 4, 10, 20, 60, 120, 240, 600, 1200, 3600, 7200, 14_400, 43_200, 86_400)
+
+
+def round_up_seconds(value: float) -> float:
+    """The next duration above that is round, and whose half is."""
+    return next((float(one) for one in _SECONDS if one >= value), round_up(value / 86_400) * 86_400)
+
+
 def round_up(value: float) -> float:
-    """The next value above that people count in: 1, 2, 2.5 or 5 of a power of ten."""
+    """The next value above that people count in: 1, 2, 4 or 6 of a power of ten."""
     if value <= 0:
         return 1.0
     power: float = 10.0 ** floor(log10(value))
-    return next(step * power for step in (1, 2, 2.5, 5, 10) if step * power >= value * 0.999999)
+    return next(step * power for step in (1, 2, 4, 6, 10) if step * power >= value * 0.999999)

@@ -52,14 +52,20 @@ class SeriesChart:
 
 
 def draw_series(
-    samples: Sequence[Sample], *, begins_at: datetime, ends_at: datetime, in_words: Callable[[float], str]
+    samples: Sequence[Sample],
+    *,
+    begins_at: datetime,
+    ends_at: datetime,
+    in_words: Callable[[float], str],
+    rounded: Callable[[float], float] = round_up,
 ) -> SeriesChart:
     """At most sixty points, each the median of its stretch of time; the axis begins at zero.
 
     :param samples: oldest first.
+    :param rounded: where the axis ends.
     """
     scale = TimeScale(begins_at, ends_at, _LEFT, _RIGHT)
-    top = round_up(max((one.value for one in samples), default=1.0))
+    top = rounded(max((one.value for one in samples), default=1.0))
     stretches = _stretches(samples, scale)
     points = tuple(_point(stretch, scale, top, in_words) for stretch in stretches)
     return SeriesChart(
