@@ -1,6 +1,6 @@
 """The Recoverability pages: all targets, one target, one backup. Nothing but the inventory is asked.
 
-Who may look is for whoever mounts them to say.
+Who may look is for whoever mounts them to say, and to put into ``request.state.viewer``.
 """
 
 # ruff: noqa: TC003 FastAPI evaluates the annotations
@@ -25,6 +25,7 @@ from backstop.ui.rendering import render
 if TYPE_CHECKING:
     from backstop.postgres.connection import ClusterConnection
     from backstop.targets import Configuration
+    from backstop.ui.auth import Viewer
 
 RANGES = (7, 30, 90, 365)
 """Days that a timeline can show."""
@@ -47,9 +48,11 @@ def pages(
     @router.get("/")
     def show_overview(request: Request, q: str = "") -> HTMLResponse:
         def made(now: datetime) -> str:
+            viewer: Viewer = request.state.viewer
             overview = reading.read(
                 lambda session, targets: read_overview(session, targets=list(targets.targets), now=now)
             )
+            overview = overview.limited_to(viewer.sees(overview.names))
             return render("overview.html", root=root_of(request), now=now, overview=overview, query=q.strip())
 
         return answer(request, clock(), made)

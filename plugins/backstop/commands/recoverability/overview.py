@@ -71,6 +71,18 @@ class Overview:
     forgotten: tuple[str, ...] = ()
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """Of all, the forgotten ones too."""
+        return (*(row.target for row in self.rows), *self.forgotten)
+
+    def limited_to(self, names: Collection[str]) -> Overview:
+        """What somebody sees of it who may look at these only."""
+        return Overview(
+            tuple(row for row in self.rows if row.target in names),
+            tuple(name for name in self.forgotten if name in names),
+        )
+
+    @property
     def watched_at(self) -> datetime | None:
         """When any of them was last watched."""
         return max((one.watched_at for one in self.rows if one.watched_at), default=None)
