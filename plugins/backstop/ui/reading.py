@@ -17,11 +17,9 @@ if TYPE_CHECKING:
     from backstop.commands.recoverability.leaving import Policies
     from backstop.model.backup import BackupLabel
     from backstop.postgres.connection import ClusterConnection
-    from backstop.targets import Configuration, Target
+    from backstop.targets import Configuration
 
 Found = TypeVar("Found")
-
-_ELSEWHERE = "without it, `python -m backstop list` and `recovery-windows` ask the repositories"
 
 
 class Reading:
@@ -49,8 +47,7 @@ class Reading:
         if connection is None:
             raise ConfigurationError(
                 "targets.yaml names no inventory, which is what this page shows",
-                hint="add inventory: {conn_id: …} and run `python -m backstop migrate-inventory`; "
-                + _ELSEWHERE,
+                hint="add inventory: {conn_id: …}, then run `python -m backstop migrate-inventory`",
             )
         import psycopg
 
@@ -58,8 +55,7 @@ class Reading:
             source_errors(f"inventory {connection.location}", secret=connection.password),
             connection.connect() as session,
         ):
-            # Tables may be locked by a migration; a page waits no longer than somebody who looks at it.
-            session.execute("SET statement_timeout = '10s'")
+            # One moment, however many questions.
             session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             try:
                 return question(session, targets)
@@ -68,10 +64,6 @@ class Reading:
                     f"the inventory {connection.location} lacks tables of this version",
                     hint="run `python -m backstop migrate-inventory`",
                 ) from None
-
-    def find(self, target: str) -> Target | None:
-        """What targets.yaml says of it; None: nothing."""
-        return self._configuration().targets.get(target)
 
     @staticmethod
     def policies(configuration: Configuration, target: str) -> Policies:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from backstop.commands.recoverability.findings import FindingSeen
     from backstop.model.observation import ComponentSeen, ForecastSeen, Observation
 
+EVERY_TARGET = "*"
+"""As findings name what is about no single target."""
+
 
 @dataclass(frozen=True, slots=True)
 class TargetRow:
@@ -62,25 +65,13 @@ class TargetRow:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All targets of targets.yaml, the worst first, then by name.
+    """All that were asked for, the worst first, then by name.
 
-    :param forgotten: what the watch once saw and targets.yaml no longer names.
+    :param general: open findings that are about no single target.
     """
 
     rows: tuple[TargetRow, ...]
-    forgotten: tuple[str, ...] = ()
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Of all, the forgotten ones too."""
-        return (*(row.target for row in self.rows), *self.forgotten)
-
-    def limited_to(self, names: Collection[str]) -> Overview:
-        """What somebody sees of it who may look at these only."""
-        return Overview(
-            tuple(row for row in self.rows if row.target in names),
-            tuple(name for name in self.forgotten if name in names),
-        )
+    general: tuple[FindingSeen, ...] = ()
 
     @property
     def watched_at(self) -> datetime | None:
@@ -97,7 +88,7 @@ def read_overview(
 ) -> Overview:
     """Three questions to the inventory, however many targets.
 
-    :param targets: those of targets.yaml.
+    :param targets: names of those to show.
     """
     seen = {one.target: one for one in read_observations(session)}
     found: dict[str, list[FindingSeen]] = {}
@@ -111,7 +102,7 @@ def read_overview(
     ]
     rows.sort(key=lambda row: row.target)
     rows.sort(key=lambda row: row.standing.word, reverse=True)
-    return Overview(tuple(rows), tuple(sorted(seen.keys() - set(targets))))
+    return Overview(tuple(rows), tuple(found.get(EVERY_TARGET, ())))
 
 
 def _newest_backups(

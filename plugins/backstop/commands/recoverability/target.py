@@ -73,6 +73,11 @@ class TargetView:
     holds: tuple[HoldSeen, ...]
 
     @property
+    def is_known(self) -> bool:
+        """Whether the inventory has anything of it."""
+        return self.observation is not None or bool(self.backups or self.series or self.findings)
+
+    @property
     def leaving(self) -> dict[tuple[str, str], Leaving]:
         """When each backup probably goes, by repository and label."""
         return {(group.repository, one.label): one for group in self.departures for one in group.all}

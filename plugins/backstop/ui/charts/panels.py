@@ -84,4 +84,4 @@ def _by_month(samples: Sequence[Sample]) -> dict[str, list[float]]:
 
 
 def _seconds(value: float) -> str:
-    return duration_in_words(timedelta(seconds=value))
+    return duration_in_words(timedelta(seconds=value)) if value else "0"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime  # noqa: TC003 a field's type
 from itertools import pairwise
+from statistics import median
 from typing import TYPE_CHECKING
 
 from backstop.model.ages import exact_time
@@ -22,9 +23,10 @@ if TYPE_CHECKING:
 
 WIDTH = 1200
 _LEFT, _RIGHT = 150, 1186
-_TOP, _LANE, _BETWEEN, _BOTTOM = 30, 26, 14, 8
+_TOP, _LANE, _HEADING, _BOTTOM = 26, 24, 24, 8
 _GAP = 2.0
 _NOW = 55
+_LABEL = 18
 _SHAPES = {"proven": "proven", "completed": "waiting", "failed": "failed"}
 
 
@@ -87,11 +89,9 @@ class Lane:
         return self.top + self.height / 2
 
     @property
-    def radius(self) -> float:
-        """Of its marks: smaller where they are many, so that neighbours can be told apart."""
-        places = sorted(mark.at for mark in self.marks)
-        nearest = min((b - a for a, b in pairwise(places) if b > a), default=20.0)
-        return round(min(max(nearest * 0.45, 2.0), 6.0), 2)
+    def short_label(self) -> str:
+        """What there is room for."""
+        return self.label if len(self.label) <= _LABEL else f"{self.label[: _LABEL - 1]}…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,13 @@ class Timeline:
     height: float
     width: float = WIDTH
     top: float = _TOP
+
+    @property
+    def radius(self) -> float:
+        """Of marks: smaller where they are many, so that neighbours can be told apart."""
+        places = [sorted(mark.at for mark in lane.marks) for lane in self.lanes]
+        apart = [median(b - a for a, b in pairwise(row)) for row in places if len(row) > 1]
+        return round(min(max(min(apart, default=20.0) * 0.45, 2.2), 6.0), 2)
 
 
 def draw_timeline(
@@ -125,6 +132,7 @@ def draw_timeline(
     top = float(_TOP)
     for repository in repositories:
         first = len(lanes)
+        top += _HEADING
         own = [one for one in windows if one.repository == repository and one.ends_at > begins_at]
         for stretch in _without_overlap(own):
             label = "any moment" if len(lanes) == first else f"timeline {stretch[0].timeline}"
@@ -146,7 +154,8 @@ def draw_timeline(
             top += _LANE
         if len(lanes) > first:
             lanes[first] = replace(lanes[first], repository=repository)
-            top += _BETWEEN
+        else:
+            top -= _HEADING
     # The last place is for the word "now".
     ticks = tuple(one for one in scale.ticks() if one.at < _RIGHT - _NOW)
     return Timeline(scale, tuple(lanes), ticks, top + _BOTTOM)
