@@ -1,0 +1,1 @@
+"""What people and monitoring look at; it reads the inventory and nothing else."""
