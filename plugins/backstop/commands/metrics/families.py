@@ -12,6 +12,7 @@ from backstop.commands.metrics.protection import add_component, add_wal
 from backstop.commands.metrics.sheet import Sheet
 from backstop.commands.metrics.surroundings import add_keys, add_repositories
 from backstop.model.finding import Level
+from backstop.model.procedure import kind_of_run
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 STALE_AFTER = timedelta(minutes=30)
 """A look as old as this no longer says that anything is well: six of the watch's rounds were missed."""
+
+_EVERY_TARGET = "*"
+"""The target of a finding that belongs to no single one."""
 
 
 def metric_families(
@@ -75,7 +79,8 @@ def known_targets(
         by_target[one.target].append(one)
     by_name = {one.target: one for one in observations}
     configured = frozenset(targets or ())
-    for name in sorted(configured if targets is not None else {*by_name, *by_target}):
+    every = {one for one in by_target if one == _EVERY_TARGET}
+    for name in sorted(configured | every if targets is not None else {*by_name, *by_target}):
         seen = by_name.get(name)
         stale = seen is not None and now - seen.observed_at > STALE_AFTER
         yield KnownTarget(name, name in configured, seen, tuple(by_target.get(name, ())), stale)
@@ -113,9 +118,11 @@ def _add_look(sheet: Sheet, seen: Observation, findings: tuple[Finding, ...], *,
 
 def has_failed(finding: Finding, kind: str) -> bool:
     """Whether it says that a backup of this kind failed, or is not there."""
-    return (
-        finding.check in ("completed", "run") and finding.level is Level.CRITICAL and finding.subject == kind
-    )
+    if finding.level is not Level.CRITICAL:
+        return False
+    if finding.check == "run":
+        return kind_of_run(finding.subject) == kind
+    return finding.check == "completed" and finding.subject == kind
 
 
 def _add_findings(sheet: Sheet, target: str, findings: tuple[Finding, ...]) -> None:

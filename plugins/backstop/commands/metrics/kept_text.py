@@ -25,8 +25,8 @@ _END = b"# EOF\n"
 class KeptText:
     """The same text as ``exposition(metric_families(…))``.
 
-    A watch comes every five minutes, a scrape every few seconds, and writing 12,000 samples takes longer than a
-    scrape may.
+    A watch comes every five minutes, a scrape every few seconds, and writing 12,000 samples takes longer than
+    a scrape may.
     """
 
     def __init__(self, version: str) -> None:
