@@ -244,7 +244,10 @@ def test_a_run_reports_itself_remembers_what_it_is_told_and_closes_itself(findin
     tell(findings, mail)
     findings.close(run, now=START + 2 * WATCH)
     tell(findings, mail, at=2)
-    assert mail.subjects == ["[critical] DAG watch_backups failed", "[over: critical] DAG watch_backups failed"]
+    assert mail.subjects == [
+        "[critical] DAG watch_backups failed",
+        "[over: critical] DAG watch_backups failed",
+    ]
     assert findings.open() == ()
 
 

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
 from fastapi.testclient import TestClient
 
 import tests.airflow_home  # noqa: F401 before Airflow is imported
@@ -19,9 +19,11 @@ from backstop.ui.inventory import InventoryConnection
 from backstop.ui.mount import PREFIX, MountedApp
 from tests.fleet import populate
 from tests.fleet_targets import targets_yaml
+from tests.ui.people import Doors, Person
+from tests.ui.restorable import restorable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from backstop.postgres.connection import ClusterConnection
@@ -30,50 +32,6 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 TARGETS = ("calibrify", "system-001", "system-002")
-_RESTORES = """\
-      restore_conn_id: restore
-"""
-_RECOVERY = (
-    'incremental: "0 3 * * 1-6", recovery: {directory: /srv/recovered, cutover: {data_directory: /srv/live, '
-    "stop: [[stop]], start: [[start]]}}}"
-)
-
-
-@dataclass
-class Person:
-    """A user as the gate knows them.
-
-    :param reads: DAGs they may read; None: all. :param triggers: likewise.
-    """
-
-    name: str
-    reads: Collection[str] | None = None
-    triggers: Collection[str] | None = None
-
-    def get_name(self) -> str:
-        return self.name
-
-    def get_id(self) -> str:
-        return self.name
-
-
-@dataclass
-class Doors:
-    """A gate that knows people by their name, which they send as their token."""
-
-    people: dict[str, Person] = field(default_factory=dict)
-
-    async def user(self, request: Request) -> tuple[Any, str]:
-        name = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if name not in self.people:
-            raise HTTPException(401)
-        return self.people[name], name
-
-    def readable(self, user: Person, dag_ids: Collection[str]) -> set[str]:
-        return set(dag_ids) if user.reads is None else set(dag_ids) & set(user.reads)
-
-    def may_trigger(self, user: Person, dag_id: str) -> bool:
-        return user.triggers is None or dag_id in user.triggers
 
 
 @dataclass
@@ -105,9 +63,7 @@ def known_inventory(postgres18: EmbeddedPostgres) -> ClusterConnection:
 @pytest.fixture(scope="session")
 def configuration(tmp_path_factory: pytest.TempPathFactory) -> Configuration:
     path: Path = tmp_path_factory.mktemp("targets") / "targets.yaml"
-    text = targets_yaml(TARGETS)
-    text = text.replace("      dbname: app\n", "      dbname: app\n" + _RESTORES)
-    path.write_text(text.replace('incremental: "0 3 * * 1-6"}', _RECOVERY))
+    path.write_text(restorable(targets_yaml(TARGETS)))
     return load_targets(path)
 
 

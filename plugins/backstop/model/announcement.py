@@ -77,9 +77,7 @@ class Announcement:
         return "\n".join([*lines, f"Next: {state.finding.next_step}", f"See {state.finding.anchor}"])
 
 
-def announcements(
-    news: Iterable[tuple[News, OpenFinding]], *, fold_above: int
-) -> tuple[Announcement, ...]:
+def announcements(news: Iterable[tuple[News, OpenFinding]], *, fold_above: int) -> tuple[Announcement, ...]:
     """Messages for one channel, worst first: one for each, or one a level where there are many at once."""
     rows = sorted(news, key=lambda row: _order(*row))
     if len(rows) <= fold_above:

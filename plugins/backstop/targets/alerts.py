@@ -12,6 +12,7 @@ from pydantic import AfterValidator, ConfigDict, Field
 from backstop.targets.fields import Duration, Name
 from backstop.targets.section import Section
 
+
 def _class_path(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", text):
         raise ValueError("expected the path of a class, package.module.Notifier")
