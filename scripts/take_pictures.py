@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 PAGES = {
-    "overview": "",
-    "target": "targets/system-003",
-    "restore": "targets/calibrify/restore?at=latest&mode=cut%20over",
+    "overview": ("", 560),
+    "target": ("targets/system-003", 760),
+    "restore": ("targets/calibrify/restore?at=latest&mode=cut%20over", 760),
 }
-WIDTH, HEIGHT = 1200, 720
+"""What is taken, and how much of its height."""
+WIDTH = 1200
 
 
 def main(folder: Path) -> None:
@@ -73,15 +74,15 @@ def chromium() -> str:
 
 def _take(browser: Browser, address: str, scheme: str, folder: Path) -> None:
     context = browser.new_context(
-        viewport={"width": WIDTH, "height": HEIGHT},
+        viewport={"width": WIDTH, "height": 760},
         color_scheme="dark" if scheme == "dark" else "light",
         reduced_motion="reduce",
     )
     page = context.new_page()
-    for name, path in PAGES.items():
+    for name, (path, height) in PAGES.items():
         page.goto(address + path, wait_until="networkidle")
         picture = folder / f"{name}-{scheme}.png"
-        page.screenshot(path=picture)
+        page.screenshot(path=picture, clip={"x": 0, "y": 0, "width": WIDTH, "height": height})
         _compress(picture)
         print(f"{picture}: {picture.stat().st_size / 1000:.0f} kB")
     context.close()
