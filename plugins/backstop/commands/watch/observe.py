@@ -55,12 +55,14 @@ def observe_target(
     clock: Callable[[], datetime],
     rhythm: timedelta,
     previous: Observation | None = None,
+    thorough: bool = False,
     patience_seconds: float = PATIENCE_SECONDS,
 ) -> Observed:
     """Look at everything; the inventory learns what is new in the repositories.
 
     :param rhythm: how often this is done: what has turns has them by it.
     :param previous: what the watch before saw, for who keeps that elsewhere than in the inventory.
+    :param thorough: list all WAL, so that nothing is left to the watch before: for who looks once.
     :param patience_seconds: for each part.
     """
     now, began = clock(), time.monotonic()
@@ -75,6 +77,7 @@ def observe_target(
         target=target,
         now=now,
         rhythm=rhythm,
+        thorough=thorough,
         remembers=asked is not None or previous is not None,
         previous=previous,
         down=down,

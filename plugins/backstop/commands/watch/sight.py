@@ -41,6 +41,7 @@ class Sight:
 
     :param now: when this watch began; :param rhythm: how often there is one.
     :param remembers: there is an inventory, which tells one watch of the one before.
+    :param thorough: judge at once what else is judged within an hour.
     :param previous: what that one saw; None: there was none, or nothing remembers it.
     :param down: repositories that do not answer, and why, in words.
     :param shelves: what those that do hold.
@@ -50,6 +51,7 @@ class Sight:
     now: datetime
     rhythm: timedelta
     remembers: bool = True
+    thorough: bool = False
     previous: Observation | None = None
     down: Mapping[str, str] = field(default_factory=dict)
     shelves: Mapping[str, Shelf] = field(default_factory=dict)

@@ -96,6 +96,8 @@ class _Looking:
     # -- Everything ------------------------------------------------------------------------------------------
 
     def _everything_is_due(self, before: RepositorySeen | None, manifests: Sequence[Manifest]) -> bool:
+        if self.sight.thorough:
+            return True
         now, name = self.sight.now, f"{self.sight.target.name} {self.shelf.name}"
         if before is None or before.listed_at is None or now - before.listed_at > 1.2 * EVERYTHING_WITHIN:
             return True
