@@ -103,7 +103,8 @@ def test_the_page_of_every_trouble_is_well_formed_and_loads_nothing_from_elsewhe
     checked = Checked(read(f"targets/{NAMES[trouble]}?days=90"))
 
     assert checked.inline == []
-    assert set(checked.loaded) == {"data:,", "/backstop/static/backstop.css", "/backstop/static/backstop.js"}
+    assert "/backstop/static/backstop.css" in checked.loaded
+    assert all(one == "data:," or one.startswith("/backstop/static/") for one in checked.loaded)
 
 
 def test_the_overview_is_well_formed_and_names_all_targets_the_worst_first(read):

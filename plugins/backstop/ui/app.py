@@ -1,6 +1,5 @@
 """The application below ``/backstop``: pages for people who are logged in, metrics for Prometheus."""
 
-# ruff: noqa: TC002 FastAPI evaluates the annotations
 from __future__ import annotations
 
 import logging
@@ -20,6 +19,7 @@ from backstop.ui.credentials import ServerCredentials
 from backstop.ui.form_token import FormTokens
 from backstop.ui.headers import SecurityHeaders
 from backstop.ui.inventory import InventoryOfServer
+from backstop.ui.metrics import metrics
 from backstop.ui.pages import pages, root_of
 from backstop.ui.problems import LoginRequired, PageError, UnknownPage, WrongInput
 from backstop.ui.rendering import STATIC, render
@@ -62,6 +62,8 @@ def create_app(
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     looking = [Depends(may_look(gate, configuration))]
     known = {"inventory": inventory, "configuration": configuration, "clock": clock}
+    # Before the gate: a Prometheus does not log in, and shows a token of its own.
+    app.include_router(metrics(**known))
     app.include_router(pages(**known), dependencies=looking)
     app.include_router(restores(gate=gate, tokens=tokens, **known), dependencies=looking)
     _say_problems(app, clock)

@@ -29,7 +29,8 @@ class Viewer:
     """Somebody who is logged in to Airflow.
 
     :param name: as Airflow records it with what they start; :param user_id: as Airflow tells users apart.
-    :param targets: those they may look at.
+    :param targets: those of targets.yaml that they may look at.
+    :param sees: which of these targets they may look at; also those that targets.yaml no longer names.
     :param token: with which Airflow knows them.
     """
 
@@ -37,7 +38,8 @@ class Viewer:
     user_id: str
     targets: frozenset[str]
     token: str = field(repr=False)
-    user: Any = field(repr=False, default=None)
+    user: Any = field(repr=False)
+    sees: Callable[[Collection[str]], frozenset[str]] = field(repr=False)
 
 
 class Gate(Protocol):
@@ -125,7 +127,7 @@ def may_look(gate: Gate, configuration: Callable[[], Configuration]) -> Callable
             raise LoginRequired from None
         viewer = await run_in_threadpool(_viewer, gate, configuration(), user, token)
         target = request.path_params.get("target")
-        if target is not None and target not in viewer.targets:
+        if target is not None and not await run_in_threadpool(viewer.sees, [target]):
             raise UnknownPage(f"there is no target {target}, or you may not see it")
         request.state.viewer = viewer
         return viewer
@@ -134,15 +136,24 @@ def may_look(gate: Gate, configuration: Callable[[], Configuration]) -> Callable
 
 
 def _viewer(gate: Gate, configuration: Configuration, user: Any, token: str) -> Viewer:
-    by_dag = {backup_dag(name): name for name in configuration.targets}
-    readable = gate.readable(user, [WATCH, *by_dag])
-    if WATCH not in readable:
+
+    def sees(names: Collection[str]) -> frozenset[str]:
+        by_dag = {backup_dag(name): name for name in names}
+        return frozenset(by_dag[dag_id] for dag_id in gate.readable(user, by_dag))
+
+    if not gate.readable(user, [WATCH]):
         raise Refused(
             f"{user.get_name()} may not look at how the backups stand",
             hint=f"ask for the permission to read the DAG {WATCH}",
         )
-    targets = frozenset(by_dag[dag_id] for dag_id in readable - {WATCH})
-    return Viewer(str(user.get_name()), str(user.get_id()), targets, token, user)
+    return Viewer(
+        str(user.get_name()),
+        str(user.get_id()),
+        sees(configuration.targets),
+        token=token,
+        user=user,
+        sees=sees,
+    )
 
 
 def login_address(request: Request) -> str:

@@ -53,18 +53,28 @@ class FormTokens:
 def require_same_origin(request: Request) -> None:
     """:raises Refused: a page of somebody else's made the browser send this.
 
-    Browsers say where a POST comes from; a client that says nothing is no browser.
+    Browsers say where a POST comes from: ``Sec-Fetch-Site`` where the connection is safe, else ``Origin``. A
+    client that says nothing is no browser, and the form's token is asked for all the same.
     """
     fetched = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
-    foreign = fetched not in (None, "same-origin")
-    if origin is not None and urlsplit(origin).netloc != request.headers.get("host", ""):
-        foreign = True
+    if fetched is not None:
+        foreign = fetched != "same-origin"
+    else:
+        foreign = origin is not None and urlsplit(origin).netloc not in _own_hosts(request)
     if foreign:
         raise Refused(
             "this form was sent by another site; nothing was started",
             hint="open the page in Airflow and send it from there",
         )
+
+
+def _own_hosts(request: Request) -> tuple[str, ...]:
+    """As the browser knows us; a proxy between may have renamed us."""
+    from airflow.configuration import conf
+
+    base = urlsplit(conf.get("api", "base_url", fallback="")).netloc
+    return tuple(host for host in (request.headers.get("host", ""), base) if host)
 
 
 if TYPE_CHECKING:

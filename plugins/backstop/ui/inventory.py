@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 2
 STATEMENT_SECONDS = 5
 KEPT_SESSIONS = 4
+REMEMBERED_SECONDS = 30
+"""A changed connection counts after so long."""
 
 
 class Kept:
@@ -113,11 +116,19 @@ class InventoryOfServer:
     :param configuration: targets.yaml; :param credentials: where its connection is found.
     """
 
-    def __init__(self, configuration: Callable[[], Configuration], credentials: CredentialSource) -> None:
+    def __init__(
+        self,
+        configuration: Callable[[], Configuration],
+        credentials: CredentialSource,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._configuration = configuration
         self._credentials = credentials
+        self._monotonic = monotonic
         self._lock = threading.Lock()
         self._known: InventoryConnection | None = None
+        self._asked: tuple[str, float] | None = None
 
     def __call__(self) -> ClusterConnection | None:
         """None: targets.yaml names none.
@@ -126,11 +137,25 @@ class InventoryOfServer:
         """
         from backstop.wiring import inventory_connection
 
-        named = inventory_connection(self._configuration(), self._credentials)
-        if named is None:
+        configuration = self._configuration()
+        if configuration.inventory is None:
             return None
-        wanted = InventoryConnection.to(named)
+        conn_id, now = configuration.inventory.conn_id, self._monotonic()
         with self._lock:
+            if self._known and self._is_fresh(conn_id, now):
+                return self._known
+        named = inventory_connection(configuration, self._credentials)
+        return self._remember(InventoryConnection.to(named), conn_id, now) if named else None
+
+    def _is_fresh(self, conn_id: str, now: float) -> bool:
+        """A secrets backend may be a service on the network, and take longer than the page."""
+        asked, at = self._asked or ("", 0.0)
+        return asked == conn_id and now - at < REMEMBERED_SECONDS
+
+    def _remember(self, wanted: InventoryConnection, conn_id: str, now: float) -> InventoryConnection:
+        """The one known already, with its sessions, unless it leads elsewhere by now."""
+        with self._lock:
+            self._asked = (conn_id, now)
             if self._known == wanted:
                 return self._known
             former, self._known = self._known, wanted

@@ -1,6 +1,6 @@
 """Restore to here: a form that shows the plan, then starts the DAG that carries it out."""
 
-# ruff: noqa: TC002, TC003 FastAPI evaluates the annotations
+# ruff: noqa: TC003 FastAPI evaluates the annotations
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -24,9 +24,16 @@ from backstop.ui.starting import start_run
 
 if TYPE_CHECKING:
     from backstop.commands.recoverability.restore_plan import RestorePlan
+    from backstop.errors import BackstopError
     from backstop.postgres.connection import ClusterConnection
     from backstop.targets import Configuration
     from backstop.ui.auth import Gate, Viewer
+
+
+class Sent(Asked):
+    """The form that starts a run: what was planned, and the token of the page it came from."""
+
+    token: str = ""
 
 
 def restores(
@@ -39,29 +46,42 @@ def restores(
 ) -> APIRouter:
     """The router; whoever mounts it has put the viewer into ``request.state``."""
     router = APIRouter(default_response_class=HTMLResponse)
-    reading = Reading(inventory, configuration)
+    desk = _Desk(gate, tokens, Reading(inventory, configuration), clock)
 
-    def sources(target: str) -> Sources:
-        def known(session: Any, targets: Configuration) -> Sources:
-            return Sources(
-                target=targets.targets[target],
-                observation=next(iter(read_observations(session, target)), None),
-                backups=read_stored(session, target, since=clock()),
-                now=clock(),
-            )
+    @router.get("/targets/{target}/restore")
+    def show(request: Request, target: str, asked: Annotated[Asked, Query()]) -> Response:
+        return desk.show(request, target, asked)
 
-        return reading.read(known)
+    @router.post("/targets/{target}/restore")
+    async def start(request: Request, target: str, sent: Annotated[Sent, Form()]) -> Response:
+        return await desk.start(request, target, sent)
 
-    def page(request: Request, known: Sources, asked: Asked) -> Response:
+    return router
+
+
+class _Desk:
+    """Where somebody asks, is shown the plan, and has it started."""
+
+    def __init__(
+        self, gate: Gate, tokens: FormTokens, reading: Reading, clock: Callable[[], datetime]
+    ) -> None:
+        self._gate = gate
+        self._tokens = tokens
+        self._reading = reading
+        self._clock = clock
+
+    def show(self, request: Request, target: str, asked: Asked) -> Response:
+        """The form, and what was asked for: its plan, or why it cannot be."""
         viewer: Viewer = request.state.viewer
+        known = self._sources(target)
         planned: RestorePlan | None = None
-        problem: Exception | None = None
+        problem: BackstopError | None = None
         if asked.wanted:
             try:
                 planned = plan(known, asked)
             except (ConfigurationError, NotFoundError) as error:
                 problem = error
-        body = render(
+        page = render(
             "restore.html",
             root=root_of(request),
             now=known.now,
@@ -69,55 +89,49 @@ def restores(
             asked=asked,
             plan=planned,
             problem=problem,
-            allowed=planned is not None and gate.may_trigger(viewer.user, planned.dag_id),
+            allowed=planned is not None and self._gate.may_trigger(viewer.user, planned.dag_id),
             viewer=viewer,
-            token=tokens.issue(viewer, known.target.name),
+            token=self._tokens.issue(viewer, target),
         )
-        return HTMLResponse(body, status_code=422 if problem else 200)
+        return HTMLResponse(page, status_code=WrongInput.status if problem else 200)
 
-    @router.get("/targets/{target}/restore")
-    def show(request: Request, target: str, asked: Annotated[Asked, Query()]) -> Response:
-        return page(request, sources(target), asked)
-
-    @router.post("/targets/{target}/restore")
-    async def start(request: Request, target: str, sent: Annotated[Sent, Form()]) -> Response:
+    async def start(self, request: Request, target: str, sent: Sent) -> Response:
+        """Have it started as whoever sent the form, and lead there."""
         viewer: Viewer = request.state.viewer
         require_same_origin(request)
-        tokens.require(sent.token, viewer, target)
-
-        def checked() -> RestorePlan:
-            # What came from the browser is judged anew: the plan there was only shown.
-            try:
-                found = plan(sources(target), sent)
-            except (ConfigurationError, NotFoundError) as error:
-                raise WrongInput(f"{error.message}; nothing was started", hint=error.hint) from None
-            if not gate.may_trigger(viewer.user, found.dag_id):
-                raise Refused(
-                    f"{viewer.name} may not start {found.dag_id}; nothing was started",
-                    hint=f"ask for the permission to trigger the DAG {found.dag_id}",
-                )
-            return found
-
-        found = await run_in_threadpool(checked)
+        self._tokens.require(sent.token, viewer, target)
+        found = await run_in_threadpool(self._checked, viewer, target, sent)
         run = await start_run(request, viewer, found.dag_id, found.conf)
-        if request.headers.get("sec-fetch-dest") == "iframe":
-            # In Airflow's shell: its page of the run belongs into the whole window, not into our frame.
-            return HTMLResponse(
-                render(
-                    "started.html",
-                    root=root_of(request),
-                    now=clock(),
-                    target=target,
-                    plan=found,
-                    run=run,
-                )
+        if request.headers.get("sec-fetch-dest") != "iframe":
+            return RedirectResponse(run.address, status_code=303)
+        # In Airflow's shell: its page of the run belongs into the whole window, not into our frame.
+        page = render(
+            "started.html", root=root_of(request), now=self._clock(), target=target, plan=found, run=run
+        )
+        return HTMLResponse(page)
+
+    def _checked(self, viewer: Viewer, target: str, sent: Sent) -> RestorePlan:
+        # What comes from a browser is judged anew: the plan there was only shown.
+        try:
+            found = plan(self._sources(target), sent)
+        except (ConfigurationError, NotFoundError) as error:
+            raise WrongInput(f"{error.message}; nothing was started", hint=error.hint) from None
+        if not self._gate.may_trigger(viewer.user, found.dag_id):
+            raise Refused(
+                f"{viewer.name} may not start {found.dag_id}; nothing was started",
+                hint=f"ask for the permission to trigger the DAG {found.dag_id}",
             )
-        return RedirectResponse(run.address, status_code=303)
+        return found
 
-    return router
+    def _sources(self, target: str) -> Sources:
+        now = self._clock()
 
+        def known(session: Any, targets: Configuration) -> Sources:
+            return Sources(
+                target=targets.targets[target],
+                observation=next(iter(read_observations(session, target)), None),
+                backups=read_stored(session, target, since=now),
+                now=now,
+            )
 
-class Sent(Asked):
-    """The form that starts a run: what was planned, and the token of the page it came from."""
-
-    token: str = ""
+        return self._reading.read(known)

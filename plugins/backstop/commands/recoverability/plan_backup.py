@@ -81,8 +81,8 @@ def plan_database(
             "The run checks room, roles and whatever a swap would break, and says so.",
             "The backup is restored into a new database beside the live one and compared with the fingerprint"
             " taken in its own snapshot.",
-            "Sessions are ended and both databases change names in one transaction; the former one is kept and"
-            " can be swapped back."
+            "Sessions are ended and both databases change names in one transaction; the former one is kept,"
+            " and can be swapped back."
             if touches
             else "It is left there for you to look into. Nothing live is touched.",
         ),
@@ -200,5 +200,5 @@ def _doubts(copies: Sequence[StoredBackup]) -> tuple[str, ...]:
     if any(one.status == "proven" for one in copies):
         return ()
     return (
-        "No restore has proven this backup yet: the restored copy is validated before anything is replaced.",
+        "No restore has proven this backup yet; what is restored is validated before it replaces anything.",
     )

@@ -44,7 +44,7 @@ def plan_point(
     recovery = target.cluster.recovery if target.cluster else None
     if recovery is None:
         raise ConfigurationError(
-            f"{target.name} cannot be recovered to a moment: targets.yaml says nothing on recovery of its server",
+            f"{target.name} cannot be recovered to a moment: targets.yaml does not say how",
             hint="restore a dump of the database instead",
         )
     if mode not in modes_of(target):
@@ -85,7 +85,7 @@ def plan_point(
             f"The cluster is recovered into a new folder below {recovery.directory}; the live server does not"
             " notice.",
             "It is replayed to the moment and asked the control questions of targets.yaml.",
-            "The live server is stopped, the data directories are exchanged, and it is started again. The former"
+            "The live server is stopped, the data directories are exchanged, it is started again. The former"
             " directory is kept."
             if touches
             else "It is left there, stopped, for you to look into. Nothing live is touched.",
@@ -112,7 +112,7 @@ def moment_of(point: str, *, now: datetime) -> datetime | None:
     if goal.kind is not TargetKind.TIME or goal.time is None:
         raise ConfigurationError(
             f"{point!r} is no moment",
-            hint="write a time with its zone, 2026-11-23T11:59:00Z, or latest; Airflow's own form takes the rest",
+            hint="write a time with its zone, 2026-11-23T11:59:00Z, or latest; Airflow's form takes others",
         )
     if goal.time > now:
         raise ConfigurationError(
