@@ -69,6 +69,9 @@ class Worn(MemoryStorage):
         self._refuse(key)
         return self._pass("read", key, **named)
 
+    def check(self):
+        return self._pass("check")
+
     def stat(self, key):
         self._refuse(key)
         return self._pass("stat", key)

@@ -314,8 +314,23 @@ def test_many_threads_may_use_one_storage(storage, tmp_path):
             assert stream.read() == source.read_bytes()
 
 
-def test_a_storage_that_works_passes_its_check(storage):
-    storage.check()
+def test_a_storage_that_works_passes_its_check_and_says_what_time_it_has(storage):
+    now = storage.check()
+
+    assert now is not None
+    assert abs(datetime.now(timezone.utc) - now) < timedelta(minutes=1)
+
+
+def test_trying_to_write_leaves_nothing_behind_and_alone_what_is_there(storage):
+    storage.put_once("t/meta/there", b"stays")
+
+    storage.probe("t/meta/there")
+    storage.probe("t/data/absent")
+
+    assert keys(storage, "") == ["t/meta/there"]
+    assert storage.read("t/meta/there") == b"stays"
+    assert list(storage.incomplete_uploads("")) == []
+    assert [version.key for version in storage.versions("")] == ["t/meta/there"]
 
 
 def test_a_storage_says_where_it_is(storage):

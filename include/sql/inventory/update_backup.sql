@@ -27,6 +27,8 @@ SET backup_type = %(backup_type)s,
     database_name = %(database_name)s,
     summary = %(summary)s,
     proven_at = %(proven_at)s,
-    indexed_at = now()
+    indexed_at = now(),
+    snapshot_at = %(snapshot_at)s,
+    facts = %(facts)s
 WHERE target = %(target)s AND label = %(label)s AND repository = %(repository)s
 RETURNING id;

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from backstop.model.canonical import format_time
+from backstop.model.figures import size_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,13 +50,8 @@ def print_fields(fields: Sequence[tuple[str, str]]) -> None:
 
 
 def human_bytes(count: int) -> str:
-    """``1.2 GB``: powers of 1000, as disks and buckets are sold."""
-    size = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 999.5:
-            return f"{size:.0f} {unit}" if unit == "B" or size >= 99.5 else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"
+    """``1.2 GB``."""
+    return size_in_words(count)
 
 
 def human_time(moment: datetime) -> str:

@@ -18,6 +18,7 @@ def add_upkeep_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser])
     _orphans(verbs)
     _prepare_repository(verbs)
     _metrics(verbs)
+    _watch_backups(verbs)
 
 
 def _check_objects(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -75,6 +76,11 @@ def _metrics(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         metavar="FILE",
         help="replace this file instead, whole, for node_exporter's textfile collector",
     )
+
+
+def _watch_backups(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "Look at everything now, and say what is wrong, the most serious first; exit code 4 when critical."
+    target(verb(verbs, "watch-backups", "watch_backups:watch_backups", text), default="all of targets.yaml")
 
 
 def _seed(text: str) -> int:

@@ -76,6 +76,17 @@ def sweep_staging(parent: Path) -> list[Path]:
         raise _explained(error, parent) from error
 
 
+def left_behind(parent: Path) -> list[Path]:
+    """What :func:`sweep_staging` would remove, as far as there is anything in it; nothing is changed."""
+    found = []
+    with suppress(OSError):  # not there, or not for this user
+        for folder in sorted(parent.iterdir()):
+            with suppress(OSError):
+                if (folder / _LOCK).exists() and _owner_is_dead(folder / _LOCK):
+                    found.append(folder)
+    return found
+
+
 def _swept(folder: Path) -> bool:
     lock = folder / _LOCK
     # Another user's run, alive or not: theirs to sweep.

@@ -54,6 +54,7 @@ class ComponentSeen:
     :param newest: the newest published backup; :param proven: the newest that is proven anywhere.
     :param proven_at: when the newest proof of this kind ended.
     :param schedule: cron fields in UTC, or None: on change or by hand.
+    :param scheduled_since: since when that schedule is known; nothing was due by it before.
     :param due_at: when the newest backup was due; :param next_due_at: when the next one is.
     :param on_time: what was due is there, or still has time: ``backup_status`` is 1.
     :param loss: what would be lost if this kind were all there is, measured at the repositories.
@@ -76,6 +77,7 @@ class ComponentSeen:
     forecast: ForecastSeen | None = None
     backups: int = 0
     proven_backups: int = 0
+    scheduled_since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ class RepositorySeen:
     :param backups: published there.
     :param missing_objects: that manifests name and nothing holds, or with another size, as far as looked at.
     :param answer_seconds: how long it took to answer a small request.
+    :param damaged: labels of backups there that lack objects; they are looked at each time until they do not.
+    :param listed_at: when everything there was last listed, for ``stored_bytes`` and old WAL.
     """
 
     name: str
@@ -100,6 +104,8 @@ class RepositorySeen:
     free_bytes: int | None = None
     total_bytes: int | None = None
     answer_seconds: float | None = None
+    damaged: tuple[str, ...] = ()
+    listed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +185,7 @@ class Observation:
     :param clock_offsets: seconds that another clock (``database``, ``repository s3``) is ahead of ours.
     :param scratch_bytes: left over by verifications and restores that nobody runs any more.
     :param unseen: in words, what could not be looked at this time, and is therefore not known.
+    :param first_observed_at: of the first watch of this target: nothing was due before it.
     """
 
     target: str
@@ -192,7 +199,12 @@ class Observation:
     clock_offsets: dict[str, float] = field(default_factory=dict)
     scratch_bytes: int | None = None
     unseen: tuple[str, ...] = ()
+    first_observed_at: datetime | None = None
 
     def component(self, kind: str) -> ComponentSeen | None:
         """The one of that kind, if the target has it."""
         return next((one for one in self.components if one.kind == kind), None)
+
+    def repository(self, name: str) -> RepositorySeen | None:
+        """The one of that name, if the target uses it."""
+        return next((one for one in self.repositories if one.name == name), None)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 INCREMENTAL_VERSION = 170000
 _SLOT_NAME = re.compile(r"[a-z0-9_]{1,63}")
-_UNITS = {"B": 1, "kB": 1024, "MB": 1024**2, "GB": 1024**3}
+_UNITS = {"B": 1, "kB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4}
 _UPLOAD_BYTES = 64 * 1024
 
 
@@ -117,6 +117,11 @@ class ReplicationConnection:
         if not re.fullmatch(r"[a-z_.]+", name):
             raise ConfigurationError(f"{name!r} is not the name of a setting", hint="see pg_settings")
         return _text(self._row(f"SHOW {name}")[0])
+
+    def setting_bytes(self, name: str) -> int | None:
+        """A setting that is a size; None when it says -1, without limit. :raises SourceError: as before."""
+        text = self.setting(name)
+        return None if text == "-1" else _bytes_of(text)
 
     def timeline_history(self, timeline: int) -> bytes:
         """The content of ``<timeline>.history``; empty for timeline 1, which never has one.
@@ -274,7 +279,7 @@ def _text(value: bytes | None) -> str:
 
 
 def _bytes_of(text: str) -> int:
-    number = re.fullmatch(r"(\d+)(B|kB|MB|GB)", text)
+    number = re.fullmatch(r"(\d+)(B|kB|MB|GB|TB)", text)
     if number is None:
         raise SourceError(f"{text!r} is not a size", hint="this is a defect: report it")
     return int(number[1]) * _UNITS[number[2]]

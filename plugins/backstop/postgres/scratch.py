@@ -6,7 +6,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -188,6 +188,20 @@ def sweep_leftovers(parent: Path) -> list[Path]:
                 _remove(directory)
             removed.append(directory)
     return removed
+
+
+def left_behind(parent: Path) -> list[Path]:
+    """What :func:`sweep_leftovers` would remove; nothing is changed."""
+    found = []
+    with suppress(OSError):  # not there, or not for this user
+        for directory in sorted(parent.glob(f"{_PREFIX}*")):
+            with suppress(OSError):
+                if directory.is_symlink() or directory.stat().st_uid != os.geteuid():
+                    continue
+                with (directory / _LOCK_FILE).open("r") as lock:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                found.append(directory)
+    return found
 
 
 @contextmanager

@@ -34,6 +34,8 @@ MIGRATIONS = (
     "0002_backup_proof",
     "0003_holds_and_expiry",
     "0004_watching",
+    "0005_watched_manifests",
+    "0006_findings_told",
 )
 """Applied in this order, each once; every one can be run again without harm."""
 
@@ -73,6 +75,11 @@ class Inventory:
         """For people; no secret."""
         return self._connection.location
 
+    @property
+    def connection(self) -> ClusterConnection:
+        """Of its database, for others who keep something there."""
+        return self._connection
+
     def migrate(self) -> list[str]:
         """Create the tables, or bring them up to date; an existing ``backup_inventory`` is taken over.
 
@@ -98,7 +105,7 @@ class Inventory:
         :raises SourceUnavailableError: the database does not answer: enter it later with :meth:`index`.
         """
         with self._transaction() as session:
-            _record(session, repository, published, proofs)
+            record_backup(session, repository, published, proofs)
 
     def index(self, repository: Repository) -> IndexReport:
         """Make the inventory say what the repository holds now; can be repeated at will.
@@ -117,7 +124,7 @@ class Inventory:
         with self._transaction() as session:
             for published, proofs in found:
                 going = published.manifest.label.text in expiring
-                _record(session, repository, published, proofs, expiring=going)
+                record_backup(session, repository, published, proofs, expiring=going)
             gone = session.execute(
                 load_sql("inventory/mark_missing").encode(),
                 {**here, "present": labels, "expiring": expiring},
@@ -196,7 +203,7 @@ class Inventory:
             yield session
 
 
-def _record(
+def record_backup(
     session: psycopg.Connection[tuple[Any, ...]],
     repository: Repository,
     published: Published,
@@ -204,6 +211,7 @@ def _record(
     *,
     expiring: bool | None = None,
 ) -> None:
+    """Enter one backup in a session of the caller's. :param expiring: None: nobody has asked."""
     row = {**backup_row(repository, published, proofs), "expiring": expiring}
     # Not one INSERT … ON CONFLICT DO UPDATE: that takes a number from the id's sequence each time.
     if session.execute(load_sql("inventory/update_backup").encode(), row).fetchone() is None:

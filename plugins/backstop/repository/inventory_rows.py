@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from backstop.model.backup import Manifest
 from backstop.repository.catalog import is_proven
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from backstop.model.backup import BackupKind
     from backstop.model.hold import Hold
@@ -19,6 +20,14 @@ _BACKUP_TYPES = {
     "full": "database base backup",
     "incr": "database incremental base backup",
     "tree": "files",
+}
+
+_LEFT_OUT: dict[str, Any] = {
+    "objects": (),
+    "tools": {},
+    "summary": {},
+    "not_included": (),
+    "signature": None,
 }
 
 
@@ -62,7 +71,22 @@ def backup_row(repository: Repository, published: Published, proofs: Sequence[Pr
         "summary": Jsonb(dict(manifest.summary)),
         "status": status,
         "proven_at": proofs[-1].finished_at if status == "proven" else None,
+        "snapshot_at": manifest.snapshot_at,
+        "facts": Jsonb(facts_of(manifest)),
     }
+
+
+def facts_of(manifest: Manifest) -> dict[str, Any]:
+    """The manifest without what is large or has a column of its own; :func:`manifest_from` reads it."""
+    document = manifest.to_dict()
+    for left_out in _LEFT_OUT:
+        del document[left_out]
+    return document
+
+
+def manifest_from(facts: Mapping[str, Any], summary: Mapping[str, Any]) -> Manifest:
+    """The manifest again, with neither objects nor signature. :raises IntegrityError: of another version."""
+    return Manifest.from_dict({**facts, **_LEFT_OUT, "summary": summary})
 
 
 def proof_row(repository: Repository, proof: Proof) -> dict[str, Any]:

@@ -177,6 +177,18 @@ class Storage(Protocol):
         """
         ...
 
-    def check(self) -> None:
-        """Reachable, and with these credentials? Cheap; raises the error a backup would meet at once."""
+    def check(self) -> datetime | None:
+        """Reachable, and with these credentials? Cheap; raises the error a backup would meet at once.
+
+        :returns: the time by the storage's own clock, to the second; None where it does not say.
+        """
+        ...
+
+    def probe(self, key: str) -> None:
+        """Whether something could be written there: sends a few bytes under the key, and takes them back.
+
+        Nothing becomes visible, nothing stays, and what was there is left alone.
+
+        :raises StorageFullError: no space; :raises StorageError: what an upload would meet.
+        """
         ...

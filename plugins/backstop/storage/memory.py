@@ -182,5 +182,10 @@ class MemoryStorage:
     def abort_upload(self, upload: IncompleteUpload) -> None:
         """There is none."""
 
-    def check(self) -> None:
+    def check(self) -> datetime | None:
         """Always reachable."""
+        return self._clock()
+
+    def probe(self, key: str) -> None:
+        """Always writable."""
+        check_key(key)

@@ -33,6 +33,7 @@ from backstop.storage.posix_listing import info_of, scan, walk
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
+    from datetime import datetime
 
     from backstop.storage.base import IncompleteUpload, ObjectLock, Undeleted
 
@@ -234,12 +235,18 @@ class PosixStorage:
         check_key(key)
         return None
 
-    def check(self) -> None:
+    def check(self) -> datetime:
         """Writes, syncs and removes a temporary file: the errors of a backup, a full disk included."""
         self._prepare(self.root)
-        with errors_named(self.root), temporary_file(self._temporary, root=self.root) as (descriptor, _):
+        with errors_named(self.root), temporary_file(self._temporary, root=self.root) as (descriptor, path):
             os.write(descriptor, b"\0" * 4096)
             os.fsync(descriptor)
+            return info_of(path.name, os.fstat(descriptor)).modified_at
+
+    def probe(self, key: str) -> None:
+        """As :meth:`check`: every key lies on the same file system."""
+        check_key(key)
+        self.check()
 
     # -- Inside ----------------------------------------------------------------------------------------------
 

@@ -234,9 +234,14 @@ class S3Storage:
     def lock(self, key: str, *, version_id: str | None = None) -> ObjectLock | None:
         return self._versions.lock(check_key(key), version_id)
 
-    def check(self) -> None:
+    def check(self) -> datetime | None:
         """Lists at most one name."""
-        self._page({"Bucket": self._bucket, "Prefix": self._prefix, "MaxKeys": 1}, "")
+        page = self._page({"Bucket": self._bucket, "Prefix": self._prefix, "MaxKeys": 1}, "")
+        return _dated(page)
+
+    def probe(self, key: str) -> None:
+        """An upload in parts that is begun and aborted: needs the right to put and to abort."""
+        self._multipart().probe(self._key(key))
 
     # -- Inside ----------------------------------------------------------------------------------------------
 
@@ -249,5 +254,9 @@ class S3Storage:
 
 def _answered_at(answer: Mapping[str, Any]) -> datetime:
     """The service's own time of the answer: what it will say the object's time is, give or take a second."""
+    return _dated(answer) or datetime.now(timezone.utc)
+
+
+def _dated(answer: Mapping[str, Any]) -> datetime | None:
     header = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
-    return parsedate_to_datetime(header) if header else datetime.now(timezone.utc)
+    return parsedate_to_datetime(header) if header else None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from backstop.errors import ObjectMissingError
+from backstop.errors import ObjectMissingError, StorageError
 from backstop.storage.base import IncompleteUpload
 from backstop.storage.s3_errors import UploadGoneError
 
@@ -56,6 +57,29 @@ class Multipart:
             )
         except (UploadGoneError, ObjectMissingError):
             return
+
+    def probe(self, key: str) -> None:
+        """Begin an upload to the key, send one byte, abort it: no object comes of that, and no version.
+
+        Should the abort get lost, what stays is an incomplete upload of a byte, which the bucket's lifecycle
+        or ``orphans`` takes away.
+        """
+        what = f"s3://{self._bucket}/{key}: try to write"
+        begun = self._patience.run(
+            lambda: self._client.create_multipart_upload(Bucket=self._bucket, Key=key), what=what
+        )
+        try:
+            self._patience.run(
+                lambda: self._client.upload_part(
+                    Bucket=self._bucket, Key=key, UploadId=begun["UploadId"], PartNumber=1, Body=b"\0"
+                ),
+                what=what,
+            )
+        except StorageError:
+            with suppress(StorageError):
+                self.abort(key, begun["UploadId"])
+            raise
+        self.abort(key, begun["UploadId"])
 
     def _page(self, request: dict[str, Any]) -> ListMultipartUploadsOutputTypeDef:
         return self._patience.run(

@@ -1,1 +1,4 @@
-"""What people and monitoring look at; it reads the inventory and nothing else."""
+"""The Recoverability pages and the metrics, served by Airflow's API server below ``/backstop``.
+
+What they show comes from targets.yaml and the inventory; no repository and no protected server is asked.
+"""

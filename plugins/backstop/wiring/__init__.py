@@ -6,7 +6,7 @@ the first use does that.
 
 from __future__ import annotations
 
-from backstop.wiring.keys import open_keyring, open_signer, open_trust
+from backstop.wiring.keys import open_keyring, open_signer, open_trust, watched_keys
 from backstop.wiring.repositories import (
     cheapest_first,
     every_repository,
@@ -49,4 +49,5 @@ __all__ = [
     "open_trust",
     "replication_connection",
     "verification_server",
+    "watched_keys",
 ]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backstop.errors import KeyUnavailableError
 from backstop.wiring.targets import find_target
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from backstop.commands.watch.keys import WatchedKeys
     from backstop.credentials import CredentialSource
     from backstop.crypto.key_encryption import Keyring
     from backstop.crypto.signing import Role, Signer, TrustedSigners
@@ -71,6 +73,31 @@ def open_trust(configuration: Configuration, target_name: str) -> TrustedSigners
     return TrustedSigners.load(_keys(configuration, target_name).signing / "trusted.json")
 
 
+def watched_keys(
+    configuration: Configuration, target_name: str, credentials: CredentialSource
+) -> WatchedKeys:
+    """What a watch looks at: no key is loaded, and KMS is not asked yet.
+
+    :raises ConfigurationError: a connection is missing.
+    """
+    from backstop.commands.watch.keys import WatchedKeys
+
+    keys = _keys(configuration, target_name)
+    public_key = getattr(keys.escrow, "public_key", None)
+    if keys.storage == "local":
+        return WatchedKeys(
+            ring=keys.path,
+            escrow_key=public_key,
+            escrow_said=keys.escrow is not None,
+            escrow_copied_on=getattr(keys.escrow, "on", None),
+        )
+    return WatchedKeys(
+        kms_keys=(keys.key_arn, *keys.further_key_arns),
+        client_for=_kms_clients(keys, credentials),
+        escrow_key=public_key,
+    )
+
+
 def _keys(configuration: Configuration, target_name: str) -> KeysConfig:
     return configuration.keys[find_target(configuration, target_name).keys]
 
@@ -84,13 +111,18 @@ def _primary_keyring(keys: KeysConfig, credentials: CredentialSource) -> Keyring
 
 
 def _kms_keyring(keys: KmsKeys, credentials: CredentialSource) -> Keyring:
-    from backstop.crypto.kms import KmsKeyring, kms_clients
+    from backstop.crypto.kms import KmsKeyring
+
+    return KmsKeyring([keys.key_arn, *keys.further_key_arns], client_for=_kms_clients(keys, credentials))
+
+
+def _kms_clients(keys: KmsKeys, credentials: CredentialSource) -> Callable[[str], Any]:
+    from backstop.crypto.kms import kms_clients
 
     credential = credentials.get(keys.conn_id) if keys.conn_id else None
-    clients = kms_clients(
+    return kms_clients(
         access_key_id=credential.login if credential else None,
         secret_access_key=credential.password if credential else None,
         session_token=credential.extra.get("aws_session_token") if credential else None,
         endpoint_url=keys.endpoint_url,
     )
-    return KmsKeyring([keys.key_arn, *keys.further_key_arns], client_for=clients)

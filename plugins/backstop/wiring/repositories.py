@@ -47,14 +47,19 @@ def open_tree_repositories(
 
 
 def open_every_repository(
-    configuration: Configuration, target_name: str, credentials: CredentialSource
+    configuration: Configuration,
+    target_name: str,
+    credentials: CredentialSource,
+    *,
+    storages: dict[str, Storage] | None = None,
 ) -> list[Repository]:
     """Wherever backups of the target lie: those of its database, then what only its trees use.
 
+    :param storages: by name, opened already; those that are not will be among them, for the next target.
     :raises ConfigurationError: a connection is missing; :raises KeyUnavailableError: no trusted signers.
     """
     names = every_repository(configuration, target_name)
-    return _repositories(configuration, target_name, names, credentials)
+    return _repositories(configuration, target_name, names, credentials, storages=storages)
 
 
 def open_repository(
@@ -87,13 +92,18 @@ def cheapest_first(configuration: Configuration, target_name: str) -> list[str]:
     return sorted(listed, key=lambda name: configuration.repositories[name].type != "posix")
 
 
-def open_storage(repository: RepositoryConfig, credentials: CredentialSource) -> Storage:
-    """The bytes of one repository."""
+def open_storage(
+    repository: RepositoryConfig, credentials: CredentialSource, *, hurried: bool = False
+) -> Storage:
+    """The bytes of one repository.
+
+    :param hurried: give up after seconds instead of minutes: for who comes again anyway.
+    """
     if repository.type == "posix":
         from backstop.storage.posix import PosixStorage
 
         return PosixStorage(repository.path, mounted=repository.mounted)
-    return _s3_storage(repository, credentials)
+    return _hurried_s3(repository, credentials) if hurried else _s3_storage(repository, credentials)
 
 
 def open_lifecycle(repository: S3Repository, credentials: CredentialSource) -> BucketLifecycle:
@@ -123,27 +133,42 @@ def _tree_repositories(target: Target, tree: Tree) -> list[str]:
 
 
 def _repositories(
-    configuration: Configuration, target_name: str, names: Sequence[str], credentials: CredentialSource
+    configuration: Configuration,
+    target_name: str,
+    names: Sequence[str],
+    credentials: CredentialSource,
+    *,
+    storages: dict[str, Storage] | None = None,
 ) -> list[Repository]:
     trust = open_trust(configuration, target_name)
-    return [_repository(configuration.repositories[name], target_name, trust, credentials) for name in names]
+    opened = {} if storages is None else storages
+    for name in names:
+        if name not in opened:
+            opened[name] = open_storage(configuration.repositories[name], credentials)
+    return [_repository(name, opened[name], target_name, trust) for name in names]
 
 
-def _repository(
-    config: RepositoryConfig, target_name: str, trust: TrustedSigners, credentials: CredentialSource
-) -> Repository:
+def _repository(name: str, storage: Storage, target_name: str, trust: TrustedSigners) -> Repository:
     from backstop.repository.catalog import Catalog, Repository
 
-    storage = open_storage(config, credentials)
-    return Repository(name=config.name, storage=storage, catalog=Catalog(storage, target_name, trust=trust))
+    return Repository(name=name, storage=storage, catalog=Catalog(storage, target_name, trust=trust))
 
 
 def _s3_storage(config: S3Repository, credentials: CredentialSource) -> Storage:
     return open_bucket(config, credentials, bucket=config.bucket, prefix=config.prefix)
 
 
-def _s3_client(config: S3Repository, credentials: CredentialSource) -> S3Client:
+def _hurried_s3(config: S3Repository, credentials: CredentialSource) -> Storage:
+    from backstop.storage.s3 import S3Storage
+    from backstop.storage.s3_retry import Patience
+
+    client = _s3_client(config, credentials, connect_timeout=5.0, read_timeout=10.0)
+    patience = Patience(attempts=3, total_seconds=15.0)
+    return S3Storage(client, bucket=config.bucket, prefix=config.prefix, patience=patience)
+
+
+def _s3_client(config: S3Repository, credentials: CredentialSource, **timeouts: float) -> S3Client:
     from backstop.storage.s3_client import s3_client
 
     credential = credentials.get(config.conn_id) if config.conn_id else None
-    return s3_client(credential, endpoint_url=config.endpoint_url, region=config.region)
+    return s3_client(credential, endpoint_url=config.endpoint_url, region=config.region, **timeouts)

@@ -39,11 +39,14 @@ class Lag:
     :param behind_bytes: WAL that the server has and the repository has not.
     :param observed_rpo: at most so much would be lost if only this repository were left; None: nothing of
         this cluster's WAL is there.
+    :param reaches: it has what lies before ``position``, too. Otherwise the slot was moved on without it, and
+        it lacks more than ``behind_bytes``.
     """
 
     position: Lsn
     behind_bytes: int
     observed_rpo: timedelta | None
+    reaches: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +146,7 @@ def observe_archiving(
     for repository in repositories:
         archive = WalArchive(repository.storage, target, identity.system_id)
         try:
-            lags[repository.name] = _lag(archive, identity, spans, state.restart_lsn, now())
+            lags[repository.name] = lag_of(archive, identity, spans, state.restart_lsn, now())
         except BackstopError as error:
             failed[repository.name] = error.message
     return ArchivingSeen(
@@ -156,13 +159,18 @@ def observe_archiving(
     )
 
 
-def _lag(
+def lag_of(
     archive: WalArchive,
     identity: ClusterIdentity,
     spans: Sequence[TimelineSpan],
     kept_from: Lsn,
     now: datetime,
 ) -> Lag:
+    """How far one repository is behind, by names alone.
+
+    :param kept_from: the repository is known to have everything before, if anything: where the slot stands.
+    :raises IntegrityError: a segment is there with two contents; :raises StorageError: it does not answer.
+    """
     size_bytes = identity.segment_bytes
     first = segment_at(spans, kept_from, size_bytes)
     whole = segment_at(spans, whole_until(archive, spans, first), size_bytes)
@@ -170,9 +178,18 @@ def _lag(
         archive, timeline=whole.timeline, segment_bytes=size_bytes, start=whole.start
     )
     behind = max(0, identity.flush_lsn - position)
-    if not behind:
+    # Nothing of what the slot keeps is there. At the very end of a segment that may be in order.
+    reaches = position > first.start or _has_before(archive, spans, first)
+    if reaches and not behind:
         return Lag(position, 0, timedelta(0))
-    return Lag(position, behind, _age(archive, spans, whole, now))
+    return Lag(position, behind, _age(archive, spans, whole, now), reaches)
+
+
+def _has_before(archive: WalArchive, spans: Sequence[TimelineSpan], segment: WalSegment) -> bool:
+    if not segment.number:
+        return True
+    before = Lsn((segment.number - 1) * segment.size_bytes)
+    return archive.find(segment_at(spans, before, segment.size_bytes)) is not None
 
 
 def _age(

@@ -1,0 +1,79 @@
+"""Which repositories answer. One that does not is one finding, and nothing else is said about it."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from backstop.commands.watch.part import Part
+from backstop.errors import BackstopError
+from backstop.model.finding import Finding, Level
+from backstop.model.observation import RepositorySeen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from backstop.commands.watch.sight import ObservedTarget
+    from backstop.repository.catalog import Repository
+
+
+def probe(target: ObservedTarget) -> tuple[dict[str, str], tuple[RepositorySeen, ...]]:
+    """Those that do not answer, and why; and how long each of the others took."""
+
+    def ask(repository: Repository) -> float | str:
+        return target.outages.get(repository.location) or _ask(repository)
+
+    with ThreadPoolExecutor(max(len(target.repositories), 1), thread_name_prefix="probe") as pool:
+        answers = list(pool.map(ask, target.repositories))
+    for repository, answer in zip(target.repositories, answers, strict=True):
+        if isinstance(answer, str):
+            target.outages[repository.location] = answer
+    down = {
+        one.name: answer
+        for one, answer in zip(target.repositories, answers, strict=True)
+        if isinstance(answer, str)
+    }
+    seen = tuple(
+        RepositorySeen(name=one.name, location=one.location, reachable=True, answer_seconds=answer)
+        for one, answer in zip(target.repositories, answers, strict=True)
+        if not isinstance(answer, str)
+    )
+    return down, seen
+
+
+def _ask(repository: Repository) -> float | str:
+    began = time.monotonic()
+    try:
+        repository.storage.check()
+    except BackstopError as error:
+        return str(error)
+    return round(time.monotonic() - began, 4)
+
+
+def judge_reach(target: ObservedTarget, down: Mapping[str, str]) -> Part:
+    """Warning while another repository of the target answers; critical when none does."""
+    level = Level.CRITICAL if len(down) == len(target.repositories) else Level.WARNING
+    here = {one.name: one for one in target.repositories}
+    return Part(
+        seen=tuple(
+            RepositorySeen(name=name, location=here[name].location, reachable=False, problem=why)
+            for name, why in down.items()
+        ),
+        findings=tuple(
+            Finding(
+                target.name,
+                "repository",
+                f"repository {name}",
+                level,
+                f"repository {name} cannot be read: {why}",
+                "see whether its server, network and credentials are in order; "
+                + (
+                    "nothing can be restored until then"
+                    if level is Level.CRITICAL
+                    else "the next sync fills it once it answers"
+                ),
+            )
+            for name, why in down.items()
+        ),
+    )

@@ -1,0 +1,84 @@
+"""How long a restore would take, from the ones before. Pure.
+
+``seconds = fixed cost + bytes * rate + segments of WAL * rate of replay``, none of them negative
+(model/restore_rates.py). The interval comes from how far earlier restores were off, as ratios: by their
+quantiles when there are enough, by Student's t when there are few. Beyond the sizes that were seen, nobody
+knows whether time grows with size or stays; the interval then reaches towards both.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from typing import TYPE_CHECKING
+
+from backstop.model.observation import ForecastSeen
+from backstop.model.restore_rates import Restore, fitted, volume
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from backstop.model.restore_rates import Rates
+
+__all__ = ["Restore", "forecast"]
+
+FEWEST = 3
+NEWEST = 40
+ENOUGH_FOR_QUANTILES = 9
+"""Fewer have no first and last tenth."""
+STUDENT = (3.078, 1.886, 1.638, 1.533, 1.476, 1.440, 1.415)
+"""By degrees of freedom from one on: nine of ten are below (any table of Student's t)."""
+LEAST_OFF = math.log(1.02)
+"""No two restores take the same time, whatever the ones so far did."""
+
+
+def forecast(samples: Sequence[Restore], *, bytes: int, segments: int = 0) -> ForecastSeen | None:
+    """A restore of so many bytes and WAL segments: how long it likely takes, and the interval of 8 in 10.
+
+    :param samples: earlier ones of the same kind that succeeded, oldest first; the newest forty count.
+    :returns: None when there are fewer than three.
+    """
+    seen = [sample for sample in samples if sample.seconds > 0][-NEWEST:]
+    if len(seen) < FEWEST:
+        return None
+    rates = fitted(seen)
+    off = [math.log(one.seconds / rates.seconds(one.bytes, one.segments)) for one in seen]
+    middle = statistics.median(off)
+    low, high = _interval(off, rates.learned)
+    predicted = rates.seconds(bytes, segments)
+    least, most = _beyond(seen, rates, bytes, segments)
+    return ForecastSeen(
+        median_seconds=round(predicted * math.exp(middle), 3),
+        low_seconds=round(min(predicted, least) * math.exp(min(low, middle - LEAST_OFF)), 3),
+        high_seconds=round(max(predicted, most) * math.exp(max(high, middle + LEAST_OFF)), 3),
+        samples=len(seen),
+    )
+
+
+def _interval(off: Sequence[float], learned: int) -> tuple[float, float]:
+    """Where the next one lies in eight of ten cases, as logarithms of ratios.
+
+    :param learned: numbers that were chosen to make ``off`` small, and hide as much of the scatter.
+    """
+    count, middle = len(off), statistics.median(off)
+    hidden = math.sqrt(count / (count - learned))
+    if count >= ENOUGH_FOR_QUANTILES:
+        tenths = statistics.quantiles(off, n=10, method="exclusive")
+        return middle + (tenths[0] - middle) * hidden, middle + (tenths[-1] - middle) * hidden
+    freedom = count - learned
+    deviation = math.sqrt(sum((one - middle) ** 2 for one in off) / freedom)
+    reach = STUDENT[freedom - 1] * deviation * math.sqrt(1 + 1 / count)
+    return middle - reach, middle + reach
+
+
+def _beyond(seen: Sequence[Restore], rates: Rates, size: int, segments: int) -> tuple[float, float]:
+    """The least and the most a restore may take that is larger or smaller than all before."""
+    near_size = min(max(size, min(one.bytes for one in seen)), max(one.bytes for one in seen))
+    near_segments = min(max(segments, min(one.segments for one in seen)), max(one.segments for one in seen))
+    near = rates.seconds(near_size, near_segments)
+    ratio = volume(size, segments) / volume(near_size, near_segments)
+    predicted = rates.seconds(size, segments)
+    least, most = near * min(ratio, 1.0), near * max(ratio, 1.0)
+    if rates.told_apart:
+        return math.sqrt(predicted * least), math.sqrt(predicted * most)
+    return least, most

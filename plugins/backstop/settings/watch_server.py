@@ -1,0 +1,140 @@
+"""What targets.yaml says of a target's server, keys and disks, as parts of its watch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backstop.commands.watch.archiving import look_at_archiving
+from backstop.commands.watch.keys import look_at_keys
+from backstop.commands.watch.repositories import look_at_repositories
+from backstop.commands.watch.sight import Look
+from backstop.commands.watch.source import look_at_source
+from backstop.commands.watch.spools import look_at_spools
+from backstop.settings.arguments import utc_now
+from backstop.settings.cluster import archive_settings
+from backstop.settings.database import staging
+from backstop.settings.trees import tree_staging
+from backstop.storage.posix import PosixStorage
+from backstop.wiring import cluster_connection, find_target, replication_connection, watched_keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+    from pathlib import Path
+
+    from backstop.commands.watch.part import Part
+    from backstop.commands.watch.sight import Sight
+    from backstop.credentials import CredentialSource
+    from backstop.repository.catalog import Repository
+    from backstop.targets import Configuration
+
+
+def looks(
+    configuration: Configuration,
+    name: str,
+    credentials: CredentialSource,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+) -> tuple[Look, ...]:
+    """Every part that looks at something else than what is stored. Credentials are read when it looks.
+
+    :raises NotFoundError: no such target.
+    """
+    target = find_target(configuration, name)
+    watch = target.watch
+
+    def source(_: Sight) -> Part:
+        return look_at_source(
+            target=name,
+            database=cluster_connection(configuration, name, credentials),
+            clock_skew=watch.clock_skew,
+            clock=clock,
+        )
+
+    def archiving(sight: Sight) -> Part:
+        names = target.database.repositories
+        usual = [one for one in sight.answering if one.name in names]
+        return look_at_archiving(
+            target=name,
+            cluster=replication_connection(configuration, name, credentials),
+            repositories=usual,
+            slot=archive_settings(configuration, name, usual).slot_of(name),
+            objective=target.database.objectives.rpo,
+            slot_share=watch.slot_share,
+            clock=clock,
+            earlier=sight.previous,
+            down={repository: why for repository, why in sight.down.items() if repository in names},
+        )
+
+    def repositories(sight: Sight) -> Part:
+        return look_at_repositories(
+            target=name,
+            repositories=sight.answering,
+            down=tuple(sight.down),
+            next_backup_bytes=_next_backup_bytes(sight),
+            free_space=watch.free_space,
+            clock_skew=watch.clock_skew,
+            clock=clock,
+        )
+
+    def spools(sight: Sight) -> Part:
+        every = sight.target.repositories
+        return look_at_spools(
+            target=name,
+            spools=_spools(configuration, name, every),
+            repositories=[one.storage.root for one in every if isinstance(one.storage, PosixStorage)],
+            free_space=watch.free_space,
+            clock=clock,
+        )
+
+    def keys(sight: Sight) -> Part:
+        return look_at_keys(
+            target=name,
+            keys=watched_keys(configuration, name, credentials),
+            needed=_needed_keys(sight),
+            clock=clock,
+        )
+
+    found = [Look("source", ("source", "clock"), source)]
+    if target.cluster is not None:
+        found.append(Look("archiving", ("rpo", "slot"), archiving))
+    return (
+        *found,
+        Look("repositories", ("repository", "space", "clock"), repositories),
+        Look("spools", ("space", "scratch"), spools),
+        Look("keys", ("key",), keys),
+    )
+
+
+def _spools(configuration: Configuration, name: str, repositories: list[Repository]) -> set[Path]:
+    target = configuration.targets[name]
+    found = {staging(configuration, name, repositories)}
+    found |= {tree_staging(configuration, name, tree, repositories) for tree in target.trees}
+    if target.cluster is not None and target.cluster.spool is not None:
+        found.add(target.cluster.spool)
+    return found
+
+
+def _next_backup_bytes(sight: Sight) -> dict[str, int]:
+    """By repository: as much as the largest of the newest backups of each kind there."""
+    found: dict[str, int] = {}
+    for name, shelf in sight.shelves.items():
+        newest: dict[str, tuple[datetime, int]] = {}
+        for label, known in shelf.backups.items():
+            kind = f"{label.kind.value}{label.tree or ''}"
+            one = (known.manifest.finished_at, known.stored_bytes)
+            newest[kind] = max(newest.get(kind, one), one)
+        found[name] = max((size_bytes for _, size_bytes in newest.values()), default=0)
+    return found
+
+
+def _needed_keys(sight: Sight) -> dict[str, int] | None:
+    """By key, how many backups name it; None: no repository answers."""
+    if not sight.shelves:
+        return None
+    labels: dict[str, set[str]] = {}
+    for shelf in sight.shelves.values():
+        for label, known in shelf.backups.items():
+            for key in known.manifest.keys:
+                labels.setdefault(key, set()).add(str(label))
+    return {key: len(backups) for key, backups in labels.items()}
