@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import FastAPI
 
+from backstop.repository.findings import Findings
 from backstop.repository.inventory import Inventory
 from backstop.repository.observations import Observations
 from backstop.ui.metrics import metrics
@@ -66,11 +67,6 @@ class MetricsSite:
         """Let these be all that is known."""
         with self.inventory.connect() as session:
             session.execute("TRUNCATE public.backup_observation, public.backup_finding")
-            for one in findings:
-                session.execute(
-                    "INSERT INTO public.backup_finding (target, check_name, subject, level, sentence,"
-                    " next_step, opened_at, level_since, last_seen_at)"
-                    " VALUES (%s, %s, %s, %s, %s, %s, now(), now(), now())",
-                    (*one.key, one.level.value, one.sentence, one.next_step),
-                )
+        for one in findings:
+            Findings(self.inventory).report(one, now=self.clock())
         Observations(self.inventory).store(observations)
