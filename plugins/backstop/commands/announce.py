@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 class Channel(Protocol):
-    """Somebody who is told. :param name: stays the same from run to run; by it, what was told is remembered."""
+    """Somebody who is told.
+
+    :param name: stays the same from run to run: by it, what was told is remembered.
+    """
 
     @property
     def name(self) -> str: ...

@@ -23,8 +23,8 @@ class Rhythm:
     """How patient to be, and how talkative.
 
     :param warn_after: a warning is told of once it has lasted so long; what is critical, at once.
-    :param close_after: a finding closes when it has not been found for so long. Each time it comes back before
-        that, it takes twice as long the next time, up to ``close_at_most``.
+    :param close_after: a finding closes when it has not been found for so long. Each time it comes back
+        before that, it takes twice as long the next time, up to ``close_at_most``.
     :param repeat_critical: and :param repeat_warning: what stays is told of again after so long.
     :param fold_above: more news than this for one channel become one message a level.
     """

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from backstop.model.finding import Level
 
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 _KINDS = {"back_up_database": "dump", "take_base_backup": "base"}
-_MENDED_BY_ITSELF = ("sync_repositories",)
+_JUDGED_BY_EFFECT = ("sync_repositories", "archive_wal")
 
 
 def procedure_of(dag_id: str) -> str:
@@ -13,15 +18,29 @@ def procedure_of(dag_id: str) -> str:
     return dag_id.partition("__")[0]
 
 
-def kind_of_run(dag_id: str) -> str | None:
-    """``dump``, ``base`` or ``tree:<name>``, if runs of this DAG make backups; else None."""
+def target_of_dag(dag_id: str, known: Collection[str]) -> str | None:
+    """Which of these targets ``back_up_files__calibrify__media`` is about; None: no single one."""
+    rest = dag_id.partition("__")[2]
+    names = [name for name in known if rest == name or rest.startswith(f"{name}__")]
+    return max(names, key=len, default=None)
+
+
+def kind_of_run(dag_id: str, target: str | None = None) -> str | None:
+    """``dump``, ``base`` or ``tree:<name>``, if runs of this DAG make backups; else None.
+
+    :param target: its name, which may have two underscores in it.
+    """
     procedure, _, rest = dag_id.partition("__")
     if procedure == "back_up_files":
-        tree = rest.partition("__")[2]
+        tree = rest.removeprefix(f"{target}__") if target else rest.partition("__")[2]
         return f"tree:{tree}" if tree else None
     return _KINDS.get(procedure)
 
 
 def level_of_run(dag_id: str) -> Level:
-    """How bad it is when one fails: repositories out of step are a warning, all else is critical."""
-    return Level.WARNING if procedure_of(dag_id) in _MENDED_BY_ITSELF else Level.CRITICAL
+    """How bad it is when one fails: critical, but for what the watch measures by itself.
+
+    Repositories out of step are a warning; WAL that does not arrive is critical once it costs more than the
+    objective, whoever receives it.
+    """
+    return Level.WARNING if procedure_of(dag_id) in _JUDGED_BY_EFFECT else Level.CRITICAL

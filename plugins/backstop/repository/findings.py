@@ -87,6 +87,13 @@ class Findings:
                 if row.state.finding.key == finding.key:
                     _update(session, row, replace(row.state, absent_since=now, closed_at=now))
 
+    def remember(self, finding: Finding, facts: Mapping[str, object]) -> None:
+        """Add to what is remembered of an open one, as if it had not been looked at."""
+        with self._transaction(_WATCHING) as session:
+            for row in _open_rows(session):
+                if row.state.finding.key == finding.key:
+                    _update(session, row, replace(row.state, facts={**row.state.facts, **facts}))
+
     def drop(
         self, finding: Finding | None = None, *, now: datetime, known_targets: Collection[str] | None = None
     ) -> None:

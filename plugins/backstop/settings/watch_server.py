@@ -18,7 +18,7 @@ from backstop.storage.posix import PosixStorage
 from backstop.wiring import cluster_connection, find_target, replication_connection, watched_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -106,7 +106,7 @@ def looks(
     )
 
 
-def _spools(configuration: Configuration, name: str, repositories: list[Repository]) -> set[Path]:
+def _spools(configuration: Configuration, name: str, repositories: Sequence[Repository]) -> set[Path]:
     target = configuration.targets[name]
     found = {staging(configuration, name, repositories)}
     found |= {tree_staging(configuration, name, tree, repositories) for tree in target.trees}

@@ -11,7 +11,7 @@ from backstop.commands.metrics import series
 from backstop.commands.metrics.protection import add_component, add_wal
 from backstop.commands.metrics.sheet import Sheet
 from backstop.commands.metrics.surroundings import add_keys, add_repositories
-from backstop.model.finding import Level
+from backstop.model.finding import EVERY_TARGET, Level
 from backstop.model.procedure import kind_of_run
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 
 STALE_AFTER = timedelta(minutes=30)
 """A look as old as this no longer says that anything is well: six of the watch's rounds were missed."""
-
-_EVERY_TARGET = "*"
-"""The target of a finding that belongs to no single one."""
 
 
 def metric_families(
@@ -79,7 +76,7 @@ def known_targets(
         by_target[one.target].append(one)
     by_name = {one.target: one for one in observations}
     configured = frozenset(targets or ())
-    every = {one for one in by_target if one == _EVERY_TARGET}
+    every = {one for one in by_target if one == EVERY_TARGET}
     for name in sorted(configured | every if targets is not None else {*by_name, *by_target}):
         seen = by_name.get(name)
         stale = seen is not None and now - seen.observed_at > STALE_AFTER

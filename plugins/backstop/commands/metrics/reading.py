@@ -6,14 +6,15 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import SourceBusyError
-from backstop.model.finding import CHECKS, Finding, Level
 from backstop.postgres.connection import source_errors
+from backstop.repository.findings import read_open_findings
 from backstop.repository.observations import from_json
 from backstop.sql import load_sql
 
 if TYPE_CHECKING:
     import psycopg
 
+    from backstop.model.finding import Finding
     from backstop.model.observation import Observation
     from backstop.postgres.connection import ClusterConnection
 
@@ -49,7 +50,7 @@ class Reader:
             ):
                 session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
                 session.execute(f"SET LOCAL statement_timeout = '{PATIENCE_SECONDS}s'".encode())
-                return self._observations(session), _open_findings(session)
+                return self._observations(session), tuple(one.finding for one in read_open_findings(session))
         finally:
             self._turn.release()
 
@@ -62,12 +63,3 @@ class Reader:
             for target, version, document in session.execute(statement, {"targets": new}):
                 self._known[target] = (version, from_json(document))
         return tuple(seen for _, (_, seen) in sorted(self._known.items()) if seen is not None)
-
-
-def _open_findings(session: psycopg.Connection[tuple[Any, ...]]) -> tuple[Finding, ...]:
-    rows = session.execute(load_sql("inventory/findings_for_metrics").encode()).fetchall()
-    return tuple(
-        Finding(target, check, subject, Level(level), sentence="", next_step="")
-        for target, check, subject, level in rows
-        if check in CHECKS
-    )

@@ -10,6 +10,7 @@ from backstop.commands.watch.part import Part
 from backstop.errors import BackstopError
 from backstop.model.finding import Finding, Level
 from backstop.model.observation import RepositorySeen
+from backstop.repository.catalog import REPOSITORY_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +46,8 @@ def probe(target: ObservedTarget) -> tuple[dict[str, str], tuple[RepositorySeen,
 def _ask(repository: Repository) -> float | str:
     began = time.monotonic()
     try:
-        repository.storage.check()
+        # Nothing is written: a full or read-only disk can still be read, and is another finding.
+        repository.storage.stat(REPOSITORY_KEY)
     except BackstopError as error:
         return str(error)
     return round(time.monotonic() - began, 4)

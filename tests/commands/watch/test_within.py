@@ -1,0 +1,63 @@
+"""A part of a watch that hangs or fails costs its own findings, and no other's."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from backstop.commands.watch.part import EVERY, Part, judged, together
+from backstop.commands.watch.within import within
+from backstop.model.finding import Finding, Level
+
+if TYPE_CHECKING:
+    import pytest
+
+SPARES = {("rpo", EVERY), ("slot", "slot backstop_calibrify")}
+
+
+def test_what_comes_in_time_is_handed_on():
+    part = Part(unseen=("something",))
+
+    assert within(lambda: part, seconds=10, what="it", spares=SPARES) is part
+
+
+def test_a_part_that_hangs_is_given_up_and_what_it_would_have_judged_stays_as_it_is():
+    never = threading.Event()
+    began = time.monotonic()
+
+    part = within(lambda: (never.wait() and Part()) or Part(), seconds=0.05, what="the slot", spares=SPARES)
+
+    never.set()
+    assert time.monotonic() - began < 10
+    assert part.unjudged == SPARES
+    assert part.findings == ()
+    assert "the slot was not looked at" in part.unseen[0]
+
+
+def test_a_part_that_fails_is_logged_and_its_message_shown_to_nobody(caplog: pytest.LogCaptureFixture):
+    def fail() -> Part:
+        raise RuntimeError("hunter2")
+
+    with caplog.at_level(logging.ERROR):
+        part = within(fail, seconds=10, what="the slot", spares=SPARES)
+
+    assert part.unjudged == SPARES
+    assert "hunter2" not in str(part)
+    assert "looking at the slot failed" in caplog.text
+
+
+def test_findings_of_every_subject_are_spared_where_the_check_could_not_be_made():
+    def finding(check: str, subject: str) -> Finding:
+        return Finding("calibrify", check, subject, Level.WARNING, "a sentence", "a step")
+
+    assert not judged(finding("rpo", "repository s3"), SPARES)
+    assert not judged(finding("slot", "slot backstop_calibrify"), SPARES)
+    assert judged(finding("slot", "max_slot_wal_keep_size"), SPARES)
+
+
+def test_parts_together_are_one():
+    both = together([Part(seen=(1,), unjudged=frozenset({("rpo", "a")})), Part(seen=(2,), unseen=("x",))])
+
+    assert both == Part(seen=(1, 2), unseen=("x",), unjudged=frozenset({("rpo", "a")}))
