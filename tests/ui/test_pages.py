@@ -128,6 +128,7 @@ def test_the_word_comes_first_and_every_tone_has_a_shape_of_its_own(read):
 def test_what_was_last_seen_long_ago_is_not_shown_as_if_it_were_now(read):
     (row,) = re.findall(rf'<tr data-name="{NAMES["stale"]}".*?</tr>', read(), re.DOTALL)
 
+    assert 'class="word unknown"' in row
     assert "good" not in row
     assert "last known to" in words(row)
     assert re.search(r"[\d.]+ s then", words(row))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.cli.exit_codes import DIFFERENT, DONE
 from backstop.cli.output import human_bytes, human_time, print_fields, print_json, print_table, say
-from backstop.commands.recoverability.findings import read_findings
 from backstop.commands.recoverability.overview import read_overview
 from backstop.credentials import default_credentials
 from backstop.errors import ConfigurationError
@@ -16,6 +15,7 @@ from backstop.model.ages import in_short
 from backstop.model.figures import duration_in_words
 from backstop.model.standing import Word
 from backstop.postgres.connection import source_errors
+from backstop.repository.findings import read_open_findings
 from backstop.targets import load_targets
 from backstop.wiring import find_target, inventory_connection
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from backstop.commands.recoverability.findings import FindingSeen
     from backstop.commands.recoverability.overview import TargetRow
+    from backstop.model.finding_state import OpenFinding
 
 
 def status(arguments: argparse.Namespace) -> int:
@@ -40,7 +40,7 @@ def status(arguments: argparse.Namespace) -> int:
     where = f"inventory {connection.location}"
     with source_errors(where, secret=connection.password), connection.connect() as session:
         overview = read_overview(session, targets=names or sorted(configuration.targets), now=now)
-        found = read_findings(session, target=arguments.target)
+        found = read_open_findings(session, arguments.target)
     if arguments.json:
         print_json({"targets": [_document(row, found) for row in overview.rows]})
     elif names:
@@ -77,7 +77,7 @@ def _print_all(rows: Sequence[TargetRow], now: datetime) -> None:
     )
 
 
-def _print_one(row: TargetRow, found: Sequence[FindingSeen], now: datetime) -> None:
+def _print_one(row: TargetRow, found: Sequence[OpenFinding], now: datetime) -> None:
     fields = [
         ("target", row.target),
         ("status", row.standing.sentence),
@@ -99,7 +99,7 @@ def _print_one(row: TargetRow, found: Sequence[FindingSeen], now: datetime) -> N
     print_fields([(name, value) for name, value in fields if value])
 
 
-def _document(row: TargetRow, found: Sequence[FindingSeen]) -> dict[str, Any]:
+def _document(row: TargetRow, found: Sequence[OpenFinding]) -> dict[str, Any]:
     loss, rpo, rto = (
         one.total_seconds() if one is not None else None for one in (row.loss, row.rpo, row.rto)
     )
