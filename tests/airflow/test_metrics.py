@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 pytestmark = [
     pytest.mark.airflow,
     pytest.mark.system,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900),
     pytest.mark.xdist_group("airflow"),
     pytest.mark.skipif(PROGRAM is None, reason="Prometheus is not installed: make test-deps"),
 ]
