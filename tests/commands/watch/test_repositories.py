@@ -9,7 +9,7 @@ import pytest
 
 from backstop.commands.watch.part import judged
 from backstop.model.finding import Finding, Level
-from tests.watching import RHYTHM, only
+from tests.observing import RHYTHM, only
 
 
 def test_an_object_that_was_deleted_is_a_warning_while_another_repository_has_it(world):
@@ -53,7 +53,7 @@ def test_an_object_that_was_truncated_is_critical_when_no_repository_has_it_whol
 
 
 def test_every_object_of_every_backup_is_looked_for_within_a_day(world):
-    world.rhythm = timedelta(minutes=20)
+    world.rhythm = timedelta(hours=2)
     labels = [world.dump(day) for day in range(12)]
     world.watch()
     for label in labels[:-1]:
@@ -243,6 +243,23 @@ def test_a_manifest_that_vanished_is_critical_and_comes_back_with_a_sync(remembe
 
 
 @pytest.mark.integration
+def test_a_repository_that_was_emptied_is_one_finding_and_not_one_for_all_that_it_held(remembered):
+    world = remembered
+    for day in range(3):
+        world.dump(day)
+    world.watch()
+    held = world.storages["s3"].snapshot()
+    world.storages["s3"].restore({})
+
+    finding = only(world.watch())
+
+    assert (finding.check, finding.subject) == ("repository", "repository s3")
+    assert "memory://s3 held backups, and has no repository.json any more" in finding.sentence
+    world.storages["s3"].restore(held)
+    assert world.found() == []
+
+
+@pytest.mark.integration
 def test_a_backup_that_expired_is_not_missed(remembered):
     world = remembered
     label = world.dump(0)
@@ -327,3 +344,24 @@ def test_an_inventory_that_is_down_is_a_finding_and_the_repositories_are_judged_
 
 def _reads(world) -> int:
     return sum(storage.asked["read"] for storage in world.storages.values())
+
+
+@pytest.mark.integration
+def test_an_object_that_was_deleted_from_a_real_bucket_is_found(tmp_path, seaweedfs):
+    from tests.making import Maker
+    from tests.observing import World
+    from tests.protection import s3_corner
+
+    world = World(tmp_path)
+    world.storages["s3"] = s3_corner(seaweedfs)
+    world.makers["s3"] = Maker(world.storages["s3"], world.keyring, world.signer, world.trust, name="s3")
+    label = world.dump(0)
+    assert world.found() == []
+    doomed, cut = world.objects_of(label)
+    world.storages["s3"].delete(doomed)
+
+    assert f"{doomed} is not there" in only(world.watch()).sentence
+    world.storages["s3"].upload(doomed, world.storages["local"].read(doomed))
+    world.storages["s3"].delete(cut)
+    world.storages["s3"].upload(cut, b"short")
+    assert f"{cut} has 5 bytes instead of 500" in only(world.watch()).sentence

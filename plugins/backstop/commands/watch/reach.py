@@ -13,17 +13,23 @@ from backstop.model.observation import RepositorySeen
 from backstop.repository.catalog import REPOSITORY_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from backstop.commands.watch.sight import ObservedTarget
     from backstop.repository.catalog import Repository
 
 
-def probe(target: ObservedTarget) -> tuple[dict[str, str], tuple[RepositorySeen, ...]]:
-    """Those that do not answer, and why; and how long each of the others took."""
+def probe(
+    target: ObservedTarget, *, filled: Collection[str] = ()
+) -> tuple[dict[str, str], tuple[RepositorySeen, ...]]:
+    """Those that do not answer, and why; and how long each of the others took.
+
+    :param filled: names of those that are known to hold backups: when such a one has no repository.json, its
+        disk is not mounted or its bucket was emptied, and that is all there is to say.
+    """
 
     def ask(repository: Repository) -> float | str:
-        return target.outages.get(repository.location) or _ask(repository)
+        return target.outages.get(repository.location) or _ask(repository, repository.name in filled)
 
     with ThreadPoolExecutor(max(len(target.repositories), 1), thread_name_prefix="probe") as pool:
         answers = list(pool.map(ask, target.repositories))
@@ -43,13 +49,15 @@ def probe(target: ObservedTarget) -> tuple[dict[str, str], tuple[RepositorySeen,
     return down, seen
 
 
-def _ask(repository: Repository) -> float | str:
+def _ask(repository: Repository, filled: bool) -> float | str:
     began = time.monotonic()
     try:
         # Nothing is written: a full or read-only disk can still be read, and is another finding.
-        repository.storage.stat(REPOSITORY_KEY)
+        described = repository.storage.stat(REPOSITORY_KEY)
     except BackstopError as error:
         return str(error)
+    if described is None and filled:
+        return f"{repository.location} held backups, and has no {REPOSITORY_KEY} any more"
     return round(time.monotonic() - began, 4)
 
 
@@ -69,7 +77,7 @@ def judge_reach(target: ObservedTarget, down: Mapping[str, str]) -> Part:
                 f"repository {name}",
                 level,
                 f"repository {name} cannot be read: {why}",
-                "see whether its server, network and credentials are in order; "
+                "see whether its server, disk, network and credentials are in order; "
                 + (
                     "nothing can be restored until then"
                     if level is Level.CRITICAL
