@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING
+
+import pytest
 
 from backstop.commands.watch.part import EVERY, Part, judged, together
-from backstop.commands.watch.within import within
+from backstop.commands.watch.within import answers_within, within
 from backstop.errors import ConfigurationError
 from backstop.model.finding import Finding, Level
-
-if TYPE_CHECKING:
-    import pytest
 
 SPARES = {("rpo", EVERY), ("slot", "slot backstop_calibrify")}
 
@@ -80,3 +78,21 @@ def test_parts_together_are_one():
     both = together([Part(seen=(1,), unjudged=frozenset({("rpo", "a")})), Part(seen=(2,), unseen=("x",))])
 
     assert both == Part(seen=(1, 2), unseen=("x",), unjudged=frozenset({("rpo", "a")}))
+
+
+def test_of_several_that_are_asked_at_once_those_that_hang_are_left_out():
+    never = threading.Event()
+    began = time.monotonic()
+
+    answers = answers_within(
+        {"local": lambda: 1, "share": lambda: int(never.wait()), "s3": lambda: 2}, seconds=0.2
+    )
+
+    never.set()
+    assert answers == {"local": 1, "s3": 2}
+    assert time.monotonic() - began < 10
+
+
+def test_what_one_of_several_raises_is_raised():
+    with pytest.raises(ZeroDivisionError):
+        answers_within({"local": lambda: 1 // 0}, seconds=10)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, TypeVar
 
 from backstop.commands.watch.part import Part
 from backstop.errors import BackstopError
 from backstop.model.finding import Finding, Level
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -55,6 +57,37 @@ def within(
         unseen=(said,),
         unjudged=frozenset(spares),
     )
+
+
+def answers_within(calls: Mapping[str, Callable[[], T]], *, seconds: float) -> dict[str, T]:
+    """What each of them, all called at once, returns; those that do not return in time are left out.
+
+    Not by a pool of threads: Python waits for those when it ends, and a share whose server has gone holds
+    whoever asks it until that comes back.
+
+    :raises BaseException: what one of them raised, once the others have had their time.
+    """
+    answers: dict[str, T] = {}
+    wrong: list[BaseException] = []
+
+    def run(name: str, call: Callable[[], T]) -> None:
+        try:
+            answers[name] = call()
+        except BaseException as error:
+            wrong.append(error)
+
+    threads = [
+        threading.Thread(target=run, args=(name, call), name=f"ask {name}", daemon=True)
+        for name, call in calls.items()
+    ]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    if wrong:
+        raise wrong[0]
+    return dict(answers)
 
 
 def _explained(error: BaseException, target: str, name: str) -> tuple[str, str]:
