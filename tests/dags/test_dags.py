@@ -44,6 +44,20 @@ def with_targets(*names: str, **changes: Any) -> dict[str, Any]:
     return document
 
 
+def test_targets_yaml_is_checked_once_for_all_files_and_again_when_it_changes(read_dags, monkeypatch):
+    from backstop.targets import load
+
+    checked = []
+    check_text = load.check_text
+    monkeypatch.setattr(load, "check_text", lambda text: checked.append(text) or check_text(text))
+
+    read_dags(with_targets("once"))
+    assert len(checked) == 1
+
+    assert "back_up_database__again" in read_dags(with_targets("again")).dags
+    assert len(checked) == 2
+
+
 def test_every_target_has_its_own_scheduled_dags_and_shares_the_restore(read_dags):
     bag = read_dags(with_targets("calibrify", "archive"))
 
