@@ -16,7 +16,8 @@ import pytest
 from backstop.model.observation import ComponentSeen, Observation, RepositorySeen, WindowSeen
 from backstop.repository.observations import Observations
 from embedded import databases
-from embedded.demo import TARGET
+from embedded.airflow_api import ENDED
+from embedded.demo import TARGET, WATCH
 from tests.airflow.browsing import CHROMIUM, picture, signed_in
 
 if TYPE_CHECKING:
@@ -37,6 +38,24 @@ pytestmark = [
 RECOVER = "restore_to_point_in_time"
 RESTORE_PAGE = f"/backstop/targets/{TARGET}/restore"
 LOSS = timedelta(minutes=17)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet_watch(scene: Scene) -> Iterator[None]:
+    """The real watch would replace what is planted by what it sees."""
+    scene.admin.wait_for_dag(WATCH)
+    scene.admin.send("PATCH", f"/api/v2/dags/{WATCH}", {"is_paused": True})
+    end_runs(scene, WATCH)
+    yield
+    # What the form started asks for approvals that nobody here gives.
+    end_runs(scene, RECOVER)
+    scene.admin.send("PATCH", f"/api/v2/dags/{WATCH}", {"is_paused": False})
+
+
+def end_runs(scene: Scene, dag_id: str) -> None:
+    for run in scene.admin.runs(dag_id):
+        if scene.admin.state(run) not in ENDED:
+            scene.admin.send("PATCH", run.path, {"state": "failed"})
 
 
 @pytest.fixture

@@ -13,9 +13,9 @@ import uvicorn
 import yaml
 
 from embedded.ports import free_ports
+from tests.prometheus_server import PROGRAM, RULES, PrometheusServer
 from tests.ui.metrics_site import TOKEN, MetricsSite
 from tests.ui.planted_causes import planted
-from tests.ui.prometheus_server import PROGRAM, RULES, PrometheusServer
 from tests.watched import well
 
 pytestmark = [

@@ -78,7 +78,7 @@ class Findings:
         with self._transaction(_WATCHING) as session:
             row = next((one for one in _open_rows(session) if one.state.finding.key == finding.key), None)
             _enter(session, row, finding, now, facts=facts)
-        return row and row.state
+        return row.state if row else None
 
     def close(self, finding: Finding, *, now: datetime) -> None:
         """It is over; whoever was told of it is told that."""
@@ -189,7 +189,7 @@ def _enter(
     *,
     facts: Mapping[str, object] | None = None,
 ) -> None:
-    state = seen(row and row.state, finding, now)
+    state = seen(row.state if row else None, finding, now)
     state = state if facts is None else replace(state, facts={**state.facts, **facts})
     if row is None:
         session.execute(load_sql("inventory/insert_finding").encode(), to_row(state))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backstop.commands.metrics.exposition import exposition
@@ -11,8 +12,10 @@ from backstop.commands.metrics.series import SERIES
 from backstop.commands.metrics.sheet import Sheet
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
+
+    from prometheus_client.samples import Sample
 
     from backstop.commands.metrics.families import KnownTarget
     from backstop.model.finding import Finding
@@ -32,7 +35,7 @@ class KeptText:
     def __init__(self, version: str) -> None:
         self._version = version
         self._turn = threading.Lock()
-        self._kept: dict[tuple[str, str], tuple[KnownTarget, Mapping[str, bytes]]] = {}
+        self._kept: dict[tuple[str, str], _Written] = {}
 
     def text(
         self,
@@ -63,16 +66,27 @@ class KeptText:
 
     def _written(self, known: KnownTarget, accept: str, content_type: str) -> Mapping[str, bytes]:
         key = (known.name, content_type)
-        former = self._kept.get(key)
-        if former is not None and _same(former[0], known):
-            return former[1]
+        former = self._kept.get(key) or _Written(None, {}, {})
+        if former.known is not None and _same(former.known, known):
+            return former.lines
         sheet = Sheet()
         add_target(sheet, known)
-        written = {
-            family.name: _samples(exposition([family], accept=accept)[0]) for family in sheet.families()
-        }
-        self._kept[key] = (known, written)
-        return written
+        samples = {family.name: family for family in sheet.families()}
+        # From one look to the next most of what is known stays as it was, and writing costs most.
+        new = [one for one in samples.values() if one.samples != former.samples.get(one.name)]
+        written = _by_series(exposition(new, accept=accept)[0]) if new else {}
+        lines = {name: written.get(name) or former.lines[name] for name in samples}
+        self._kept[key] = _Written(known, {name: one.samples for name, one in samples.items()}, lines)
+        return lines
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """``samples`` of ``known`` by the name of their series, and the ``lines`` that say so."""
+
+    known: KnownTarget | None
+    samples: Mapping[str, Sequence[Sample]]
+    lines: Mapping[str, bytes]
 
 
 def _same(former: KnownTarget, now: KnownTarget) -> bool:
@@ -88,5 +102,10 @@ def _header(name: str, documentation: str) -> bytes:
     return f"# HELP {name} {documentation}\n# TYPE {name} gauge\n".encode()
 
 
-def _samples(text: bytes) -> bytes:
-    return text.removesuffix(_END).split(b"\n", 2)[2]
+def _by_series(text: bytes) -> Mapping[str, bytes]:
+    """The lines of samples by the name of their series. A line break inside a label's value is escaped."""
+    found = {}
+    for part in text.removesuffix(_END).removeprefix(b"# HELP ").split(b"\n# HELP "):
+        head, _, lines = part.split(b"\n", 2)
+        found[head.split(b" ", 1)[0].decode()] = lines.removesuffix(b"\n") + b"\n"
+    return found

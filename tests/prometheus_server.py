@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PROGRAM = shutil.which("prometheus")
-RULES = Path(__file__).resolve().parents[2] / "include" / "prometheus" / "alerts.yml"
+RULES = Path(__file__).resolve().parents[1] / "include" / "prometheus" / "alerts.yml"
 
 
 def impatient(rules: str) -> str:
