@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from benchmarks.parsing import targets_document
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -42,6 +44,20 @@ def with_targets(*names: str, **changes: Any) -> dict[str, Any]:
     document: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text())
     document["targets"] = {name: {**document["targets"]["calibrify"], **changes} for name in names}
     return document
+
+
+def test_targets_yaml_is_checked_once_for_all_files_and_again_when_it_changes(read_dags, monkeypatch):
+    from backstop.targets import load
+
+    checked = []
+    check_text = load.check_text
+    monkeypatch.setattr(load, "check_text", lambda text: checked.append(text) or check_text(text))
+
+    assert read_dags(targets_document(2)).import_errors == {}
+    assert len(checked) == 1
+
+    assert "back_up_database__again" in read_dags(with_targets("again")).dags
+    assert len(checked) == 2
 
 
 def test_every_target_has_its_own_scheduled_dags_and_shares_the_restore(read_dags):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -16,6 +16,7 @@ from backstop.settings.watch import RHYTHM, WatchedTargets
 from backstop.storage.posix import PosixStorage
 from backstop.targets import load_targets
 from tests.faults.conftest import BUCKET
+from tests.faults.line import Line
 from tests.faults.planting import SmallDisk, fill
 from tests.faults.s3_proxy import FaultyS3Proxy, answer, stall
 from tests.protection import Protection, utc_now
@@ -52,6 +53,7 @@ targets:
       schedule: null
       spool: {folder}/staging
       repositories: [local, s3]
+{cluster}
 """
 
 
@@ -67,6 +69,7 @@ class Watched:
     repository: Path
     mounted: bool = False
     free_space: str = "0.000001"
+    cluster: str = ""
 
     def credentials(self, password: str | None = None) -> EnvironmentCredentials:
         source = {
@@ -93,6 +96,7 @@ class Watched:
                 endpoint=self.proxy.endpoint_url,
                 dbname=self.source.dbname,
                 free_space=self.free_space,
+                cluster=self.cluster,
             )
         )
         targets = WatchedTargets(load_targets(file), self.credentials(password))
@@ -250,3 +254,32 @@ def test_a_disk_that_is_unmounted_full_or_nearly_full_is_told_and_forgotten(
         ("repository", "repository local", Level.WARNING)
     ]
     assert "nothing is mounted there" in unmounted.findings[0].sentence
+
+
+def test_a_cluster_whose_wal_nobody_receives_is_critical_in_every_repository(watched: Watched):
+    watched.cluster = "    cluster: {conn_id: source}"
+
+    observed = watched.watch()
+
+    found = {(one.check, one.subject): one.level for one in observed.findings}
+    assert found["slot", "slot backstop_calibrify"] is Level.CRITICAL
+    assert found["rpo", "repository local"] is found["rpo", "repository s3"] is Level.CRITICAL
+    assert observed.observation.wal is not None
+    assert observed.observation.wal.observed_rpo == {"local": None, "s3": None}
+    watched.cluster = ""
+    assert watched.found() == {}
+
+
+def test_a_database_that_hangs_costs_its_time_out_and_hides_nothing_else(watched: Watched):
+    line = Line(watched.source.host, watched.source.port)
+    watched.source = replace(watched.source, port=line.port)
+    line.hang()
+
+    observed = watched.watch()
+    line.close()
+
+    assert [(one.check, one.subject, one.level) for one in observed.findings] == [
+        ("source", "database", Level.WARNING)
+    ]
+    assert observed.observation.took_seconds < 60
+    assert len(observed.observation.repositories) == 2

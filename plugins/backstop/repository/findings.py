@@ -114,9 +114,7 @@ class Findings:
     def closed(self, target: str, since: datetime) -> tuple[OpenFinding, ...]:
         """What was wrong, and has closed since then; the newest first."""
         with self._errors(), self._connection.connect() as session:
-            question = load_sql("inventory/findings_closed").encode()
-            rows = session.execute(question, {"target": target, "since": since}).fetchall()
-        return tuple(row.state for row in from_rows(rows))
+            return read_closed_findings(session, target, since)
 
     @contextmanager
     def telling(self) -> Iterator[Telling]:
@@ -167,6 +165,15 @@ def read_open_findings(
 ) -> tuple[OpenFinding, ...]:
     """What is wrong now, in a session of the caller's; the worst first."""
     return tuple(row.state for row in _open_rows(session, target))
+
+
+def read_closed_findings(
+    session: psycopg.Connection[tuple[Any, ...]], target: str, since: datetime
+) -> tuple[OpenFinding, ...]:
+    """What was wrong, and has closed since then, in a session of the caller's; the newest first."""
+    question = load_sql("inventory/findings_closed").encode()
+    rows = session.execute(question, {"target": target, "since": since}).fetchall()
+    return tuple(row.state for row in from_rows(rows))
 
 
 def _open_rows(session: psycopg.Connection[tuple[Any, ...]], target: str | None = None) -> list[Row]:

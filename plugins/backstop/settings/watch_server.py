@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from backstop.repository.catalog import Repository
     from backstop.targets import Configuration
 
+_SECONDS = 60.0
+_SERVER_SECONDS = 30.0
+"""Many targets are looked at in five minutes, and several of them may share a server that hangs."""
+
 
 def looks(
     configuration: Configuration,
@@ -95,14 +99,14 @@ def looks(
             clock=clock,
         )
 
-    found = [Look("source", ("source", "clock"), source)]
+    found = [Look("source", ("source", "clock"), source, patience_seconds=_SERVER_SECONDS)]
     if target.cluster is not None:
-        found.append(Look("archiving", ("rpo", "slot"), archiving))
+        found.append(Look("archiving", ("rpo", "slot"), archiving, patience_seconds=_SERVER_SECONDS))
     return (
         *found,
-        Look("repositories", ("repository", "space", "clock"), repositories),
-        Look("spools", ("space", "scratch"), spools),
-        Look("keys", ("key",), keys),
+        Look("repositories", ("repository", "space", "clock"), repositories, patience_seconds=_SECONDS),
+        Look("spools", ("space", "scratch"), spools, patience_seconds=_SECONDS),
+        Look("keys", ("key",), keys, patience_seconds=_SECONDS),
     )
 
 

@@ -110,6 +110,24 @@ def test_a_backup_that_is_not_proven_in_time_is_a_warning_then_critical_then_gon
     assert world.found() == []
 
 
+def test_a_copy_that_a_sync_brought_late_is_given_time_from_when_it_came(world):
+    label = world.dump(0, into=["local"])
+    for day in range(1, 6):
+        world.dump(day)
+    for key, (body, _) in list(world.storages["local"]._objects.items()):
+        if f"/{label}/" in key and "/proofs/" not in key:
+            world.storages["s3"].upload(key, body)
+    maker = world.makers["s3"]
+    published = world.makers["local"].catalog.backup(label).manifest
+    here = replace(published, repository_id=maker.catalog.repository_id())
+    maker.catalog.publish(here, signer=world.signer, ensure_held=lambda: None)
+    assert world.found() == []
+
+    for day in (6, 7):
+        world.dump(day)
+    assert world.found() == ["warning proven dump in s3"]
+
+
 def test_only_what_policy_wants_proven_is_missed(world):
     policies = world.target().settings.policies
     world.settings["policies"] = {name: replace(one, dumps="weekly") for name, one in policies.items()}

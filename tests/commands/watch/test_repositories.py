@@ -9,7 +9,7 @@ import pytest
 
 from backstop.commands.watch.part import judged
 from backstop.model.finding import Finding, Level
-from tests.observing import RHYTHM, only
+from tests.observing import RHYTHM, only, short
 
 
 def test_an_object_that_was_deleted_is_a_warning_while_another_repository_has_it(world):
@@ -87,9 +87,10 @@ def test_a_watch_that_was_late_makes_up_for_the_turns_of_an_hour(world):
 def test_a_backup_that_reached_only_one_repository_is_a_warning_after_a_grace(world):
     world.dump(0)
     label = world.dump(1, into=["local"])
+    world.now += timedelta(hours=1)
     assert world.found() == [], "the next sync brings it"
 
-    world.now += timedelta(hours=3)
+    world.now += timedelta(hours=2)
     finding = only(world.watch())
 
     assert (finding.check, finding.subject, finding.level) == ("sync", "backups in s3", Level.WARNING)
@@ -208,16 +209,17 @@ def test_what_did_not_answer_for_one_target_is_not_asked_for_the_next(world):
     assert list(down) == ["s3"]
 
 
-def test_a_part_that_fails_is_unseen_and_its_checks_are_not_judged(world, monkeypatch):
+def test_a_part_that_fails_is_a_finding_and_its_checks_are_not_judged(world, monkeypatch):
     world.dump(0)
     monkeypatch.setattr("backstop.commands.watch.observe.look_at_wal", lambda sight: 1 / 0)
 
     observed = world.watch()
 
-    assert observed.findings == ()
+    assert [short(one) for one in observed.findings] == ["warning watch WAL in the repositories"]
     assert ("wal-gap", "*") in observed.unjudged
     assert any(
-        "WAL in the repositories of calibrify was not looked at" in one for one in observed.observation.unseen
+        "WAL in the repositories of calibrify could not be looked at" in one
+        for one in observed.observation.unseen
     )
     assert observed.observation.component("dump").backups == 1
 

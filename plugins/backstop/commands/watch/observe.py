@@ -123,8 +123,9 @@ def unobservable(target: str, error: BackstopError, *, now: datetime) -> Observe
 def _one(look: Look, sight: Sight, patience_seconds: float) -> Part:
     return within(
         lambda: look.look(sight),
-        seconds=patience_seconds,
-        what=f"{look.name} of {sight.target.name}",
+        target=sight.target.name,
+        name=look.name,
+        seconds=min(patience_seconds, look.patience_seconds),
         spares=frozenset((check, EVERY) for check in look.checks),
     )
 

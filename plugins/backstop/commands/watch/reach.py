@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from backstop.commands.watch.part import Part
+from backstop.commands.watch.within import answers_within
 from backstop.errors import BackstopError
 from backstop.model.finding import Finding, Level
 from backstop.model.observation import RepositorySeen
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
     from backstop.commands.watch.sight import ObservedTarget
     from backstop.repository.catalog import Repository
+
+ANSWER_SECONDS = 30.0
+"""A share whose server has gone holds whoever asks it for ever; S3 is given up before."""
 
 
 def probe(
@@ -31,8 +35,11 @@ def probe(
     def ask(repository: Repository) -> float | str:
         return target.outages.get(repository.location) or _ask(repository, repository.name in filled)
 
-    with ThreadPoolExecutor(max(len(target.repositories), 1), thread_name_prefix="probe") as pool:
-        answers = list(pool.map(ask, target.repositories))
+    answered = answers_within(
+        {one.name: partial(ask, one) for one in target.repositories}, seconds=ANSWER_SECONDS
+    )
+    silent = f"it does not answer within {ANSWER_SECONDS:.0f} s"
+    answers = [answered.get(one.name, silent) for one in target.repositories]
     for repository, answer in zip(target.repositories, answers, strict=True):
         if isinstance(answer, str):
             target.outages[repository.location] = answer
