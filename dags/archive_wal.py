@@ -30,6 +30,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable
 
+from backstop.notifications.runs import run_failed
 from backstop.operators.wal import ArchiveWalOperator, WatchWalArchivingOperator
 from backstop.targets import Cluster, Target, load_targets
 
@@ -47,6 +48,7 @@ def define_archiving(target: Target, cluster: Cluster) -> DAG:
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=False,
+        on_failure_callback=run_failed,
         default_args={"owner": target.owner, "queue": target.queue}
         if target.queue
         else {"owner": target.owner},

@@ -40,6 +40,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable
 
+from backstop.notifications.runs import run_failed
 from backstop.operators.asset import tree_changes
 from backstop.operators.backup import RequireEveryRepositoryOperator
 from backstop.operators.base import result_of
@@ -63,6 +64,7 @@ def define_file_backup(target: Target, tree: Tree) -> DAG:
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=False,
+        on_failure_callback=run_failed,
         default_args={"owner": target.owner, **({"queue": queue} if queue else {})},
         tags=["backstop", "backup", "files", target.name, *target.tags],
     ) as dag:

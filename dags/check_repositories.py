@@ -35,6 +35,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param
 
+from backstop.notifications.runs import run_failed
 from backstop.operators.check import CheckObjectsOperator, ListOrphansOperator
 from backstop.targets import Configuration, Target, load_targets
 from backstop.wiring import every_repository
@@ -57,6 +58,7 @@ def define_check(configuration: Configuration, target: Target) -> DAG:
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=False,
+        on_failure_callback=run_failed,
         params={
             "share": Param(
                 "",

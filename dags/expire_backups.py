@@ -47,6 +47,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param
 
+from backstop.notifications.runs import run_failed
 from backstop.operators.base import result_of
 from backstop.operators.expiry import (
     CarryOutExpiryOperator,
@@ -79,6 +80,7 @@ def define_expiry(target: Target, repositories: Sequence[str]) -> DAG:
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=False,
+        on_failure_callback=run_failed,
         params={
             "dry_run": Param(False, "Only say what would go, and why.", title="Dry run", type="boolean"),
             "accept": Param(

@@ -34,6 +34,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import DAG, Param
 
+from backstop.notifications.runs import run_failed
 from backstop.operators.holds import ACTIONS, HoldBackupsOperator
 from backstop.operators.inventory import IndexInventoryOperator
 from backstop.targets import Target, load_targets
@@ -56,6 +57,7 @@ def define_holds(queue: str | None, targets: Sequence[Target]) -> DAG:
         schedule=None,
         catchup=False,
         is_paused_upon_creation=False,
+        on_failure_callback=run_failed,
         params={
             "target": Param(names[0], title="Target", type="string", enum=names),
             "action": Param(

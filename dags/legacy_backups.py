@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param
 
+from backstop.notifications.runs import run_failed
 from backstop.operators.legacy import (
     ListLegacyOperator,
     PlanRetirementOperator,
@@ -57,6 +58,7 @@ def define_adoption(target: Target, legacy: Legacy) -> DAG:
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=False,
+        on_failure_callback=run_failed,
         params={
             "at_most": Param(
                 24, "So many are restored in one run, newest first.", title="Prove", type="integer", minimum=0

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import DAG, Param
 
+from backstop.notifications.runs import run_failed
 from backstop.operators.check import PrepareRepositoryOperator
 from backstop.targets import Configuration, load_targets
 from backstop.wiring import every_repository
@@ -47,6 +48,7 @@ def define_preparation(queue: str | None, repositories: Sequence[str]) -> DAG:
         schedule=None,
         catchup=False,
         is_paused_upon_creation=False,
+        on_failure_callback=run_failed,
         params={
             "repository": Param(repositories[0], title="Repository", type="string", enum=list(repositories)),
             "apply": Param(False, "Mend what differs.", title="Apply", type="boolean"),

@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import DAG
 
+from backstop.notifications.runs import run_failed
 from backstop.operators.inventory import IndexInventoryOperator
 from backstop.targets import Target, load_targets
 
@@ -48,6 +49,7 @@ def define_rebuild(queue: str | None, targets: Sequence[Target]) -> DAG:
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=False,
+        on_failure_callback=run_failed,
         default_args={"owner": "backstop", **({"queue": queue} if queue else {})},
         tags=["backstop", "inventory", *names],
     ) as dag:

@@ -42,6 +42,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import DAG, Param
 
 from backstop.notifications.objective import recovery_time_alert
+from backstop.notifications.runs import run_failed
 from backstop.operators.approval import ApproveRestoreOperator
 from backstop.operators.base import result_of
 from backstop.operators.choice import ANY_REPOSITORY, MODES, NEWEST_PROVEN, ChooseBackupOperator
@@ -70,6 +71,7 @@ def define_restore(queue: str | None, targets: Sequence[Target]) -> DAG:
         doc_md=__doc__,
         schedule=None,
         is_paused_upon_creation=False,
+        on_failure_callback=run_failed,
         params={
             "target": Param(names[0], "What to restore.", title="Target", type="string", enum=names),
             "backup_label": Param(

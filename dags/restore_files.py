@@ -39,6 +39,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import DAG, Param
 
 from backstop.notifications.objective import files_recovery_time_alert
+from backstop.notifications.runs import run_failed
 from backstop.operators.base import result_of
 from backstop.operators.choice import ANY_REPOSITORY
 from backstop.operators.restore_files import (
@@ -70,6 +71,7 @@ def define_files_restore(queue: str | None, trees: Sequence[tuple[Target, Tree]]
         doc_md=__doc__,
         schedule=None,
         is_paused_upon_creation=False,
+        on_failure_callback=run_failed,
         params={
             "target": Param(targets[0], title="Target", type="string", enum=targets),
             "tree": Param(

@@ -44,6 +44,7 @@ from typing import TYPE_CHECKING
 from airflow.sdk import DAG, Param
 
 from backstop.notifications.objective import recovery_time_alert
+from backstop.notifications.runs import run_failed
 from backstop.operators.base import result_of
 from backstop.operators.choice import ANY_REPOSITORY
 from backstop.operators.recovery import (
@@ -74,6 +75,7 @@ def define_recovery(queue: str | None, targets: Sequence[Target]) -> DAG:
         doc_md=__doc__,
         schedule=None,
         is_paused_upon_creation=False,
+        on_failure_callback=run_failed,
         params={
             "target": Param(names[0], "What to recover.", title="Target", type="string", enum=names),
             "point": Param(

@@ -33,6 +33,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import DAG, Param
 
+from backstop.notifications.runs import run_failed
 from backstop.operators.approval import ApproveRestoreOperator
 from backstop.operators.base import result_of
 from backstop.operators.swap import (
@@ -59,6 +60,7 @@ def define_swap_back(queue: str | None, targets: Sequence[Target]) -> DAG:
         doc_md=__doc__,
         schedule=None,
         is_paused_upon_creation=False,
+        on_failure_callback=run_failed,
         params={
             "target": Param(names[0], "What to swap back.", title="Target", type="string", enum=names),
             "former": Param(

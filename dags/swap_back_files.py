@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import DAG, Param
 
+from backstop.notifications.runs import run_failed
 from backstop.operators.base import result_of
 from backstop.operators.restore_files import ApproveFilesRestoreOperator
 from backstop.operators.swap_back_files import PlanFilesSwapBackOperator, SwapBackFilesOperator
@@ -48,6 +49,7 @@ def define_files_swap_back(queue: str | None, trees: Sequence[tuple[Target, Tree
         doc_md=__doc__,
         schedule=None,
         is_paused_upon_creation=False,
+        on_failure_callback=run_failed,
         params={
             "target": Param(targets[0], title="Target", type="string", enum=targets),
             "tree": Param(

@@ -32,6 +32,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable
 
+from backstop.notifications.runs import run_failed
 from backstop.operators.base import result_of
 from backstop.operators.inventory import IndexInventoryOperator
 from backstop.operators.sync import RequireInStepOperator, SyncRepositoriesOperator
@@ -50,6 +51,7 @@ def define_sync(target: Target) -> DAG:
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=False,
+        on_failure_callback=run_failed,
         default_args={"owner": target.owner, "queue": target.queue}
         if target.queue
         else {"owner": target.owner},

@@ -33,6 +33,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, MultipleCronTriggerTimetable, Param
 
+from backstop.notifications.runs import run_failed
 from backstop.operators.backup import RequireEveryRepositoryOperator
 from backstop.operators.base import result_of
 from backstop.operators.base_backup import KINDS, TakeBaseBackupOperator
@@ -55,6 +56,7 @@ def define_base_backup(target: Target, cluster: Cluster) -> DAG:
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=False,
+        on_failure_callback=run_failed,
         params={"kind": Param("due", title="Kind", type="string", enum=list(KINDS), values_display=KINDS)},
         default_args={"owner": target.owner, "queue": target.queue}
         if target.queue

@@ -40,6 +40,7 @@ from typing import Any
 
 from airflow.sdk import DAG, AssetAny, AssetOrTimeSchedule, CronTriggerTimetable
 
+from backstop.notifications.runs import run_failed
 from backstop.operators.asset import cluster_backups, database_backups, tree_backups
 from backstop.operators.inventory import IndexInventoryOperator
 from backstop.operators.verification import (
@@ -61,6 +62,7 @@ def define_verification(target: Target) -> DAG:
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=False,
+        on_failure_callback=run_failed,
         default_args={"owner": target.owner, "queue": target.queue}
         if target.queue
         else {"owner": target.owner},

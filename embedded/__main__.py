@@ -57,7 +57,9 @@ def _up(stack: Stack) -> None:
     environment = shlex.quote(str(stack.home.environment))
     print(
         f"\nUp after {steps.seconds():.0f} s. Airflow: {server.url}\n"
-        f"  sign in as admin or approver; passwords: {server.directory / 'passwords.json'}\n"
+        f"  sign in as admin, approver or viewer; passwords: {server.directory / 'passwords.json'}\n"
+        f"  recoverability: {server.page}\n"
+        f"  metrics: {server.metrics}, with the bearer token in {stack.home.metrics_token}\n"
         f"  command line: . {environment} && .venv/bin/python -m backstop --help\n"
         "  stop with `make down`; what it holds stays"
     )

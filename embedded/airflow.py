@@ -41,8 +41,8 @@ COMPONENTS: Mapping[str, tuple[str, ...]] = {
     "dag-processor": ("dag-processor",),
     "triggerer": ("triggerer", "--skip-serve-logs"),
 }
-#: The second may answer approvals that the first asked for: four eyes.
-USERS = {"admin": "ADMIN", "approver": "USER"}
+#: The second may answer approvals that the first asked for: four eyes. The third may only look.
+USERS = {"admin": "ADMIN", "approver": "USER", "viewer": "VIEWER"}
 _HEALTH = {"scheduler": "scheduler", "dag-processor": "dag_processor", "triggerer": "triggerer"}
 _KEPT_VARIABLES = (
     "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TMPDIR", "TZ",
@@ -172,6 +172,16 @@ class EmbeddedAirflow:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.settled_port()}"
+
+    @property
+    def page(self) -> str:
+        """The Recoverability page, in Airflow's own shell."""
+        return f"{self.url}/plugin/recoverability"
+
+    @property
+    def metrics(self) -> str:
+        """For Prometheus."""
+        return f"{self.url}/backstop/metrics"
 
     def settled_port(self) -> int:
         remembered = self.directory / "port"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shlex
 import sys
 from datetime import datetime, timezone
@@ -197,11 +198,18 @@ def create_keys(home: Home) -> bool:
     return created
 
 
+def create_metrics_token(home: Home) -> None:
+    """Create what a Prometheus has to show, unless it exists: a scraper keeps its copy."""
+    if not home.metrics_token.exists():
+        write_private(home.metrics_token, secrets.token_urlsafe(32) + "\n")
+
+
 def variables(home: Home) -> dict[str, str]:
     """What the engine must be told: in Airflow, and in a shell that uses the command line."""
     told = {
         "BACKSTOP_TARGETS": os.environ.get("BACKSTOP_TARGETS") or str(home.targets),
         "BACKSTOP_CREDENTIALS": str(home.connections),
+        "BACKSTOP_METRICS_TOKEN_FILE": str(home.metrics_token),
     }
     if bin_dir := os.environ.get("BACKSTOP_PG_BIN"):
         told["BACKSTOP_PG_BIN"] = bin_dir

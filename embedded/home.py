@@ -94,6 +94,11 @@ class Home:
         return self.root / "connections.json"
 
     @property
+    def metrics_token(self) -> Path:
+        """What a Prometheus has to show to read the metrics."""
+        return self.root / "metrics-token"
+
+    @property
     def environment(self) -> Path:
         """What a shell sources to use the command line with this stack."""
         return self.root / "environment"

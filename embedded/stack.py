@@ -122,6 +122,7 @@ class Stack:
 
     def _write_configuration(self) -> None:
         configuration.create_keys(self.home)
+        configuration.create_metrics_token(self.home)
         account = postgres_account(self.protected.directory, self.protected.bin_dir)
         configuration.write_targets(
             self.home.targets,

@@ -1,7 +1,8 @@
 #!/bin/sh
-# Install what tests marked `system` want and pip cannot bring: the distribution's PostgreSQL, a browser, rsync.
+# Install what tests marked `system` want and pip cannot bring: the distribution's PostgreSQL, a browser, Prometheus,
+# rsync.
 set -eu
-packages="postgresql postgresql-contrib chromium rsync zstd util-linux acl attr"
+packages="postgresql postgresql-contrib chromium prometheus rsync zstd util-linux acl attr"
 
 if ! command -v apt-get >/dev/null 2>&1; then
     echo "error: make test-deps knows Debian and Ubuntu only" >&2
@@ -30,6 +31,21 @@ case $missing in
     # Only the server's programs are wanted: no cluster of its own shall be made and take port 5432.
     apt-get install -y -qq --no-install-recommends postgresql-common >/dev/null
     sed -ri 's/^#?(create_main_cluster) .*/\1 = false/' /etc/postgresql-common/createcluster.conf
+    ;;
+esac
+case $missing in
+*" prometheus"*)
+    # Only promtool and servers of the tests' own are wanted: none shall be started and take port 9090, neither
+    # now (the policy) nor at the next boot (the mask).
+    if [ ! -e /usr/sbin/policy-rc.d ]; then
+        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+        printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+        chmod 755 /usr/sbin/policy-rc.d
+    fi
+    if [ ! -e /etc/systemd/system/prometheus.service ]; then
+        mkdir -p /etc/systemd/system
+        ln -s /dev/null /etc/systemd/system/prometheus.service
+    fi
     ;;
 esac
 for package in $missing; do

@@ -1,8 +1,9 @@
-"""Flags and help of the verbs that look after repositories."""
+"""Flags and help of the verbs that look after repositories, and of what tells how they are."""
 
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backstop.cli.arguments import repository, target, verb
@@ -16,6 +17,7 @@ def add_upkeep_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser])
     _check_objects(verbs)
     _orphans(verbs)
     _prepare_repository(verbs)
+    _metrics(verbs)
     _watch_backups(verbs)
 
 
@@ -63,6 +65,17 @@ def _prepare_repository(verbs: argparse._SubParsersAction[argparse.ArgumentParse
     target(which, default="the only one of targets.yaml")
     repository(which, "--repository", "one repository of targets.yaml, whoever uses it")
     parser.add_argument("--apply", action="store_true", help="mend what differs")
+
+
+def _metrics(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "Print what the newest watch saw, as Prometheus reads it; from the inventory alone."
+    parser = verb(verbs, "metrics", "metrics:metrics", text)
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="replace this file instead, whole, for node_exporter's textfile collector",
+    )
 
 
 def _watch_backups(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -26,6 +26,9 @@ CHECKS = {
 }
 """What is looked at, and what holds when nothing is found. Names are stable: alerts and links use them."""
 
+EVERY_TARGET = "*"
+"""The target of a finding that is about no single one; no target can have this name."""
+
 
 @total_ordering
 class Level(enum.Enum):

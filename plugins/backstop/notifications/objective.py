@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -44,11 +45,29 @@ def _alert(objectives: Iterable[timedelta | None]) -> DeadlineAlert | None:
 
 
 async def recovery_time_missed(objective: str, context: Mapping[str, Any]) -> None:
-    """Runs in the triggerer when the deadline passes and the restore has not ended."""
+    """Runs in the triggerer when the deadline passes and the restore has not ended.
+
+    Tells whoever is told of what is critical, in a thread: other triggers go on meanwhile.
+    """
     run = context.get("dag_run") or {}
     log.error(
         "Restore run %s of %s has not ended within %s, the shortest recovery time objective of its targets",
         run.get("dag_run_id"),
         (run.get("conf") or {}).get("target"),
         objective,
+    )
+    await asyncio.to_thread(tell_of_missed_objective, objective, run)
+
+
+def tell_of_missed_objective(objective: str, run: Mapping[str, Any]) -> None:
+    """Open the finding, which closes when the run has ended, and tell of it."""
+    from backstop.notifications.runs import report_run
+
+    dag_id, run_id = str(run.get("dag_id")), str(run.get("dag_run_id"))
+    report_run(
+        {"dag_run": run, "run_id": run_id},
+        subject=f"objective of {dag_id}",
+        sentence=f"{dag_id} has not ended within {objective}, the recovery time objective: {run_id}",
+        hint="open the run: does it wait for an approval, or is the restore slower than was agreed?",
+        facts={"until_ended": True, "dag_id": dag_id},
     )

@@ -11,6 +11,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowRuntimeError
 
 from backstop.errors import BackstopError
+from backstop.notifications.runs import task_failed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,6 +83,7 @@ class BackstopOperator(TakesResults, BaseOperator):  # type: ignore[misc]
     template_fields: tuple[str, ...] = ("target",)
 
     def __init__(self, *, target: str, **kwargs: Any) -> None:
+        kwargs.setdefault("on_failure_callback", task_failed)
         super().__init__(**kwargs)
         self.target = target
 

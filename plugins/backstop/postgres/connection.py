@@ -90,8 +90,6 @@ class ClusterConnection:
         :raises SourceUnavailableError: nobody answers, or the server is starting, stopping or full.
         :raises SourceError: the server refuses this role, password or database.
         """
-        import psycopg
-
         location = self.with_database(dbname or self.dbname).location
         with source_errors(location, secret=self.password):
             parameters = self.libpq_parameters(
@@ -99,7 +97,7 @@ class ClusterConnection:
                 dbname=dbname or self.dbname,
                 connect_timeout_seconds=connect_timeout_seconds,
             )
-            session = psycopg.connect("", autocommit=True, **parameters)
+            session = self.open_session(parameters)
             try:
                 session.execute(_SESSION_SETTINGS)
                 # A database may bring another, which lacks letters. The names in an SQL_ASCII database are
@@ -112,6 +110,12 @@ class ClusterConnection:
                 session.close()
                 raise
         return session
+
+    def open_session(self, parameters: dict[str, Any]) -> psycopg.Connection[tuple[Any, ...]]:
+        """With what :meth:`libpq_parameters` says; psycopg's errors as they are."""
+        import psycopg
+
+        return psycopg.connect("", autocommit=True, **parameters)
 
     def libpq_parameters(
         self, *, application_name: str, dbname: str, connect_timeout_seconds: int

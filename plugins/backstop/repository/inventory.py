@@ -35,6 +35,7 @@ MIGRATIONS = (
     "0003_holds_and_expiry",
     "0004_watching",
     "0005_watched_manifests",
+    "0006_findings_told",
 )
 """Applied in this order, each once; every one can be run again without harm."""
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from backstop.targets.alerts import Alerts
 from backstop.targets.check_rules import Check
 from backstop.targets.cluster import Cluster
 from backstop.targets.database import Database
@@ -180,6 +181,8 @@ class Configuration(Section):
     targets: dict[Name, Target]
     inventory: InventorySection | None = None
     """An SQL index for people and reports; backups need none."""
+    alerts: Alerts = Field(default_factory=Alerts)
+    """Who is told of what is wrong."""
 
     def model_post_init(self, _context: Any) -> None:
         sections: tuple[Mapping[str, NamedSection], ...] = (self.keys, self.repositories, self.targets)

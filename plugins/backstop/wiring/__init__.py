@@ -20,6 +20,7 @@ from backstop.wiring.repositories import (
 )
 from backstop.wiring.servers import (
     cluster_connection,
+    inventory_connection,
     open_inventory,
     replication_connection,
     verification_server,
@@ -34,6 +35,7 @@ __all__ = [
     "find_recovery",
     "find_target",
     "find_tree",
+    "inventory_connection",
     "open_bucket",
     "open_every_repository",
     "open_inventory",

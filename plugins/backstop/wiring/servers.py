@@ -61,14 +61,26 @@ def verification_server(
     return postgres_connection(credentials.get(conn_id), "postgres") if conn_id else None
 
 
+def inventory_connection(
+    configuration: Configuration, credentials: CredentialSource
+) -> ClusterConnection | None:
+    """The inventory's database, where targets.yaml names one.
+
+    :raises ConfigurationError: its connection is missing or incomplete.
+    """
+    from backstop.credentials import postgres_connection
+
+    if configuration.inventory is None:
+        return None
+    return postgres_connection(credentials.get(configuration.inventory.conn_id))
+
+
 def open_inventory(configuration: Configuration, credentials: CredentialSource) -> Inventory | None:
     """The inventory, where targets.yaml names one.
 
     :raises ConfigurationError: its connection is missing or incomplete.
     """
-    from backstop.credentials import postgres_connection
     from backstop.repository.inventory import Inventory
 
-    if configuration.inventory is None:
-        return None
-    return Inventory(postgres_connection(credentials.get(configuration.inventory.conn_id)))
+    connection = inventory_connection(configuration, credentials)
+    return None if connection is None else Inventory(connection)

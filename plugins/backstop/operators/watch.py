@@ -1,0 +1,175 @@
+"""Look at targets, and tell people of what was found: what ``watch_backups`` does every five minutes."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.exceptions import AirflowSkipException
+
+from backstop.notifications.runs import task_failed
+from backstop.operators.base import explained
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from airflow.sdk import Context
+
+    from backstop.commands.watch.observe import Observed
+    from backstop.commands.watch.sight import ObservedTarget
+    from backstop.model.finding_state import Rhythm
+    from backstop.repository.inventory import Inventory
+    from backstop.settings.watch import WatchedTargets
+
+
+AT_ONCE = 4
+"""Targets that are looked at at the same time."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+class WatchTargetsOperator(BaseOperator):  # type: ignore[misc]
+    """Look at some targets; the inventory learns what was seen and what is wrong.
+
+    One target that cannot be looked at is a finding, and no reason to leave out the others.
+
+    :param targets: names of targets.yaml.
+    """
+
+    def __init__(self, *, targets: list[str], **kwargs: Any) -> None:
+        kwargs.setdefault("on_failure_callback", task_failed)
+        super().__init__(**kwargs)
+        self.targets = targets
+
+    def execute(self, context: Context) -> dict[str, int]:
+        with explained():
+            return self._watch()
+
+    def _watch(self) -> dict[str, int]:
+        from backstop.hooks.credentials import AirflowCredentials
+        from backstop.settings.alerts import rhythm_of
+        from backstop.settings.watch import WatchedTargets
+        from backstop.targets import load_targets
+        from backstop.wiring import open_inventory
+
+        configuration, credentials = load_targets(), AirflowCredentials()
+        inventory = open_inventory(configuration, credentials)
+        if inventory is not None:
+            inventory.migrate()
+        names = [name for name in self.targets if name in configuration.targets]
+        watched, rhythm = WatchedTargets(configuration, credentials), rhythm_of(configuration.alerts)
+        counts = {"targets": len(names), "critical": 0, "warning": 0}
+        for name, observed, sighted in self._observe_all(names, watched, inventory):
+            for one in observed.findings:
+                self.log.warning("%s", one)
+                counts[one.level.value] += 1
+            if not observed.findings:
+                self.log.info("%s: nothing is wrong", name)
+            if inventory is not None:
+                _enter(observed, inventory, rhythm, sighted=sighted)
+        return counts
+
+    def _observe_all(
+        self, names: list[str], watched: WatchedTargets, inventory: Inventory | None
+    ) -> Iterator[tuple[str, Observed, bool]]:
+        """Some at a time: a server that hangs must not hold up all the others."""
+        executor = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="watch")
+        try:
+            # Opened one after the other: they share what several targets have in common.
+            opened = [(name, self._open(name, watched)) for name in names]
+            waiting = [
+                (name, executor.submit(self._observe, name, target, inventory)) for name, target in opened
+            ]
+            for name, future in waiting:
+                yield name, *future.result()
+        finally:
+            # Whoever is stopped at its time limit does not wait for what hangs.
+            executor.shutdown(wait=False, cancel_futures=True)
+
+    def _open(self, name: str, watched: WatchedTargets) -> ObservedTarget | Exception:
+        try:
+            return watched.open(name)
+        except Exception as error:  # a finding of this target
+            return error
+
+    def _observe(
+        self, name: str, target: ObservedTarget | Exception, inventory: Inventory | None
+    ) -> tuple[Observed, bool]:
+        """:returns: with whether it is worth keeping as what was seen."""
+        from backstop.commands.watch.observe import observe_target, unobservable
+        from backstop.errors import BackstopError
+        from backstop.settings.watch import RHYTHM
+
+        try:
+            if isinstance(target, Exception):
+                raise target
+            return observe_target(target, inventory=inventory, clock=utc_now, rhythm=RHYTHM), True
+        except BackstopError as error:
+            return unobservable(name, error, now=utc_now()), False
+        except Exception as error:
+            self.log.exception("looking at %s failed", name)
+            unexpected = BackstopError(
+                f"unexpected {type(error).__name__}", hint="the log of this run of watch_backups says more"
+            )
+            return unobservable(name, unexpected, now=utc_now()), False
+
+
+def _enter(observed: Observed, inventory: Inventory, rhythm: Rhythm, *, sighted: bool) -> None:
+    """Each target by itself: what comes after it can fail as it likes."""
+    from backstop.repository.findings import Findings
+    from backstop.repository.observations import Observations
+
+    observation = observed.observation
+    if sighted:
+        Observations(inventory.connection).store([observation])
+    Findings(inventory.connection).advance(
+        observed.findings,
+        targets=[observation.target],
+        now=observation.observed_at,
+        unjudged={observation.target: observed.unjudged},
+        rhythm=rhythm,
+    )
+
+
+class AnnounceOperator(BaseOperator):  # type: ignore[misc]
+    """Tell the notifiers of targets.yaml what they have not heard yet; log what is open."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("on_failure_callback", task_failed)
+        super().__init__(**kwargs)
+
+    def execute(self, context: Context) -> dict[str, int]:
+        with explained():
+            return self._announce(context)
+
+    def _announce(self, context: Context) -> dict[str, int]:
+        from backstop.commands.announce import announce
+        from backstop.model.finding import EVERY_TARGET
+        from backstop.notifications.channels import channels_of
+        from backstop.notifications.telling import open_findings, require_told
+        from backstop.operators.runs import close_mended_runs
+        from backstop.settings.alerts import rhythm_of
+        from backstop.targets import load_targets
+
+        configuration = load_targets()
+        findings = open_findings(configuration)
+        if findings is None:
+            raise AirflowSkipException("targets.yaml names no inventory: nobody can be told only once")
+        now = utc_now()
+        findings.drop(now=now, known_targets=[*configuration.targets, EVERY_TARGET])
+        settled = close_mended_runs(findings, context["ti"], now=now)
+        for state in findings.open():
+            since = f"{state.opened_at:%Y-%m-%d %H:%M} UTC"
+            self.log.info("%-8s since %s  %s", state.finding.level.value, since, state.finding.sentence)
+        announced = announce(
+            findings,
+            channels_of(configuration.alerts, context),
+            now=now,
+            rhythm=rhythm_of(configuration.alerts),
+        )
+        require_told(announced)
+        return {"told": len(announced.told), "mended_runs": settled.mended}

@@ -1,0 +1,118 @@
+"""The Recoverability pages: all targets, one target, one backup. Nothing but the inventory is asked.
+
+Who may look is for whoever mounts them to say.
+"""
+
+# ruff: noqa: TC003 FastAPI evaluates the annotations
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import HTMLResponse
+
+from backstop.commands.recoverability.backup import read_backup
+from backstop.commands.recoverability.overview import read_overview
+from backstop.commands.recoverability.target import read_target
+from backstop.errors import NotFoundError
+from backstop.ui.charts.panels import draw_panels
+from backstop.ui.charts.timeline import draw_timeline
+from backstop.ui.reading import Reading
+from backstop.ui.rendering import render
+
+if TYPE_CHECKING:
+    from backstop.postgres.connection import ClusterConnection
+    from backstop.targets import Configuration
+
+RANGES = (7, 30, 90, 365)
+"""Days that a timeline can show."""
+
+
+def pages(
+    *,
+    inventory: Callable[[], ClusterConnection | None],
+    configuration: Callable[[], Configuration],
+    clock: Callable[[], datetime],
+) -> APIRouter:
+    """The router, to be mounted below any path.
+
+    :param inventory: the inventory's database; None: targets.yaml names none.
+    :param configuration: targets.yaml as it is now.
+
+    What cannot be shown is raised as a :class:`BackstopError`.
+    """
+    router = APIRouter(default_response_class=HTMLResponse)
+    reading = Reading(inventory, configuration)
+
+    @router.get("/")
+    def show_overview(request: Request, q: str = "") -> HTMLResponse:
+        now = clock()
+        names = visible(request, configuration())
+        overview = reading.read(lambda session, _: read_overview(session, targets=names, now=now))
+        return _page(request, "overview.html", now=now, overview=overview, query=q.strip())
+
+    @router.get("/targets/{target}")
+    def show_target(request: Request, target: str, days: Annotated[int, Query()] = RANGES[1]) -> HTMLResponse:
+        now = clock()
+        view = reading.read(
+            lambda session, targets: read_target(
+                session, target, policies=reading.policies(targets, target), now=now
+            )
+        )
+        configured = configuration().targets.get(target)
+        if configured is None and not view.is_known:
+            raise NotFoundError(f"there is no target {target}", hint="see the overview")
+        shown = days if days in RANGES else RANGES[1]
+        return _page(
+            request,
+            "target.html",
+            now=now,
+            view=view,
+            configured=configured,
+            ranges=RANGES,
+            days=shown,
+            timeline=draw_timeline(
+                view.observation.windows if view.observation else (),
+                view.backups,
+                begins_at=now - timedelta(days=shown),
+                now=now,
+                held=frozenset(one.label for one in view.holds),
+            ),
+            panels=draw_panels(view.series, now=now),
+        )
+
+    @router.get("/targets/{target}/backups/{label}")
+    def show_backup(request: Request, target: str, label: str) -> HTMLResponse:
+        now = clock()
+        view = reading.read(
+            lambda session, targets: read_backup(
+                session, target, label, policies=reading.policies(targets, target), now=now
+            )
+        )
+        if view is None:
+            raise NotFoundError(
+                f"the inventory has no backup {label} of {target}",
+                hint="see the target's page; `python -m backstop list` asks the repositories",
+            )
+        return _page(request, "backup.html", now=now, view=view)
+
+    return router
+
+
+def root_of(request: Request) -> str:
+    """Where the pages are mounted, without a slash at its end."""
+    return str(request.scope.get("root_path", "")).rstrip("/")
+
+
+def visible(request: Request, configuration: Configuration) -> list[str]:
+    """The targets of targets.yaml that whoever asks may see: all, where nobody was asked who it is."""
+    viewer = getattr(request.state, "viewer", None)
+    return [name for name in configuration.targets if viewer is None or name in viewer.targets]
+
+
+def _page(request: Request, template: str, *, now: datetime, **variables: Any) -> HTMLResponse:
+    page = render(template, root=root_of(request), now=now, **variables)
+    # What was true a minute ago must not look like now: no browser keeps it.
+    return HTMLResponse(page, headers={"Cache-Control": "no-store"})
