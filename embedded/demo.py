@@ -35,6 +35,7 @@ TARGET = "calibrify"
 VICTIM = "certificates"
 BACK_UP, VERIFY, RESTORE = f"back_up_database__{TARGET}", f"verify_backups__{TARGET}", "restore_database"
 BASE_BACKUP, RECOVER = f"take_base_backup__{TARGET}", "restore_to_point_in_time"
+WATCH = "watch_backups"
 LEDGER, LEDGER_ROWS = "public.readings_of_the_day", 5000
 
 _TABLES = """
@@ -71,7 +72,15 @@ class Demo:
         self.restore(admin, approver)
         self.recover(admin, approver)
         self.files.run(admin, approver)
+        self.watch(admin)
         return self.story
+
+    def watch(self, admin: AirflowApi) -> None:
+        """Every five minutes it looks by itself; now, so that the page shows how all of this ended."""
+        admin.wait_for_dag(WATCH)
+        with self.steps.step("Looked at by the watch") as step:
+            admin.require_success(admin.trigger(WATCH))
+            step.result = self.stack.airflow().page
 
     def load_sample(self) -> None:
         from embedded.sample import load, loaded

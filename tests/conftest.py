@@ -7,6 +7,7 @@ import shutil
 import signal
 import tempfile
 import uuid
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,11 +19,15 @@ from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
 from embedded.seaweedfs import EmbeddedSeaweedFS
 from embedded.stack import Stack
 from embedded.steps import Steps
+from tests.fleet import populate
+from tests.fleet_troubles import TROUBLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from backstop.postgres.connection import ClusterConnection
+
+FLEET_NOW = datetime(2026, 11, 26, 14, 32, 7, tzinfo=timezone.utc)
 
 # Whoever started us in the background may have had interrupts ignored, and so would every program of a test.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -109,6 +114,22 @@ def database(
 ) -> ClusterConnection:
     """A fresh, empty database on PostgreSQL 18, connected as the superuser."""
     return new_database(postgres18)
+
+
+@pytest.fixture(scope="session")
+def fleet(postgres18: EmbeddedPostgres) -> ClusterConnection:
+    """An inventory of the ten targets of tests/fleet_troubles.py at ``fleet_now``; to be read only."""
+    with postgres18.connect() as session:
+        session.execute("CREATE DATABASE fleet TEMPLATE template0")
+    connection = postgres18.connection("fleet")
+    populate(connection, targets=len(TROUBLES), days=45, now=FLEET_NOW)
+    return connection
+
+
+@pytest.fixture(scope="session")
+def fleet_now() -> datetime:
+    """The moment that it shows."""
+    return FLEET_NOW
 
 
 def _postgres(directory: Path, major: int) -> EmbeddedPostgres:

@@ -1,29 +1,32 @@
-"""The fleet that pages are measured on is one that the inventory can hold."""
+"""The fleet that pages are shown and measured on is one that the inventory can hold."""
 
 from __future__ import annotations
-
-from datetime import datetime, timezone
 
 import pytest
 
 from backstop.repository.observations import Observations
-from tests.fleet import TROUBLES, populate
+from tests.fleet import name_of
+from tests.fleet_troubles import TROUBLES
 
-NOW = datetime(2026, 11, 26, 14, 32, 7, tzinfo=timezone.utc)
+NAMES = {trouble.name: name_of(number) for number, trouble in enumerate(TROUBLES)}
 
 
 @pytest.mark.integration
-def test_a_small_fleet_has_every_trouble_and_a_readable_observation_of_all_but_one(database):
-    names = populate(database, targets=len(TROUBLES), days=100, now=NOW)
+def test_every_trouble_has_a_readable_observation_but_what_was_never_watched(fleet):
+    seen = {one.target for one in Observations(fleet).all()}
 
-    seen = {one.target for one in Observations(database).all()}
-    assert set(names) - seen == {names[[one.name for one in TROUBLES].index("never watched")]}
-    with database.connect() as session:
+    assert set(NAMES.values()) - seen == {NAMES["never watched"]}
+
+
+@pytest.mark.integration
+def test_backups_are_in_every_state_but_of_the_one_that_has_none(fleet):
+    with fleet.connect() as session:
         statuses = session.execute(
             "SELECT DISTINCT status FROM public.backup_inventory ORDER BY 1"
         ).fetchall()
         of_nobody = session.execute(
-            "SELECT count(*) FROM public.backup_inventory WHERE target = %s", (names[1],)
+            "SELECT count(*) FROM public.backup_inventory WHERE target = %s", (NAMES["never backed up"],)
         ).fetchone()
+
     assert statuses == [("completed",), ("expired",), ("failed",), ("proven",)]
     assert of_nobody == (0,)

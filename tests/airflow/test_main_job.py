@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from embedded.airflow_api import ENDED
-from embedded.demo import TARGET, VERIFY
+from embedded.demo import BACK_UP, TARGET, VERIFY
 
 if TYPE_CHECKING:
     from tests.airflow.conftest import Scene
@@ -29,6 +29,29 @@ def test_the_backup_is_proven_in_every_repository_without_anyone_asking(scene: S
     assert scene.story.repositories == {"local": "completed", "s3": "completed"}
     run = scene.admin.runs(VERIFY)[-1]
     assert scene.admin.get(run.path)["run_type"] == "asset_triggered"
+
+
+def test_the_runs_say_what_they_did_and_their_tasks_link_to_it(scene: Scene) -> None:
+    backups = {scene.admin.result(run, "back_up")["label"]: run for run in scene.admin.runs(BACK_UP)}
+    backup, label = backups[scene.story.label], scene.story.label
+    verification, number, repository = next(
+        (run, number, result["repository"])
+        for run in scene.admin.runs(VERIFY)
+        for number, result in enumerate(scene.admin.results(run, "verify"))
+        if result["label"] == label
+    )
+    scene.admin.wait(verification)
+
+    note = scene.admin.get(backup.path)["note"]
+    assert note.startswith(f"`{label}`: ")
+    assert note.endswith("in local, s3; not proven yet")
+    assert f"`{label}` in {repository} is **proven**" in scene.admin.get(verification.path)["note"]
+    for task in (f"{backup.path}/taskInstances/back_up", f"{verification.path}/taskInstances/verify"):
+        mapped = f"?map_index={number}" if task.endswith("verify") else ""
+        links = scene.admin.get(f"{task}/links{mapped}")["extra_links"]
+        assert links["Recoverability"].endswith(f"/backstop/targets/{TARGET}")
+        assert links["Manifest"].endswith(f"/backstop/targets/{TARGET}/backups/{label}#manifest")
+        assert links["Proof"].endswith(f"/backstop/targets/{TARGET}/backups/{label}#proofs")
 
 
 def test_the_former_database_is_kept_and_clients_waited_less_than_five_seconds(scene: Scene) -> None:

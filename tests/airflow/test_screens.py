@@ -5,11 +5,7 @@ The pictures go to BACKSTOP_SCREENS, when it names a folder, for somebody to loo
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
@@ -17,15 +13,14 @@ import pytest
 
 from embedded import files_demo
 from embedded.demo import RESTORE, TARGET
+from tests.airflow.browsing import CHROMIUM, picture, signed_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser
 
     from tests.airflow.conftest import Scene
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 pytestmark = [
     pytest.mark.airflow,
@@ -34,41 +29,6 @@ pytestmark = [
     pytest.mark.xdist_group("airflow"),
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: `make test-deps` installs it"),
 ]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
-        )
-        yield browser
-        browser.close()
-
-
-@contextmanager
-def signed_in(browser: Browser, scene: Scene, user: str) -> Iterator[Page]:
-    """A page of somebody who has signed in as people do."""
-    server = scene.stack.airflow()
-    context = browser.new_context(viewport={"width": 1400, "height": 1000}, base_url=server.url)
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    page.goto("/auth/login")
-    page.fill("input[name=username]", user)
-    page.fill("input[name=password]", server.passwords()[user])
-    page.keyboard.press("Enter")
-    page.wait_for_url(re.compile(r"/($|\?|dags|home)"))
-    yield page
-    context.close()
-
-
-def picture(page: Page, name: str) -> None:
-    page.wait_for_load_state("networkidle")
-    if folder := os.environ.get("BACKSTOP_SCREENS"):
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=Path(folder) / f"{name}.png")
 
 
 def test_the_list_of_dags_reads_as_what_can_be_done(scene: Scene, browser: Browser) -> None:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from benchmarks.parsing import targets_document
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -42,6 +44,20 @@ def with_targets(*names: str, **changes: Any) -> dict[str, Any]:
     document: dict[str, Any] = yaml.safe_load(EXAMPLE.read_text())
     document["targets"] = {name: {**document["targets"]["calibrify"], **changes} for name in names}
     return document
+
+
+def test_targets_yaml_is_checked_once_for_all_files_and_again_when_it_changes(read_dags, monkeypatch):
+    from backstop.targets import load
+
+    checked = []
+    check_text = load.check_text
+    monkeypatch.setattr(load, "check_text", lambda text: checked.append(text) or check_text(text))
+
+    assert read_dags(targets_document(2)).import_errors == {}
+    assert len(checked) == 1
+
+    assert "back_up_database__again" in read_dags(with_targets("again")).dags
+    assert len(checked) == 2
 
 
 def test_every_target_has_its_own_scheduled_dags_and_shares_the_restore(read_dags):
@@ -402,3 +418,50 @@ def test_only_a_target_with_legacy_backups_has_a_dag_for_them_and_it_is_red_when
     assert [task.task_id for task in dag.leaves] == ["list_legacy"]
     assert dag.get_task("list_legacy").trigger_rule == "none_failed"
     assert dag.get_task("list_legacy").upstream_task_ids == {"verify", "retire"}
+
+
+def test_targets_are_watched_by_the_workers_that_reach_them_at_most_fifty_a_task(read_dags):
+    names = [f"system-{n:03}" for n in range(101)]
+    document = with_targets(*names, "there")
+    document["targets"]["there"]["queue"] = "dmz"
+    dag = read_dags(document).dags["watch_backups"]
+
+    chunks = dag.get_task("watch").expand_input.value["targets"]
+    assert [len(chunk) for chunk in chunks] == [50, 50, 1]
+    assert [name for chunk in chunks for name in chunk] == names
+    pinned = dag.get_task("watch__dmz")
+    assert (pinned.queue, pinned.expand_input.value["targets"]) == ("dmz", [["there"]])
+    assert pinned.queue != dag.get_task("watch").queue
+
+
+def test_watches_neither_pile_up_nor_last_for_ever(read_dags):
+    dag = read_dags().dags["watch_backups"]
+
+    assert dag.schedule.expression == "*/5 * * * *"
+    assert (dag.max_active_runs, dag.catchup) == (1, False)
+    for name in ("watch", "announce"):
+        assert dag.get_task(name).execution_timeout
+
+
+def test_what_was_found_is_told_even_when_a_watch_failed_and_the_run_fails_then(read_dags):
+    dag = read_dags().dags["watch_backups"]
+
+    assert dag.get_task("announce").trigger_rule == "all_done"
+    assert dag.get_task("announce").upstream_task_ids == {"watch"}
+    assert dag.get_task("require_watched").upstream_task_ids == {"watch", "announce"}
+    assert [task.task_id for task in dag.leaves] == ["require_watched"]
+
+
+def test_every_failed_run_and_every_failed_task_of_ours_tells_people(read_dags):
+    from airflow.providers.standard.operators.empty import EmptyOperator
+    from airflow.providers.standard.operators.hitl import HITLOperator
+
+    from backstop.notifications.runs import run_failed, task_failed
+
+    for dag in read_dags().dags.values():
+        assert dag.on_failure_callback is run_failed, dag.dag_id
+        for task in dag.tasks:
+            kind = getattr(task, "operator_class", type(task))
+            # A mapped one gets it when it is made, on the worker.
+            if type(task) is kind and not issubclass(kind, EmptyOperator | HITLOperator):
+                assert task.on_failure_callback == [task_failed], f"{dag.dag_id}: {task.task_id}"

@@ -190,6 +190,7 @@ def test_the_finding_on_proofs_gives_the_word_and_the_days():
 
     assert (said.word, said.sentence) == (Word.UNPROVEN, "not proven since 4 d")
     assert said.reasons == ("no dump is proven",)
+    assert said.tone == "critical"
 
 
 def test_reasons_come_worst_first_and_each_once():
@@ -217,14 +218,14 @@ def test_what_is_old_is_never_green(observation, some):
     said = standing(old, some, now=NOW)
 
     assert said.word >= Word.UNWATCHED
-    assert said.word.tone not in ("good", "warning")
+    assert said.tone not in ("good", "warning")
 
 
 @given(observations, findings)
 def test_what_is_green_has_a_moment_a_proof_and_no_reason(observation, some):
     said = standing(observation, some, now=NOW)
 
-    if said.word.tone == "good":
+    if said.tone == "good":
         assert said.restorable_to is not None
         assert said.proven_at is not None
         assert said.reasons == ()

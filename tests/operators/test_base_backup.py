@@ -9,6 +9,8 @@ from backstop.errors import ConfigurationError
 from backstop.model.backup import BackupKind
 from backstop.operators.asset import cluster_backups
 from backstop.operators.base_backup import TakeBaseBackupOperator
+from backstop.operators.links import ManifestLink
+from backstop.operators.note import NOTE
 from backstop.settings import cluster as settings
 from tests.operators.lab import SERVER, context
 
@@ -16,6 +18,11 @@ REPORT = {
     "label": "20261123T030000Z-full",
     "repositories": {"local": "completed", "far": "failed"},
     "files": 1000,
+    "parent": None,
+    "plain_bytes": 3_000_000_000,
+    "stored_bytes": 1_000_000_000,
+    "seconds": 61.2,
+    "not_included": [],
 }
 
 
@@ -52,6 +59,18 @@ def test_a_kind_that_somebody_chose_is_taken_whatever_is_due(taken, monkeypatch,
     assert call["cluster"] is SERVER
     assert [one.name for one in call["repositories"]] == ["local", "far"]
     assert call["holder"] == "airflow dag run task"
+
+
+def test_the_run_is_told_what_was_taken_and_the_task_links_to_it(taken):
+    told = context()
+    operator = TakeBaseBackupOperator(task_id="take", target="calibrify")
+
+    operator.carry_out(told)
+
+    assert (
+        told["ti"].pushed[NOTE].startswith("`20261123T030000Z-full`: 1,000 files, 3.0 GB, stored as 1.0 GB")
+    )
+    assert ManifestLink().get_link(operator, ti_key=None).endswith("/20261123T030000Z-full#manifest")
 
 
 def test_without_any_backup_a_full_one_is_due(taken):

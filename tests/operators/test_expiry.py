@@ -22,7 +22,7 @@ from backstop.operators.expiry import (
 )
 from backstop.operators.expiry_approval import ApproveExpiryOperator
 from backstop.operators.expiry_wording import plan_note
-from backstop.operators.files import NOTE
+from backstop.operators.note import NOTE
 from backstop.repository.acceptances import Acceptances
 from backstop.repository.holds import Holds
 from backstop.settings.arguments import utc_now

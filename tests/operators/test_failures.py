@@ -63,4 +63,5 @@ def test_progress_is_logged_by_phase_and_not_for_every_block(caplog):
         "dump", "dump:", "dump:", "dump", "upload", "upload",
     ]  # fmt: skip
     assert caplog.records[1].message == "dump: 40.0 MB of 100.0 MB, 4 MB/s, some 15 s left"
-    assert "100.0 MB of 100.0 MB, 4 MB/s" in caplog.records[3].message
+    assert caplog.records[3].message == "dump     took 25.0 s (100.0 MB of 100.0 MB, 4 MB/s)"
+    assert caplog.records[5].message.startswith("upload   took 0.0 s")

@@ -13,7 +13,8 @@ from backstop.errors import ConfigurationError, NotFoundError, RestoreError, Sou
 from backstop.model.canonical import format_time
 from backstop.operators.approval import RESTORE_TAKES, plan_digest
 from backstop.operators.asset import tree_backups
-from backstop.operators.files import NOTE, BackUpFilesOperator
+from backstop.operators.files import BackUpFilesOperator
+from backstop.operators.note import NOTE
 from backstop.operators.restore_files import (
     ApproveFilesRestoreOperator,
     PlanFilesRestoreOperator,

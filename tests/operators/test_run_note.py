@@ -10,7 +10,7 @@ from sqlalchemy.orm import DeclarativeBase, Session
 
 import tests.airflow_home  # noqa: F401
 from backstop.listeners.run_note import note_changes
-from backstop.operators.files import NOTE
+from backstop.operators.note import NOTE
 
 held: list[bool] = []
 
@@ -30,6 +30,8 @@ class XCom(Base):
     __tablename__ = "xcom"
     dag_id = Column(String, primary_key=True)
     run_id = Column(String, primary_key=True)
+    task_id = Column(String, primary_key=True, default="task")
+    map_index = Column(Integer, primary_key=True, default=-1)
     key = Column(String, primary_key=True)
     timestamp = Column(Integer, primary_key=True, default=0)
     value = Column(JSON)
@@ -66,9 +68,35 @@ def test_a_run_that_backed_files_up_gets_the_note_of_its_task(session):
 
 def test_of_an_expiry_the_last_word_is_the_note(session):
     for when, said in ((1, "3 of 30 backups expire"), (3, "3 backups removed"), (2, "in between")):
-        session.add(XCom(dag_id="expire_backups__lab", run_id="1", key=NOTE, timestamp=when, value=said))
+        session.add(
+            XCom(
+                dag_id="expire_backups__lab",
+                run_id="1",
+                task_id=f"task {when}",
+                key=NOTE,
+                timestamp=when,
+                value=said,
+            )
+        )
 
     assert ended(session, dag_id="expire_backups__lab") == "3 backups removed"
+
+
+def test_of_verifications_of_several_backups_the_note_tells_of_each(session):
+    for when, said in ((2, "second"), (1, "first")):
+        session.add(
+            XCom(
+                dag_id="verify_backups__lab",
+                run_id="1",
+                task_id="verify",
+                map_index=when,
+                key=NOTE,
+                timestamp=when,
+                value=said,
+            )
+        )
+
+    assert ended(session, dag_id="verify_backups__lab") == "first\nsecond"
 
 
 def test_a_note_that_somebody_wrote_and_other_dags_and_runs_without_a_backup_are_left_alone(session):

@@ -74,6 +74,7 @@ def test_every_column_of_every_table_is_described(session):
 
     assert {table for table, _ in columns} == {
         "backup_inventory", "backup_proof", "backup_hold", "backup_schema_migration",
+        "backup_observation", "backup_finding",
     }  # fmt: skip
     for table, column in columns:
         assert f"`{table}`" in TEXT

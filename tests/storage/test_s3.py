@@ -229,3 +229,12 @@ def test_no_credentials_at_all_is_said(monkeypatch, tmp_path):
     with pytest.raises(StorageError, match=r"no credentials.*name a connection") as caught:
         storage.check()
     assert not caught.value.retryable
+
+
+def test_a_write_that_is_only_tried_leaves_no_version_and_no_delete_marker(versioned):
+    versioned.put_once("t/meta/there", b"stays")
+
+    versioned.probe("t/data/probe")
+
+    assert [found.key for found in versioned.versions("t/")] == ["t/meta/there"]
+    assert list(versioned.incomplete_uploads("t/")) == []

@@ -11,6 +11,7 @@ from backstop.cli.exit_codes import EXIT_CODES
 from backstop.cli.file_arguments import add_file_verbs
 from backstop.cli.legacy_arguments import add_legacy_verbs
 from backstop.cli.retention_arguments import add_retention_verbs
+from backstop.cli.status_arguments import add_status_verb
 from backstop.cli.sync_arguments import add_sync_verb
 from backstop.cli.upkeep_arguments import add_upkeep_verbs
 
@@ -28,6 +29,7 @@ def build_parser() -> argparse.ArgumentParser:
     _back_up_database(verbs)
     _take_base_backup(verbs)
     _archive_wal(verbs)
+    add_status_verb(verbs)
     _list(verbs)
     _show(verbs)
     _recovery_windows(verbs)

@@ -1,4 +1,4 @@
-"""Writes what a backup of files found changed, or what an expiry removes, as the note on the run.
+"""Writes what a run has backed up, proven or removed as the note on it.
 
 A task cannot do that itself: Airflow's task API has no notes. The scheduler calls this when a run ends, with
 the run as it is about to store it.
@@ -13,7 +13,13 @@ from airflow.listeners import hookimpl
 if TYPE_CHECKING:
     from airflow.models.dagrun import DagRun
 
-PREFIXES = ("back_up_files__", "expire_backups__")
+PREFIXES = (
+    "back_up_database__",
+    "take_base_backup__",
+    "back_up_files__",
+    "verify_backups__",
+    "expire_backups__",
+)
 
 
 @hookimpl  # type: ignore[untyped-decorator]
@@ -34,23 +40,25 @@ def note_changes(dag_run: Any) -> None:
     from sqlalchemy import select
     from sqlalchemy.orm import object_session
 
-    from backstop.operators.files import NOTE
+    from backstop.operators.note import NOTE, NOTE_LIMIT
 
     session = object_session(dag_run)
     if session is None or dag_run.note:
         return
     query = (
-        select(XComModel.value)
+        select(XComModel.task_id, XComModel.value)
         .where(XComModel.dag_id == dag_run.dag_id, XComModel.run_id == dag_run.run_id, XComModel.key == NOTE)
-        .order_by(XComModel.timestamp.desc())  # the last word counts
+        .order_by(XComModel.timestamp)
     )
     connection = session.connection()
     # What goes wrong here must not take the scheduler's own work back. A savepoint of the session's own would
     # look like a commit to the scheduler, which forbids those while it holds its locks.
     with connection.begin_nested():
-        text = connection.scalars(query).first()
-    if isinstance(text, str):
-        dag_run.note = _plain(text)
+        said = connection.execute(query).all()
+    # The last task to say something counts; all of it, where it ran for several things.
+    texts = [_plain(text) for task, text in said if task == said[-1][0] and isinstance(text, str)]
+    if texts:
+        dag_run.note = "\n".join(texts)[:NOTE_LIMIT]
 
 
 def _plain(stored: str) -> str:

@@ -35,10 +35,10 @@ TINY_BYTES = 64 * 1024
 """A smaller difference is noise of formats and headers, whatever its share."""
 NARROWEST = math.log(1.25)
 """Nothing between 80 % and 125 % of what is expected is worth a word."""
-UNSEEN_WEEK = math.log(2.05)
-"""Before two weeks have been seen, a quiet weekend cannot be told from a loss: only what is less than about
-half or more than twice is."""
-TWO_WEEKS = timedelta(days=14, hours=2)
+UNSEEN_WEEKS = math.log(2.05)
+"""Before a weekday has been seen twice, a quiet weekend cannot be told from a loss: only what is less than
+about half or more than twice is."""
+THREE_WEEKS = timedelta(days=21)
 DEVIATIONS = 4.0
 SCALE = 1.4826
 """From the median absolute deviation to the standard deviation of a normal distribution."""
@@ -93,10 +93,12 @@ def size_anomaly(history: Iterable[Sample], newest: Sample) -> SizeAnomaly | Non
     if len(earlier) < FEWEST:
         return None
     trend = _trend(earlier[-TREND:], newest.at)
-    at_least = NARROWEST if newest.at - earlier[0].at >= TWO_WEEKS else UNSEEN_WEEK
-    trend = _Band(trend.centre, max(trend.width, at_least), trend.like)
-    bands = [trend, _recent(earlier[-RECENT:], at_least)]
-    season = _season(earlier, newest.at)
+    level = _level(earlier[-RECENT:])
+    if newest.at - earlier[0].at < THREE_WEEKS:
+        # A slope over one weekend leads astray.
+        trend = _Band(level, max(trend.width, UNSEEN_WEEKS), trend.like)
+    bands = [trend, _Band(level, NARROWEST, "the last few")]
+    season = _season(earlier, newest.at, trend.width)
     if season is not None:
         bands.append(season)
     value = _log(newest.bytes)
@@ -125,37 +127,41 @@ def _trend(samples: Sequence[Sample], at: datetime) -> _Band:
     rest = [log - level - slope * day for log, day in zip(logs, days, strict=True)]
     # A trend is carried on no further than half of the time it was seen for.
     ahead = min((at - last) / timedelta(days=1), -days[0] / 2)
-    return _Band(level + slope * ahead, _width(rest), f"the last {len(samples)}")
+    return _Band(level + slope * ahead, max(_width(rest), NARROWEST), f"the last {len(samples)}")
 
 
-def _recent(samples: Sequence[Sample], at_least: float) -> _Band:
-    """About the size of the last few, growing or not."""
-    return _Band(statistics.median(_log(sample.bytes) for sample in samples), at_least, "the last few")
+def _season(samples: Sequence[Sample], at: datetime, width: float) -> _Band | None:
+    """What is usual at this hour of this weekday, or at this hour where there are several a day.
 
-
-def _season(samples: Sequence[Sample], at: datetime) -> _Band | None:
-    """What is usual at this hour of this weekday, or at this hour where there are several a day."""
-    span = (samples[-1].at - samples[0].at) / timedelta(days=1)
-    weekly = _in_step(samples, at, timedelta(days=7))
-    daily = _in_step(samples, at, timedelta(days=1)) if len(samples) > 1.5 * span + 1 else []
-    alike = weekly if len(weekly) >= 2 else daily
+    Each is taken as a part of the few before it, so that growth since then does not count.
+    """
+    apart = (samples[-1].at - samples[0].at) / (len(samples) - 1)
+    alike = _in_step(samples, at, timedelta(days=7), apart)
+    if len(alike) < 2 and apart < timedelta(hours=16):
+        alike = _in_step(samples, at, timedelta(days=1), apart)
     if len(alike) < 2:
         return None
-    logs = [_log(sample.bytes) for sample in alike[-SEASONS:]]
-    centre = statistics.median(logs)
-    return _Band(
-        centre, max(NARROWEST, _width([log - centre for log in logs])), "those at the same time of the week"
+    offset = statistics.median(
+        _log(samples[place].bytes) - _level(samples[max(place - RECENT, 0) : place])
+        for place in alike[-SEASONS:]
     )
+    return _Band(_level(samples[-RECENT:]) + offset, width, "those at the same time of the week")
 
 
-def _in_step(samples: Sequence[Sample], at: datetime, period: timedelta) -> list[Sample]:
-    """Those about whole periods earlier."""
-    near = timedelta(hours=2)
+def _in_step(samples: Sequence[Sample], at: datetime, period: timedelta, apart: timedelta) -> list[int]:
+    """Places of those about whole periods earlier that have enough before them."""
+    near = min(timedelta(hours=2), apart / 2)
     return [
-        sample
-        for sample in samples
-        if period - near <= at - sample.at and (at - sample.at + near) % period <= 2 * near
+        place
+        for place, sample in enumerate(samples)
+        if place >= FEWEST
+        and at - sample.at >= period - near
+        and (at - sample.at + near) % period <= 2 * near
     ]
+
+
+def _level(samples: Sequence[Sample]) -> float:
+    return statistics.median(_log(sample.bytes) for sample in samples)
 
 
 def _width(rest: Sequence[float]) -> float:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 GRACE = timedelta(minutes=15)
 """What every backup may take, however quick it usually is."""
+FIRST = timedelta(hours=4)
+"""What one may take when nobody knows what is usual, and the next is not due before."""
 EARLY = timedelta(minutes=5)
 """A backup that ended so shortly before it was due counts as the one that was: another clock is ahead."""
 AHEAD = timedelta(hours=1)
@@ -63,7 +65,8 @@ def punctuality(
     :param schedule: cron fields in UTC; several: each of them asks for a backup; None: none is ever due.
     :param completed: when backups were published, in any order, by whatever clock.
     :param late_after: an unmet due time so old is ``overdue``, unless the backup still has time by then.
-    :param usual: how long a backup usually takes; it has twice that, and 15 minutes at least.
+    :param usual: how long a backup usually takes; it has twice that, and 15 minutes at least. None: nobody
+        knows yet; four hours, or what is left until the next is due.
     :param known_since: nothing was due before: when the target, or its schedule as it is now, was first
         seen. None: long ago, so that a target without any backup is overdue at once.
     """
@@ -73,7 +76,7 @@ def punctuality(
         return Punctuality(None, None, True, timedelta(0), False, "no schedule asks for a backup")
     last, following = _before(crons, now), _after(crons, now)
     early = min(EARLY, (following - last) / 10)
-    grace = max(GRACE, 2 * usual) if usual is not None else GRACE
+    grace = max(GRACE, min(FIRST, following - last) if usual is None else 2 * usual)
     limit = max(late_after, grace)
     newest, ahead = _newest(completed, now)
     if newest is not None:
@@ -81,7 +84,8 @@ def punctuality(
     elif known_since is not None:
         unmet = _after(crons, known_since)
     else:
-        unmet = _before(crons, min(last, now - limit))
+        # The last that is overdue already.
+        unmet = _before(crons, min(last, now - limit) - timedelta(microseconds=1))
     if unmet > now:
         due = last if known_since is None or last > known_since else None
         return Punctuality(due, following, True, timedelta(0), False, _met(due, following))
@@ -118,13 +122,15 @@ def _before(crons: Sequence[str], moment: datetime) -> datetime:
     """The last due time that is not after the moment."""
     # croniter answers with a time before the one it starts from, to the microsecond.
     start = moment.astimezone(timezone.utc) + timedelta(microseconds=1)
-    return max(croniter(cron, start).get_prev(datetime) for cron in crons).replace(fold=0)
+    moments: list[datetime] = [croniter(cron, start).get_prev(datetime) for cron in crons]
+    return max(moments).replace(fold=0)
 
 
 def _after(crons: Sequence[str], moment: datetime) -> datetime:
     """The first due time after the moment."""
     start = moment.astimezone(timezone.utc)
-    return min(croniter(cron, start).get_next(datetime) for cron in crons).replace(fold=0)
+    moments: list[datetime] = [croniter(cron, start).get_next(datetime) for cron in crons]
+    return min(moments).replace(fold=0)
 
 
 def _met(due: datetime | None, following: datetime) -> str:

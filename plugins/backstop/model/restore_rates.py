@@ -69,7 +69,8 @@ def fitted(seen: Sequence[Restore]) -> Rates:
     numbers = [0.0, 0.0, 0.0]
     for at, most, value in zip(columns, scale, found, strict=True):
         numbers[at] = value / most
-    return Rates(*numbers, learned=len(columns), told_apart=True)
+    fixed, per_byte, per_segment = numbers
+    return Rates(fixed, per_byte, per_segment, learned=len(columns), told_apart=True)
 
 
 def _tells(values: Sequence[float]) -> bool:

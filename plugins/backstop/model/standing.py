@@ -6,7 +6,7 @@ Pure, and never better than what is known: an observation that is old, or lacks 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import total_ordering
 from typing import TYPE_CHECKING
@@ -61,6 +61,7 @@ class Standing:
 
     :param sentence: the word with its figures, ``restorable to 14:32:07Z, proven 3 h ago``.
     :param reasons: everything that is not as it should be, worst first; empty when all is well.
+    :param has_critical: a critical finding is open.
     :param restorable_to: the latest moment that the database can be brought back to; None: to none.
     :param proven_at: when a restore last proved any of its backups; of the kind where that is longest ago.
     """
@@ -70,6 +71,12 @@ class Standing:
     reasons: tuple[str, ...] = ()
     restorable_to: datetime | None = None
     proven_at: datetime | None = None
+    has_critical: bool = False
+
+    @property
+    def tone(self) -> str:
+        """That of the word, and ``critical`` with a critical finding; ``unknown`` stays so."""
+        return "critical" if self.has_critical and self.word.tone in ("good", "warning") else self.word.tone
 
 
 def standing(
@@ -85,14 +92,16 @@ def standing(
     :param findings: those of it that are open.
     """
     drawbacks = [_of_finding(one) for one in findings]
+    critical = any(one.level is Level.CRITICAL for one in findings)
     if observation is None:
         drawbacks.append((Word.UNWATCHED, "no watch has seen it yet"))
-        return _said(drawbacks, None, None, now=now, watched_at=None)
+        return replace(_said(drawbacks, None, None, now=now, watched_at=None), has_critical=critical)
     restorable_to = latest_moment(observation)
     proven_at = proven_since(observation)
     drawbacks += _of_watch(observation, now=now, stale_after=stale_after)
     drawbacks += _of_backups(observation, restorable_to)
-    return _said(drawbacks, restorable_to, proven_at, now=now, watched_at=observation.observed_at)
+    said = _said(drawbacks, restorable_to, proven_at, now=now, watched_at=observation.observed_at)
+    return replace(said, has_critical=critical)
 
 
 def latest_moment(observation: Observation) -> datetime | None:

@@ -57,14 +57,13 @@ def tell_at_once(finding: Finding, facts: Mapping[str, object], context: Mapping
         findings = open_findings(configuration)
         if findings is not None:
             findings.report(finding, now=now, facts=facts)
-            announced = announce(findings, channels, now=now, rhythm=rhythm, only=finding)
-            require_told(announced)
-            return
     except BackstopError as error:
         log.warning("The inventory cannot keep this: %s", error)
-    if _told_of_late(finding, now, rhythm.repeat(finding.level)):
-        return
-    _tell_unrecorded(finding, facts, now, channels)
+        findings = None
+    if findings is not None:
+        require_told(announce(findings, channels, now=now, rhythm=rhythm, only=finding))
+    elif not _told_of_late(finding, now, rhythm.repeat(finding.level)):
+        _tell_unrecorded(finding, facts, now, channels)
 
 
 def require_told(announced: Announced) -> None:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from backstop.errors import StorageUnavailableError
 from backstop.operators.asset import database_backups
 from backstop.operators.base import BackstopOperator, holder
+from backstop.operators.links import LINKS
+from backstop.operators.note import NOTE, dump_note, report_lines
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -18,6 +20,10 @@ class BackUpDatabaseOperator(BackstopOperator):
     Succeeds when at least one repository has the backup: it exists then, and its verification must start.
     A repository that has not got it is named in the result, for :class:`RequireEveryRepositoryOperator`.
     """
+
+    operator_extra_links = LINKS
+    backup_label: str | None = None
+    """Of the backup, once it exists."""
 
     def __init__(self, *, target: str, **kwargs: Any) -> None:
         super().__init__(target=target, outlets=[database_backups(target)], **kwargs)
@@ -44,6 +50,10 @@ class BackUpDatabaseOperator(BackstopOperator):
             progress=progress,
         ).to_dict()
         progress.finish()
+        self.backup_label = report["label"]
+        for line in report_lines(report):
+            self.log.info("%s", line)
+        context["ti"].xcom_push(key=NOTE, value=dump_note(report))
         context["outlet_events"][database_backups(self.target)].extra = {
             "label": report["label"],
             "repositories": report["repositories"],

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from backstop.errors import ConfigurationError
 from backstop.operators.asset import cluster_backups
 from backstop.operators.base import BackstopOperator, holder
+from backstop.operators.links import LINKS
+from backstop.operators.note import NOTE, base_backup_note, report_lines
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -28,6 +30,9 @@ class TakeBaseBackupOperator(BackstopOperator):
     """
 
     template_fields = ("target", "kind")
+    operator_extra_links = LINKS
+    backup_label: str | None = None
+    """Of the backup, once it exists."""
 
     def __init__(self, *, target: str, kind: str = "due", **kwargs: Any) -> None:
         super().__init__(target=target, outlets=[cluster_backups(target)], **kwargs)
@@ -68,6 +73,10 @@ class TakeBaseBackupOperator(BackstopOperator):
             wal_holds=WalHeld(self.target),
         ).to_dict()
         progress.finish()
+        self.backup_label = report["label"]
+        for line in report_lines(report):
+            self.log.info("%s", line)
+        context["ti"].xcom_push(key=NOTE, value=base_backup_note(report))
         context["outlet_events"][cluster_backups(self.target)].extra = {
             "label": report["label"],
             "repositories": report["repositories"],

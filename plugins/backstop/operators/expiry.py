@@ -11,7 +11,7 @@ from backstop.errors import BackstopError, ExpiryRefusedError, IntegrityError, N
 from backstop.operators.approval import NOT_REQUIRED, require_approval
 from backstop.operators.base import BackstopOperator, holder
 from backstop.operators.expiry_wording import plan_note, report_note
-from backstop.operators.files import NOTE
+from backstop.operators.note import NOTE
 from backstop.operators.people import requester
 
 if TYPE_CHECKING:

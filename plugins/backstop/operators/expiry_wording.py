@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backstop.commands.expiry.wording import megabytes, summary
-from backstop.operators.files import NOTE_LIMIT
+from backstop.operators.note import NOTE_LIMIT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,6 +9,8 @@ from airflow.sdk.exceptions import AirflowSkipException
 from backstop.errors import BackstopError
 from backstop.operators.asset import tree_backups
 from backstop.operators.base import BackstopOperator, holder
+from backstop.operators.links import LINKS
+from backstop.operators.note import NOTE, NOTE_LIMIT, report_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,10 +19,6 @@ if TYPE_CHECKING:
 
     from backstop.hooks.target import TargetHook
 
-NOTE = "note"
-"""Key of the XCom that becomes the note on the run (``listeners/run_note.py``)."""
-NOTE_LIMIT = 1000
-"""Airflow keeps no longer notes."""
 _NOTED = 20
 
 
@@ -35,6 +33,9 @@ class BackUpFilesOperator(BackstopOperator):
     """
 
     template_fields = ("target", "tree")
+    operator_extra_links = LINKS
+    backup_label: str | None = None
+    """Of the backup, once it exists."""
 
     def __init__(self, *, target: str, tree: str, **kwargs: Any) -> None:
         super().__init__(target=target, outlets=[tree_backups(target, tree)], **kwargs)
@@ -64,8 +65,11 @@ class BackUpFilesOperator(BackstopOperator):
             progress=progress,
         ).to_dict()
         progress.finish()
+        self.backup_label = report["label"]
         for sentence in [*report["changes"], *report["warnings"]]:
             self.log.info("%s", sentence)
+        for line in report_lines(report):
+            self.log.info("%s", line)
         context["ti"].xcom_push(key=NOTE, value=note_of(report))
         context["outlet_events"][tree_backups(self.target, self.tree)].extra = {
             "label": report["label"],

@@ -52,7 +52,7 @@ class LoggedProgress:
     def _finish(self) -> None:
         if self._phase:
             seconds = self._clock() - self._began
-            self._log.info("%s took %.1f s (%s)", self._phase, seconds, self._amount(seconds))
+            self._log.info("%-8s took %.1f s (%s)", self._phase, seconds, self._amount(seconds))
 
     def _amount(self, seconds: float) -> str:
         done = f"{self._done / 1e6:.1f} MB"

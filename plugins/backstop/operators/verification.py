@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError, IntegrityError, VerificationError
 from backstop.operators.base import BackstopOperator
+from backstop.operators.links import LINKS
+from backstop.operators.note import NOTE, proof_note
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -81,6 +83,7 @@ class VerifyBackupOperator(BackstopOperator):
     """
 
     template_fields = ("target", "backup_label", "repository")
+    operator_extra_links = LINKS
 
     def __init__(self, *, target: str, backup_label: str, repository: str, **kwargs: Any) -> None:
         super().__init__(target=target, **kwargs)
@@ -112,6 +115,7 @@ class VerifyBackupOperator(BackstopOperator):
             progress=progress,
         )
         progress.finish()
+        context["ti"].xcom_push(key=NOTE, value=proof_note(proof, self.repository))
         if not proof.matched:
             raise VerificationError(
                 f"backup {proof.label} of {self.target} from {self.repository} is not what was backed up: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,19 @@ from backstop.notifications.runs import task_failed
 from backstop.operators.base import explained
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from airflow.sdk import Context
 
     from backstop.commands.watch.observe import Observed
+    from backstop.commands.watch.sight import ObservedTarget
     from backstop.model.finding_state import Rhythm
     from backstop.repository.inventory import Inventory
     from backstop.settings.watch import WatchedTargets
+
+
+AT_ONCE = 4
+"""Targets that are looked at at the same time."""
 
 
 def utc_now() -> datetime:
@@ -52,43 +60,44 @@ class WatchTargetsOperator(BaseOperator):  # type: ignore[misc]
         inventory = open_inventory(configuration, credentials)
         if inventory is not None:
             inventory.migrate()
+        names = [name for name in self.targets if name in configuration.targets]
         watched, rhythm = WatchedTargets(configuration, credentials), rhythm_of(configuration.alerts)
-        counts = {"targets": 0, "critical": 0, "warning": 0}
-        for name in self.targets:
-            if name not in configuration.targets:
-                self.log.info("%s is no target any more", name)
-                continue
-            for level in self._one(name, watched, inventory, rhythm):
-                counts[level] += 1
-            counts["targets"] += 1
+        counts = {"targets": len(names), "critical": 0, "warning": 0}
+        for name, observed, sighted in self._observe_all(names, watched, inventory):
+            for one in observed.findings:
+                self.log.warning("%s", one)
+                counts[one.level.value] += 1
+            if not observed.findings:
+                self.log.info("%s: nothing is wrong", name)
+            if inventory is not None:
+                _enter(observed, inventory, rhythm, sighted=sighted)
         return counts
 
-    def _one(
-        self, name: str, watched: WatchedTargets, inventory: Inventory | None, rhythm: Rhythm
-    ) -> list[str]:
-        """Each target is entered by itself: what comes after it can fail as it likes."""
-        observed, sighted = self._observe(name, watched, inventory)
-        for one in observed.findings:
-            self.log.warning("%s", one)
-        if not observed.findings:
-            self.log.info("%s: nothing is wrong", name)
-        if inventory is not None:
-            from backstop.repository.findings import Findings
-            from backstop.repository.observations import Observations
+    def _observe_all(
+        self, names: list[str], watched: WatchedTargets, inventory: Inventory | None
+    ) -> Iterator[tuple[str, Observed, bool]]:
+        """Some at a time: a server that hangs must not hold up all the others."""
+        executor = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="watch")
+        try:
+            # Opened one after the other: they share what several targets have in common.
+            opened = [(name, self._open(name, watched)) for name in names]
+            waiting = [
+                (name, executor.submit(self._observe, name, target, inventory)) for name, target in opened
+            ]
+            for name, future in waiting:
+                yield name, *future.result()
+        finally:
+            # Whoever is stopped at its time limit does not wait for what hangs.
+            executor.shutdown(wait=False, cancel_futures=True)
 
-            if sighted:
-                Observations(inventory.connection).store([observed.observation])
-            Findings(inventory.connection).advance(
-                observed.findings,
-                targets=[name],
-                now=observed.observation.observed_at,
-                unjudged={name: observed.unjudged},
-                rhythm=rhythm,
-            )
-        return [one.level.value for one in observed.findings]
+    def _open(self, name: str, watched: WatchedTargets) -> ObservedTarget | Exception:
+        try:
+            return watched.open(name)
+        except Exception as error:  # a finding of this target
+            return error
 
     def _observe(
-        self, name: str, watched: WatchedTargets, inventory: Inventory | None
+        self, name: str, target: ObservedTarget | Exception, inventory: Inventory | None
     ) -> tuple[Observed, bool]:
         """:returns: with whether it is worth keeping as what was seen."""
         from backstop.commands.watch.observe import observe_target, unobservable
@@ -96,7 +105,9 @@ class WatchTargetsOperator(BaseOperator):  # type: ignore[misc]
         from backstop.settings.watch import RHYTHM
 
         try:
-            return observe_target(watched.open(name), inventory=inventory, clock=utc_now, rhythm=RHYTHM), True
+            if isinstance(target, Exception):
+                raise target
+            return observe_target(target, inventory=inventory, clock=utc_now, rhythm=RHYTHM), True
         except BackstopError as error:
             return unobservable(name, error, now=utc_now()), False
         except Exception as error:
@@ -105,6 +116,23 @@ class WatchTargetsOperator(BaseOperator):  # type: ignore[misc]
                 f"unexpected {type(error).__name__}", hint="the log of this run of watch_backups says more"
             )
             return unobservable(name, unexpected, now=utc_now()), False
+
+
+def _enter(observed: Observed, inventory: Inventory, rhythm: Rhythm, *, sighted: bool) -> None:
+    """Each target by itself: what comes after it can fail as it likes."""
+    from backstop.repository.findings import Findings
+    from backstop.repository.observations import Observations
+
+    observation = observed.observation
+    if sighted:
+        Observations(inventory.connection).store([observation])
+    Findings(inventory.connection).advance(
+        observed.findings,
+        targets=[observation.target],
+        now=observation.observed_at,
+        unjudged={observation.target: observed.unjudged},
+        rhythm=rhythm,
+    )
 
 
 class AnnounceOperator(BaseOperator):  # type: ignore[misc]

@@ -78,7 +78,7 @@ class Findings:
         with self._transaction(_WATCHING) as session:
             row = next((one for one in _open_rows(session) if one.state.finding.key == finding.key), None)
             _enter(session, row, finding, now, facts=facts)
-        return row and row.state
+        return row.state if row else None
 
     def close(self, finding: Finding, *, now: datetime) -> None:
         """It is over; whoever was told of it is told that."""
@@ -114,9 +114,7 @@ class Findings:
     def closed(self, target: str, since: datetime) -> tuple[OpenFinding, ...]:
         """What was wrong, and has closed since then; the newest first."""
         with self._errors(), self._connection.connect() as session:
-            question = load_sql("inventory/findings_closed").encode()
-            rows = session.execute(question, {"target": target, "since": since}).fetchall()
-        return tuple(row.state for row in from_rows(rows))
+            return read_closed_findings(session, target, since)
 
     @contextmanager
     def telling(self) -> Iterator[Telling]:
@@ -169,6 +167,15 @@ def read_open_findings(
     return tuple(row.state for row in _open_rows(session, target))
 
 
+def read_closed_findings(
+    session: psycopg.Connection[tuple[Any, ...]], target: str, since: datetime
+) -> tuple[OpenFinding, ...]:
+    """What was wrong, and has closed since then, in a session of the caller's; the newest first."""
+    question = load_sql("inventory/findings_closed").encode()
+    rows = session.execute(question, {"target": target, "since": since}).fetchall()
+    return tuple(row.state for row in from_rows(rows))
+
+
 def _open_rows(session: psycopg.Connection[tuple[Any, ...]], target: str | None = None) -> list[Row]:
     question = load_sql("inventory/findings_open").encode()
     return from_rows(session.execute(question, {"target": target}).fetchall())
@@ -182,7 +189,7 @@ def _enter(
     *,
     facts: Mapping[str, object] | None = None,
 ) -> None:
-    state = seen(row and row.state, finding, now)
+    state = seen(row.state if row else None, finding, now)
     state = state if facts is None else replace(state, facts={**state.facts, **facts})
     if row is None:
         session.execute(load_sql("inventory/insert_finding").encode(), to_row(state))

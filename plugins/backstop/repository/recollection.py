@@ -74,6 +74,16 @@ class Recollection:
     expired: Mapping[str, frozenset[BackupLabel]] = field(default_factory=dict)
     missing: Mapping[str, frozenset[BackupLabel]] = field(default_factory=dict)
 
+    @property
+    def filled(self) -> frozenset[str]:
+        """Names of repositories that held backups when they were last looked at."""
+        gone = ("expired", "missing")
+        return frozenset(
+            name
+            for name, known in self.backups.items()
+            if any(one.status not in gone for one in known.values())
+        )
+
 
 def recall(inventory: Inventory, target: str) -> Recollection:
     """:raises SourceUnavailableError: the inventory does not answer."""

@@ -18,7 +18,7 @@ from backstop.storage.posix import PosixStorage
 from backstop.wiring import cluster_connection, find_target, replication_connection, watched_keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from backstop.credentials import CredentialSource
     from backstop.repository.catalog import Repository
     from backstop.targets import Configuration
+
+_SECONDS = 60.0
+_SERVER_SECONDS = 30.0
+"""Many targets are looked at in five minutes, and several of them may share a server that hangs."""
 
 
 def looks(
@@ -95,18 +99,18 @@ def looks(
             clock=clock,
         )
 
-    found = [Look("source", ("source", "clock"), source)]
+    found = [Look("source", ("source", "clock"), source, patience_seconds=_SERVER_SECONDS)]
     if target.cluster is not None:
-        found.append(Look("archiving", ("rpo", "slot"), archiving))
+        found.append(Look("archiving", ("rpo", "slot"), archiving, patience_seconds=_SERVER_SECONDS))
     return (
         *found,
-        Look("repositories", ("repository", "space", "clock"), repositories),
-        Look("spools", ("space", "scratch"), spools),
-        Look("keys", ("key",), keys),
+        Look("repositories", ("repository", "space", "clock"), repositories, patience_seconds=_SECONDS),
+        Look("spools", ("space", "scratch"), spools, patience_seconds=_SECONDS),
+        Look("keys", ("key",), keys, patience_seconds=_SECONDS),
     )
 
 
-def _spools(configuration: Configuration, name: str, repositories: list[Repository]) -> set[Path]:
+def _spools(configuration: Configuration, name: str, repositories: Sequence[Repository]) -> set[Path]:
     target = configuration.targets[name]
     found = {staging(configuration, name, repositories)}
     found |= {tree_staging(configuration, name, tree, repositories) for tree in target.trees}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     )
 
     from backstop.storage.s3_retry import Patience
+
+_ONE_BYTE = b"\0"
+_CRC32 = base64.b64encode(zlib.crc32(_ONE_BYTE).to_bytes(4, "big")).decode()
 
 
 class Multipart:
@@ -66,12 +71,21 @@ class Multipart:
         """
         what = f"s3://{self._bucket}/{key}: try to write"
         begun = self._patience.run(
-            lambda: self._client.create_multipart_upload(Bucket=self._bucket, Key=key), what=what
+            lambda: self._client.create_multipart_upload(
+                Bucket=self._bucket, Key=key, ChecksumAlgorithm="CRC32"
+            ),
+            what=what,
         )
         try:
             self._patience.run(
                 lambda: self._client.upload_part(
-                    Bucket=self._bucket, Key=key, UploadId=begun["UploadId"], PartNumber=1, Body=b"\0"
+                    Bucket=self._bucket,
+                    Key=key,
+                    UploadId=begun["UploadId"],
+                    PartNumber=1,
+                    Body=_ONE_BYTE,
+                    # As backups send one: a bucket with Object Lock asks for it.
+                    ChecksumCRC32=_CRC32,
                 ),
                 what=what,
             )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -90,6 +91,8 @@ def _key_arn(text: str) -> str:
     return text
 
 
+# The same few schedules stand with every target, and croniter takes its time.
+@lru_cache(maxsize=1024)
 def _schedule(text: str) -> str:
     from croniter import croniter
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,13 +30,20 @@ def load_targets(path: Path | str | None = None) -> Configuration:
         line and column.
     """
     file = targets_path(path)
-    configuration, mistakes = check_text(read_text(file))
+    configuration, mistakes = _checked(read_text(file))
     if configuration is None:
         raise ConfigurationError(
             describe(file, mistakes),
             hint="correct the file; `python -m backstop check-targets` checks it again",
         )
     return configuration
+
+
+@lru_cache(maxsize=2)
+def _checked(text: str) -> tuple[Configuration | None, list[Mistake]]:
+    # Every DAG file of a folder, and every request for a page, asks for the same file. It is read each time,
+    # which costs nothing, and so is never out of date; sections do not change once they are made.
+    return check_text(text)
 
 
 def find_mistakes(path: Path | str | None = None) -> list[Mistake]:

@@ -61,11 +61,15 @@ def create_app(
     app = FastAPI(title="Backstop", docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     looking = [Depends(may_look(gate, configuration))]
-    known = {"inventory": inventory, "configuration": configuration, "clock": clock}
     # Before the gate: a Prometheus does not log in, and shows a token of its own.
-    app.include_router(metrics(**known))
-    app.include_router(pages(**known), dependencies=looking)
-    app.include_router(restores(gate=gate, tokens=tokens, **known), dependencies=looking)
+    app.include_router(metrics(inventory=inventory, configuration=configuration, clock=clock))
+    app.include_router(
+        pages(inventory=inventory, configuration=configuration, clock=clock), dependencies=looking
+    )
+    app.include_router(
+        restores(gate=gate, tokens=tokens, inventory=inventory, configuration=configuration, clock=clock),
+        dependencies=looking,
+    )
     _say_problems(app, clock)
     return app
 

@@ -87,14 +87,14 @@ class InventoryConnection(ClusterConnection):
                 session.autocommit = options.get("autocommit", True)
                 return session
             session.end()
-        session = super().connect(**{"connect_timeout_seconds": CONNECT_SECONDS, **options})
+        opened = super().connect(**{"connect_timeout_seconds": CONNECT_SECONDS, **options})
         with source_errors(f"inventory {self.location}", secret=self.password):
-            session.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'")
-            if not session.autocommit:
-                session.commit()
-        if isinstance(session, LentSession):
-            session.kept = self.kept
-        return session
+            opened.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'".encode())
+            if not opened.autocommit:
+                opened.commit()
+        if isinstance(opened, LentSession):
+            opened.kept = self.kept
+        return opened
 
     def open_session(self, parameters: dict[str, Any]) -> psycopg.Connection[tuple[Any, ...]]:
         return LentSession.connect("", autocommit=True, **parameters)

@@ -111,22 +111,47 @@ class Sources:
 
 def plan(known: Sources, asked: Asked) -> RestorePlan:
     """:raises ConfigurationError: it cannot be; :raises NotFoundError: there is no such backup."""
-    where = {"repository": asked.repository or ANY_REPOSITORY, "now": known.now}
-    given = (known.target, known.observation, known.backups)
-    if asked.kind == "point":
-        return plan_point(*given, point=asked.at or LATEST, mode=asked.mode or "beside", **where)
-    if asked.kind == "tree":
-        return plan_tree(
-            *given,
-            tree=asked.of_tree,
-            label=asked.label or LATEST,
-            mode=asked.mode or "dry run",
-            **where,
-        )
     label = asked.label or NEWEST
+    if asked.kind == "tree":
+        return _plan_tree(known, asked)
+    if asked.kind == "point":
+        return _plan_point(known, asked, asked.at or LATEST)
     if BackupLabel.is_one(label) and BackupLabel(label).kind.physical:
-        return plan_point(*given, point=_end_of(known, label), mode=asked.mode or "beside", **where)
-    return plan_database(*given, label=label, mode=asked.mode or "beside", **where)
+        return _plan_point(known, asked, _end_of(known, label))
+    return plan_database(
+        known.target,
+        known.observation,
+        known.backups,
+        label=label,
+        mode=asked.mode or "beside",
+        repository=asked.repository or ANY_REPOSITORY,
+        now=known.now,
+    )
+
+
+def _plan_point(known: Sources, asked: Asked, point: str) -> RestorePlan:
+    return plan_point(
+        known.target,
+        known.observation,
+        known.backups,
+        point=point,
+        mode=asked.mode or "beside",
+        repository=asked.repository or ANY_REPOSITORY,
+        now=known.now,
+    )
+
+
+def _plan_tree(known: Sources, asked: Asked) -> RestorePlan:
+    return plan_tree(
+        known.target,
+        known.observation,
+        known.backups,
+        tree=asked.of_tree,
+        label=asked.label or LATEST,
+        mode=asked.mode or "dry run",
+        repository=asked.repository or ANY_REPOSITORY,
+        now=known.now,
+    )
 
 
 def _end_of(known: Sources, label: str) -> str:

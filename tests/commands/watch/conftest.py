@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backstop.repository.inventory import Inventory
-from tests.watching import World
+from tests.observing import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable

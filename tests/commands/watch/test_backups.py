@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from backstop.model.finding import Level
-from tests.watching import DUMP, only
+from tests.observing import DUMP, only
 
 
 def test_nothing_is_said_of_a_target_that_is_in_order(world):
@@ -46,10 +46,10 @@ def test_a_backup_that_is_missing_is_critical_once_late_after_has_passed_and_gon
 def test_a_first_backup_that_never_came_is_critical(world):
     world.at(0, 0.5)
     world.watch()
-    world.at(0, 1.5)
-    assert world.found() == []
+    world.at(0, 4.5)
+    assert world.found() == [], "nobody knows yet how long it takes"
 
-    world.at(0, 2.1)
+    world.at(0, 5.1)
     finding = only(world.watch())
 
     assert (finding.check, finding.subject, finding.level) == ("completed", "dump", Level.CRITICAL)
@@ -108,6 +108,24 @@ def test_a_backup_that_is_not_proven_in_time_is_a_warning_then_critical_then_gon
     assert world.found("proven") == ["critical proven dump in s3"]
     world.prove(label, "s3")
     assert world.found() == []
+
+
+def test_a_copy_that_a_sync_brought_late_is_given_time_from_when_it_came(world):
+    label = world.dump(0, into=["local"])
+    for day in range(1, 6):
+        world.dump(day)
+    for key, (body, _) in list(world.storages["local"]._objects.items()):
+        if f"/{label}/" in key and "/proofs/" not in key:
+            world.storages["s3"].upload(key, body)
+    maker = world.makers["s3"]
+    published = world.makers["local"].catalog.backup(label).manifest
+    here = replace(published, repository_id=maker.catalog.repository_id())
+    maker.catalog.publish(here, signer=world.signer, ensure_held=lambda: None)
+    assert world.found() == []
+
+    for day in (6, 7):
+        world.dump(day)
+    assert world.found() == ["warning proven dump in s3"]
 
 
 def test_only_what_policy_wants_proven_is_missed(world):

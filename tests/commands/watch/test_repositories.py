@@ -9,7 +9,7 @@ import pytest
 
 from backstop.commands.watch.part import judged
 from backstop.model.finding import Finding, Level
-from tests.watching import RHYTHM, only
+from tests.observing import RHYTHM, only, short
 
 
 def test_an_object_that_was_deleted_is_a_warning_while_another_repository_has_it(world):
@@ -53,7 +53,7 @@ def test_an_object_that_was_truncated_is_critical_when_no_repository_has_it_whol
 
 
 def test_every_object_of_every_backup_is_looked_for_within_a_day(world):
-    world.rhythm = timedelta(minutes=20)
+    world.rhythm = timedelta(hours=2)
     labels = [world.dump(day) for day in range(12)]
     world.watch()
     for label in labels[:-1]:
@@ -87,9 +87,10 @@ def test_a_watch_that_was_late_makes_up_for_the_turns_of_an_hour(world):
 def test_a_backup_that_reached_only_one_repository_is_a_warning_after_a_grace(world):
     world.dump(0)
     label = world.dump(1, into=["local"])
+    world.now += timedelta(hours=1)
     assert world.found() == [], "the next sync brings it"
 
-    world.now += timedelta(hours=3)
+    world.now += timedelta(hours=2)
     finding = only(world.watch())
 
     assert (finding.check, finding.subject, finding.level) == ("sync", "backups in s3", Level.WARNING)
@@ -208,16 +209,17 @@ def test_what_did_not_answer_for_one_target_is_not_asked_for_the_next(world):
     assert list(down) == ["s3"]
 
 
-def test_a_part_that_fails_is_unseen_and_its_checks_are_not_judged(world, monkeypatch):
+def test_a_part_that_fails_is_a_finding_and_its_checks_are_not_judged(world, monkeypatch):
     world.dump(0)
     monkeypatch.setattr("backstop.commands.watch.observe.look_at_wal", lambda sight: 1 / 0)
 
     observed = world.watch()
 
-    assert observed.findings == ()
+    assert [short(one) for one in observed.findings] == ["warning watch WAL in the repositories"]
     assert ("wal-gap", "*") in observed.unjudged
     assert any(
-        "WAL in the repositories of calibrify was not looked at" in one for one in observed.observation.unseen
+        "WAL in the repositories of calibrify could not be looked at" in one
+        for one in observed.observation.unseen
     )
     assert observed.observation.component("dump").backups == 1
 
@@ -239,6 +241,23 @@ def test_a_manifest_that_vanished_is_critical_and_comes_back_with_a_sync(remembe
         assert "sync-repositories --target calibrify` brings it back from local" in finding.next_step
     world.now += timedelta(minutes=5)
     world.storages["s3"].put_once(world.manifest_key(label), body)
+    assert world.found() == []
+
+
+@pytest.mark.integration
+def test_a_repository_that_was_emptied_is_one_finding_and_not_one_for_all_that_it_held(remembered):
+    world = remembered
+    for day in range(3):
+        world.dump(day)
+    world.watch()
+    held = world.storages["s3"].snapshot()
+    world.storages["s3"].restore({})
+
+    finding = only(world.watch())
+
+    assert (finding.check, finding.subject) == ("repository", "repository s3")
+    assert "memory://s3 held backups, and has no repository.json any more" in finding.sentence
+    world.storages["s3"].restore(held)
     assert world.found() == []
 
 
@@ -327,3 +346,24 @@ def test_an_inventory_that_is_down_is_a_finding_and_the_repositories_are_judged_
 
 def _reads(world) -> int:
     return sum(storage.asked["read"] for storage in world.storages.values())
+
+
+@pytest.mark.integration
+def test_an_object_that_was_deleted_from_a_real_bucket_is_found(tmp_path, seaweedfs):
+    from tests.making import Maker
+    from tests.observing import World
+    from tests.protection import s3_corner
+
+    world = World(tmp_path)
+    world.storages["s3"] = s3_corner(seaweedfs)
+    world.makers["s3"] = Maker(world.storages["s3"], world.keyring, world.signer, world.trust, name="s3")
+    label = world.dump(0)
+    assert world.found() == []
+    doomed, cut = world.objects_of(label)
+    world.storages["s3"].delete(doomed)
+
+    assert f"{doomed} is not there" in only(world.watch()).sentence
+    world.storages["s3"].upload(doomed, world.storages["local"].read(doomed))
+    world.storages["s3"].delete(cut)
+    world.storages["s3"].upload(cut, b"short")
+    assert f"{cut} has 5 bytes instead of 500" in only(world.watch()).sentence

@@ -9,7 +9,7 @@ import pytest
 from backstop.model.finding import Level
 from backstop.model.lsn import Lsn, WalSegment
 from backstop.model.timeline import history_name
-from tests.watching import BASE, DUMP, SEGMENT_BYTES, SYSTEM_ID, TARGET, World, only
+from tests.observing import BASE, DUMP, SEGMENT_BYTES, SYSTEM_ID, TARGET, World, only
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003 a field's type
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from backstop.sql import load_sql
@@ -55,6 +56,7 @@ class StoredBackup:
         return STATES.get(self.status, self.status)
 
 
+@lru_cache(4096)
 def component_of(label: str) -> str:
     """What a backup of this label is one of: ``dump``, ``base``, ``tree:<name>``."""
     kind, _, tree = label.partition("-")[2].partition("-")

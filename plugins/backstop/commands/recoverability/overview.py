@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta  # noqa: TC003 fields' types
 from typing import TYPE_CHECKING, Any
 
-from backstop.commands.recoverability.findings import read_findings
-from backstop.model.finding import Level
+from backstop.model.finding import EVERY_TARGET, Level
 from backstop.model.standing import STALE_AFTER, Standing, standing
+from backstop.repository.findings import read_open_findings
 from backstop.repository.observations import read_observations
 from backstop.sql import load_sql
 
@@ -17,11 +17,8 @@ if TYPE_CHECKING:
 
     import psycopg
 
-    from backstop.commands.recoverability.findings import FindingSeen
+    from backstop.model.finding_state import OpenFinding
     from backstop.model.observation import ComponentSeen, ForecastSeen, Observation
-
-EVERY_TARGET = "*"
-"""As findings name what is about no single target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +68,7 @@ class Overview:
     """
 
     rows: tuple[TargetRow, ...]
-    general: tuple[FindingSeen, ...] = ()
+    general: tuple[OpenFinding, ...] = ()
 
     @property
     def watched_at(self) -> datetime | None:
@@ -91,8 +88,8 @@ def read_overview(
     :param targets: names of those to show.
     """
     seen = {one.target: one for one in read_observations(session)}
-    found: dict[str, list[FindingSeen]] = {}
-    for one in read_findings(session):
+    found: dict[str, list[OpenFinding]] = {}
+    for one in read_open_findings(session):
         found.setdefault(one.finding.target, []).append(one)
     unseen = [name for name in targets if name not in seen]
     known = _newest_backups(session, unseen) if unseen else {}
@@ -117,7 +114,7 @@ def _newest_backups(
 def _row(
     target: str,
     observation: Observation | None,
-    found: Sequence[FindingSeen],
+    found: Sequence[OpenFinding],
     known: tuple[datetime, datetime | None] | None,
     *,
     now: datetime,

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from backstop.commands.recoverability.backups import component_of, read_stored
-from backstop.commands.recoverability.findings import read_findings
 from backstop.commands.recoverability.holds import read_holds
 from backstop.commands.recoverability.leaving import departures
 from backstop.model.standing import STALE_AFTER, Standing, standing
+from backstop.repository.findings import read_closed_findings, read_open_findings
 from backstop.repository.observations import read_observations
 from backstop.sql import load_sql
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import psycopg
 
     from backstop.commands.recoverability.backups import StoredBackup
-    from backstop.commands.recoverability.findings import FindingSeen
     from backstop.commands.recoverability.holds import HoldSeen
     from backstop.commands.recoverability.leaving import Departures, Policies
+    from backstop.model.finding_state import OpenFinding
     from backstop.model.observation import Observation
     from backstop.model.retention_forecast import Leaving
 
@@ -60,7 +60,7 @@ class TargetView:
     :param backups: that are there, in each repository, oldest first.
     :param series: of the last year, what has expired too.
     :param departures: when those of each kind and repository probably go.
-    :param findings: open ones, then those closed lately.
+    :param open: findings, the worst first; :param closed: those that closed lately, the newest first.
     """
 
     target: str
@@ -69,26 +69,19 @@ class TargetView:
     backups: tuple[StoredBackup, ...]
     series: tuple[Series, ...]
     departures: tuple[Departures, ...]
-    findings: tuple[FindingSeen, ...]
+    open: tuple[OpenFinding, ...]
+    closed: tuple[OpenFinding, ...]
     holds: tuple[HoldSeen, ...]
 
     @property
     def is_known(self) -> bool:
         """Whether the inventory has anything of it."""
-        return self.observation is not None or bool(self.backups or self.series or self.findings)
+        return self.observation is not None or bool(self.backups or self.series or self.open or self.closed)
 
     @property
     def leaving(self) -> dict[tuple[str, str], Leaving]:
         """When each backup probably goes, by repository and label."""
         return {(group.repository, one.label): one for group in self.departures for one in group.all}
-
-    @property
-    def open(self) -> tuple[FindingSeen, ...]:
-        return tuple(one for one in self.findings if one.closed_at is None)
-
-    @property
-    def closed(self) -> tuple[FindingSeen, ...]:
-        return tuple(one for one in self.findings if one.closed_at is not None)
 
 
 def read_target(
@@ -99,19 +92,19 @@ def read_target(
     now: datetime,
     stale_after: timedelta = STALE_AFTER,
 ) -> TargetView:
-    """Five questions to the inventory. A target that it does not know is one that was never backed up.
+    """Six questions to the inventory. A target that it does not know is one that was never backed up.
 
     :param policies: what each repository keeps, by its name and the backup's label.
     """
     observation = next(iter(read_observations(session, target)), None)
-    findings = read_findings(session, target=target, closed_since=now - CLOSED_LATELY)
+    findings = read_open_findings(session, target)
     since = now - HISTORY
     stored = read_stored(session, target, since=since)
     holds = read_holds(session, target, now=now)
     restores = _restores(session, target, since)
     said = standing(
         observation,
-        [one.finding for one in findings if one.closed_at is None],
+        [one.finding for one in findings],
         now=now,
         stale_after=stale_after,
     )
@@ -123,7 +116,8 @@ def read_target(
         backups=here,
         series=_series([one for one in stored if one.finished_at >= since], restores),
         departures=departures(here, holds, policies=policies, now=now),
-        findings=findings,
+        open=findings,
+        closed=read_closed_findings(session, target, now - CLOSED_LATELY),
         holds=holds,
     )
 

@@ -135,7 +135,7 @@ def judge_kind(sight: Sight, kind: WatchedKind, backups: Sequence[Copies], past:
     ]
     # What a repository that does not answer may hold is neither late nor lost. What is there is there.
     unjudged = frozenset() if certain else frozenset({("completed", kind.kind), ("rpo", kind.kind)})
-    if not looked_at:
+    if not (looked_at or certain):
         unjudged |= {("size", kind.kind), ("size", f"{kind.kind} incremental"), ("forecast", kind.kind)}
     return Part(
         seen=(component,),

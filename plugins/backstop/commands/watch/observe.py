@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
@@ -70,7 +71,7 @@ def observe_target(
     parts = [part]
     previous = previous or (_previous(inventory, target.name) if not part.findings else None)
     asked = None if part.findings else inventory
-    down, answers = probe(target)
+    down, answers = probe(target, filled=recollection.filled)
     shelves, part = look_at_shelves(target, recollection, asked, down)
     parts += [part, Part(seen=answers), judge_reach(target, down)]
     sight = Sight(
@@ -83,13 +84,15 @@ def observe_target(
         down=down,
         shelves=shelves,
     )
+    # First: what it finds to be unreadable or damaged counts for the others.
+    parts.append(_one(Look("objects", ("sync",), look_at_objects), sight, patience_seconds))
     looks = (
-        Look("objects", ("sync",), look_at_objects),
         Look("catalogue", _OF_THE_CATALOGUE, lambda sight: look_at_catalogue(sight, recollection)),
         Look("WAL in the repositories", ("wal-gap",), look_at_wal),
         *target.others,
     )
-    parts += [_one(look, sight, patience_seconds) for look in looks]
+    with ThreadPoolExecutor(len(looks), thread_name_prefix="watch") as pool:
+        parts += pool.map(lambda look: _one(look, sight, patience_seconds), looks)
     everything = together(parts)
     return Observed(
         observation=_observation(sight, everything, took_seconds=round(time.monotonic() - began, 3)),
@@ -120,8 +123,9 @@ def unobservable(target: str, error: BackstopError, *, now: datetime) -> Observe
 def _one(look: Look, sight: Sight, patience_seconds: float) -> Part:
     return within(
         lambda: look.look(sight),
-        seconds=patience_seconds,
-        what=f"{look.name} of {sight.target.name}",
+        target=sight.target.name,
+        name=look.name,
+        seconds=min(patience_seconds, look.patience_seconds),
         spares=frozenset((check, EVERY) for check in look.checks),
     )
 

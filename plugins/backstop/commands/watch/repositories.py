@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from backstop.commands.watch.clocks import judge_clock, offset
 from backstop.commands.watch.part import ClockSeen, Part
 from backstop.commands.watch.space import Space, judge_space
-from backstop.errors import BackstopError, NotFoundError, StorageFullError
+from backstop.commands.watch.within import answers_within
+from backstop.errors import BackstopError, NotFoundError, StorageFullError, StorageUnavailableError
 from backstop.model.finding import Finding, Level
 from backstop.model.observation import RepositorySeen
 from backstop.repository.catalog import REPOSITORY_KEY
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from backstop.repository.catalog import Repository
 
-_AT_ONCE = 8
+_SECONDS = 45.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,10 @@ def look_at_repositories(
     unjudged = {(check, f"repository {name}") for name in down for check in ("space", "clock")}
     if not repositories:
         return Part(unjudged=frozenset(unjudged))
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="look") as pool:
-        looked = list(pool.map(lambda one: _look(one, target, clock), repositories))
+    answered = answers_within(
+        {one.name: partial(_look, one, target, clock) for one in repositories}, seconds=_SECONDS
+    )
+    looked = [answered.get(one.name) or _silent(one) for one in repositories]
     works = any(one.error is None for one in looked)
     findings: list[Finding] = []
     for one in looked:
@@ -117,6 +120,16 @@ def _look(repository: Repository, target: str, clock: Callable[[], datetime]) ->
     except BackstopError as error:
         return _Looked(replace(seen, writable=False, problem=error.message), told, error, space)
     return _Looked(replace(seen, writable=True), told, space=space)
+
+
+def _silent(repository: Repository) -> _Looked:
+    """A disk that hangs, most likely: S3 is given up before."""
+    error = StorageUnavailableError(
+        f"{repository.storage.location} takes more than {_SECONDS:.0f} s to write a few bytes",
+        hint="see whether its server and network are in order",
+    )
+    seen = RepositorySeen(repository.name, repository.storage.location, reachable=True, writable=False)
+    return _Looked(replace(seen, problem=error.message), error=error)
 
 
 def _space(root: Path) -> Space | None:

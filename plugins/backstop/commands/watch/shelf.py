@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _READERS = 8
 _GONE = ("expired", "missing")
+_STAMP = ((0, 4), (4, 2), (6, 2), (9, 2), (11, 2), (13, 2))
 _NO_PROOFS = Verifications((), ())
 
 
@@ -113,11 +114,13 @@ def _proof_stamps(repository: Repository) -> dict[BackupLabel, frozenset[datetim
 
 
 def _stamp(name: str) -> datetime:
+    text = name.partition("-")[0]
     try:
-        moment = datetime.strptime(name.partition("-")[0], "%Y%m%dT%H%M%S%fZ")  # noqa: DTZ007 named below
+        # 20260105T011004000000Z; strptime takes ten times as long.
+        year, month, day, hour, minute, second = (int(text[at : at + size]) for at, size in _STAMP)
+        return datetime(year, month, day, hour, minute, second, int(text[15:21]), timezone.utc)
     except ValueError:
         return datetime.max.replace(tzinfo=timezone.utc)  # of no proof that is known: it is read
-    return moment.replace(tzinfo=timezone.utc)
 
 
 def _is_new(known: KnownBackup | None, info: ObjectInfo, stamps: frozenset[datetime] | None) -> bool:

@@ -72,8 +72,10 @@ class Look:
 
     :param name: in few words, for people: ``archiving``.
     :param checks: what cannot be judged when it fails.
+    :param patience_seconds: when it is given up.
     """
 
     name: str
     checks: tuple[str, ...]
     look: Callable[[Sight], Part]
+    patience_seconds: float = 120.0

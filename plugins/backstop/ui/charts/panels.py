@@ -72,14 +72,14 @@ def _months(series: Series) -> tuple[Month, ...]:
             say(median(column[name])) if name in column else ""
             for say, column in zip(words, columns, strict=True)
         )
-        months.append(Month(name, (size, duration, restore)))
+        months.append(Month(f"{name[0]}-{name[1]:02}", (size, duration, restore)))
     return tuple(months)
 
 
-def _by_month(samples: Sequence[Sample]) -> dict[str, list[float]]:
-    months: dict[str, list[float]] = {}
+def _by_month(samples: Sequence[Sample]) -> dict[tuple[int, int], list[float]]:
+    months: dict[tuple[int, int], list[float]] = {}
     for one in samples:
-        months.setdefault(f"{one.at:%Y-%m}", []).append(one.value)
+        months.setdefault((one.at.year, one.at.month), []).append(one.value)
     return months
 
 

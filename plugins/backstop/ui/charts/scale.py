@@ -54,6 +54,7 @@ def _in_words(moment: datetime, step: timedelta) -> str:
     return f"{moment.day} {moment:%b}"
 
 
+_LEAST = 1e-6
 _SECONDS = (1, 2, 4, 10, 20, 60, 120, 240, 600, 1200, 3600, 7200, 14_400, 43_200, 86_400)
 
 
@@ -64,7 +65,7 @@ def round_up_seconds(value: float) -> float:
 
 def round_up(value: float) -> float:
     """The next value above that people count in: 1, 2, 4 or 6 of a power of ten."""
-    if value <= 0:
+    if value < _LEAST:
         return 1.0
     power: float = 10.0 ** floor(log10(value))
     return next(step * power for step in (1, 2, 4, 6, 10) if step * power >= value * 0.999999)

@@ -127,7 +127,7 @@ def draw_timeline(
     :param held: labels of those that somebody holds.
     """
     scale = TimeScale(begins_at, now, _LEFT, _RIGHT)
-    repositories = sorted({one.repository for one in (*windows, *backups)})
+    repositories = sorted({one.repository for one in windows} | {one.repository for one in backups})
     lanes: list[Lane] = []
     top = float(_TOP)
     for repository in repositories:

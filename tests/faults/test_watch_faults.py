@@ -1,0 +1,285 @@
+"""A watch of a real database, a directory and S3 while each of them fails: one finding, gone afterwards."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pytest
+
+from backstop.commands.watch.observe import observe_target
+from backstop.credentials import EnvironmentCredentials
+from backstop.model.finding import Level
+from backstop.settings.watch import RHYTHM, WatchedTargets
+from backstop.storage.posix import PosixStorage
+from backstop.targets import load_targets
+from tests.faults.conftest import BUCKET
+from tests.faults.line import Line
+from tests.faults.planting import SmallDisk, fill
+from tests.faults.s3_proxy import FaultyS3Proxy, answer, stall
+from tests.protection import Protection, utc_now
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from backstop.commands.watch.observe import Observed
+    from backstop.postgres.connection import ClusterConnection
+    from backstop.storage.s3 import S3Storage
+    from embedded.seaweedfs import EmbeddedSeaweedFS
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+
+MIB = 1024 * 1024
+TARGETS = """\
+version: 1
+keys:
+  lab:
+    storage: local
+    path: {folder}/keys/keyring.json
+    signing: {folder}/keys/signing
+    escrow: {{waived: a test}}
+repositories:
+  local: {{type: posix, path: "{repository}", mounted: {mounted}}}
+  s3: {{type: s3, bucket: {bucket}, prefix: {corner}, conn_id: s3, endpoint_url: "{endpoint}"}}
+targets:
+  calibrify:
+    keys: lab
+    watch: {{free_space: {free_space}}}
+    database:
+      conn_id: source
+      dbname: {dbname}
+      schedule: null
+      spool: {folder}/staging
+      repositories: [local, s3]
+{cluster}
+"""
+
+
+@dataclass
+class Watched:
+    """A target with one backup in both repositories, watched as targets.yaml says."""
+
+    folder: Path
+    source: ClusterConnection
+    proxy: FaultyS3Proxy
+    seaweedfs: EmbeddedSeaweedFS
+    corner: str
+    repository: Path
+    mounted: bool = False
+    free_space: str = "0.000001"
+    cluster: str = ""
+
+    def credentials(self, password: str | None = None) -> EnvironmentCredentials:
+        source = {
+            "conn_type": "postgres",
+            "host": self.source.host,
+            "port": self.source.port,
+            "login": self.source.user,
+            "password": password or self.source.password,
+        }
+        access, secret = quote(self.seaweedfs.access_key, safe=""), quote(self.seaweedfs.secret_key, safe="")
+        return EnvironmentCredentials(
+            {"AIRFLOW_CONN_SOURCE": json.dumps(source), "AIRFLOW_CONN_S3": f"aws://{access}:{secret}@/"}
+        )
+
+    def watch(self, *, password: str | None = None) -> Observed:
+        file = self.folder / "targets.yaml"
+        file.write_text(
+            TARGETS.format(
+                folder=self.folder,
+                repository=self.repository,
+                mounted=str(self.mounted).lower(),
+                bucket=BUCKET,
+                corner=self.corner,
+                endpoint=self.proxy.endpoint_url,
+                dbname=self.source.dbname,
+                free_space=self.free_space,
+                cluster=self.cluster,
+            )
+        )
+        targets = WatchedTargets(load_targets(file), self.credentials(password))
+        return observe_target(
+            targets.open("calibrify"), inventory=None, clock=utc_now, rhythm=RHYTHM, patience_seconds=60
+        )
+
+    def found(self, **changes: str) -> dict[tuple[str, str], Level]:
+        return {(one.check, one.subject): one.level for one in self.watch(**changes).findings}
+
+
+@pytest.fixture
+def watched(
+    folder: Path,
+    database: ClusterConnection,
+    proxy: FaultyS3Proxy,
+    seaweedfs: EmbeddedSeaweedFS,
+    corner: str,
+    truth: S3Storage,
+) -> Watched:
+    return make(Watched(folder, database, proxy, seaweedfs, corner, folder / "repository"), truth)
+
+
+def make(watched: Watched, truth: S3Storage) -> Watched:
+    fill(watched.source, "CREATE TABLE gauges (id int); INSERT INTO gauges VALUES (1);")
+    protection = Protection(
+        folder=watched.folder,
+        source=watched.source,
+        storages={"local": PosixStorage(watched.repository), "s3": truth},
+    )
+    protection.back_up()
+    return watched
+
+
+def test_nothing_is_said_of_a_target_in_order_and_everything_is_seen(watched: Watched):
+    observed = watched.watch()
+
+    assert observed.findings == ()
+    assert observed.unjudged == frozenset()
+    seen = observed.observation
+    assert seen.unseen == ()
+    assert set(seen.clock_offsets) == {"database", "repository local", "repository s3"}
+    assert {one.name: (one.reachable, one.writable) for one in seen.repositories} == {
+        "local": (True, True),
+        "s3": (True, True),
+    }
+    assert [key.state for key in seen.keys] == ["usable"]
+    assert seen.scratch_bytes == 0
+    assert seen.took_seconds < 30
+
+
+@pytest.mark.parametrize("fault", ["refused", "busy", pytest.param("stalled", marks=pytest.mark.long)])
+def test_s3_that_is_down_is_one_warning_beside_a_repository_that_works_and_gone_afterwards(
+    watched: Watched, fault: str
+):
+    if fault == "refused":
+        watched.proxy.refuse_connections()
+    else:
+        watched.proxy.plant(answer(503) if fault == "busy" else stall(60), times=None)
+
+    down = watched.watch()
+    if fault == "refused":
+        watched.proxy.accept_connections()
+    watched.proxy.heal()
+    mended = watched.watch()
+
+    assert [(one.check, one.subject, one.level) for one in down.findings] == [
+        ("repository", "repository s3", Level.WARNING)
+    ]
+    assert down.findings[0].next_step
+    assert {("space", "repository s3"), ("clock", "repository s3")} <= down.unjudged
+    assert mended.findings == ()
+
+
+def test_s3_that_lets_read_but_not_write_is_found(watched: Watched):
+    watched.proxy.plant(answer(403, "AccessDenied"), method="POST", times=None)
+
+    refused = watched.watch()
+    watched.proxy.heal()
+
+    assert [(one.check, one.subject, one.level) for one in refused.findings] == [
+        ("repository", "repository s3", Level.WARNING)
+    ]
+    assert "AccessDenied" in refused.findings[0].sentence
+    assert watched.found() == {}
+
+
+def test_no_repository_at_all_is_critical_for_each(watched: Watched):
+    watched.proxy.refuse_connections()
+    watched.repository.rename(watched.folder / "elsewhere")
+
+    lost = watched.found()
+    (watched.folder / "elsewhere").rename(watched.repository)
+    watched.proxy.accept_connections()
+
+    assert lost["repository", "repository local"] is Level.CRITICAL
+    assert ("repository", "repository s3") in lost
+    assert not any(
+        level is Level.WARNING for (check, _), level in lost.items() if check == "repository local"
+    )
+    assert watched.found() == {}
+
+
+def test_a_password_that_was_changed_is_critical_and_shown_nowhere(watched: Watched):
+    observed = watched.watch(password="hunter2-hunter2")
+
+    assert [(one.check, one.subject, one.level) for one in observed.findings] == [
+        ("source", "database", Level.CRITICAL)
+    ]
+    assert "hunter2" not in str(observed)
+    assert watched.found() == {}
+
+
+@pytest.mark.system
+def test_a_disk_that_is_unmounted_full_or_nearly_full_is_told_and_forgotten(
+    small_disk: SmallDisk,
+    folder: Path,
+    database: ClusterConnection,
+    proxy: FaultyS3Proxy,
+    seaweedfs: EmbeddedSeaweedFS,
+    corner: str,
+    truth: S3Storage,
+):
+    small_disk.resize(64 * MIB)
+    watched = make(
+        Watched(
+            folder,
+            database,
+            proxy,
+            seaweedfs,
+            corner,
+            small_disk.path / "repository",
+            mounted=True,
+            free_space="2%",
+        ),
+        truth,
+    )
+
+    before = watched.found()
+    small_disk.fill_up()
+    full = watched.found()
+    with (small_disk.path / "ballast").open("r+b") as ballast:
+        ballast.truncate((small_disk.path / "ballast").stat().st_size - MIB)
+    nearly = watched.found()
+    (small_disk.path / "ballast").unlink()
+    after = watched.found()
+    small_disk.unmount()
+    unmounted = watched.watch()
+    small_disk.mount(64 * MIB)
+
+    assert before == after == {}
+    assert full == {("space", "repository local"): Level.CRITICAL}
+    assert nearly == {("space", "repository local"): Level.WARNING}
+    assert [(one.check, one.subject, one.level) for one in unmounted.findings] == [
+        ("repository", "repository local", Level.WARNING)
+    ]
+    assert "nothing is mounted there" in unmounted.findings[0].sentence
+
+
+def test_a_cluster_whose_wal_nobody_receives_is_critical_in_every_repository(watched: Watched):
+    watched.cluster = "    cluster: {conn_id: source}"
+
+    observed = watched.watch()
+
+    found = {(one.check, one.subject): one.level for one in observed.findings}
+    assert found["slot", "slot backstop_calibrify"] is Level.CRITICAL
+    assert found["rpo", "repository local"] is found["rpo", "repository s3"] is Level.CRITICAL
+    assert observed.observation.wal is not None
+    assert observed.observation.wal.observed_rpo == {"local": None, "s3": None}
+    watched.cluster = ""
+    assert watched.found() == {}
+
+
+def test_a_database_that_hangs_costs_its_time_out_and_hides_nothing_else(watched: Watched):
+    line = Line(watched.source.host, watched.source.port)
+    watched.source = replace(watched.source, port=line.port)
+    line.hang()
+
+    observed = watched.watch()
+    line.close()
+
+    assert [(one.check, one.subject, one.level) for one in observed.findings] == [
+        ("source", "database", Level.WARNING)
+    ]
+    assert observed.observation.took_seconds < 60
+    assert len(observed.observation.repositories) == 2

@@ -1,0 +1,82 @@
+"""``status``: what could be restored right now, for a terminal and for scripts."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from backstop.cli.main import main
+from tests.fleet import name_of
+from tests.fleet_targets import targets_yaml
+from tests.fleet_troubles import TROUBLES
+
+pytestmark = pytest.mark.integration
+
+NAMES = {trouble.name: name_of(number) for number, trouble in enumerate(TROUBLES)}
+
+
+@pytest.fixture
+def installation(tmp_path, monkeypatch, fleet, fleet_now):
+    """All targets of the fleet, and the moment that its inventory shows."""
+    credentials = tmp_path / "connections.json"
+    connection = {
+        "host": fleet.host, "port": fleet.port, "login": fleet.user,
+        "password": fleet.password, "schema": fleet.dbname,
+    }  # fmt: skip
+    credentials.write_text(json.dumps({"inventory": connection}))
+    credentials.chmod(0o600)
+    targets = tmp_path / "targets.yaml"
+    targets.write_text(targets_yaml(list(NAMES.values())))
+    monkeypatch.setenv("BACKSTOP_TARGETS", str(targets))
+    monkeypatch.setenv("BACKSTOP_CREDENTIALS", str(credentials))
+    monkeypatch.setattr("backstop.cli.verbs.status.current_time", lambda: fleet_now)
+    return targets
+
+
+def test_all_targets_stand_in_a_table_the_worst_first(installation, capsys):
+    assert main(["status"]) == 1
+
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split()[:2] == ["TARGET", "STATUS"]
+    assert len(rows) == len(TROUBLES)
+    assert rows[0].startswith(f"{NAMES['never backed up']}  nothing can be restored ")
+    assert rows[-1].startswith("calibrify   restorable to 14:30:0")
+    assert any(row.startswith(f"{NAMES['stale']}  not watched since 20 min ") for row in rows)
+
+
+def test_one_target_has_its_reasons_and_the_next_steps(installation, capsys):
+    assert main(["status", "--target", NAMES["late"]]) == 1
+
+    said = capsys.readouterr().out
+    assert "at risk: restorable to" in said
+    assert "next: look into back_up_database: is it paused?" in said
+
+
+def test_a_target_that_is_well_exits_with_0(installation, capsys):
+    assert main(["status", "--target", "calibrify"]) == 0
+
+    assert "over the objective" not in capsys.readouterr().out
+
+
+def test_warnings_alone_do_not_fail_a_script(installation):
+    assert main(["status", "--target", NAMES["gap"]]) == 0
+
+
+def test_json_has_the_same_for_scripts(installation, capsys):
+    assert main(["status", "--json", "--target", NAMES["rpo"]]) == 1
+
+    (found,) = json.loads(capsys.readouterr().out)["targets"]
+    assert (found["word"], found["loss_seconds"], found["rpo_seconds"]) == ("at risk", 1020.0, 300.0)
+    assert [one["check"] for one in found["findings"]] == ["rpo"]
+
+
+def test_without_an_inventory_it_says_who_knows(installation, capsys):
+    installation.write_text(installation.read_text().replace("inventory: {conn_id: inventory}\n", ""))
+
+    assert main(["status"]) == 2
+    assert "`list` and `recovery-windows` ask the repositories" in capsys.readouterr().err
+
+
+def test_an_unknown_target_is_not_found(installation):
+    assert main(["status", "--target", "unheard-of"]) == 3

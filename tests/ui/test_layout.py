@@ -1,0 +1,103 @@
+"""The pages in a real Chromium: nothing runs over the edge, everything can be read, nothing is blocked."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.ui.conftest import NOW
+from tests.ui.served import served
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser
+
+    from backstop.postgres.connection import ClusterConnection
+    from backstop.targets import Configuration
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: `make test-deps` installs it"),
+]
+
+PAGES = (
+    "",
+    "targets/calibrify",
+    "targets/calibrify/restore?at=2026-11-23T11:30:00Z&mode=cut%20over",
+    "targets/calibrify/restore?at=nonsense",
+    "targets/none",
+)
+# Text against what lies behind it, as WCAG 2 counts; large text may have less than 4.5.
+CONTRAST = """() => {
+  const parse = (c) => { const m = c.match(/[\\d.]+/g).map(Number); return m.length > 3 ? m : [...m, 1]; };
+  const luminance = ([r, g, b]) => [r, g, b].map((v) => v / 255)
+    .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = (e) => {
+    for (; e; e = e.parentElement) {
+      const c = parse(getComputedStyle(e).backgroundColor);
+      if (c[3] === 1) return c;
+    }
+    return [255, 255, 255, 1];
+  };
+  const bad = [];
+  for (const e of document.querySelectorAll("body *:not(svg *)")) {
+    const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.textContent.trim());
+    if (!own || !e.checkVisibility({ visibilityProperty: true })) continue;
+    const style = getComputedStyle(e);
+    const [a, b] = [luminance(parse(style.color)), luminance(behind(e))].sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) bad.push(`${e.tagName} ${e.textContent.trim().slice(0, 40)}: ${ratio.toFixed(1)}`);
+  }
+  return bad;
+}"""
+
+
+@pytest.fixture(scope="module")
+def address(known_inventory: ClusterConnection, configuration: Configuration) -> Iterator[str]:
+    with served(known_inventory, configuration, now=NOW) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1400, 800])
+def test_pages_fit_can_be_read_and_break_no_rule_of_their_own(
+    browser: Browser, address: str, width: int, scheme: str
+) -> None:
+    context = browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme="dark" if scheme == "dark" else "light"
+    )
+    page = context.new_page()
+    complaints: list[str] = []
+    page.on(
+        "console",
+        lambda message: (
+            complaints.append(message.text) if "Content Security Policy" in message.text else None
+        ),
+    )
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.clock.set_fixed_time(datetime(2026, 11, 23, 12, 0, 5, tzinfo=timezone.utc))
+    for path in PAGES:
+        page.goto(address + path)
+        over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert over <= 0, path
+        assert page.evaluate(CONTRAST) == [], path
+        assert complaints == [], path
+    context.close()
