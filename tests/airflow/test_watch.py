@@ -131,7 +131,7 @@ def test_a_planted_finding_and_a_failed_run_are_told_once_and_so_is_their_end(ru
     admin.wait_for_dag(WATCH)
     with configured(running_stack, webhook, admin) as free_space:
         free_space("100%")
-        for _ in range(3):
+        for _ in range(2):
             watch(admin)
         opened = webhook.of("space")
         assert opened
@@ -146,7 +146,7 @@ def test_a_planted_finding_and_a_failed_run_are_told_once_and_so_is_their_end(ru
         assert failed.run_id.split("+")[0].split(":")[0] in told["url"]
 
         free_space("0.1%")
-        for _ in range(3):
+        for _ in range(2):
             watch(admin)
         ended = [one for one in webhook.of("space") if one["news"] == "ended"]
         assert len(ended) == len(opened)

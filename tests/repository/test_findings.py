@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -211,15 +212,12 @@ def test_two_who_tell_at_once_tell_once(findings, database):
 def test_two_watches_at_once_open_one_finding(findings):
     barrier = threading.Barrier(8)
 
-    def together():
+    def together(_):
         barrier.wait(30)
         watch(findings, finding())
 
-    threads = [threading.Thread(target=together) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(together, range(8))) == [None] * 8
 
     assert len(findings.open()) == 1
 
