@@ -69,7 +69,10 @@ def test_every_alert_says_what_is_wrong_what_to_do_and_where_to_read_on():
 def test_every_check_of_the_watch_has_an_alert_that_leads_to_its_runbook():
     leads_to = {rule["annotations"]["runbook"] for rule in rules().values()}
 
+    sections = re.findall(r"^### (\S+)$", (CHECKOUT / "docs" / "monitoring.md").read_text(), re.MULTILINE)
+
     assert leads_to == {f"docs/monitoring.md#{check}" for check in CHECKS}
+    assert {one.partition("#")[2] for one in leads_to} <= set(sections)
 
 
 def test_the_documentation_names_every_alert():

@@ -161,6 +161,7 @@ def test_text_that_is_kept_is_the_text_that_would_be_written(accept):
     odd = well('we"ird\\one')
     steps = [
         (fleet, [], NOW, None),
+        (fleet, [finding("rpo", "base", target="system-0")], NOW, None),
         (fleet, [finding("rpo", "base", target="system-1")], NOW, ["system-1", "system-7"]),
         ([*fleet[:2], well("system-2", kinds=["tree:media"]), odd], [], NOW, None),
         (fleet, [], NOW + 2 * STALE_AFTER, None),
