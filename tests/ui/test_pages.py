@@ -13,6 +13,7 @@ from backstop.errors import BackstopError, ConfigurationError, SourceUnavailable
 from backstop.repository.inventory import Inventory
 from backstop.targets.check import check_text
 from backstop.ui.pages import pages
+from backstop.ui.rendering import TEMPLATES
 from tests.fleet import name_of
 from tests.fleet_targets import targets_yaml
 from tests.fleet_troubles import TROUBLES
@@ -280,6 +281,24 @@ def test_nothing_that_others_wrote_becomes_markup(database, fleet_now):
             Checked(page)
             assert "<script>alert" not in page
             assert "&lt;script&gt;alert" in page or not path
+
+
+def test_only_pages_that_say_what_is_so_now_load_themselves_anew(read, client, fleet):
+    """A page that answers a form would send it again."""
+    with fleet.connect() as session:
+        (label,) = session.execute(
+            "SELECT label FROM public.backup_inventory WHERE target = 'calibrify' LIMIT 1"
+        ).fetchone()
+
+    live = [
+        " data-live>" in read(path)
+        for path in ("", "targets/calibrify", f"targets/calibrify/backups/{label}")
+    ]
+
+    assert live == [True, True, False]
+    assert (
+        "data-live" not in (TEMPLATES / "restore.html").read_text() + (TEMPLATES / "started.html").read_text()
+    )
 
 
 def test_no_browser_keeps_a_page_that_says_what_is_so_now(client):

@@ -101,7 +101,8 @@ setInterval(age, 1000);
 document.querySelectorAll("input[data-filter]").forEach(filter);
 const drawn = document.getElementById("timeline");
 if (drawn) timeline(drawn);
-// Somebody who only looks sees what is newest; whoever does something is left in peace.
+// Somebody who only looks sees what is newest; whoever does something is left in peace. Never a page that answers
+// a form: loading that anew would send it again.
 let busy = false;
 for (const what of ["keydown", "pointerdown"]) addEventListener(what, () => { busy = true; });
-setInterval(() => { if (!busy && document.visibilityState === "visible") location.reload(); }, 60 * 1000);
+if ("live" in document.body.dataset) setInterval(() => { if (!busy && document.visibilityState === "visible") location.reload(); }, 60 * 1000);
