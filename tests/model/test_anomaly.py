@@ -133,6 +133,13 @@ def test_a_size_that_stays_is_the_new_size_after_four_backups():
     assert found_in(nightly([1000 * MB] * 30 + [400 * MB] * 30)) == [30, 31, 32, 33]
 
 
+def test_a_size_that_stays_is_the_new_size_where_no_weekday_tells_of_it_too():
+    sizes = [1000 * MB] * 25 + [400 * MB] * 10
+    irregular = [Sample(MONDAY + number * timedelta(hours=50), size) for number, size in enumerate(sizes)]
+
+    assert found_in(irregular) == [25, 26, 27, 28]
+
+
 def test_a_difference_of_a_few_kilobytes_is_not_worth_a_word():
     assert judged([60_000] * 30, 1_000) is None
     assert judged([70_000] * 30, 1_000) is not None
@@ -150,6 +157,14 @@ def test_a_few_backups_within_minutes_say_nothing_about_days():
 
     assert size_anomaly(minutes, Sample(MONDAY + 3 * DAY, 1010 * MB)) is None
     assert size_anomaly(minutes, Sample(MONDAY + 3 * DAY, 400 * MB)) is not None
+
+
+def test_growth_is_not_carried_on_through_a_long_pause():
+    growing = nightly(1000 * MB * 1.03**day for day in range(31))
+    much_later = MONDAY + 330 * DAY
+
+    assert size_anomaly(growing, Sample(much_later, round(1000 * MB * 1.03**330))) is not None
+    assert size_anomaly(growing, Sample(much_later, round(1000 * MB * 1.03**31))) is None
 
 
 def test_what_is_not_older_is_not_compared_with():

@@ -66,6 +66,15 @@ def test_fewer_than_three_tell_nothing():
     assert forecast([Restore(GB, 20.0)] * 3, bytes=GB).samples == 3
 
 
+def test_three_restores_that_differ_are_trusted_little():
+    told = forecast([Restore(GB, 10.0), Restore(GB, 20.0), Restore(GB, 40.0)], bytes=GB)
+
+    assert told.median_seconds == pytest.approx(20)
+    # Student's t of two degrees of freedom, of a deviation by a factor of two.
+    assert told.high_seconds == pytest.approx(90.4, rel=0.01)
+    assert told.low_seconds == pytest.approx(4.42, rel=0.01)
+
+
 def test_a_fixed_cost_is_told_from_a_rate_by_restores_of_different_sizes():
     seen = [Restore(number * GB, 30 + 10.0 * number) for number in range(1, 9)]
 
@@ -86,11 +95,14 @@ def test_replaying_wal_is_told_from_copying_files():
     assert forecast(seen, bytes=5 * GB, segments=800).median_seconds == pytest.approx(255, rel=0.02)
 
 
-def test_one_restore_that_took_ten_times_as_long_bends_nothing():
+@pytest.mark.parametrize("times", [0.1, 10])
+@pytest.mark.parametrize("place", [0, 5, 11])
+def test_one_restore_that_took_ten_times_as_long_or_a_tenth_bends_nothing(place, times):
     seen = [Restore(number * GB, 30 + 10.0 * number) for number in range(1, 13)]
-    seen[5] = Restore(6 * GB, 900.0)
+    seen[place] = Restore(seen[place].bytes, seen[place].seconds * times)
 
-    assert forecast(seen, bytes=6 * GB).median_seconds == pytest.approx(90, rel=0.02)
+    for number in (1, 6, 12):
+        assert forecast(seen, bytes=number * GB).median_seconds == pytest.approx(30 + 10 * number, rel=0.01)
 
 
 def test_time_that_falls_with_size_is_not_carried_below_zero():

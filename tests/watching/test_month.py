@@ -30,20 +30,19 @@ def test_a_month_of_noise_alarms_nobody(kind):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("kind", KINDS, ids=NAMES)
-def test_a_year_of_noise_alarms_nobody(kind, seed, record_property):
+def test_a_year_of_noise_alarms_nobody(kind, seed):
     history = History.live(kind, days=365, seed=seed)
 
     found = watch(history, days=365)
 
-    record_property(
-        "campaign", f"{kind.name} {seed}: {len(found.off_time)} off time, {len(found.sizes)} sizes"
-    )
     assert found.criticals == []
-    # Slow nights of one in twenty, a retry on top: for some minutes the rule of one hour is not yet met.
+    # A slow night with a retry on top takes more than twice as long as usual, but not an hour too long.
     assert len(found.off_time) <= 12
-    assert len(found.sizes) <= 1
+    # As in the month: one a month where sizes are all over the place.
+    assert len(found.sizes) <= (0 if kind in STEADY else 12)
     assert found.within >= 0.7 * found.restores
 
 

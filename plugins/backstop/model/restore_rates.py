@@ -85,16 +85,16 @@ def _guessed(seen: Sequence[Restore]) -> Rates:
 
 
 def _least_deviations(table: Sequence[Sequence[float]], seconds: Sequence[float]) -> list[float]:
-    """Numbers, none negative, that make the sum of ``|seconds - row · numbers| / seconds`` small."""
-    weights = [1 / one**2 for one in seconds]
+    """Numbers, none negative, that make the sum of ``|seconds - row · numbers| / (row · numbers)`` small."""
+    weights = [1.0] * len(seconds)
     found: list[float] = []
     for _ in range(ROUNDS):
         found = _least_squares(table, seconds, weights)
-        errors = [
-            abs(one - sum(a * b for a, b in zip(row, found, strict=True))) / one
-            for row, one in zip(table, seconds, strict=True)
+        said = [max(sum(a * b for a, b in zip(row, found, strict=True)), 1e-3) for row in table]
+        # As a part of what is said, not of what was: one that was far too quick must not weigh the most.
+        weights = [
+            1 / (say * max(abs(one - say), 1e-4 * say)) for one, say in zip(seconds, said, strict=True)
         ]
-        weights = [1 / (one**2 * max(error, 1e-4)) for one, error in zip(seconds, errors, strict=True)]
     return found
 
 
