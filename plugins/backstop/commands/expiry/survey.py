@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -12,11 +11,12 @@ from backstop.model.backup import BackupLabel
 from backstop.model.lsn import Lsn
 from backstop.model.retention import Candidate
 from backstop.model.retention_groups import STANDSTILL
-from backstop.repository.catalog import Published, UnreadableManifestError
+from backstop.repository.catalog import UnreadableManifestError
 from backstop.repository.expiring import ExpiringMarks
 from backstop.repository.hidden import hidden_manifests
 from backstop.repository.holds import Holds
 from backstop.repository.pins import readers
+from backstop.repository.read_ahead import read_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from backstop.model.backup import Manifest
     from backstop.repository.catalog import Repository
+    from backstop.repository.published import Verifications
 
-_READERS = 8
 UNCERTAIN = "everything but dumps"
 """In place of a group, for what may need anything; a dump needs nothing of any other backup."""
 
@@ -85,7 +85,6 @@ def survey(
     :raises StorageError: the repository cannot be asked; :raises IntegrityError: a hold names no backup.
     """
     found = Survey()
-    slim: list[Published] = []
     for one in repository.catalog.each(wanted=wanted):
         if isinstance(one, UnreadableManifestError):
             _close(found, one)
@@ -96,12 +95,11 @@ def survey(
         found.sha256[manifest.label] = one.sha256
         found.candidates[manifest.label] = _candidate(manifest)
         _note_segments(found, manifest)
-        slim.append(Published(replace(manifest, objects=(), summary={}), one.sha256))
     if hidden:
         known = {*found.candidates, *_unreadable_labels(found), *ExpiringMarks(repository).labels()}
         for error in hidden_manifests(repository, known=known, wanted=wanted):
             _close(found, error)
-    _judge(repository, found, slim)
+    _judge(repository, found)
     _hold(repository, found, now=believable(now, newest or found.newest))
     _close_groups(found)
     return found
@@ -162,16 +160,21 @@ def _note_segments(found: Survey, manifest: Manifest) -> None:
             found.segment_bytes[manifest.system_id] = None
 
 
-def _judge(repository: Repository, found: Survey, backups: list[Published]) -> None:
+def _judge(repository: Repository, found: Survey) -> None:
     """Which are proven. Only those that have any proof are asked about."""
-    with_proofs = _labels_below(repository, "proofs")
-    asked = [one for one in backups if one.manifest.label in with_proofs]
-    with ThreadPoolExecutor(_READERS, thread_name_prefix="proof") as pool:
-        for published, judged in zip(asked, pool.map(repository.catalog.verifications, asked), strict=True):
-            label = published.manifest.label
-            found.unreadable += judged.unreadable
-            if judged.proven:
-                found.candidates[label] = replace(found.candidates[label], proven=True)
+    records, repository_id = repository.catalog.proof_records, repository.catalog.repository_id()
+    keys = records.keys()
+
+    def judge(label: BackupLabel) -> tuple[BackupLabel, Verifications]:
+        sha256 = found.sha256[label]
+        judged = records.of(label, repository_id=repository_id, manifest_sha256=sha256, keys=keys[label])
+        return label, judged
+
+    asked = [label for label in found.candidates if label in keys]
+    for label, judged in read_ahead(asked, judge, name="proof"):
+        found.unreadable += judged.unreadable
+        if judged.proven:
+            found.candidates[label] = replace(found.candidates[label], proven=True)
 
 
 def _hold(repository: Repository, found: Survey, *, now: datetime) -> None:
