@@ -10,7 +10,8 @@ from backstop.commands.sync.decision import decide
 from backstop.commands.sync.holdings import read_holdings
 from backstop.commands.sync.holds import held_anywhere, missing_holds
 from backstop.commands.sync.wal import list_wal, plan_wal, wal_seen
-from backstop.errors import BackstopError, IntegrityError
+from backstop.errors import BackstopError
+from backstop.repository.twins import refuse_twins
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -65,12 +66,13 @@ class Survey:
 
     def read(self, repositories: Sequence[Repository], *, now: datetime) -> None:
         """Manifests, holds and the names of WAL. One that fails is named, and the others are read."""
-        ids: dict[str, str] = {}
+        with_backups: list[Repository] = []
         for repository in repositories:
             try:
                 holdings = read_holdings(repository)
                 if holdings.cards:
-                    _refuse_twin(repository, ids)
+                    refuse_twins(repository, with_backups)
+                    with_backups.append(repository)
                 wal = list_wal(repository)
                 held_anywhere([repository], now=now)
             except BackstopError as error:
@@ -155,13 +157,3 @@ class Survey:
             for card in holdings.cards.values()
             if card.segment_bytes is not None
         }
-
-
-def _refuse_twin(repository: Repository, ids: dict[str, str]) -> None:
-    own = repository.catalog.repository_id()
-    other = ids.setdefault(own, repository.name)
-    if other != repository.name:
-        raise IntegrityError(
-            f"{repository.name} and {other} have the same id {own}: one was copied from the other by hand",
-            hint="proofs of one would count in the other: empty the copy, and let a sync fill it",
-        )
