@@ -212,7 +212,11 @@ def signing_key_id(public_key: bytes) -> str:
     return sha256_hex(public_key)[:_KEY_ID_DIGITS]
 
 
-def _signed_bytes(document: Document, signature: Signature, written: bytes | None) -> bytes:
+def _signed_bytes(
+    document: Manifest | Proof | Release | Acceptance | LegacyProof,
+    signature: Signature,
+    written: bytes | None,
+) -> bytes:
     """Canonical JSON of the signed part: the whole without its signature, which spares writing it twice."""
     if written is not None:
         member = b',"signature":' + canonical_json(signature.to_dict())

@@ -162,15 +162,17 @@ def _note_segments(found: Survey, manifest: Manifest) -> None:
 
 def _judge(repository: Repository, found: Survey) -> None:
     """Which are proven. Only those that have any proof are asked about."""
-    records, repository_id = repository.catalog.proof_records, repository.catalog.repository_id()
+    records = repository.catalog.proof_records
     keys = records.keys()
+    asked = [label for label in found.candidates if label in keys]
+    if not asked:
+        return
+    repository_id = repository.catalog.repository_id()
 
     def judge(label: BackupLabel) -> tuple[BackupLabel, Verifications]:
         sha256 = found.sha256[label]
-        judged = records.of(label, repository_id=repository_id, manifest_sha256=sha256, keys=keys[label])
-        return label, judged
+        return label, records.of(label, repository_id=repository_id, manifest_sha256=sha256, keys=keys[label])
 
-    asked = [label for label in found.candidates if label in keys]
     for label, judged in read_ahead(asked, judge, name="proof"):
         found.unreadable += judged.unreadable
         if judged.proven:
@@ -181,14 +183,15 @@ def _hold(repository: Repository, found: Survey, *, now: datetime) -> None:
     storage, target = repository.storage, repository.catalog.target
     for label, holds in Holds(repository).in_force(now).items():
         _keep(found, label, tuple(str(hold) for hold in holds))
-    for label in _labels_below(repository, "pins") & found.candidates.keys():
+    for label in labels_below(repository, "pins") & found.candidates.keys():
         reading = readers(storage, target, label, now=now)
         _keep(found, label, tuple(f"it is being read: {reader.holder}" for reader in reading))
         if reading:
             found.candidates[label] = replace(found.candidates[label], read_now=True)
 
 
-def _labels_below(repository: Repository, folder: str) -> set[BackupLabel]:
+def labels_below(repository: Repository, folder: str) -> set[BackupLabel]:
+    """Backups of which a folder of ``meta``, such as ``pins``, holds anything."""
     prefix = f"{repository.catalog.target}/meta/{folder}/"
     return set(_labels(repository, prefix))
 
