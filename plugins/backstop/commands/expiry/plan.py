@@ -33,7 +33,6 @@ class DoomedObject:
     """An object that no backup needs once its backup has gone."""
 
     key: str
-    version_id: str | None
     stored_bytes: int
 
 
@@ -198,7 +197,7 @@ def _doomed(repository: Repository, found: Survey, retention: RetentionPlan) -> 
         label = published.manifest.label
         found.references.drop(label)
         objects = tuple(
-            DoomedObject(stored.key, stored.version_id, stored.stored_bytes)
+            DoomedObject(stored.key, stored.stored_bytes)
             for stored in published.manifest.objects
             if not found.references.needed(stored.key)
         )
@@ -210,6 +209,6 @@ def _wal(repository: Repository, found: Survey, retention: RetentionPlan) -> Wal
     tally = WalTally()
     if found.why_closed("base") is None:
         unneeded = UnneededWal(repository, (retention,), found.segment_bytes)
-        for system_id, version in unneeded.versions():
-            tally.add(system_id, version.size_bytes)
+        for _, version in unneeded.versions():
+            tally.add(version.size_bytes)
     return tally

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from backstop.commands.expiry.references import References, folders
 from backstop.errors import IntegrityError
 from backstop.model.backup import BackupLabel
-from backstop.model.lsn import Lsn
-from backstop.model.retention import Candidate
+from backstop.model.retention_candidate import candidate_of, segment_bytes_of
 from backstop.model.retention_groups import STANDSTILL
 from backstop.repository.catalog import UnreadableManifestError
 from backstop.repository.expiring import ExpiringMarks
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from backstop.model.backup import Manifest
+    from backstop.model.retention import Candidate
     from backstop.repository.catalog import Repository
     from backstop.repository.published import Verifications
 
@@ -93,7 +93,7 @@ def survey(
         _close_for_strangers(found, manifest)
         found.references.add(manifest)
         found.sha256[manifest.label] = one.sha256
-        found.candidates[manifest.label] = _candidate(manifest)
+        found.candidates[manifest.label] = candidate_of(manifest)
         _note_segments(found, manifest)
     if hidden:
         known = {*found.candidates, *_unreadable_labels(found), *ExpiringMarks(repository).labels()}
@@ -126,36 +126,10 @@ def _close_for_strangers(found: Survey, manifest: Manifest) -> None:
         found.closed[UNCERTAIN] = found.closed["dump"] = error.message
 
 
-def _candidate(manifest: Manifest) -> Candidate:
-    physical = manifest.kind.physical
-    content = manifest.summary.get("files" if manifest.label.tree else "rows")
-    return Candidate(
-        label=manifest.label,
-        system_id=manifest.system_id,
-        finished_at=manifest.finished_at,
-        snapshot_at=manifest.snapshot_at,
-        stored_bytes=manifest.stored_bytes,
-        proven=False,
-        # Every manifest of a tree is a full view, and packs stay as long as one names them.
-        needs=() if manifest.label.tree else manifest.refers_to,
-        content=int(content) if isinstance(content, int | float) and not physical else None,
-        timeline=manifest.timeline if physical else None,
-        start=_lsn(manifest.start_lsn) if physical else None,
-        end=_lsn(manifest.end_lsn) if physical else None,
-    )
-
-
-def _lsn(text: str | None) -> Lsn | None:
-    try:
-        return Lsn.parse(text) if text else None
-    except ValueError:
-        return None  # then all WAL of its cluster stays
-
-
 def _note_segments(found: Survey, manifest: Manifest) -> None:
     if manifest.kind.physical:
-        size = manifest.summary.get("wal_segment_bytes")
-        known = found.segment_bytes.setdefault(manifest.system_id, size if isinstance(size, int) else None)
+        size = segment_bytes_of(manifest)
+        known = found.segment_bytes.setdefault(manifest.system_id, size)
         if known != size:
             found.segment_bytes[manifest.system_id] = None
 

@@ -48,9 +48,9 @@ def remove_wal(
             batch = found[start : start + _BATCH]
             refused = storage.delete_many((one.key, one.version_id) for _, one in batch)
             locked |= {(one.key, one.version_id): one for one in refused}
-            for system_id, version in batch:
+            for _, version in batch:
                 if (version.key, version.version_id) not in locked:
-                    report.wal.add(system_id, version.size_bytes)
+                    report.wal.add(version.size_bytes)
                     report.free("wal", version.size_bytes)
                     progress.advance(version.size_bytes)
         if len(found) < ROUND:

@@ -11,18 +11,17 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from backstop.model.backup import BackupLabel
+    from backstop.model.hold import Hold
     from backstop.repository.catalog import Repository
 
 
 def held_anywhere(
-    repositories: Sequence[Repository], *, now: datetime
+    found: Collection[Mapping[BackupLabel, Sequence[Hold]]], *, now: datetime
 ) -> Mapping[BackupLabel, tuple[str, ...]]:
-    """Holds that nobody has released in any of these repositories, in words, by label.
+    """Holds that nobody has released in any of several repositories, in words, by label.
 
-    :raises StorageError: one of them does not answer.
-    :raises IntegrityError: a hold lies there on nothing that could be a backup.
+    :param found: of each repository, every hold there has been.
     """
-    found = [Holds(repository).all() for repository in repositories]
     released = {
         (label, hold.sha256)
         for holds in found

@@ -11,6 +11,7 @@ from backstop.commands.sync.holdings import read_holdings
 from backstop.commands.sync.holds import held_anywhere, missing_holds
 from backstop.commands.sync.wal import list_wal, plan_wal, wal_seen
 from backstop.errors import BackstopError
+from backstop.repository.holds import Holds
 from backstop.repository.twins import refuse_twins
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from backstop.commands.sync.settings import SyncSettings
     from backstop.commands.sync.wal import StoredWal, WalPlan
     from backstop.model.backup import BackupLabel
+    from backstop.model.hold import Hold
     from backstop.repository.catalog import Repository
     from backstop.repository.inventory import Inventory
 
@@ -67,6 +69,7 @@ class Survey:
     def read(self, repositories: Sequence[Repository], *, now: datetime) -> None:
         """Manifests, holds and the names of WAL. One that fails is named, and the others are read."""
         with_backups: list[Repository] = []
+        held: list[Mapping[BackupLabel, Sequence[Hold]]] = []
         for repository in repositories:
             try:
                 holdings = read_holdings(repository)
@@ -74,18 +77,19 @@ class Survey:
                     refuse_twins(repository, with_backups)
                     with_backups.append(repository)
                 wal = list_wal(repository)
-                held_anywhere([repository], now=now)
+                holds = Holds(repository).all()
             except BackstopError as error:
                 self.failed[repository.name] = error
                 self.notes.append(f"{repository.name} could not be read: {error}")
                 continue
             self._holdings[repository.name] = holdings
+            held.append(holds)
             self._wal[repository.name] = wal
-            self.notes += [f"{repository.name}: {error}" for error in holdings.unreadable.values()]
+            unbelieved = (*holdings.unreadable.values(), *holdings.strays)
+            self.notes += [f"{repository.name}: {error}" for error in unbelieved]
         cards = [card for one in self._holdings.values() for card in one.cards.values()]
         newest = max((card.candidate.finished_at for card in cards), default=None)
-        working = [one.repository for one in self._holdings.values()]
-        self._held = held_anywhere(working, now=believable(now, newest))
+        self._held = held_anywhere(held, now=believable(now, newest))
         self._note_strays()
 
     def _note_strays(self) -> None:
