@@ -16,9 +16,20 @@ if TYPE_CHECKING:
 
 
 def held_anywhere(
+    repositories: Sequence[Repository], *, now: datetime
+) -> Mapping[BackupLabel, tuple[str, ...]]:
+    """Holds that nobody has released in any of these repositories, in words, by label.
+
+    :raises StorageError: one of them does not answer.
+    :raises IntegrityError: a hold lies there on nothing that could be a backup.
+    """
+    return held_among([Holds(repository).all() for repository in repositories], now=now)
+
+
+def held_among(
     found: Collection[Mapping[BackupLabel, Sequence[Hold]]], *, now: datetime
 ) -> Mapping[BackupLabel, tuple[str, ...]]:
-    """Holds that nobody has released in any of several repositories, in words, by label.
+    """The same of what has been read already.
 
     :param found: of each repository, every hold there has been.
     """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from backstop.commands.expiry.survey import believable, survey
 from backstop.commands.sync.decision import decide
 from backstop.commands.sync.holdings import read_holdings
-from backstop.commands.sync.holds import held_anywhere, missing_holds
+from backstop.commands.sync.holds import held_among, missing_holds
 from backstop.commands.sync.wal import list_wal, plan_wal, wal_seen
 from backstop.errors import BackstopError
 from backstop.repository.holds import Holds
@@ -89,7 +89,7 @@ class Survey:
             self.notes += [f"{repository.name}: {error}" for error in unbelieved]
         cards = [card for one in self._holdings.values() for card in one.cards.values()]
         newest = max((card.candidate.finished_at for card in cards), default=None)
-        self._held = held_anywhere(held, now=believable(now, newest))
+        self._held = held_among(held, now=believable(now, newest))
         self._note_strays()
 
     def _note_strays(self) -> None:
