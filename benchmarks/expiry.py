@@ -10,6 +10,7 @@ proven). The repository is written first, by another process; `--keep` leaves it
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import multiprocessing
 import resource
@@ -83,4 +84,6 @@ def _peak_mb() -> float:
 
 
 if __name__ == "__main__":
+    # As ``python -m backstop`` has it.
+    gc.set_threshold(50_000, 20, 20)
     main()
