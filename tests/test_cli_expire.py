@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import timedelta
 
 import pytest
 
 from backstop.crypto.signing import Signer
-from backstop.errors import StorageUnavailableError
+from backstop.errors import IntegrityError, StorageUnavailableError
 from backstop.repository.acceptances import Acceptances
 from backstop.repository.catalog import Catalog
 from backstop.settings.arguments import utc_now
@@ -210,3 +211,15 @@ def test_a_failure_tells_how_far_it_came(run, makers, monkeypatch, installation)
     assert code == 5
     assert "near: 1 backups removed, " in out
     assert "nothing more was removed from near: the disk went away" in err
+
+
+def test_nothing_goes_from_a_repository_that_was_copied_by_hand(run, makers, installation):
+    shutil.rmtree(installation / "far")
+    shutil.copytree(installation / "near", installation / "far")
+    before = labels(makers["near"])
+
+    code, _, err = run("expire", "--yes", "--repository", "near")
+
+    assert code == IntegrityError.exit_code
+    assert "near and far have the same id" in err
+    assert labels(makers["near"]) == before

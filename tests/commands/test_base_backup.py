@@ -398,6 +398,7 @@ def test_decrypting_a_base_backup_gives_tar_files_and_the_servers_list(
         keyring=base.protection.keyring,
         destination=folder / "plain",
         jobs=2,
+        clock=utc_now,
         progress=Silent(),
     )
     assert {"base-000001.tar", "base-000002.tar", "backup_manifest"} <= set(done.files)

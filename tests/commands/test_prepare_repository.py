@@ -166,6 +166,14 @@ def test_a_rule_of_somebody_else_that_would_remove_backups_is_named_and_not_chan
     assert "tidy" in {rule["ID"] for rule in bucket.rules()}
 
 
+def test_prefixes_that_differ_in_a_dot_have_rules_of_their_own():
+    lifecycle = SimpleNamespace(rules=list)
+
+    found = LifecycleStep(lifecycle, ["a/b/", "a.b/", "a./b/"], noncurrent=timedelta(days=30)).differences()
+
+    assert len({one.what for one in found}) == 6
+
+
 def test_a_rule_that_moves_backups_to_an_archive_is_named():
     lifecycle = SimpleNamespace(
         rules=lambda: [

@@ -423,6 +423,24 @@ def test_an_object_that_vanished_before_the_manifest_keeps_the_backup_unpublishe
     assert world.sync().complete
 
 
+def test_a_manifest_with_an_odd_name_is_told(world):
+    label = world.back_up("local")
+    world.storages["local"].put_once(f"{TARGET}/meta/manifests/copy of a dump.json", b"{}")
+
+    report = world.sync()
+
+    assert any("odd name 'copy of a dump.json'" in note for note in report.notes)
+    assert label.text in world.content("s3")
+
+
+def test_a_base_backup_whose_position_cannot_be_read_is_copied_all_the_same(world):
+    label = world.back_up("local", kind=BackupKind.FULL, start_lsn="nonsense", end_lsn="0/1")
+
+    world.sync(settings={"retention": keep_newer_than(48)})
+
+    assert label.text in world.content("s3")
+
+
 def test_two_repositories_with_one_id_are_refused(world):
     world.back_up("local")
     for info in world.storages["local"].list(""):

@@ -13,6 +13,7 @@ import pytest
 from backstop.commands.decrypt import decrypt_backup
 from backstop.commands.progress import Silent
 from backstop.model.file_tree import EntryKind
+from backstop.settings.arguments import utc_now
 from tests.commands.tree_restoring import Site
 from tests.fidelity.trees import ROOT, make_everything, needs_acl, needs_rsync, rsync_differences
 from tests.tree_making import entry
@@ -28,7 +29,7 @@ def site(tmp_path: Path) -> Site:
 def decrypt(site: Site, label: object) -> Path:
     decrypt_backup(
         site.maker.repository, label, keyring=site.maker.keyring,
-        destination=site.folder / "decrypted", jobs=2, progress=Silent(),
+        destination=site.folder / "decrypted", jobs=2, clock=utc_now, progress=Silent(),
     )  # fmt: skip
     return site.folder / "decrypted"
 

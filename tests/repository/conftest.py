@@ -1,4 +1,4 @@
-"""An inventory, and what can be asked of it."""
+"""An inventory, and what can be asked of it; and an end to every claim."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from backstop.repository.claims import HeldClaim
 from backstop.repository.inventory import Inventory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from backstop.postgres.connection import ClusterConnection
 
@@ -30,3 +31,19 @@ def query(database: ClusterConnection) -> Callable[[str], list[Any]]:
             return cursor.fetchall() if cursor.description else []
 
     return query
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_renewed_for_ever(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A claim that a test leaves as it is ends with it: its thread would log into all tests that follow."""
+    started: list[HeldClaim] = []
+    start = HeldClaim.start
+
+    def remember(claim: HeldClaim) -> None:
+        started.append(claim)
+        start(claim)
+
+    monkeypatch.setattr(HeldClaim, "start", remember)
+    yield
+    for claim in started:
+        claim.end("the test is over")

@@ -45,6 +45,7 @@ class Days:
 
     def live(self, number: int) -> None:
         today = self.year.today(number)
+        self.judge.hindered.clear()
         self._begin(number, today)
         self._back_up(number, today)
         self._verify(today)
@@ -136,6 +137,7 @@ class Days:
             return  # of an expiry that died while its clock ran ahead
         stack.enter_context(lease)
         self._running.append((begun, lease, stack))
+        self.judge.hindered.update((name, begun.draft.target) for name in begun.where)
 
     def _finish_running(self) -> None:
         for begun, lease, stack in self._running:
@@ -179,10 +181,14 @@ class Days:
     def _carry_proofs_over(self, target: Protected) -> None:
         """Somebody copies proofs from one repository into the other by hand: they speak of the other copy."""
         here, there = self.world.dice.sample(sorted(self.world.shelves), 2)
+        spoiled = self.world.chronicle.spoiled
         for label in self.world.labels(target.name, there)[-4:]:
             for key in self.world.shelves[here].keys(f"{target.name}/meta/proofs/{label}/"):
                 if key not in self.world.shelves[there]:
                     self.world.shelves[there].put_once(key, self.world.shelves[here].body(key) or b"")
+            if (here, target.name, label) in spoiled:
+                # A forged one among them: it takes the word of the verifier away there, too.
+                spoiled.add((there, target.name, label))
 
     def _read_and_hold(self) -> None:
         world, dice = self.world, self.world.dice
@@ -218,7 +224,7 @@ class Days:
                 continue
             with self.judge.watching(target.name, "expiry", repository.name) as watch:
                 with self._perhaps_cut_short(watch), self._perhaps_read_meanwhile(repository):
-                    watch.blocked = self.procedures.expire(repository)
+                    watch.blocked = self.procedures.expire(repository, self.judge)
                 for sentence in (watch.refused, *watch.blocked):
                     self.procedures.look_at(target.name, sentence)
             with (

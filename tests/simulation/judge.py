@@ -60,6 +60,8 @@ class Judge:
         self.brought_back: Counter[tuple[str, str, str]] = Counter()
         self.removed: dict[tuple[str, str], set[str]] = {}
         self._sights: dict[tuple[str, str], Sight] = {}
+        #: Repositories and targets in which something stood in the way of tonight's expiry.
+        self.hindered: set[tuple[str, str]] = set()
         self.day = 0
 
     def say(self, sentence: str) -> None:
@@ -67,6 +69,7 @@ class Judge:
 
     def reading(self, repository: str, target: str, label: str) -> None:
         self._read.add((repository, target, label))
+        self.hindered.add((repository, target))
 
     def nobody_reads(self) -> None:
         self._read.clear()
@@ -161,6 +164,8 @@ class Judge:
         gone = sorted(
             (before.backups[label] for label in before.labels - after.labels), key=lambda one: one.at
         )
+        if watch.died:
+            self.hindered.add((name, target))
         if watch.died or not watch.refused:
             moved_to = self.believed_now(before)
             self._moved_to[name, target] = max(self._moved_to.get((name, target), moved_to), moved_to)

@@ -63,13 +63,14 @@ class Procedures:
         accepted = [BackupLabel(label) for _, label in self.world.chronicle.accepted]
         return apply_retention(candidates, policies=policies_of(name), now=now, seen=seen, accepted=accepted)
 
-    def expire(self, repository: Repository) -> tuple[str, ...]:
+    def expire(self, repository: Repository, judge: Judge) -> tuple[str, ...]:
         """Plan, and carry the plan out. :returns: what it held back, in words."""
         target = repository.catalog.target
         settings = ExpirySettings(policies=policies_of(repository.name), accepted=self.accepted(target))
         plan = plan_expiry(repository, settings=settings, now=self.world.clock())
         if self.world.dice.random() < 0.2:
             # Not everything was approved.
+            judge.hindered.add((repository.name, target))
             plan = plan.only([label for label in plan.labels if self.world.dice.random() < 0.5])
         carry_out(plan, repository, inventory=None, clock=self.world.clock)
         return plan.blocked

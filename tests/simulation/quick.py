@@ -12,13 +12,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from backstop.repository.catalog import Catalog
+from backstop.repository.proof_records import ProofRecords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from backstop.crypto.signing import TrustedSigners
     from backstop.model.backup import BackupLabel
-    from backstop.repository.catalog import Published, Verifications
+    from backstop.model.proof import Proof
+    from backstop.repository.catalog import Published
     from backstop.storage.base import Storage
 
 
@@ -77,6 +79,7 @@ class Remembering(Catalog):
     ) -> None:
         super().__init__(storage, target, trust=trust)
         self._memory = memory
+        self._proofs = RememberingProofs(storage, target, trust=trust, memory=memory)
 
     def backup(self, label: BackupLabel) -> Published:
         key = self.manifest_key(label)
@@ -88,11 +91,19 @@ class Remembering(Catalog):
         found: Published = self._memory[known]
         return found
 
-    def verifications(self, published: Published) -> Verifications:
-        prefix = f"{self._target}/meta/proofs/{published.manifest.label}/"
-        bodies = tuple((info.key, self._storage.read(info.key)) for info in self._storage.list(prefix))
-        known = (published.sha256, bodies)
+
+class RememberingProofs(ProofRecords):
+    """The same for proofs."""
+
+    def __init__(
+        self, storage: Storage, target: str, *, trust: TrustedSigners, memory: dict[Any, Any]
+    ) -> None:
+        super().__init__(storage, target, trust=trust)
+        self._memory = memory
+
+    def _believed(self, key: str) -> Proof:
+        known = (key, self._storage.read(key))
         if known not in self._memory:
-            self._memory[known] = super().verifications(published)
-        found: Verifications = self._memory[known]
+            self._memory[known] = super()._believed(key)
+        found: Proof = self._memory[known]
         return found

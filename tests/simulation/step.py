@@ -19,12 +19,19 @@ def after_sync(judge: Judge, before: Sight, after: Sight) -> None:
     name, target = after.repository, after.target
     if before.labels - after.labels:
         judge.say(f"sync removed backups from {name}: {sorted(before.labels - after.labels)[:3]}")
-    for label in judge.removed.get((name, target), set()) & (after.labels - before.labels):
+    back = judge.removed.get((name, target), set()) & (after.labels - before.labels)
+    for label in back - _held(judge, after):
         # What a wrong clock let go too early comes back, once for each; what comes again and again, expiry
         # and sync do not agree about.
         judge.brought_back[name, target, label] += 1
         if judge.brought_back[name, target, label] == _TOO_OFTEN:
             judge.say(f"sync brought {label} of {target} back into {name}, where it had expired, again")
+
+
+def _held(judge: Judge, sight: Sight) -> set[str]:
+    """What somebody holds, in any repository, and what that is restored from: it comes back for each hold."""
+    held = {label for label in sight.labels if judge.wanted_anywhere(sight.target, label)}
+    return held | {needed for label in held for needed in sight.backups[label].needs}
 
 
 #: What may keep a sync from being complete tonight.

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 _ONE_DAY = timedelta(days=1)
 _LONG_AGO = timedelta(days=59)
-#: So many days, on which nothing stood in the way, may leave something that should have gone.
-_PATIENCE = 7
+#: So many nights, in which nothing stood in the way, may leave something that should have gone.
+_PATIENCE = 4
 
 
 class Tidiness:
@@ -41,6 +41,8 @@ class Tidiness:
                 for place in [place for place in self._late if place[:2] == (name, target.name)]:
                     if place[2] not in late:
                         del self._late[place]
+                if (name, target.name) in self._judge.hindered:
+                    continue
                 for one in late:
                     self._late[name, target.name, one] += 1
                     if self._late[name, target.name, one] == _PATIENCE:

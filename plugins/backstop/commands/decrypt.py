@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any
 from backstop.commands.database.fetch import fetch_backup, fetch_object
 from backstop.errors import NotFoundError, RestoreError, StorageFullError
 from backstop.model.backup import BackupLabel
+from backstop.repository.pins import pin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from datetime import datetime
     from pathlib import Path
 
     from backstop.commands.progress import Progress
@@ -42,6 +45,7 @@ def decrypt_backup(
     keyring: Keyring,
     destination: Path,
     jobs: int,
+    clock: Callable[[], datetime],
     progress: Progress,
 ) -> Decrypted:
     """The whole backup as a new 0700 directory that ``pg_restore -Fd`` reads.
@@ -50,7 +54,7 @@ def decrypt_backup(
     :raises NotFoundError: no such backup; :raises IntegrityError: damaged: nothing is left behind then.
     """
     manifest = repository.catalog.backup(label).manifest
-    with _writing(destination):
+    with _writing(destination), _reading(repository, label, clock):
         fetch_backup(
             repository, manifest, keyring=keyring, destination=destination, jobs=jobs, progress=progress
         )
@@ -65,7 +69,13 @@ def decrypt_backup(
 
 
 def decrypt_object(
-    repository: Repository, key: str, *, keyring: Keyring, destination: Path, progress: Progress
+    repository: Repository,
+    key: str,
+    *,
+    keyring: Keyring,
+    destination: Path,
+    clock: Callable[[], datetime],
+    progress: Progress,
 ) -> Decrypted:
     """One object as a new 0600 file; several small files in one object come out as a tar.
 
@@ -84,7 +94,7 @@ def decrypt_object(
         raise RestoreError(f"{destination} exists already", hint="name a file that does not exist yet")
     if not destination.parent.is_dir():
         raise NotFoundError(f"there is no directory {destination.parent}", hint="create it first")
-    with _writing(destination):
+    with _writing(destination), _reading(repository, label, clock):
         fetch_object(
             repository, manifest, stored, keyring=keyring, destination=destination, progress=progress
         )
@@ -95,6 +105,13 @@ def decrypt_object(
         files=(destination.name,),
         plain_bytes=stored.plain_bytes,
     )
+
+
+def _reading(
+    repository: Repository, label: BackupLabel, clock: Callable[[], datetime]
+) -> AbstractContextManager[None]:
+    """Expiry keeps away meanwhile."""
+    return pin(repository.storage, repository.catalog.target, label, holder="decrypt", clock=clock)
 
 
 @contextmanager

@@ -134,9 +134,16 @@ class TrustedSigners:
                 hint="copy it from another machine that reads these backups; it holds public keys only",
             ) from error
 
-    def verify(self, document: Manifest | Proof | Release | Acceptance | LegacyProof, role: Role) -> None:
+    def verify(
+        self,
+        document: Manifest | Proof | Release | Acceptance | LegacyProof,
+        role: Role,
+        *,
+        written: bytes | None = None,
+    ) -> None:
         """Believe the document, or say why not. What lets backups go has the role of a proof.
 
+        :param written: the canonical JSON of its ``to_dict()``, where that is at hand.
         :raises IntegrityError: unsigned, signed by a stranger or by a key of the other role, or changed.
         """
         from cryptography.exceptions import InvalidSignature
@@ -159,7 +166,7 @@ class TrustedSigners:
             )
         try:
             Ed25519PublicKey.from_public_bytes(signer.public_key).verify(
-                bytes.fromhex(signature.value), canonical_json(document.signed_part())
+                bytes.fromhex(signature.value), _signed_bytes(document, signature, written)
             )
         except (InvalidSignature, ValueError, TypeError) as error:
             raise IntegrityError(
@@ -203,6 +210,19 @@ def create_signing_keys(directory: Path) -> TrustedSigners:
 def signing_key_id(public_key: bytes) -> str:
     """First 16 hexadecimal digits of the SHA-256 of the raw public key."""
     return sha256_hex(public_key)[:_KEY_ID_DIGITS]
+
+
+def _signed_bytes(
+    document: Manifest | Proof | Release | Acceptance | LegacyProof,
+    signature: Signature,
+    written: bytes | None,
+) -> bytes:
+    """Canonical JSON of the signed part: the whole without its signature, which spares writing it twice."""
+    if written is not None:
+        member = b',"signature":' + canonical_json(signature.to_dict())
+        if written.count(member) == 1:
+            return written.replace(member, b"")
+    return canonical_json(document.signed_part())
 
 
 def _parse_signers(document: Mapping[str, Any]) -> dict[str, TrustedSigner]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from backstop.hooks.credentials import AirflowCredentials
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from backstop.commands.database.restore import DatabaseRestore
@@ -86,6 +86,12 @@ class TargetHook:
         from backstop.wiring import open_repository
 
         return open_repository(self.configuration, self.name, name, self._credentials)
+
+    def others_of(self, repository: Repository) -> Iterator[Repository]:
+        """The target's other repositories, as far as they can be opened."""
+        from backstop.wiring import others_of
+
+        return others_of(self.configuration, self.name, repository, self._credentials)
 
     def keyring(self, *, for_reading: bool = False) -> Keyring:
         """:param for_reading: a restore is never refused for want of an escrow copy; a backup is."""

@@ -45,6 +45,7 @@ class PlanExpiryOperator(BackstopOperator):
         from backstop.commands.expiry.plan import plan_expiry
         from backstop.commands.expiry.wording import plan_lines
         from backstop.hooks.target import TargetHook
+        from backstop.repository.twins import refuse_twins
         from backstop.settings.arguments import utc_now
         from backstop.settings.expiry import expiry_settings
 
@@ -54,6 +55,7 @@ class PlanExpiryOperator(BackstopOperator):
         accepted = labels_of(self.accept)
         settings = expiry_settings(hook.configuration, self.target, self.repository, accepted=accepted)
         repository = hook.repository(self.repository)
+        refuse_twins(repository, hook.others_of(repository))
         plan = plan_expiry(repository, settings=settings, now=now).to_dict()
         for line in plan_lines(plan, now):
             self.log.info("%s", line)
@@ -144,6 +146,7 @@ class CarryOutExpiryOperator(BackstopOperator):
         from backstop.commands.expiry.report import ExpiryReport
         from backstop.hooks.target import TargetHook
         from backstop.operators.progress import LoggedProgress
+        from backstop.repository.twins import refuse_twins
         from backstop.settings.arguments import utc_now
         from backstop.settings.expiry import expiry_settings
 
@@ -155,6 +158,7 @@ class CarryOutExpiryOperator(BackstopOperator):
         settings = expiry_settings(
             hook.configuration, self.target, self.repository, accepted=accepted, holder=holder(context)
         )
+        refuse_twins(repository, hook.others_of(repository))
         plan = plan_expiry(repository, settings=settings, now=utc_now())
         # What has come of age since waits for the next run: it was shown to nobody.
         plan = plan.only(set(labels_of(shown["expires"])), most_wal=shown["wal_objects"])

@@ -5,16 +5,14 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
-from collections import deque
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from backstop.errors import IntegrityError, NotFoundError, ObjectConflictError, ObjectMissingError
 from backstop.model.backup import FORMAT_VERSION, BackupLabel, Manifest
 from backstop.model.canonical import canonical_json, sha256_hex
-from backstop.model.proof import Proof
 from backstop.repository.manifest_files import is_wanted, json_object, label_of
+from backstop.repository.proof_records import ProofRecords
 from backstop.repository.published import (
     Listing,
     Published,
@@ -22,13 +20,14 @@ from backstop.repository.published import (
     Verifications,
     is_proven,
 )
+from backstop.repository.read_ahead import read_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from concurrent.futures import Future
     from datetime import datetime
 
     from backstop.crypto.signing import Signer, TrustedSigners
+    from backstop.model.proof import Proof
     from backstop.storage.base import Storage, Undeleted
 
 __all__ = [
@@ -44,7 +43,6 @@ __all__ = [
 ]
 
 REPOSITORY_KEY = "repository.json"
-_READERS = 8
 
 
 class Catalog:
@@ -54,6 +52,7 @@ class Catalog:
         self._storage = storage
         self._target = target
         self._trust = trust
+        self._proofs = ProofRecords(storage, target, trust=trust)
         self._repository_id: str | None = None
 
     @property
@@ -145,6 +144,20 @@ class Catalog:
             ) from None
         return self._believed(body, label, where=f"{self._storage.location}/{key}")
 
+    def same(self, label: BackupLabel, sha256: str) -> Published:
+        """A manifest that was believed a while ago, read again: the same bytes need no second check.
+
+        :raises NotFoundError: it has gone; :raises IntegrityError: it is another one by now.
+        """
+        key = self.manifest_key(label)
+        body = self._storage.read(key)
+        if sha256_hex(body) != sha256:
+            raise IntegrityError(
+                f"{self._storage.location}/{key} is not what it was a while ago",
+                hint="it was changed meanwhile; run again",
+            )
+        return Published(Manifest.from_dict(json_object(body, key)), sha256)
+
     def manifest_within(self, body: bytes, label: BackupLabel, *, where: str) -> Published:
         """The manifest that another document holds as ``manifest``, judged as if it lay in its own place.
 
@@ -169,8 +182,9 @@ class Catalog:
                 f"and this is {self.repository_id()}",
                 hint="objects were copied by hand; restore from the repository that it names",
             )
-        self._trust.verify(manifest, role="manifest")
-        if canonical_json(manifest.to_dict()) != body:
+        written = canonical_json(manifest.to_dict())
+        self._trust.verify(manifest, role="manifest", written=written)
+        if written != body:
             # The signature covers what we read; a reader of other fields, or by hand, might be misled.
             raise IntegrityError(
                 f"{where} says more or other things than what was signed",
@@ -212,19 +226,16 @@ class Catalog:
 
         :param wanted: by the label alone, before anything is read; oddly named ones always come.
         """
+        looked = read_ahead(self._names(wanted), self._look, name="manifest")
+        return (one for one in looked if one is not None)
+
+    def _names(self, wanted: Callable[[BackupLabel], bool]) -> Iterator[str]:
         prefix = f"{self._target}/meta/manifests/"
-        with ThreadPoolExecutor(_READERS, thread_name_prefix="manifest") as pool:
-            ahead: deque[Future[Published | UnreadableManifestError | None]] = deque()
-            for info in self._storage.list(prefix):
-                name = info.key[len(prefix) :]
-                self.repository_id()  # Not in the threads, where its absence would pass for a removed backup.
-                if is_wanted(name, wanted):
-                    ahead.append(pool.submit(self._look, name))
-                if len(ahead) >= 2 * _READERS and (one := ahead.popleft().result()):
-                    yield one
-            for future in ahead:
-                if one := future.result():
-                    yield one
+        for info in self._storage.list(prefix):
+            name = info.key[len(prefix) :]
+            self.repository_id()  # Not in the threads, where its absence would pass for a removed backup.
+            if is_wanted(name, wanted):
+                yield name
 
     def _look(self, name: str) -> Published | UnreadableManifestError | None:
         label: BackupLabel | None = None
@@ -243,13 +254,14 @@ class Catalog:
             with contextlib.suppress(IntegrityError):
                 yield label_of(info.key[len(prefix) :], self._storage.location), info.modified_at
 
+    @property
+    def proof_records(self) -> ProofRecords:
+        """All proofs of the target here, whatever they are of."""
+        return self._proofs
+
     def record_proof(self, proof: Proof, *, signer: Signer) -> Proof:
         """Store a proof, signed by the verifier's key."""
-        signed = signer.sign(proof)
-        stamp = proof.finished_at.strftime("%Y%m%dT%H%M%S%fZ")
-        key = f"{self._target}/meta/proofs/{proof.label}/{stamp}-{proof.repository_id}.json"
-        self._storage.put_once(key, canonical_json(signed.to_dict()))
-        return signed
+        return self._proofs.record(proof, signer=signer)
 
     def proofs(self, published: Published) -> tuple[Proof, ...]:
         """Trusted proofs of exactly this manifest in this repository, oldest first.
@@ -263,25 +275,10 @@ class Catalog:
 
     def verifications(self, published: Published) -> Verifications:
         """Trusted proofs of exactly this manifest in this repository; damaged ones apart."""
-        prefix = f"{self._target}/meta/proofs/{published.manifest.label}/"
-        proofs: list[Proof] = []
-        unreadable: list[IntegrityError] = []
-        for info in self._storage.list(prefix):
-            try:
-                proof = Proof.from_dict(json_object(self._storage.read(info.key), info.key))
-                self._trust.verify(proof, role="proof")
-            except IntegrityError as error:
-                unreadable.append(IntegrityError(f"proof {info.key}: {error.message}", hint=error.hint))
-                continue
-            if (
-                proof.label == published.manifest.label
-                and proof.target == self._target
-                and proof.repository_id == published.manifest.repository_id
-                and proof.manifest_sha256 == published.sha256
-            ):
-                proofs.append(proof)
-        proofs.sort(key=lambda proof: proof.finished_at)
-        return Verifications(tuple(proofs), tuple(unreadable))
+        manifest = published.manifest
+        return self._proofs.of(
+            manifest.label, repository_id=manifest.repository_id, manifest_sha256=published.sha256
+        )
 
 
 @dataclass(frozen=True, slots=True)

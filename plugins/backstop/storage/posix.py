@@ -20,6 +20,7 @@ from backstop.storage.posix_files import (
     ErrorNamingFile,
     copy_into,
     errors_named,
+    explain,
     hand_over,
     link_new,
     make_directory,
@@ -135,26 +136,27 @@ class PosixStorage:
             link_new(temporary, path, root=self.root)
 
     def read(self, key: str, *, max_bytes: int = 64 * 1024 * 1024, version_id: str | None = None) -> bytes:
-        with self.open(key) as stream:
-            data = stream.read(max_bytes + 1)
-        if len(data) > max_bytes:
-            raise StorageError(
-                f"{self._path(key)} has more than {max_bytes} bytes",
-                hint="nothing Backstop wrote is so large",
-            )
-        return data
+        with self._open(key) as raw:
+            if os.fstat(raw.fileno()).st_size <= max_bytes:
+                return raw.readall()
+        raise StorageError(
+            f"{self._path(key)} has more than {max_bytes} bytes", hint="nothing Backstop wrote is so large"
+        )
 
     def open(self, key: str, *, version_id: str | None = None) -> AbstractContextManager[BinaryIO]:
-        path = self._path(key)
+        raw = self._open(key)
+        return cast("AbstractContextManager[BinaryIO]", io.BufferedReader(raw, _BUFFER_BYTES))
+
+    def _open(self, key: str) -> ErrorNamingFile:
+        self._refuse_unmounted()
+        path = os.path.join(self.root, check_key(key))  # noqa: PTH118 - a catalogue is very many small files
         try:
-            raw = ErrorNamingFile(path)
+            return ErrorNamingFile(path)
         except IsADirectoryError:
             raise ObjectMissingError(f"{path} is a directory, not an object") from None
         except OSError as error:
             self._check_root(error)
-            with errors_named(path):
-                raise
-        return cast("AbstractContextManager[BinaryIO]", io.BufferedReader(raw, _BUFFER_BYTES))
+            raise explain(error, path) from error
 
     def stat(self, key: str) -> ObjectInfo | None:
         path = self._path(key)

@@ -34,7 +34,7 @@ NO_LINKS = frozenset({errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP, err
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL})
 
 
-def explain(error: OSError, path: Path) -> StorageError:
+def explain(error: OSError, path: str | Path) -> StorageError:
     """The storage error that this system error at ``path`` means."""
     reason = error.strerror or str(error)
     if error.errno in _NO_SPACE:
@@ -52,7 +52,7 @@ def explain(error: OSError, path: Path) -> StorageError:
 
 
 @contextlib.contextmanager
-def errors_named(path: Path) -> Iterator[None]:
+def errors_named(path: str | Path) -> Iterator[None]:
     """Raise system errors of the block as storage errors about ``path``."""
     try:
         yield
@@ -63,7 +63,7 @@ def errors_named(path: Path) -> Iterator[None]:
 class ErrorNamingFile(io.FileIO):
     """A file opened for reading whose read errors are storage errors."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str | Path) -> None:
         super().__init__(path, "rb")
         self._path = path
 

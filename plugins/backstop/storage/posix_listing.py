@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from backstop.storage.base import ObjectInfo
-from backstop.storage.posix_files import errors_named
+from backstop.storage.posix_files import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,12 +35,13 @@ def walk(found: Entries, prefix: str) -> Iterator[ObjectInfo]:
     for key, entry in found:
         if not key.startswith(prefix):
             continue
-        with errors_named(Path(entry.path)):
-            try:
-                below = scan(Path(entry.path), key[:-1]) if key.endswith("/") else None
-                info = info_of(key, entry.stat()) if below is None else None
-            except FileNotFoundError:
-                continue  # deleted since the folder was read
+        try:
+            below = scan(Path(entry.path), key[:-1]) if key.endswith("/") else None
+            info = info_of(key, entry.stat()) if below is None else None
+        except FileNotFoundError:
+            continue  # deleted since the folder was read
+        except OSError as error:
+            raise explain(error, entry.path) from error
         if below is not None:
             yield from walk(below, prefix)
         elif info is not None:

@@ -17,6 +17,7 @@ from backstop.wiring.repositories import (
     open_repository,
     open_storage,
     open_tree_repositories,
+    others_of,
 )
 from backstop.wiring.servers import (
     cluster_connection,
@@ -47,6 +48,7 @@ __all__ = [
     "open_storage",
     "open_tree_repositories",
     "open_trust",
+    "others_of",
     "replication_connection",
     "verification_server",
     "watched_keys",

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
-from backstop.errors import ConfigurationError, NotFoundError
+from backstop.errors import BackstopError, ConfigurationError, NotFoundError
 from backstop.wiring.keys import open_trust
 from backstop.wiring.targets import find_target, find_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from mypy_boto3_s3 import S3Client
 
@@ -75,6 +76,16 @@ def open_repository(
             f"target {target_name} has no repository {name!r}", hint=f"choose one of: {', '.join(listed)}"
         )
     return _repositories(configuration, target_name, [name], credentials)[0]
+
+
+def others_of(
+    configuration: Configuration, target_name: str, repository: Repository, credentials: CredentialSource
+) -> Iterator[Repository]:
+    """The target's other repositories, each opened when its turn comes; one that cannot be is left out."""
+    for name in every_repository(configuration, target_name):
+        if name != repository.name:
+            with contextlib.suppress(BackstopError):
+                yield open_repository(configuration, target_name, name, credentials)
 
 
 def every_repository(configuration: Configuration, target_name: str) -> list[str]:

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from backstop.commands.expiry import wal_removal
 from backstop.commands.expiry.carry_out import carry_out
 from backstop.errors import ConfigurationError, NotFoundError
 from backstop.model.retention import RetentionPolicy
@@ -248,6 +249,26 @@ def test_a_base_backup_that_is_read_since_the_plan_keeps_the_wal_behind_it(inter
     carry(world)
 
     assert wal_of(world, kept) == list(range(2, 10))
+
+
+def test_a_recovery_that_begins_while_wal_goes_keeps_what_is_left_of_it(interrupting, monkeypatch):
+    monkeypatch.setattr(wal_removal, "_BATCH", 1)
+    world = interrupting
+    world.policy = RetentionPolicy(daily=3, min_proven=1)
+    kept = world.base(20, start=2)
+    world.base(10, start=6)
+    world.base(1, start=8)
+    world.wal(0, 9)
+    reading = pin(world.storage, world.target, kept, holder="recover", clock=world.clock)
+    world.storage.at = "calibrify/data/wal/"
+    world.storage.then = reading.__enter__
+
+    report = carry(world)
+
+    assert wal_of(world, kept) == list(range(2, 10))
+    assert report.wal.objects == 1
+    (waiting,) = report.waiting
+    assert f"because {kept} is being read: recover" in waiting
 
 
 def test_a_locked_base_backup_keeps_its_wal(world):

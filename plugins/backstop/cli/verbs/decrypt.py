@@ -8,6 +8,7 @@ from backstop.cli.output import human_bytes, print_fields, print_json
 from backstop.cli.session import Session
 from backstop.cli.terminal import progress_bar
 from backstop.commands.decrypt import decrypt_backup, decrypt_object, label_in
+from backstop.settings.arguments import utc_now
 
 if TYPE_CHECKING:
     import argparse
@@ -24,12 +25,23 @@ def decrypt(arguments: argparse.Namespace) -> int:
     with progress_bar() as progress:
         if arguments.object:
             done = decrypt_object(
-                repository, arguments.object, keyring=keyring, destination=destination, progress=progress
+                repository,
+                arguments.object,
+                keyring=keyring,
+                destination=destination,
+                clock=utc_now,
+                progress=progress,
             )
         else:
             jobs = session.configuration.targets[session.target_name].database.jobs
             done = decrypt_backup(
-                repository, label, keyring=keyring, destination=destination, jobs=jobs, progress=progress
+                repository,
+                label,
+                keyring=keyring,
+                destination=destination,
+                jobs=jobs,
+                clock=utc_now,
+                progress=progress,
             )
     if arguments.json:
         print_json(done.to_dict())

@@ -14,9 +14,10 @@ from backstop.commands.expiry.report import ExpiryReport
 from backstop.commands.expiry.wording import COLUMNS, plan_remarks, plan_rows
 from backstop.errors import BackstopError, NotFoundError
 from backstop.repository.acceptances import Acceptances
+from backstop.repository.twins import refuse_twins
 from backstop.settings.arguments import parse_label, utc_now
 from backstop.settings.expiry import expiry_settings
-from backstop.wiring import open_inventory, open_repository, open_signer
+from backstop.wiring import open_inventory, open_repository, open_signer, others_of
 
 if TYPE_CHECKING:
     import argparse
@@ -79,6 +80,8 @@ def _decide(session: Session, repository: Repository, accepted: Sequence[BackupL
     settings = expiry_settings(
         session.configuration, session.target_name, repository.name, accepted=accepted, holder=holder()
     )
+    others = others_of(session.configuration, session.target_name, repository, session.credentials)
+    refuse_twins(repository, others)
     return plan_expiry(repository, settings=settings, now=utc_now())
 
 

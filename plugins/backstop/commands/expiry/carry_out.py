@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from backstop.commands.expiry.decide import decide
 from backstop.commands.expiry.removal import Removal
 from backstop.commands.expiry.report import ExpiryReport
-from backstop.commands.expiry.survey import believable, survey
+from backstop.commands.expiry.survey import believable, labels_below, survey
 from backstop.commands.expiry.wal import UnneededWal, wal_seen
 from backstop.commands.expiry.wal_removal import remove_wal
 from backstop.commands.progress import Silent
 from backstop.errors import ConfigurationError, LeaseHeldError
 from backstop.repository.expiring import ExpiringMarks
 from backstop.repository.lock import EXPIRY, Lease
+from backstop.repository.pins import readers
 from backstop.repository.spent_claims import clear_spent_claims
 
 if TYPE_CHECKING:
@@ -207,10 +208,22 @@ class _Expiry:
             UnneededWal(self.repository, (self.plan.retention, again, last), _both(found, there)),
             storage=self.repository.storage,
             ensure_held=ensure_held,
+            obstacle=partial(self._begun_to_read, there),
             report=self.report,
             progress=self.progress,
             at_most=self.plan.most_wal,
         )
+
+    def _begun_to_read(self, there: Survey) -> str | None:
+        """A recovery begun since the survey may want WAL behind its base backup that nothing else needs."""
+        target, storage = self.plan.target, self.repository.storage
+        now = believable(self.clock(), self.plan.found.newest)
+        for label in labels_below(self.repository, "pins"):
+            known = there.candidates.get(label)
+            if label.kind.physical and not (known and known.read_now):
+                for reader in readers(storage, target, label, now=now):
+                    return f"{label} is being read: {reader.holder}"
+        return None
 
     def _end(self, mark: Begun, removal: Removal, found: Survey, going: set[BackupLabel]) -> None:
         """What an earlier run began."""

@@ -12,6 +12,7 @@ from backstop.commands.expiry.wal import UnneededWal, WalTally, wal_seen
 from backstop.errors import IntegrityError, NotFoundError
 from backstop.model.canonical import format_time
 from backstop.repository.expiring import ExpiringMarks
+from backstop.repository.read_ahead import read_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from backstop.commands.expiry.settings import ExpirySettings
     from backstop.model.backup import BackupLabel
     from backstop.model.retention import Candidate, RetentionPlan
-    from backstop.repository.catalog import Repository
+    from backstop.repository.catalog import Published, Repository
     from backstop.storage.base import ObjectLock
 
 MOST_SHOWN = 200
@@ -32,7 +33,6 @@ class DoomedObject:
     """An object that no backup needs once its backup has gone."""
 
     key: str
-    version_id: str | None
     stored_bytes: int
 
 
@@ -183,14 +183,21 @@ def plan_expiry(repository: Repository, *, settings: ExpirySettings, now: dateti
 def _doomed(repository: Repository, found: Survey, retention: RetentionPlan) -> tuple[DoomedBackup, ...]:
     reasons = {one.label: one.reasons for one in retention.decisions}
     doomed = []
-    for label in removal_order(retention.expired, found.candidates):
+
+    def look(label: BackupLabel) -> Published | None:
         try:
-            published = repository.catalog.backup(label)
+            return repository.catalog.same(label, found.sha256[label])
         except (NotFoundError, IntegrityError):
-            continue  # gone or changed since; the next plan sees how it is then
+            return None  # gone or changed since; the next plan sees how it is then
+
+    order = removal_order(retention.expired, found.candidates)
+    for published in read_ahead(order, look, name="doomed"):
+        if published is None:
+            continue
+        label = published.manifest.label
         found.references.drop(label)
         objects = tuple(
-            DoomedObject(stored.key, stored.version_id, stored.stored_bytes)
+            DoomedObject(stored.key, stored.stored_bytes)
             for stored in published.manifest.objects
             if not found.references.needed(stored.key)
         )
@@ -202,6 +209,6 @@ def _wal(repository: Repository, found: Survey, retention: RetentionPlan) -> Wal
     tally = WalTally()
     if found.why_closed("base") is None:
         unneeded = UnneededWal(repository, (retention,), found.segment_bytes)
-        for system_id, version in unneeded.versions():
-            tally.add(system_id, version.size_bytes)
+        for _, version in unneeded.versions():
+            tally.add(version.size_bytes)
     return tally

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from backstop.commands.expiry.references import References, folders
 from backstop.errors import IntegrityError
 from backstop.model.backup import BackupLabel
-from backstop.model.lsn import Lsn
-from backstop.model.retention import Candidate
+from backstop.model.retention_candidate import candidate_of, segment_bytes_of
 from backstop.model.retention_groups import STANDSTILL
-from backstop.repository.catalog import Published, UnreadableManifestError
+from backstop.repository.catalog import UnreadableManifestError
 from backstop.repository.expiring import ExpiringMarks
 from backstop.repository.hidden import hidden_manifests
 from backstop.repository.holds import Holds
 from backstop.repository.pins import readers
+from backstop.repository.read_ahead import read_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from backstop.model.backup import Manifest
+    from backstop.model.retention import Candidate
     from backstop.repository.catalog import Repository
+    from backstop.repository.published import Verifications
 
-_READERS = 8
 UNCERTAIN = "everything but dumps"
 """In place of a group, for what may need anything; a dump needs nothing of any other backup."""
 
@@ -85,7 +85,6 @@ def survey(
     :raises StorageError: the repository cannot be asked; :raises IntegrityError: a hold names no backup.
     """
     found = Survey()
-    slim: list[Published] = []
     for one in repository.catalog.each(wanted=wanted):
         if isinstance(one, UnreadableManifestError):
             _close(found, one)
@@ -94,14 +93,13 @@ def survey(
         _close_for_strangers(found, manifest)
         found.references.add(manifest)
         found.sha256[manifest.label] = one.sha256
-        found.candidates[manifest.label] = _candidate(manifest)
+        found.candidates[manifest.label] = candidate_of(manifest)
         _note_segments(found, manifest)
-        slim.append(Published(replace(manifest, objects=(), summary={}), one.sha256))
     if hidden:
         known = {*found.candidates, *_unreadable_labels(found), *ExpiringMarks(repository).labels()}
         for error in hidden_manifests(repository, known=known, wanted=wanted):
             _close(found, error)
-    _judge(repository, found, slim)
+    _judge(repository, found)
     _hold(repository, found, now=believable(now, newest or found.newest))
     _close_groups(found)
     return found
@@ -128,64 +126,46 @@ def _close_for_strangers(found: Survey, manifest: Manifest) -> None:
         found.closed[UNCERTAIN] = found.closed["dump"] = error.message
 
 
-def _candidate(manifest: Manifest) -> Candidate:
-    physical = manifest.kind.physical
-    content = manifest.summary.get("files" if manifest.label.tree else "rows")
-    return Candidate(
-        label=manifest.label,
-        system_id=manifest.system_id,
-        finished_at=manifest.finished_at,
-        snapshot_at=manifest.snapshot_at,
-        stored_bytes=manifest.stored_bytes,
-        proven=False,
-        # Every manifest of a tree is a full view, and packs stay as long as one names them.
-        needs=() if manifest.label.tree else manifest.refers_to,
-        content=int(content) if isinstance(content, int | float) and not physical else None,
-        timeline=manifest.timeline if physical else None,
-        start=_lsn(manifest.start_lsn) if physical else None,
-        end=_lsn(manifest.end_lsn) if physical else None,
-    )
-
-
-def _lsn(text: str | None) -> Lsn | None:
-    try:
-        return Lsn.parse(text) if text else None
-    except ValueError:
-        return None  # then all WAL of its cluster stays
-
-
 def _note_segments(found: Survey, manifest: Manifest) -> None:
     if manifest.kind.physical:
-        size = manifest.summary.get("wal_segment_bytes")
-        known = found.segment_bytes.setdefault(manifest.system_id, size if isinstance(size, int) else None)
+        size = segment_bytes_of(manifest)
+        known = found.segment_bytes.setdefault(manifest.system_id, size)
         if known != size:
             found.segment_bytes[manifest.system_id] = None
 
 
-def _judge(repository: Repository, found: Survey, backups: list[Published]) -> None:
+def _judge(repository: Repository, found: Survey) -> None:
     """Which are proven. Only those that have any proof are asked about."""
-    with_proofs = _labels_below(repository, "proofs")
-    asked = [one for one in backups if one.manifest.label in with_proofs]
-    with ThreadPoolExecutor(_READERS, thread_name_prefix="proof") as pool:
-        for published, judged in zip(asked, pool.map(repository.catalog.verifications, asked), strict=True):
-            label = published.manifest.label
-            found.unreadable += judged.unreadable
-            if judged.proven:
-                found.candidates[label] = replace(found.candidates[label], proven=True)
+    records = repository.catalog.proof_records
+    keys = records.keys()
+    asked = [label for label in found.candidates if label in keys]
+    if not asked:
+        return
+    repository_id = repository.catalog.repository_id()
+
+    def judge(label: BackupLabel) -> tuple[BackupLabel, Verifications]:
+        sha256 = found.sha256[label]
+        return label, records.of(label, repository_id=repository_id, manifest_sha256=sha256, keys=keys[label])
+
+    for label, judged in read_ahead(asked, judge, name="proof"):
+        found.unreadable += judged.unreadable
+        if judged.proven:
+            found.candidates[label] = replace(found.candidates[label], proven=True)
 
 
 def _hold(repository: Repository, found: Survey, *, now: datetime) -> None:
     storage, target = repository.storage, repository.catalog.target
     for label, holds in Holds(repository).in_force(now).items():
         _keep(found, label, tuple(str(hold) for hold in holds))
-    for label in _labels_below(repository, "pins") & found.candidates.keys():
+    for label in labels_below(repository, "pins") & found.candidates.keys():
         reading = readers(storage, target, label, now=now)
         _keep(found, label, tuple(f"it is being read: {reader.holder}" for reader in reading))
         if reading:
             found.candidates[label] = replace(found.candidates[label], read_now=True)
 
 
-def _labels_below(repository: Repository, folder: str) -> set[BackupLabel]:
+def labels_below(repository: Repository, folder: str) -> set[BackupLabel]:
+    """Backups of which a folder of ``meta``, such as ``pins``, holds anything."""
     prefix = f"{repository.catalog.target}/meta/{folder}/"
     return set(_labels(repository, prefix))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backstop.model.lsn import WalSegment
@@ -24,12 +24,10 @@ class WalTally:
 
     objects: int = 0
     stored_bytes: int = 0
-    by_cluster: dict[str, int] = field(default_factory=dict)
 
-    def add(self, system_id: str, size_bytes: int) -> None:
+    def add(self, size_bytes: int) -> None:
         self.objects += 1
         self.stored_bytes += size_bytes
-        self.by_cluster[system_id] = self.by_cluster.get(system_id, 0) + size_bytes
 
 
 def wal_seen(repository: Repository) -> dict[str, WalSeen]:

@@ -22,12 +22,14 @@ def remove_wal(
     *,
     storage: Storage,
     ensure_held: Callable[[], None],
+    obstacle: Callable[[], str | None],
     report: ExpiryReport,
     progress: Progress,
     at_most: int | None = None,
 ) -> None:
     """Go on until nothing is left but what the storage has locked.
 
+    :param obstacle: looks, right before each batch goes, for what speaks against it: then the rest waits.
     :param at_most: so many objects, the oldest; the rest waits for a plan that shows them.
     """
     locked: dict[tuple[str, str | None], Undeleted] = {}
@@ -40,12 +42,15 @@ def remove_wal(
         found = list(islice(left, room))
         for start in range(0, len(found), _BATCH):
             ensure_held()
+            if why := obstacle():
+                report.waiting.append(f"WAL: no more goes, because {why}")
+                return
             batch = found[start : start + _BATCH]
             refused = storage.delete_many((one.key, one.version_id) for _, one in batch)
             locked |= {(one.key, one.version_id): one for one in refused}
-            for system_id, version in batch:
+            for _, version in batch:
                 if (version.key, version.version_id) not in locked:
-                    report.wal.add(system_id, version.size_bytes)
+                    report.wal.add(version.size_bytes)
                     report.free("wal", version.size_bytes)
                     progress.advance(version.size_bytes)
         if len(found) < ROUND:

@@ -74,7 +74,7 @@ class LifecycleStep:
 
     def _wanted(self) -> Iterator[dict[str, Any]]:
         for prefix in self._prefixes:
-            name = f"{_PREFIX_OF_IDS}{prefix.strip('/').replace('/', '.')}"
+            name = f"{_PREFIX_OF_IDS}{_dotted(prefix)}"
             yield {
                 "ID": f"{name}-uploads",
                 "Status": "Enabled",
@@ -98,6 +98,11 @@ class LifecycleStep:
         covered = _prefix_of(rule)
         touches = any(ours.startswith(covered) or covered.startswith(ours) for ours in self._prefixes)
         return (removes or moves) and touches
+
+
+def _dotted(prefix: str) -> str:
+    """``a/b/`` as ``a.b``, ``a.b/`` as ``a..b``: no two prefixes as the same, since none has ``/.`` in it."""
+    return prefix.strip("/").replace(".", "..").replace("/", ".")
 
 
 def _prefix_of(rule: dict[str, Any]) -> str:

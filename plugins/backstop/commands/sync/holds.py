@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from backstop.model.backup import BackupLabel
+    from backstop.model.hold import Hold
     from backstop.repository.catalog import Repository
 
 
@@ -22,7 +23,16 @@ def held_anywhere(
     :raises StorageError: one of them does not answer.
     :raises IntegrityError: a hold lies there on nothing that could be a backup.
     """
-    found = [Holds(repository).all() for repository in repositories]
+    return held_among([Holds(repository).all() for repository in repositories], now=now)
+
+
+def held_among(
+    found: Collection[Mapping[BackupLabel, Sequence[Hold]]], *, now: datetime
+) -> Mapping[BackupLabel, tuple[str, ...]]:
+    """The same of what has been read already.
+
+    :param found: of each repository, every hold there has been.
+    """
     released = {
         (label, hold.sha256)
         for holds in found

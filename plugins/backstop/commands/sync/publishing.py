@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from backstop.commands.sync.holdings import needs_of, segment_bytes_of
 from backstop.commands.wal.holds import WalHeld, WalNeeded
 from backstop.errors import (
     IntegrityError,
@@ -16,6 +15,7 @@ from backstop.errors import (
     StorageError,
 )
 from backstop.model.lsn import Lsn
+from backstop.model.retention_candidate import needs_of, segment_bytes_of
 from backstop.repository.catalog import in_repository
 from backstop.repository.expiring import ExpiringMarks
 from backstop.repository.lock import Lease

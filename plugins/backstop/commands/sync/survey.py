@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from backstop.commands.expiry.survey import believable, survey
 from backstop.commands.sync.decision import decide
 from backstop.commands.sync.holdings import read_holdings
-from backstop.commands.sync.holds import held_anywhere, missing_holds
+from backstop.commands.sync.holds import held_among, missing_holds
 from backstop.commands.sync.wal import list_wal, plan_wal, wal_seen
-from backstop.errors import BackstopError, IntegrityError
+from backstop.errors import BackstopError
+from backstop.repository.holds import Holds
+from backstop.repository.twins import refuse_twins
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from backstop.commands.sync.settings import SyncSettings
     from backstop.commands.sync.wal import StoredWal, WalPlan
     from backstop.model.backup import BackupLabel
+    from backstop.model.hold import Hold
     from backstop.repository.catalog import Repository
     from backstop.repository.inventory import Inventory
 
@@ -65,25 +68,28 @@ class Survey:
 
     def read(self, repositories: Sequence[Repository], *, now: datetime) -> None:
         """Manifests, holds and the names of WAL. One that fails is named, and the others are read."""
-        ids: dict[str, str] = {}
+        with_backups: list[Repository] = []
+        held: list[Mapping[BackupLabel, Sequence[Hold]]] = []
         for repository in repositories:
             try:
                 holdings = read_holdings(repository)
                 if holdings.cards:
-                    _refuse_twin(repository, ids)
+                    refuse_twins(repository, with_backups)
+                    with_backups.append(repository)
                 wal = list_wal(repository)
-                held_anywhere([repository], now=now)
+                holds = Holds(repository).all()
             except BackstopError as error:
                 self.failed[repository.name] = error
                 self.notes.append(f"{repository.name} could not be read: {error}")
                 continue
             self._holdings[repository.name] = holdings
+            held.append(holds)
             self._wal[repository.name] = wal
-            self.notes += [f"{repository.name}: {error}" for error in holdings.unreadable.values()]
+            unbelieved = (*holdings.unreadable.values(), *holdings.strays)
+            self.notes += [f"{repository.name}: {error}" for error in unbelieved]
         cards = [card for one in self._holdings.values() for card in one.cards.values()]
         newest = max((card.candidate.finished_at for card in cards), default=None)
-        working = [one.repository for one in self._holdings.values()]
-        self._held = held_anywhere(working, now=believable(now, newest))
+        self._held = held_among(held, now=believable(now, newest))
         self._note_strays()
 
     def _note_strays(self) -> None:
@@ -155,13 +161,3 @@ class Survey:
             for card in holdings.cards.values()
             if card.segment_bytes is not None
         }
-
-
-def _refuse_twin(repository: Repository, ids: dict[str, str]) -> None:
-    own = repository.catalog.repository_id()
-    other = ids.setdefault(own, repository.name)
-    if other != repository.name:
-        raise IntegrityError(
-            f"{repository.name} and {other} have the same id {own}: one was copied from the other by hand",
-            hint="proofs of one would count in the other: empty the copy, and let a sync fill it",
-        )
