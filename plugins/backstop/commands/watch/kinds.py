@@ -233,7 +233,7 @@ def _sizes(sight: Sight, kind: WatchedKind, backups: Sequence[Copies]) -> Iterat
                 subject,
                 Level.WARNING,
                 f"{alike[-1].known.label} {odd.sentence}",
-                f"compare it with the one before: `python -m backstop show {alike[-1].known.label} --target "
+                f"compare it with the one before: `python -m backstop show --label {alike[-1].known.label} --target "
                 f"{sight.target.name}`; was data removed or loaded?",
             )
 
