@@ -9,7 +9,7 @@ import pytest
 
 from backstop.commands.wal.start import Start
 from backstop.commands.wal.state import WrittenAt
-from backstop.commands.wal.watch import _lag
+from backstop.commands.wal.watch import ArchivingSeen, lag_of
 from backstop.commands.wal.work import WalWork
 from backstop.errors import StorageUnavailableError, WalLostError
 from backstop.model.lsn import MEBIBYTE, Lsn, WalSegment
@@ -41,7 +41,7 @@ def test_wal_behind_a_gap_does_not_make_a_repository_look_fresh():
     growing = first.next().next()
     archive.storage.put_once(archive.names.delta(growing, 0, 100, "b" * 64), b"-")
 
-    lag = _lag(
+    lag = lag_of(
         archive,
         ClusterIdentity("1", 1, growing.start + 100, MEBIBYTE),
         ancestry(parse_history(1, b"")),
@@ -51,6 +51,24 @@ def test_wal_behind_a_gap_does_not_make_a_repository_look_fresh():
 
     assert lag.position == first.end
     assert lag.observed_rpo == HOUR
+
+
+def test_a_repository_that_the_slot_was_moved_on_without_is_not_said_to_have_all():
+    at = [NOON]
+    archive = WalArchive(MemoryStorage(clock=lambda: at[0]), "t", "1")
+    old = WalSegment(1, 5, MEBIBYTE)
+    archive.storage.put_once(archive.names.segment(old, "a" * 64), b"-")
+    slot = WalSegment(1, 9, MEBIBYTE).start
+
+    lag = lag_of(
+        archive, ClusterIdentity("1", 1, slot, MEBIBYTE), ancestry(parse_history(1, b"")), slot, NOON + HOUR
+    )
+    seen = ArchivingSeen(NOON + HOUR, 1, slot, 0, {"far": lag})
+
+    assert not lag.reaches
+    assert lag.observed_rpo == HOUR
+    assert seen.sentences()[1:] == ["far lacks WAL that the slot keeps no longer: at most 3600 s lost"]
+    assert "far lacks WAL" in seen.beyond(timedelta(minutes=1))[0]
 
 
 def test_wal_that_a_silent_repository_may_hold_is_not_called_lost_for_good():

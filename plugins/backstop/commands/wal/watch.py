@@ -75,8 +75,13 @@ class ArchivingSeen:
                     "told while it catches up"
                 )
             elif objective is not None and lag.observed_rpo > objective:
+                behind = (
+                    f"is {lag.behind_bytes} bytes behind"
+                    if lag.reaches
+                    else "lacks WAL that the slot keeps no longer"
+                )
                 late.append(
-                    f"repository {name} is {lag.behind_bytes} bytes behind: up to "
+                    f"repository {name} {behind}: up to "
                     f"{_seconds(lag.observed_rpo)} would be lost, and {_seconds(objective)} may be"
                 )
         return late
@@ -90,7 +95,10 @@ class ArchivingSeen:
                 if lag.observed_rpo is None
                 else f"at most {_seconds(lag.observed_rpo)} lost"
             )
-            said.append(f"{name} has all before {lag.position}: {lag.behind_bytes} bytes behind, {lost}")
+            if lag.reaches:
+                said.append(f"{name} has all before {lag.position}: {lag.behind_bytes} bytes behind, {lost}")
+            else:
+                said.append(f"{name} lacks WAL that the slot keeps no longer: {lost}")
         return said
 
     def to_dict(self) -> dict[str, Any]:
