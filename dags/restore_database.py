@@ -31,7 +31,7 @@ the next step.
 - **`swap`:** the log says whether the databases were renamed. Either way `reopen` has opened the live name
   and started the application again.
 
-**If Airflow is what died:** `python -m backstop restore-database --target <target>`.
+**If Airflow is what died:** `python -m backstop restore-database --target <target> --swap`.
 """
 
 from __future__ import annotations

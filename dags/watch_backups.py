@@ -40,7 +40,7 @@ from backstop.operators.watch import AnnounceOperator, WatchTargetsOperator
 from backstop.targets import load_targets
 
 AT_A_TIME = 50
-"""Targets that one task looks at, one after the other."""
+"""Targets that one task looks at, a few at a time."""
 
 _by_queue: dict[str | None, list[str]] = {}
 for _target in load_targets().targets.values():
