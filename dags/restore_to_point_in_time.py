@@ -33,7 +33,8 @@ The live server is as it was unless `cut_over` itself is red.
 - **`cut_over`:** the log says which data is live. Either way `start_cluster` has seen to it that the server
   runs on a whole data directory.
 
-**If Airflow is what died:** `python -m backstop restore-to-point-in-time --target <target> --to <time> --cut-over`.
+**If Airflow is what died:** `python -m backstop restore-to-point-in-time --target <target>
+--to <time> --cut-over`.
 """
 
 from __future__ import annotations

@@ -28,6 +28,8 @@ CHECKS = {
 
 EVERY_TARGET = "*"
 """The target of a finding that is about no single one; no target can have this name."""
+EVERY_SUBJECT = "*"
+"""Where (check, subject) say what could not be judged: whatever the check's subjects are."""
 
 
 @total_ordering

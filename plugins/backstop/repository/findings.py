@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from backstop.model.finding import EVERY_SUBJECT
 from backstop.model.finding_state import Rhythm, missed, seen
 from backstop.postgres.connection import source_errors
 from backstop.repository.finding_rows import from_rows, to_row, told_to_row
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.finding_rows import Row
 
-EVERY_SUBJECT = "*"
-"""In ``unjudged``: whatever the check's subject."""
 REPORTED = "run"
 """The check that no watch looks at: runs report themselves."""
 
@@ -53,7 +52,7 @@ class Findings:
 
         :param targets: that were looked at; findings of others stay as they are.
         :param unjudged: by target, (check, subject) that could not be judged this time: that they were not
-            found does not close them. :data:`EVERY_SUBJECT` stands for all of a check.
+            found does not close them. ``EVERY_SUBJECT`` stands for all of a check.
         """
         spared = unjudged or {}
         found: dict[tuple[str, str, str], Finding] = {}

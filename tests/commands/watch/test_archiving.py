@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -330,12 +329,10 @@ def test_a_silent_server_is_a_warning_until_it_may_have_been_written_to_for_too_
     assert "would be lost" in late.findings[0].sentence
 
 
-def test_a_look_ends_soon_after_its_patience(protected: Protected):
+def test_a_look_ends_when_its_patience_does_though_nobody_archives(protected: Protected):
     archive(protected)
     write(protected, 1)
-    began = time.monotonic()
 
     part = look(protected, patience=timedelta(seconds=1))
 
     assert wal(part).behind_bytes["local"] > 0
-    assert time.monotonic() - began < 10

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 
 import pytest
 
-from backstop.commands.watch.part import EVERY, Part, judged, together
+from backstop.commands.watch.part import EVERY, Part, together
 from backstop.commands.watch.within import answers_within, within
 from backstop.errors import ConfigurationError
-from backstop.model.finding import Finding, Level
+from backstop.model.finding import Level
 
 SPARES = {("rpo", EVERY), ("slot", "slot backstop_calibrify")}
 
@@ -23,8 +22,7 @@ def test_what_comes_in_time_is_handed_on():
 
 
 def test_a_part_that_hangs_is_given_up_and_what_it_would_have_judged_stays_as_it_is():
-    never = threading.Event()
-    began = time.monotonic()
+    never = threading.Event()  # set only once the part has been given up
 
     part = within(
         lambda: (never.wait() and Part()) or Part(),
@@ -35,7 +33,6 @@ def test_a_part_that_hangs_is_given_up_and_what_it_would_have_judged_stays_as_it
     )
 
     never.set()
-    assert time.monotonic() - began < 10
     assert part.unjudged == SPARES
     (finding,) = part.findings
     assert (finding.check, finding.subject, finding.level) == ("watch", "archiving", Level.WARNING)
@@ -65,15 +62,6 @@ def test_a_part_that_says_why_it_cannot_is_shown_with_its_next_step():
     assert part.findings[0].next_step == "create it"
 
 
-def test_findings_of_every_subject_are_spared_where_the_check_could_not_be_made():
-    def finding(check: str, subject: str) -> Finding:
-        return Finding("calibrify", check, subject, Level.WARNING, "a sentence", "a step")
-
-    assert not judged(finding("rpo", "repository s3"), SPARES)
-    assert not judged(finding("slot", "slot backstop_calibrify"), SPARES)
-    assert judged(finding("slot", "max_slot_wal_keep_size"), SPARES)
-
-
 def test_parts_together_are_one():
     both = together([Part(seen=(1,), unjudged=frozenset({("rpo", "a")})), Part(seen=(2,), unseen=("x",))])
 
@@ -81,16 +69,14 @@ def test_parts_together_are_one():
 
 
 def test_of_several_that_are_asked_at_once_those_that_hang_are_left_out():
-    never = threading.Event()
-    began = time.monotonic()
+    never = threading.Event()  # set only once all is answered
 
     answers = answers_within(
-        {"local": lambda: 1, "share": lambda: int(never.wait()), "s3": lambda: 2}, seconds=0.2
+        {"local": lambda: 1, "share": lambda: int(never.wait()), "s3": lambda: 2}, seconds=1
     )
 
     never.set()
     assert answers == {"local": 1, "s3": 2}
-    assert time.monotonic() - began < 10
 
 
 def test_what_one_of_several_raises_is_raised():

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from backstop.model.finding import EVERY_SUBJECT
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from backstop.model.finding import Finding
 
-EVERY = "*"
-"""In place of a subject: whatever the check's subjects are."""
+EVERY = EVERY_SUBJECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +44,6 @@ class Part:
     findings: tuple[Finding, ...] = ()
     unseen: tuple[str, ...] = ()
     unjudged: frozenset[tuple[str, str]] = frozenset()
-
-
-def judged(finding: Finding, unjudged: Iterable[tuple[str, str]]) -> bool:
-    """Whether its absence would mean something."""
-    spared = set(unjudged)
-    return (finding.check, finding.subject) not in spared and (finding.check, EVERY) not in spared
 
 
 def together(parts: Iterable[Part]) -> Part:
