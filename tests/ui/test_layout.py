@@ -76,8 +76,15 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1400, 800])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (1400, "light"),
+        (800, "dark"),
+        pytest.param(1400, "dark", marks=pytest.mark.long),
+        pytest.param(800, "light", marks=pytest.mark.long),
+    ],
+)
 def test_pages_fit_can_be_read_and_break_no_rule_of_their_own(
     browser: Browser, address: str, width: int, scheme: str
 ) -> None:

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from backstop.model.canonical import format_time
-from backstop.model.figures import size_in_words
+from backstop.model.figures import exact_time, size_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +56,7 @@ def human_bytes(count: int) -> str:
 
 def human_time(moment: datetime) -> str:
     """``2026-11-23 01:00:42Z``."""
-    return format_time(moment)[:19].replace("T", " ") + "Z"
+    return exact_time(moment)
 
 
 def human_server(version: int) -> str:

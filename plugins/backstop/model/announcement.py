@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from backstop.model.figures import moment_in_words
 from backstop.model.finding import EVERY_TARGET, Level
 from backstop.model.finding_state import News
 
@@ -66,10 +67,10 @@ class Announcement:
         if self.folded:
             rest = len(self.states) - NAMED
             named = [f"- {one.target}: {one.sentence}" for one in self.findings[:NAMED]]
-            more = [f"- and {rest} more: `python -m backstop status` names all of them"] if rest > 0 else []
+            more = [f"- and {rest} more: the Recoverability page names all of them"] if rest > 0 else []
             return "\n".join([self.subject, *named, *more])
         state = self.states[0]
-        lines = [self.subject, f"Since {state.opened_at:%Y-%m-%d %H:%M} UTC{_often(state)}."]
+        lines = [self.subject, f"Since {moment_in_words(state.opened_at)}{_often(state)}."]
         if self.news in _OVER:
             ended = state.absent_since or state.closed_at
             lines = [self.subject, f"From {state.opened_at:%Y-%m-%d %H:%M} to {ended:%Y-%m-%d %H:%M} UTC."]

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from backstop.errors import ConfigurationError
+from backstop.model.figures import exact_time
 from backstop.model.retention_groups import STANDSTILL
 
 if TYPE_CHECKING:
@@ -36,7 +37,8 @@ def dated_ahead(
     unseen = [candidate for candidate in ahead if candidate.label not in accepted]
     if unseen:
         raise ConfigurationError(
-            f"it is {_shown(now)} here, and {unseen[-1].label} finished at {_shown(unseen[-1].finished_at)}",
+            f"it is {exact_time(now)} here, and {unseen[-1].label} finished at "
+            f"{exact_time(unseen[-1].finished_at)}",
             hint="check the clock of this machine and of the one that took the backup; if that one ran "
             f"ahead, accept {', '.join(str(one.label) for one in unseen[-3:])}: it then stays until its date "
             "has come, and counts for nothing",
@@ -56,7 +58,7 @@ def age_moment(dated: Sequence[Candidate], now: datetime) -> datetime:
     newest = dated[-1]
     if now > newest.finished_at + IMPLAUSIBLE:
         raise ConfigurationError(
-            f"it is {_shown(now)} here, and the newest backup, {newest.label}, finished "
+            f"it is {exact_time(now)} here, and the newest backup, {newest.label}, finished "
             f"{(now - newest.finished_at).days} days before",
             hint="check the clock of this machine; if it is right, take a backup: nothing expires before",
         )
@@ -70,7 +72,3 @@ def age_moment(dated: Sequence[Candidate], now: datetime) -> datetime:
             witness = earlier.finished_at
             days = set()  # of what is behind a gap, no day vouches for an earlier one
     return min(now, witness + STANDSTILL)
-
-
-def _shown(moment: datetime) -> str:
-    return f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%SZ}"

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import total_ordering
 from typing import TYPE_CHECKING
 
-from backstop.model.ages import clock_time, in_short
+from backstop.model.figures import clock_time, in_short
 from backstop.model.finding import Level
 
 if TYPE_CHECKING:

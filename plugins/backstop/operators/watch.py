@@ -148,6 +148,7 @@ class AnnounceOperator(BaseOperator):  # type: ignore[misc]
 
     def _announce(self, context: Context) -> dict[str, int]:
         from backstop.commands.announce import announce
+        from backstop.model.figures import moment_in_words
         from backstop.model.finding import EVERY_TARGET
         from backstop.notifications.channels import channels_of
         from backstop.notifications.telling import open_findings, require_told
@@ -163,8 +164,8 @@ class AnnounceOperator(BaseOperator):  # type: ignore[misc]
         findings.drop(now=now, known_targets=[*configuration.targets, EVERY_TARGET])
         settled = close_mended_runs(findings, context["ti"], now=now)
         for state in findings.open():
-            since = f"{state.opened_at:%Y-%m-%d %H:%M} UTC"
-            self.log.info("%-8s since %s  %s", state.finding.level.value, since, state.finding.sentence)
+            finding, since = state.finding, moment_in_words(state.opened_at)
+            self.log.info("%-8s since %s  %s", finding.level.value, since, finding.sentence)
         announced = announce(
             findings,
             channels_of(configuration.alerts, context),

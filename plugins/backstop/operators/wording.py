@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backstop.model.canonical import parse_time
+from backstop.model.figures import moment_in_words
 from backstop.operators.known import ago
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _swap_back_rows(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _minute(text: str) -> str:
-    return f"{parse_time(text):%Y-%m-%d %H:%M} UTC"
+    return moment_in_words(parse_time(text))
 
 
 def recovery_statements(plan: Mapping[str, Any]) -> list[str]:

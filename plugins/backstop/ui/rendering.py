@@ -7,8 +7,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from backstop.model.ages import clock_time, exact_day, exact_time, in_short
-from backstop.model.figures import duration_in_words, size_in_words
+from backstop.model.figures import (
+    clock_time,
+    duration_in_words,
+    exact_day,
+    exact_time,
+    in_short,
+    size_in_words,
+)
 
 if TYPE_CHECKING:
     import jinja2

@@ -11,8 +11,8 @@ from backstop.cli.output import human_bytes, human_time, print_fields, print_jso
 from backstop.commands.recoverability.overview import read_overview
 from backstop.credentials import default_credentials
 from backstop.errors import ConfigurationError
-from backstop.model.ages import in_short
-from backstop.model.figures import duration_in_words
+from backstop.model.figures import duration_in_words, in_short
+from backstop.model.finding import Level
 from backstop.model.standing import Word
 from backstop.postgres.connection import source_errors
 from backstop.repository.findings import read_open_findings
@@ -41,15 +41,22 @@ def status(arguments: argparse.Namespace) -> int:
     with source_errors(where, secret=connection.password), connection.connect() as session:
         overview = read_overview(session, targets=names or sorted(configuration.targets), now=now)
         found = read_open_findings(session, arguments.target)
+    general = () if names else overview.general
     if arguments.json:
-        print_json({"targets": [_document(row, found) for row in overview.rows]})
+        print_json(
+            {
+                "targets": [_document(row, found) for row in overview.rows],
+                "general": [_finding(one) for one in general],
+            }
+        )
     elif names:
         _print_one(overview.rows[0], found, now)
     else:
         _print_all(overview.rows, now)
-        for one in overview.general:
+        for one in general:
             say(f"{one.finding.level.value}: {one.finding.sentence}\n  next: {one.finding.next_step}")
-    return DONE if all(row.standing.word <= Word.NOTICE for row in overview.rows) else DIFFERENT
+    well = all(row.standing.word <= Word.NOTICE for row in overview.rows)
+    return DONE if well and all(one.finding.level < Level.CRITICAL for one in general) else DIFFERENT
 
 
 def current_time() -> datetime:
@@ -117,18 +124,18 @@ def _document(row: TargetRow, found: Sequence[OpenFinding]) -> dict[str, Any]:
         "restore_forecast": asdict(row.forecast) if row.forecast else None,
         "rto_seconds": rto,
         "stored_bytes": row.stored_bytes,
-        "findings": [
-            {
-                "check": one.finding.check,
-                "subject": one.finding.subject,
-                "level": one.finding.level.value,
-                "sentence": one.finding.sentence,
-                "next_step": one.finding.next_step,
-                "opened_at": one.opened_at,
-            }
-            for one in found
-            if one.finding.target == row.target
-        ],
+        "findings": [_finding(one) for one in found if one.finding.target == row.target],
+    }
+
+
+def _finding(one: OpenFinding) -> dict[str, Any]:
+    return {
+        "check": one.finding.check,
+        "subject": one.finding.subject,
+        "level": one.finding.level.value,
+        "sentence": one.finding.sentence,
+        "next_step": one.finding.next_step,
+        "opened_at": one.opened_at,
     }
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from backstop.model.ages import exact_day
+from backstop.model.figures import exact_day
 from backstop.ui.charts.scale import TimeScale, round_up
 
 if TYPE_CHECKING:

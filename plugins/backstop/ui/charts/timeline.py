@@ -11,7 +11,7 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
-from backstop.model.ages import exact_time
+from backstop.model.figures import exact_time
 from backstop.ui.charts.scale import TimeScale
 
 if TYPE_CHECKING:
