@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from backstop.model.finding import Level
-from backstop.model.procedure import kind_of_run, level_of_run, procedure_of, target_of_dag
+from backstop.model.procedure import dag_of_kind, kind_of_run, level_of_run, procedure_of, target_of_dag
 
 
 @pytest.mark.parametrize(
@@ -19,6 +19,11 @@ from backstop.model.procedure import kind_of_run, level_of_run, procedure_of, ta
 )
 def test_a_dag_that_makes_backups_says_of_which_kind(dag_id, kind):
     assert kind_of_run(dag_id) == kind
+
+
+@pytest.mark.parametrize("kind", ["dump", "base", "tree:media"])
+def test_the_dag_of_a_kind_makes_that_kind(kind):
+    assert kind_of_run(dag_of_kind("lab__old", kind), "lab__old") == kind
 
 
 def test_a_target_may_have_two_underscores_in_its_name():

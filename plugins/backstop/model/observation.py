@@ -59,7 +59,8 @@ class ComponentSeen:
     :param on_time: what was due is there, or still has time: ``backup_status`` is 1.
     :param loss: what would be lost if this kind were all there is, measured at the repositories.
     :param rpo: and :param rto: the objectives.
-    :param forecast: of a restore of the newest backup; for ``base`` with its WAL.
+    :param forecast: of a restore of the newest backup, as verifications took; what WAL was written since is
+        not counted.
     :param backups: how many there are, each counted once; :param proven_backups: of them proven somewhere.
     """
 

@@ -37,6 +37,14 @@ def kind_of_run(dag_id: str, target: str | None = None) -> str | None:
     return _KINDS.get(procedure)
 
 
+def dag_of_kind(target: str, kind: str) -> str:
+    """The DAG whose runs make backups of this kind: :func:`kind_of_run` the other way round."""
+    what, _, tree = kind.partition(":")
+    if what == "tree":
+        return f"back_up_files__{target}__{tree}"
+    return next(f"{procedure}__{target}" for procedure, made in _KINDS.items() if made == kind)
+
+
 def level_of_run(dag_id: str) -> Level:
     """How bad it is when one fails: critical, but for what the watch measures by itself.
 

@@ -43,6 +43,15 @@ def test_a_backup_that_is_missing_is_critical_once_late_after_has_passed_and_gon
     assert world.found() == []
 
 
+def test_a_tree_that_is_missing_is_to_be_looked_for_in_its_own_dag(world):
+    world.kinds = (replace(DUMP, kind="tree:media"),)
+    world.at(0, 0.5)
+    world.watch()
+    world.at(0, 5.1)
+
+    assert "run of back_up_files__calibrify__media, whether" in only(world.watch()).next_step
+
+
 def test_a_first_backup_that_never_came_is_critical(world):
     world.at(0, 0.5)
     world.watch()

@@ -106,7 +106,8 @@ RPO_OBJECTIVE = _gauge(
 PREDICTED_RTO = _gauge(
     "backstop_predicted_rto_seconds",
     "target kind estimate",
-    "How long a restore would take: median; in eight of ten cases between low and high.",
+    "How long a restore would take: median; in eight of ten cases between low and high. "
+    "Of base without WAL written since.",
 )
 RTO_SAMPLES = _gauge(
     "backstop_predicted_rto_samples", "target kind", "Measured restores on which the prediction is based."

@@ -77,7 +77,9 @@ def plan_point(
             ("Data loss", loss_in_words(at, now)),
             (
                 "Time",
-                forecast_in_words(component.forecast if component else None, target.database.objectives.rto),
+                forecast_in_words(
+                    component.forecast if component else None, target.database.objectives.rto, replays=True
+                ),
             ),
         ),
         steps=(

@@ -64,8 +64,8 @@ def approval_in_words(consent: Consent, *, touches_live: bool) -> str:
     )
 
 
-def forecast_in_words(forecast: ForecastSeen | None, rto: timedelta | None) -> str:
-    """How long it will take, by the restores before."""
+def forecast_in_words(forecast: ForecastSeen | None, rto: timedelta | None, *, replays: bool = False) -> str:
+    """How long it will take, by the restores before. :param replays: WAL is replayed after it."""
     asked = f" The objective is {duration_in_words(rto)}." if rto else ""
     if forecast is None:
         return f"Not known: there have been too few restores of its kind.{asked}"
@@ -75,7 +75,8 @@ def forecast_in_words(forecast: ForecastSeen | None, rto: timedelta | None) -> s
     )
     return (
         f"About {middle}, in eight of ten cases between {low} and {high}, after approval "
-        f"(by {forecast.samples} restores, for the newest backup).{asked}"
+        f"(by {forecast.samples} restores, for the newest backup"
+        f"{'; replaying WAL written since comes on top' if replays else ''}).{asked}"
     )
 
 

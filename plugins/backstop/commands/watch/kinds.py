@@ -16,6 +16,7 @@ from backstop.model.figures import duration_in_words
 from backstop.model.finding import Finding, Level
 from backstop.model.forecast import forecast
 from backstop.model.observation import BackupSeen, ComponentSeen
+from backstop.model.procedure import dag_of_kind
 from backstop.model.punctuality import punctuality, usual_duration
 
 if TYPE_CHECKING:
@@ -209,12 +210,9 @@ def _late(sight: Sight, kind: WatchedKind, on_time: Punctuality) -> Finding | No
         kind.kind,
         Level.CRITICAL,
         f"{in_words(kind.kind)}: {on_time.sentence}",
-        f"look at the newest run of {_DAGS[kind.kind.partition(':')[0]]}__{sight.target.name}, whether it is "
-        "paused and whether a worker takes its queue; then trigger it",
+        f"look at the newest run of {dag_of_kind(sight.target.name, kind.kind)}, whether it is paused and "
+        "whether a worker takes its queue; then trigger it",
     )
-
-
-_DAGS = {"dump": "back_up_database", "base": "take_base_backup", "tree": "back_up_files"}
 
 
 def _sizes(sight: Sight, kind: WatchedKind, backups: Sequence[Copies]) -> Iterator[Finding]:
