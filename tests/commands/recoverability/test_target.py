@@ -51,6 +51,7 @@ def test_findings_are_those_that_are_open_and_those_closed_in_the_last_fortnight
     late = view("late")
 
     assert [one.finding.check for one in late.open] == ["completed"]
+    assert late.closed
     assert all(one.closed_at is not None for one in late.closed)
     assert all(fleet_now - one.closed_at < timedelta(days=14) for one in late.closed)
 
