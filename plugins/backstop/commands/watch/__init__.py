@@ -1,28 +1,45 @@
 """Looking at a target: what there is to see of it, and what is wrong with it.
 
-Begin with ``observe``: it puts the parts together. Each part takes a ``sight.Sight`` (the target, and what parts
-before it found out) or plain values, and brings back a ``part.Part``: what was seen, what is wrong, what could
-not be judged. Parts ask and compare; what needs no asking is decided in ``model/`` (punctuality, anomaly,
-forecast). Who is told of findings is no matter of this folder: ``commands/announce.py``.
+Begin with ``observe``, which puts the parts together. A part takes a ``sight.Sight`` (the target, and what
+parts before it found out) or plain values, and brings back a ``part.Part``: what was seen, what is wrong, what
+could not be judged. Parts ask and compare; what needs no asking is decided in ``model/`` (punctuality, anomaly,
+forecast). Whom to tell of findings is not known here: ``commands/announce.py``.
 
 The frame
-    ``observe`` the order of things · ``sight``, ``part`` what goes in and comes out · ``settings`` what is
-    expected · ``within`` gives up what takes too long · ``turns`` spreads what need not be done each time ·
-    ``wording``
+    observe       the order of things
+    sight, part   what goes into a part, and what comes out
+    settings      what is expected of the target
+    within        gives up what takes too long
+    turns         spreads over the day what need not be done each time
+    wording       words that several findings use
 
 Backups, by manifests and proofs
-    ``catalogue`` all of it in order · ``shelf`` what one repository holds now · ``kinds`` late, odd in size, what
-    would be lost · ``proofs`` not proven, failed · ``restores`` how long one would take · ``in_step`` what one
-    repository lacks and another has · ``manifests`` gone though nobody expired them · ``objects`` whether the
-    bytes are there · ``listing`` what everything takes
+    catalogue     the parts below, in order
+    shelf         what one repository holds now
+    kinds         backups that are late, odd in size, or too old for the objective
+    proofs        backups that are not proven, or failed
+    restores      how long a restore would take
+    in_step       what one repository lacks and another has
+    manifests     those that have gone though nobody expired them
+    objects       whether the bytes are there
+    listing       how much everything takes
 
 WAL
-    in the repositories: ``windows`` to which moments they lead · ``spans`` windows as stretches of time ·
-    ``gaps`` what a hole means.
-    At the server: ``archiving`` all of it · ``following`` looks until the repositories have caught up · ``loss``
-    bounded from both sides · ``slot``
+    windows       to which moments each repository leads, by names
+    spans         windows as stretches of time
+    gaps          what a hole between them means
+    archiving     the server and its archiver, by the three below
+    following     looks on until the repositories have caught up
+    loss          what would be lost, bounded from both sides
+    slot          the replication slot
 
 What backups need
-    ``reach`` which repositories answer · ``repositories`` whether they take what is written · ``space``,
-    ``spools`` room, leftovers · ``clocks`` · ``source`` the database · ``keys``, ``key_findings``
+    reach         which repositories answer
+    repositories  whether they take what is written
+    space         room in file systems
+    spools        room and leftovers where bytes are on their way
+    clocks        whether clocks agree
+    source        the protected database
+    keys          what is known of keys
+    key_findings  what is wrong with them
 """
