@@ -1,9 +1,9 @@
 """Looking at a target: what there is to see of it, and what is wrong with it.
 
 Begin with ``observe``, which puts the parts together. A part takes a ``sight.Sight`` (the target, and what
-parts before it found out) or plain values, and brings back a ``part.Part``: what was seen, what is wrong, what
-could not be judged. Parts ask and compare; what needs no asking is decided in ``model/`` (punctuality, anomaly,
-forecast). Whom to tell of findings is not known here: ``commands/announce.py``.
+parts before it found out) or plain values, and brings back a ``part.Part``: what was seen, what is wrong,
+what could not be judged. Parts ask and compare; what needs no asking is decided in ``model/`` (punctuality,
+anomaly, forecast). Whom to tell of findings is not known here: ``commands/announce.py``.
 
 The frame
     observe       the order of things
