@@ -19,11 +19,14 @@ from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
 from embedded.seaweedfs import EmbeddedSeaweedFS
 from embedded.stack import Stack
 from embedded.steps import Steps
+from tests.chromium import CHROMIUM
 from tests.fleet import populate
 from tests.fleet_troubles import TROUBLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from playwright.sync_api import Browser
 
     from backstop.postgres.connection import ClusterConnection
 
@@ -130,6 +133,19 @@ def fleet(postgres18: EmbeddedPostgres) -> ClusterConnection:
 def fleet_now() -> datetime:
     """The moment that it shows."""
     return FLEET_NOW
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A real Chromium, of one module: while it is open no test can run an event loop, or open another."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
+        )
+        yield browser
+        browser.close()
 
 
 def _postgres(directory: Path, major: int) -> EmbeddedPostgres:

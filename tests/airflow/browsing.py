@@ -1,10 +1,9 @@
-"""A real Chromium, and what every test that drives it does."""
+"""What every test does that looks at Airflow in a browser."""
 
 from __future__ import annotations
 
 import os
 import re
-import shutil
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +14,6 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
     from tests.airflow.conftest import Scene
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 @contextmanager

@@ -14,12 +14,9 @@ from embedded.airflow_api import AirflowApi, Run
 from embedded.demo import RESTORE, TARGET, Demo
 from embedded.files import write_private
 from embedded.steps import Steps
-from tests.airflow.browsing import CHROMIUM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from playwright.sync_api import Browser
 
     from embedded.stack import Stack
     from embedded.story import Story
@@ -86,15 +83,3 @@ def scene(running_stack: Stack) -> Scene:
     demo.break_it()
     demo.restore(admin, approver)
     return Scene(running_stack, admin, approver, demo, demo.story)
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]
-        )
-        yield browser
-        browser.close()

@@ -18,7 +18,8 @@ from backstop.repository.observations import Observations
 from embedded import databases
 from embedded.airflow_api import ENDED
 from embedded.demo import TARGET, WATCH
-from tests.airflow.browsing import CHROMIUM, picture, signed_in
+from tests.airflow.browsing import picture, signed_in
+from tests.chromium import needs_chromium
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +33,7 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.timeout(600),
     pytest.mark.xdist_group("airflow"),
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: `make test-deps` installs it"),
+    needs_chromium,
 ]
 
 RECOVER = "restore_to_point_in_time"

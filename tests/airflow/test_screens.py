@@ -13,7 +13,8 @@ import pytest
 
 from embedded import files_demo
 from embedded.demo import RESTORE, TARGET
-from tests.airflow.browsing import CHROMIUM, picture, signed_in
+from tests.airflow.browsing import picture, signed_in
+from tests.chromium import needs_chromium
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +28,7 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.timeout(600),
     pytest.mark.xdist_group("airflow"),
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: `make test-deps` installs it"),
+    needs_chromium,
 ]
 
 

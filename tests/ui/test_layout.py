@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.chromium import needs_chromium
 from tests.ui.conftest import NOW
 from tests.ui.served import served
 
@@ -19,12 +19,10 @@ if TYPE_CHECKING:
     from backstop.postgres.connection import ClusterConnection
     from backstop.targets import Configuration
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-
 pytestmark = [
     pytest.mark.integration,
     pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: `make test-deps` installs it"),
+    needs_chromium,
 ]
 
 PAGES = (
@@ -64,16 +62,6 @@ CONTRAST = """() => {
 def address(known_inventory: ClusterConnection, configuration: Configuration) -> Iterator[str]:
     with served(known_inventory, configuration, now=NOW) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta  # noqa: TC003 fields' types
 from typing import TYPE_CHECKING, Any
 
 from backstop.model.finding import EVERY_TARGET, Level
-from backstop.model.standing import STALE_AFTER, Standing, standing
+from backstop.model.standing import Standing, standing
 from backstop.repository.findings import read_open_findings
 from backstop.repository.observations import read_observations
 from backstop.sql import load_sql
@@ -81,7 +81,6 @@ def read_overview(
     *,
     targets: Collection[str],
     now: datetime,
-    stale_after: timedelta = STALE_AFTER,
 ) -> Overview:
     """Three questions to the inventory, however many targets.
 
@@ -93,10 +92,7 @@ def read_overview(
         found.setdefault(one.finding.target, []).append(one)
     unseen = [name for name in targets if name not in seen]
     known = _newest_backups(session, unseen) if unseen else {}
-    rows = [
-        _row(name, seen.get(name), found.get(name, ()), known.get(name), now=now, stale_after=stale_after)
-        for name in targets
-    ]
+    rows = [_row(name, seen.get(name), found.get(name, ()), known.get(name), now=now) for name in targets]
     rows.sort(key=lambda row: row.target)
     rows.sort(key=lambda row: row.standing.word, reverse=True)
     return Overview(tuple(rows), tuple(found.get(EVERY_TARGET, ())))
@@ -118,10 +114,9 @@ def _row(
     known: tuple[datetime, datetime | None] | None,
     *,
     now: datetime,
-    stale_after: timedelta,
 ) -> TargetRow:
     findings = [one.finding for one in found]
-    said = standing(observation, findings, now=now, stale_after=stale_after)
+    said = standing(observation, findings, now=now)
     criticals = sum(one.level is Level.CRITICAL for one in findings)
     warnings = len(findings) - criticals
     if observation is None:

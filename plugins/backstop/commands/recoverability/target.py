@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.commands.recoverability.backups import component_of, read_stored
 from backstop.commands.recoverability.holds import read_holds
 from backstop.commands.recoverability.leaving import departures
-from backstop.model.standing import STALE_AFTER, Standing, standing
+from backstop.model.standing import Standing, standing
 from backstop.repository.findings import read_closed_findings, read_open_findings
 from backstop.repository.observations import read_observations
 from backstop.sql import load_sql
@@ -90,7 +90,6 @@ def read_target(
     *,
     policies: Policies,
     now: datetime,
-    stale_after: timedelta = STALE_AFTER,
 ) -> TargetView:
     """Six questions to the inventory. A target that it does not know is one that was never backed up.
 
@@ -102,12 +101,7 @@ def read_target(
     stored = read_stored(session, target, since=since)
     holds = read_holds(session, target, now=now)
     restores = _restores(session, target, since)
-    said = standing(
-        observation,
-        [one.finding for one in findings],
-        now=now,
-        stale_after=stale_after,
-    )
+    said = standing(observation, [one.finding for one in findings], now=now)
     here = tuple(one for one in stored if one.is_there)
     return TargetView(
         target=target,
