@@ -505,6 +505,20 @@ def test_init_keys_keeps_what_is_there(run, installation):
     assert (installation / "keys" / "ring.json").read_bytes() == before
 
 
+def test_a_new_generation_wraps_from_now_on_and_the_former_one_stays(run, installation):
+    ring = installation / "keys" / "ring.json"
+    (former,) = LocalKeyring.load(ring).generations
+
+    code, out, _ = run("init-keys", "--new-generation")
+
+    kept, newest = LocalKeyring.load(ring).generations
+    assert code == 0
+    assert kept == former
+    assert newest.id in out
+    assert LocalKeyring.load(ring).key_ids == (f"backstop-local/{newest.id}",)
+    assert "copy the ring again" in out
+
+
 def test_check_targets_passes_a_good_file_and_lists_the_mistakes_of_a_bad_one(run, installation):
     assert run("check-targets")[0] == 0
     bad = installation / "bad.yaml"

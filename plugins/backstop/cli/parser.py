@@ -256,7 +256,13 @@ def _check_server(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _init_keys(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = "Make the key ring and the signing keys that targets.yaml names; never replaces one."
-    target(verb(verbs, "init-keys", "setup:init_keys", text))
+    parser = verb(verbs, "init-keys", "setup:init_keys", text)
+    target(parser)
+    parser.add_argument(
+        "--new-generation",
+        action="store_true",
+        help="add a key to the key ring, which wraps from now on; older ones stay and open what they wrapped",
+    )
 
 
 def _inventory(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

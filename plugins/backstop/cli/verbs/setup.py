@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from backstop.cli.exit_codes import DONE, MISCONFIGURED
 from backstop.cli.output import print_fields, print_json
+from backstop.errors import ConfigurationError
 from backstop.targets import load_targets, targets_path
 
 if TYPE_CHECKING:
@@ -56,7 +57,13 @@ def init_keys(arguments: argparse.Namespace) -> int:
     keys = configuration.keys[configuration.targets[chosen_target(configuration, arguments.target)].keys]
     made: dict[str, str] = {}
     if keys.storage == "local":
-        if keys.path.exists():
+        if arguments.new_generation:
+            newest = LocalKeyring.load(keys.path).add_generation(utc_now()).generations[-1]
+            made["key ring"] = (
+                f"{keys.path} has the new key {newest.id}, which wraps from now on; copy the ring again, and "
+                f"write the day into keys.{keys.name}.escrow"
+            )
+        elif keys.path.exists():
             LocalKeyring.load(keys.path)
             made["key ring"] = f"{keys.path} was there already and is left as it is"
         else:
@@ -64,6 +71,11 @@ def init_keys(arguments: argparse.Namespace) -> int:
             made["key ring"] = (
                 f"{keys.path} made; copy it to a safe place, then say where in keys.{keys.name}.escrow"
             )
+    elif arguments.new_generation:
+        raise ConfigurationError(
+            f"{keys.key_arn} is kept by AWS KMS: generations are made there",
+            hint=f"aws kms enable-key-rotation --key-id {keys.key_arn}",
+        )
     else:
         made["key"] = f"{keys.key_arn} is kept by AWS KMS"
     trusted = keys.signing / "trusted.json"

@@ -42,7 +42,10 @@ def judge_local_rotation(
         return ()
     made, due = f"{created_at:%Y-%m-%d}", f"{due_at:%Y-%m-%d}"
     said = f"the newest key of key ring {path} is of {made}; a new one was due on {due}"
-    step = "add a generation (rotate_keys), then renew the escrow copy; older generations stay in the ring"
+    step = (
+        f"`python -m backstop init-keys --new-generation --target {target}` adds a key and removes none; "
+        "then renew the escrow copy"
+    )
     return (Finding(target, "key", "rotation", Level.WARNING, said, step),)
 
 
