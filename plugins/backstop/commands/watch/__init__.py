@@ -6,40 +6,40 @@ what could not be judged. Parts ask and compare; what needs no asking is decided
 anomaly, forecast). Whom to tell of findings is not known here: ``commands/announce.py``.
 
 The frame
-    observe       the order of things
-    sight, part   what goes into a part, and what comes out
-    settings      what is expected of the target
-    within        gives up what takes too long
-    turns         spreads over the day what need not be done each time
-    wording       words that several findings use
+    observe         the order of things
+    sight, part     what goes into a part, and what comes out
+    settings        what is expected of the target
+    time_limits     gives up what takes too long
+    turns           spreads over the day what need not be done each time
+    wording         words that several findings use
 
 Backups, by manifests and proofs
-    catalogue     the parts below, in order
-    shelf         what one repository holds now
-    kinds         backups that are late, odd in size, or too old for the objective
-    proofs        backups that are not proven, or failed
-    restores      how long a restore would take
-    in_step       what one repository lacks and another has
-    manifests     those that have gone though nobody expired them
-    objects       whether the bytes are there
-    listing       how much everything takes
+    catalogue       the parts below, in order
+    shelf           what one repository holds now
+    kinds           backups that are late, odd in size, or too old for the objective
+    proofs          backups that are not proven, or failed
+    restores        how long a restore would take
+    missing_copies  what one repository lacks and another has
+    manifests       those that have gone though nobody expired them
+    objects         whether the bytes are there
+    listing         how much everything takes
 
 WAL
-    windows       to which moments each repository leads, by names
-    spans         windows as stretches of time
-    gaps          what a hole between them means
-    archiving     the server and its archiver, by the three below
-    following     looks on until the repositories have caught up
-    loss          what would be lost, bounded from both sides
-    slot          the replication slot
+    windows         to which moments each repository leads, by names
+    spans           windows as stretches of time
+    gaps            what a hole between them means
+    archiving       the server and its archiver, by the three below
+    following       looks on until the repositories have caught up
+    loss            what would be lost, bounded from both sides
+    slot            the replication slot
 
 What backups need
-    reach         which repositories answer
-    repositories  whether they take what is written
-    space         room in file systems
-    spools        room and leftovers where bytes are on their way
-    clocks        whether clocks agree
-    source        the protected database
-    keys          what is known of keys
-    key_findings  what is wrong with them
+    reach           which repositories answer
+    repositories    whether they take what is written
+    space           room in file systems
+    spools          room and leftovers where bytes are on their way
+    clocks          whether clocks agree
+    source          the protected database
+    keys            what is known of keys
+    key_findings    what is wrong with them
 """

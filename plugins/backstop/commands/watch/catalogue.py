@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backstop.commands.watch.in_step import judge_steps
 from backstop.commands.watch.kinds import judge_kind, merged
 from backstop.commands.watch.manifests import judge_manifests
+from backstop.commands.watch.missing_copies import judge_steps
 from backstop.commands.watch.part import Part, together
 from backstop.commands.watch.proofs import judge_proofs
 from backstop.commands.watch.restores import past_restores

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backstop.commands.watch.in_step import still_wanted
+from backstop.commands.watch.missing_copies import still_wanted
 from backstop.commands.watch.part import Part
 from backstop.commands.watch.wording import named
 from backstop.model.finding import Finding, Level

@@ -12,8 +12,8 @@ from backstop.commands.watch.objects import look_at_objects
 from backstop.commands.watch.part import EVERY, ClockSeen, Part, ScratchSeen, together
 from backstop.commands.watch.reach import judge_reach, probe
 from backstop.commands.watch.sight import Look, Sight
+from backstop.commands.watch.time_limits import within
 from backstop.commands.watch.windows import look_at_wal
-from backstop.commands.watch.within import within
 from backstop.errors import BackstopError
 from backstop.model.finding import CHECKS, Finding, Level
 from backstop.model.observation import (

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from backstop.commands.watch.part import Part
-from backstop.commands.watch.within import answers_within
+from backstop.commands.watch.time_limits import answers_within
 from backstop.errors import BackstopError
 from backstop.model.finding import Finding, Level
 from backstop.model.observation import RepositorySeen

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from backstop.commands.watch.clocks import judge_clock, offset
 from backstop.commands.watch.part import ClockSeen, Part
 from backstop.commands.watch.space import Space, judge_space
-from backstop.commands.watch.within import answers_within
+from backstop.commands.watch.time_limits import answers_within
 from backstop.errors import BackstopError, NotFoundError, StorageFullError, StorageUnavailableError
 from backstop.model.finding import Finding, Level
 from backstop.model.observation import RepositorySeen

@@ -153,7 +153,7 @@ class _Looking:
         return BaseBackup.from_manifest(manifest, unusable=lacks)
 
     def _wanted(self, segment: WalSegment) -> bool:
-        from backstop.commands.watch.in_step import keeps_wal
+        from backstop.commands.watch.missing_copies import keeps_wal
 
         return keeps_wal(self.sight, self.shelf, segment, system_id=self._manifests()[-1].system_id)
 

@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from backstop.commands.watch.part import EVERY, Part, together
-from backstop.commands.watch.within import answers_within, within
+from backstop.commands.watch.time_limits import answers_within, within
 from backstop.errors import ConfigurationError
 from backstop.model.finding import Level
 
