@@ -5,6 +5,10 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 from functools import total_ordering
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 CHECKS = {
     "completed": "the newest backup is there when it was due",
@@ -80,3 +84,8 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.level.value}: {self.target}: {self.sentence} — {self.next_step}"
+
+
+def judged(finding: Finding, unjudged: Collection[tuple[str, str]]) -> bool:
+    """Whether its absence means something. :param unjudged: (check, subject) that could not be judged."""
+    return (finding.check, finding.subject) not in unjudged and (finding.check, EVERY_SUBJECT) not in unjudged

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from backstop.model.finding import EVERY_SUBJECT
+from backstop.model.finding import judged
 from backstop.model.finding_state import Rhythm, missed, seen
 from backstop.postgres.connection import source_errors
 from backstop.repository.finding_rows import from_rows, to_row, told_to_row
@@ -202,5 +202,4 @@ def _update(session: psycopg.Connection[tuple[Any, ...]], row: Row, state: OpenF
 
 
 def _spared(finding: Finding, unjudged: Mapping[str, Collection[tuple[str, str]]]) -> bool:
-    pairs = unjudged.get(finding.target, ())
-    return (finding.check, finding.subject) in pairs or (finding.check, EVERY_SUBJECT) in pairs
+    return not judged(finding, unjudged.get(finding.target, ()))

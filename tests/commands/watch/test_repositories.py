@@ -7,8 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from backstop.commands.watch.part import judged
-from backstop.model.finding import Finding, Level
+from backstop.model.finding import Finding, Level, judged
 from tests.observing import RHYTHM, only, short
 
 
