@@ -12,8 +12,10 @@ from backstop.commands.announce import announce
 from backstop.errors import SourceUnavailableError
 from backstop.model.finding import EVERY_TARGET, Finding, Level
 from backstop.model.finding_state import Rhythm
+from backstop.model.observation import Observation
 from backstop.postgres.connection import ClusterConnection
 from backstop.repository.findings import Findings, read_open_findings
+from backstop.repository.observations import Observations
 
 pytestmark = pytest.mark.integration
 
@@ -121,6 +123,18 @@ def test_of_two_findings_with_one_key_the_worse_one_stays(findings):
     watch(findings, finding(), finding(level=WARNING, sentence="not so bad"))
 
     assert [one.finding.sentence for one in findings.open()] == ["the slot is lost"]
+
+
+def test_words_that_quote_what_others_named_can_be_kept_and_mailed(findings, mail, database):
+    watch(findings, finding(sentence="the object a\r\nBcc: b\x00\udcff\u202eX is not there", subject="a\nb"))
+    watch(findings, finding(sentence="gone", subject="a\nb"), at=1)
+    tell(findings, mail, at=1)
+    Observations(database).store([Observation("calibrify", START, 0.1, unseen=("a\x00\udcff",))])
+
+    (one,) = findings.open()
+    assert (one.finding.subject, one.opened_at) == ("a b", START), "it is recognised again"
+    assert mail.subjects == ["[critical] calibrify: gone"]
+    assert Observations(database).of("calibrify").unseen == ("a��",)
 
 
 def test_when_telling_fails_the_next_run_tells_and_others_are_told_meanwhile(findings, mail):
