@@ -137,6 +137,25 @@ def test_words_that_quote_what_others_named_can_be_kept_and_mailed(findings, mai
     assert Observations(database).of("calibrify").unseen == ("a��",)
 
 
+def test_an_observation_by_a_clock_that_was_ahead_is_not_the_newest_until_then(inventory, database):
+    observations = Observations(database)
+    observations.store([Observation("calibrify", START + timedelta(minutes=10), 0.1)])
+    observations.store([Observation("calibrify", START, 0.2)])
+    assert observations.of("calibrify").took_seconds == 0.1, "two watches, of which one was slow"
+
+    observations.store([Observation("calibrify", START + timedelta(days=400), 0.3)])
+    observations.store([Observation("calibrify", START + timedelta(minutes=15), 0.4)])
+    assert observations.of("calibrify").took_seconds == 0.4
+
+
+def test_what_a_clock_that_was_ahead_has_opened_closes(findings, query):
+    watch(findings, finding(), at=12 * 24 * 400)
+    watch(findings, at=1)
+    watch(findings, at=3)
+
+    assert query("SELECT opened_at, closed_at FROM backup_finding") == [(START + WATCH, START + 3 * WATCH)]
+
+
 def test_when_telling_fails_the_next_run_tells_and_others_are_told_meanwhile(findings, mail):
     chat = Mailbox("chat")
     mail.broken = True

@@ -110,7 +110,7 @@ def _told_of_late(finding: Finding, now: datetime, repeat: timedelta) -> bool:
     key = "/".join(finding.key)
     try:
         known = Variable.get(UNRECORDED, default={}, deserialize_json=True)
-        at = {name: text for name, text in known.items() if now - datetime.fromisoformat(text) < repeat}
+        at = {name: text for name, text in known.items() if abs(now - datetime.fromisoformat(text)) < repeat}
         if key in at:
             return True
         Variable.set(UNRECORDED, {**at, key: now.isoformat()}, serialize_json=True)

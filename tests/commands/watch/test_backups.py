@@ -218,3 +218,15 @@ def test_a_restore_that_may_take_too_long_is_a_warning_and_one_that_will_is_crit
     assert world.found() == ["critical forecast dump"]
     world.kinds = (replace(DUMP, rto=timedelta(minutes=10)),)
     assert world.found() == []
+
+
+def test_a_clock_that_was_ahead_when_a_schedule_changed_excuses_nothing_afterwards(world):
+    world.dump(0)
+    world.watch()
+    component = replace(world.previous.component("dump"), scheduled_since=world.now + timedelta(days=400))
+    world.previous = replace(world.previous, components=(component,))
+    world.at(1, 0.5)
+    world.watch()
+    world.at(1, 5)
+
+    assert only(world.watch()).check == "completed"

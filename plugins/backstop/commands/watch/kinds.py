@@ -193,7 +193,9 @@ def _scheduled_since(sight: Sight, kind: WatchedKind, oldest: datetime | None) -
         return min(oldest or sight.now, sight.now)
     if before.schedule != _schedule(kind):
         return sight.now
-    return before.scheduled_since or (sight.previous.first_observed_at if sight.previous else None)
+    since = before.scheduled_since or (sight.previous.first_observed_at if sight.previous else None)
+    # By a clock that was ahead, nothing would be due until then.
+    return since and min(since, sight.now)
 
 
 def _schedule(kind: WatchedKind) -> str | None:
