@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -57,9 +59,12 @@ class World:
 
     def observe(self, target: Any, **_: Any) -> Observed:
         found = self.found[target.name]
+        if isinstance(found, threading.Event):
+            found.wait()
         if isinstance(found, type):
             raise found("in the middle")
-        return Observed(Observation(target.name, self.now, 0.1), tuple(found), self.unjudged)
+        found = () if isinstance(found, threading.Event) else tuple(found)
+        return Observed(Observation(target.name, self.now, 0.1), found, self.unjudged)
 
     def watch(self, *names: str) -> dict[str, int]:
         return WatchTargetsOperator(task_id="watch", targets=list(names or self.found)).execute(context())
@@ -154,6 +159,38 @@ def test_a_target_that_cannot_be_opened_is_a_finding_and_keeps_no_other_from_bei
     # Nobody could judge the slot: what was found stays, and so does what was seen.
     assert by_target == {("calibrify", "watch"), ("calibrify", "slot"), ("plain", "slot")}
     assert world.observations.of("calibrify") == before
+
+
+def test_a_target_that_hangs_is_a_finding_and_keeps_no_other_from_being_entered(world, monkeypatch):
+    gone_on = threading.Event()
+    monkeypatch.setattr(watch, "PATIENCE_SECONDS", 0.5)
+    world.found = {"calibrify": gone_on, "plain": [finding("plain")]}
+    try:
+        world.watch()
+    finally:
+        gone_on.set()
+
+    (one,) = world.findings.open("calibrify")
+    assert "cannot be watched: it took more than" in one.finding.sentence
+    assert world.findings.open("plain")
+    assert [one.target for one in world.observations.all()] == ["plain"]
+
+
+def test_a_target_that_cannot_be_entered_turns_the_task_red_after_the_others_were(world, monkeypatch):
+    enter = watch._enter
+
+    def picky(observed: Observed, *given: Any, **more: Any) -> None:
+        if observed.observation.target == "calibrify":
+            raise ValueError("secret")
+        time.sleep(0.1)
+        enter(observed, *given, **more)
+
+    monkeypatch.setattr(watch, "_enter", picky)
+    world.found["plain"] = [finding("plain")]
+
+    with pytest.raises(Exception, match="calibrify could not be entered: unexpected ValueError"):
+        world.watch()
+    assert world.findings.open("plain")
 
 
 def test_a_mistake_of_ours_while_looking_at_one_target_is_a_finding_too(world):
