@@ -12,7 +12,8 @@ from unittest.mock import Mock
 
 import pytest
 import yaml
-from airflow.sdk.exceptions import AirflowException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError, AirflowSkipException, ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse
 
 from backstop.commands.watch import observe
 from backstop.commands.watch.observe import Observed
@@ -84,13 +85,17 @@ class Runs:
     """Airflow's answers about other runs."""
 
     def __init__(self) -> None:
-        self.successes, self.states = 3, {"1": "failed"}
+        self.successes: int = 3
+        self.states: dict[str, Any] = {"1": "failed"}  # or the status of an answer that says none
 
     def get_dr_count(self, dag_id: str, *, states: list[str]) -> int:
         assert states == ["success"]
         return self.successes
 
     def get_dagrun_state(self, dag_id: str, run_id: str) -> str:
+        if isinstance(self.states[run_id], int):
+            detail = {"status_code": self.states[run_id]}
+            raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail=detail))
         return self.states[run_id]
 
 
@@ -311,7 +316,28 @@ def test_a_dag_that_neither_fails_nor_succeeds_for_weeks_is_not_there_any_more(w
     assert settle(world) == (0, 1)
 
 
-@pytest.mark.parametrize(("state", "over"), [("running", 0), ("success", 1), ("failed", 1)])
+def test_old_runs_that_airflow_has_removed_do_not_keep_a_mended_failure_open(world):
+    failed(world, successes=30)
+    world.runs.successes = 29  # by `airflow db clean`, every night
+    assert settle(world) == (0, 0)
+
+    world.runs.successes = 30
+    assert settle(world) == (1, 0)
+
+
+def test_while_airflow_does_not_say_how_a_run_stands_everything_else_is_told(world):
+    failed(world, successes=3)
+    world.runs.states["1"] = 500
+    world.found["plain"] = [finding("plain")]
+    world.watch()
+
+    assert world.announce()["mended_runs"] == 0
+    assert "[critical] plain: the slot of plain is wrong" in subjects()
+
+
+@pytest.mark.parametrize(
+    ("state", "over"), [("running", 0), ("success", 1), ("failed", 1), (404, 1), (500, 0)]
+)
 def test_a_missed_objective_is_over_when_its_restore_has_ended(world, state, over):
     run = replace(failed(world), subject="objective of restore_database")
     world.findings.drop(failed(world), now=world.now)
