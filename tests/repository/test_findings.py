@@ -171,9 +171,34 @@ def test_when_telling_fails_the_next_run_tells_and_others_are_told_meanwhile(fin
 
 def test_a_channel_that_fails_is_not_tried_for_every_finding(findings, mail):
     mail.broken = True
+    watch(findings, *[finding(check=check) for check in ("key", "rpo", "slot", "space", "sync")])
+
+    assert len(tell(findings, mail).failures) == 3
+
+
+def test_a_channel_that_hangs_is_not_asked_again(findings, mail):
+    def hang(announcement):
+        raise TimeoutError("it did not end within 60 s")
+
+    mail.tell = hang
     watch(findings, finding(), finding(check="key"))
 
     assert len(tell(findings, mail).failures) == 1
+
+
+def test_a_message_that_a_channel_cannot_take_keeps_no_other_from_being_told(findings, mail):
+    take = mail.tell
+
+    def picky(announcement):
+        if "poison" in announcement.subject:
+            raise ValueError("a header may not hold this")
+        take(announcement)
+
+    mail.tell = picky
+    watch(findings, finding(check="key", sentence="poison"), finding())
+
+    assert len(tell(findings, mail).failures) == 1
+    assert mail.subjects == ["[critical] calibrify: the slot is lost"]
 
 
 def test_an_end_that_could_not_be_told_is_told_later(findings, mail):
@@ -255,18 +280,41 @@ def test_two_watches_at_once_open_one_finding(findings):
     assert len(findings.open()) == 1
 
 
-def test_who_dies_while_telling_has_told_nobody(findings, mail):
+def test_who_dies_while_telling_has_told_those_before(findings, mail):
     watch(findings, finding())
+    first = Mailbox("first")
 
     def killed(announcement):
         raise KeyboardInterrupt
 
     mail.tell, works = killed, mail.tell
     with pytest.raises(KeyboardInterrupt):
-        tell(findings, Mailbox("first"), mail)
+        tell(findings, first, mail)
     mail.tell = works
 
-    assert len(tell(findings, mail).told) == 1
+    tell(findings, first, mail)
+    assert (len(first.subjects), len(mail.subjects)) == (1, 1)
+
+
+def test_a_server_that_cuts_off_who_is_idle_makes_nobody_be_told_again(findings, mail, query):
+    """Telling took longer than the inventory's server bears an open transaction."""
+    take = mail.tell
+
+    def slowly(announcement):
+        take(announcement)
+        query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = "
+            "'backstop:findings' AND datname = current_database()"
+        )
+
+    mail.tell = slowly
+    watch(findings, finding())
+    with pytest.raises(SourceUnavailableError):
+        tell(findings, mail)
+    mail.tell = take
+    tell(findings, mail, at=1)
+
+    assert len(mail.subjects) == 1
 
 
 def test_a_run_reports_itself_remembers_what_it_is_told_and_closes_itself(findings, mail):
