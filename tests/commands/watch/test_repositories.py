@@ -184,6 +184,27 @@ def test_a_backup_that_only_an_absent_repository_may_have_is_neither_late_nor_in
     assert observed.observation.component("dump").on_time, "as it was before"
 
 
+def test_an_absent_repository_excuses_a_missing_backup_for_half_a_day_and_not_for_a_week(world):
+    from dataclasses import replace
+
+    from tests.observing import DUMP
+
+    world.kinds = (replace(DUMP, rpo=timedelta(hours=25)),)
+    world.dump(0)
+    assert world.found() == []
+    world.storages["s3"].down = True
+    world.at(1, 12)
+    assert world.found() == ["warning repository repository s3"]
+    world.at(1, 16)
+
+    found = {one.check: one for one in world.watch().findings}
+
+    assert found["completed"].level is Level.CRITICAL
+    assert found["completed"].sentence.endswith("; s3 cannot be looked at")
+    assert found["rpo"].level is Level.CRITICAL
+    assert not world.previous.component("dump").on_time
+
+
 def test_all_repositories_down_is_critical(world):
     world.dump(0)
     for storage in world.storages.values():
