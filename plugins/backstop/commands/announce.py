@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from backstop.model.announcement import announcements
 from backstop.model.finding_state import News, heard, news_for
+from backstop.model.words import what_failed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -77,7 +78,7 @@ def announce(
                 try:
                     channel.tell(announcement)
                 except Exception as error:  # whatever it is: the others must be told
-                    failures.append(f"{channel.name}: {type(error).__name__}: {error}")
+                    failures.append(f"{channel.name}: {what_failed(error)}")
                     failed += 1
                     if failed == ATTEMPTS or isinstance(error, TimeoutError):
                         break
