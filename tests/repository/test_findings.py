@@ -156,6 +156,20 @@ def test_what_a_clock_that_was_ahead_has_opened_closes(findings, query):
     assert query("SELECT opened_at, closed_at FROM backup_finding") == [(START + WATCH, START + 3 * WATCH)]
 
 
+def test_what_closes_and_is_back_within_the_hour_rings_no_more_each_time(findings, mail):
+    """Down for five minutes in every twenty: each time it stays away long enough to be over."""
+    for at in range(12 * 6):
+        watch(findings, *([finding()] if at % 4 == 0 else []), at=at)
+        tell(findings, mail, at=at)
+
+    assert mail.subjects == [
+        "[critical] calibrify: the slot is lost",
+        "[over: critical] calibrify: the slot is lost",
+        "[critical] calibrify: the slot is lost",
+        "[still critical] calibrify: the slot is lost",
+    ]
+
+
 def test_when_telling_fails_the_next_run_tells_and_others_are_told_meanwhile(findings, mail):
     chat = Mailbox("chat")
     mail.broken = True

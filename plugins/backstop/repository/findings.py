@@ -64,7 +64,9 @@ class Findings:
         with self._transaction(_WATCHING) as session:
             open_rows = {row.state.finding.key: row for row in _open_rows(session)}
             for key, finding in found.items():
-                _enter(session, open_rows.get(key), finding, now)
+                row = open_rows.get(key)
+                back = 0 if row else _came_back(session, finding, now - rhythm.close_at_most)
+                _enter(session, row, finding, now, reopenings=back)
             for key, row in open_rows.items():
                 finding = row.state.finding
                 watched = finding.target in targets and finding.check != REPORTED
@@ -197,13 +199,27 @@ def _enter(
     now: datetime,
     *,
     facts: Mapping[str, object] | None = None,
+    reopenings: int = 0,
 ) -> None:
     state = seen(row.state if row else None, finding, now)
+    state = replace(state, reopenings=reopenings) if row is None else state
     state = state if facts is None else replace(state, facts={**state.facts, **facts})
     if row is None:
         session.execute(load_sql("inventory/insert_finding").encode(), to_row(state))
     else:
         _update(session, row, state)
+
+
+def _came_back(session: psycopg.Connection[tuple[Any, ...]], finding: Finding, since: datetime) -> int:
+    """How often a new one has come back: what closed so lately and is here again has to stay away longer."""
+    asked = {
+        "target": finding.target,
+        "check_name": finding.check,
+        "subject": finding.subject,
+        "since": since,
+    }
+    row = session.execute(load_sql("inventory/reopenings_lately").encode(), asked).fetchone()
+    return row[0] + 1 if row else 0
 
 
 def _update(session: psycopg.Connection[tuple[Any, ...]], row: Row, state: OpenFinding) -> None:
