@@ -345,6 +345,28 @@ def test_the_inventory_learns_of_backups_and_proofs_that_others_made_and_they_ar
 
 
 @pytest.mark.integration
+def test_a_first_watch_that_is_given_up_has_got_on_by_what_it_had_read(remembered, query, monkeypatch):
+    from backstop.commands.watch import shelf
+    from backstop.repository.catalog import Catalog
+
+    for day in range(5):
+        remembered.dump(day)
+    read, seen = Catalog.backup, []
+
+    def given_up(catalog, label):
+        seen.append(label)
+        if len(seen) > 4:
+            raise SystemExit
+        return read(catalog, label)
+
+    monkeypatch.setattr(shelf, "_KEPT_AT_A_TIME", 2)
+    monkeypatch.setattr(Catalog, "backup", given_up)
+    with pytest.raises(SystemExit):
+        remembered.watch()
+
+    assert query("SELECT count(*) FROM backup_inventory") == [(4,)]
+
+
 def test_an_inventory_that_is_down_is_a_finding_and_the_repositories_are_judged_all_the_same(remembered):
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.inventory import Inventory
