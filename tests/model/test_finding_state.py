@@ -137,6 +137,17 @@ def test_a_watch_that_came_late_changes_nothing():
     assert missed(newer, START, RHYTHM) == newer
 
 
+def test_a_clock_that_was_ahead_once_keeps_no_finding_from_changing_closing_or_being_repeated():
+    ahead = START + timedelta(days=400)
+    state = heard(seen(None, finding(WARNING), ahead), "mail", ahead)
+
+    assert seen(state, finding(CRITICAL, "worse"), START).finding.sentence == "worse"
+    assert news_for("mail", state, START, RHYTHM) is News.REPEATED
+    gone = missed(missed(state, START, RHYTHM), START + timedelta(minutes=10), RHYTHM)
+    assert gone.opened_at == START
+    assert gone.closed_at == START + timedelta(minutes=10)
+
+
 LEVELS = st.sampled_from([WARNING, CRITICAL, None])
 
 

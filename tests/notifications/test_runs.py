@@ -132,6 +132,14 @@ def test_a_failed_task_tells_its_target_first_line_next_step_and_run(configure, 
 
 
 @pytest.mark.integration
+def test_a_failed_task_shows_no_more_of_an_address_than_its_host(configure, findings):
+    task_failed(task(error=ConnectionError("403 for url: https://bucket.example/key?X-Amz-Signature=s3cret")))
+
+    assert "bucket.example" in Pigeon.sent[0].message
+    assert "s3cret" not in Pigeon.sent[0].message
+
+
+@pytest.mark.integration
 def test_task_and_run_and_all_mapped_tasks_are_one_message(configure, findings):
     for index in range(4):
         task_failed(task(error=ValueError("no"), map_index=index))

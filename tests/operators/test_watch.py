@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -10,7 +12,8 @@ from unittest.mock import Mock
 
 import pytest
 import yaml
-from airflow.sdk.exceptions import AirflowException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowRuntimeError, AirflowSkipException, ErrorType
+from airflow.sdk.execution_time.comms import ErrorResponse
 
 from backstop.commands.watch import observe
 from backstop.commands.watch.observe import Observed
@@ -57,9 +60,12 @@ class World:
 
     def observe(self, target: Any, **_: Any) -> Observed:
         found = self.found[target.name]
+        if isinstance(found, threading.Event):
+            found.wait()
         if isinstance(found, type):
             raise found("in the middle")
-        return Observed(Observation(target.name, self.now, 0.1), tuple(found), self.unjudged)
+        found = () if isinstance(found, threading.Event) else tuple(found)
+        return Observed(Observation(target.name, self.now, 0.1), found, self.unjudged)
 
     def watch(self, *names: str) -> dict[str, int]:
         return WatchTargetsOperator(task_id="watch", targets=list(names or self.found)).execute(context())
@@ -79,13 +85,17 @@ class Runs:
     """Airflow's answers about other runs."""
 
     def __init__(self) -> None:
-        self.successes, self.states = 3, {"1": "failed"}
+        self.successes: int = 3
+        self.states: dict[str, Any] = {"1": "failed"}  # or the status of an answer that says none
 
     def get_dr_count(self, dag_id: str, *, states: list[str]) -> int:
         assert states == ["success"]
         return self.successes
 
     def get_dagrun_state(self, dag_id: str, run_id: str) -> str:
+        if isinstance(self.states[run_id], int):
+            detail = {"status_code": self.states[run_id]}
+            raise AirflowRuntimeError(ErrorResponse(error=ErrorType.API_SERVER_ERROR, detail=detail))
         return self.states[run_id]
 
 
@@ -154,6 +164,38 @@ def test_a_target_that_cannot_be_opened_is_a_finding_and_keeps_no_other_from_bei
     # Nobody could judge the slot: what was found stays, and so does what was seen.
     assert by_target == {("calibrify", "watch"), ("calibrify", "slot"), ("plain", "slot")}
     assert world.observations.of("calibrify") == before
+
+
+def test_a_target_that_hangs_is_a_finding_and_keeps_no_other_from_being_entered(world, monkeypatch):
+    gone_on = threading.Event()
+    monkeypatch.setattr(watch, "PATIENCE_SECONDS", 0.5)
+    world.found = {"calibrify": gone_on, "plain": [finding("plain")]}
+    try:
+        world.watch()
+    finally:
+        gone_on.set()
+
+    (one,) = world.findings.open("calibrify")
+    assert "cannot be watched: it took more than" in one.finding.sentence
+    assert world.findings.open("plain")
+    assert [one.target for one in world.observations.all()] == ["plain"]
+
+
+def test_a_target_that_cannot_be_entered_turns_the_task_red_after_the_others_were(world, monkeypatch):
+    enter = watch._enter
+
+    def picky(observed: Observed, *given: Any, **more: Any) -> None:
+        if observed.observation.target == "calibrify":
+            raise ValueError("secret")
+        time.sleep(0.1)
+        enter(observed, *given, **more)
+
+    monkeypatch.setattr(watch, "_enter", picky)
+    world.found["plain"] = [finding("plain")]
+
+    with pytest.raises(Exception, match="calibrify could not be entered: unexpected ValueError"):
+        world.watch()
+    assert world.findings.open("plain")
 
 
 def test_a_mistake_of_ours_while_looking_at_one_target_is_a_finding_too(world):
@@ -274,7 +316,28 @@ def test_a_dag_that_neither_fails_nor_succeeds_for_weeks_is_not_there_any_more(w
     assert settle(world) == (0, 1)
 
 
-@pytest.mark.parametrize(("state", "over"), [("running", 0), ("success", 1), ("failed", 1)])
+def test_old_runs_that_airflow_has_removed_do_not_keep_a_mended_failure_open(world):
+    failed(world, successes=30)
+    world.runs.successes = 29  # by `airflow db clean`, every night
+    assert settle(world) == (0, 0)
+
+    world.runs.successes = 30
+    assert settle(world) == (1, 0)
+
+
+def test_while_airflow_does_not_say_how_a_run_stands_everything_else_is_told(world):
+    failed(world, successes=3)
+    world.runs.states["1"] = 500
+    world.found["plain"] = [finding("plain")]
+    world.watch()
+
+    assert world.announce()["mended_runs"] == 0
+    assert "[critical] plain: the slot of plain is wrong" in subjects()
+
+
+@pytest.mark.parametrize(
+    ("state", "over"), [("running", 0), ("success", 1), ("failed", 1), (404, 1), (500, 0)]
+)
 def test_a_missed_objective_is_over_when_its_restore_has_ended(world, state, over):
     run = replace(failed(world), subject="objective of restore_database")
     world.findings.drop(failed(world), now=world.now)

@@ -12,8 +12,10 @@ from backstop.commands.announce import announce
 from backstop.errors import SourceUnavailableError
 from backstop.model.finding import EVERY_TARGET, Finding, Level
 from backstop.model.finding_state import Rhythm
+from backstop.model.observation import Observation
 from backstop.postgres.connection import ClusterConnection
 from backstop.repository.findings import Findings, read_open_findings
+from backstop.repository.observations import Observations
 
 pytestmark = pytest.mark.integration
 
@@ -123,6 +125,51 @@ def test_of_two_findings_with_one_key_the_worse_one_stays(findings):
     assert [one.finding.sentence for one in findings.open()] == ["the slot is lost"]
 
 
+def test_words_that_quote_what_others_named_can_be_kept_and_mailed(findings, mail, database):
+    watch(findings, finding(sentence="the object a\r\nBcc: b\x00\udcff\u202eX is not there", subject="a\nb"))
+    watch(findings, finding(sentence="gone", subject="a\nb"), at=1)
+    tell(findings, mail, at=1)
+    Observations(database).store([Observation("calibrify", START, 0.1, unseen=("a\x00\udcff",))])
+
+    (one,) = findings.open()
+    assert (one.finding.subject, one.opened_at) == ("a b", START), "it is recognised again"
+    assert mail.subjects == ["[critical] calibrify: gone"]
+    assert Observations(database).of("calibrify").unseen == ("a��",)
+
+
+def test_an_observation_by_a_clock_that_was_ahead_is_not_the_newest_until_then(inventory, database):
+    observations = Observations(database)
+    observations.store([Observation("calibrify", START + timedelta(minutes=10), 0.1)])
+    observations.store([Observation("calibrify", START, 0.2)])
+    assert observations.of("calibrify").took_seconds == 0.1, "two watches, of which one was slow"
+
+    observations.store([Observation("calibrify", START + timedelta(days=400), 0.3)])
+    observations.store([Observation("calibrify", START + timedelta(minutes=15), 0.4)])
+    assert observations.of("calibrify").took_seconds == 0.4
+
+
+def test_what_a_clock_that_was_ahead_has_opened_closes(findings, query):
+    watch(findings, finding(), at=12 * 24 * 400)
+    watch(findings, at=1)
+    watch(findings, at=3)
+
+    assert query("SELECT opened_at, closed_at FROM backup_finding") == [(START + WATCH, START + 3 * WATCH)]
+
+
+def test_what_closes_and_is_back_within_the_hour_rings_no_more_each_time(findings, mail):
+    """Down for five minutes in every twenty: each time it stays away long enough to be over."""
+    for at in range(12 * 6):
+        watch(findings, *([finding()] if at % 4 == 0 else []), at=at)
+        tell(findings, mail, at=at)
+
+    assert mail.subjects == [
+        "[critical] calibrify: the slot is lost",
+        "[over: critical] calibrify: the slot is lost",
+        "[critical] calibrify: the slot is lost",
+        "[still critical] calibrify: the slot is lost",
+    ]
+
+
 def test_when_telling_fails_the_next_run_tells_and_others_are_told_meanwhile(findings, mail):
     chat = Mailbox("chat")
     mail.broken = True
@@ -138,9 +185,34 @@ def test_when_telling_fails_the_next_run_tells_and_others_are_told_meanwhile(fin
 
 def test_a_channel_that_fails_is_not_tried_for_every_finding(findings, mail):
     mail.broken = True
+    watch(findings, *[finding(check=check) for check in ("key", "rpo", "slot", "space", "sync")])
+
+    assert len(tell(findings, mail).failures) == 3
+
+
+def test_a_channel_that_hangs_is_not_asked_again(findings, mail):
+    def hang(announcement):
+        raise TimeoutError("it did not end within 60 s")
+
+    mail.tell = hang
     watch(findings, finding(), finding(check="key"))
 
     assert len(tell(findings, mail).failures) == 1
+
+
+def test_a_message_that_a_channel_cannot_take_keeps_no_other_from_being_told(findings, mail):
+    take = mail.tell
+
+    def picky(announcement):
+        if "poison" in announcement.subject:
+            raise ValueError("a header may not hold this")
+        take(announcement)
+
+    mail.tell = picky
+    watch(findings, finding(check="key", sentence="poison"), finding())
+
+    assert len(tell(findings, mail).failures) == 1
+    assert mail.subjects == ["[critical] calibrify: the slot is lost"]
 
 
 def test_an_end_that_could_not_be_told_is_told_later(findings, mail):
@@ -222,18 +294,41 @@ def test_two_watches_at_once_open_one_finding(findings):
     assert len(findings.open()) == 1
 
 
-def test_who_dies_while_telling_has_told_nobody(findings, mail):
+def test_who_dies_while_telling_has_told_those_before(findings, mail):
     watch(findings, finding())
+    first = Mailbox("first")
 
     def killed(announcement):
         raise KeyboardInterrupt
 
     mail.tell, works = killed, mail.tell
     with pytest.raises(KeyboardInterrupt):
-        tell(findings, Mailbox("first"), mail)
+        tell(findings, first, mail)
     mail.tell = works
 
-    assert len(tell(findings, mail).told) == 1
+    tell(findings, first, mail)
+    assert (len(first.subjects), len(mail.subjects)) == (1, 1)
+
+
+def test_a_server_that_cuts_off_who_is_idle_makes_nobody_be_told_again(findings, mail, query):
+    """Telling took longer than the inventory's server bears an open transaction."""
+    take = mail.tell
+
+    def slowly(announcement):
+        take(announcement)
+        query(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = "
+            "'backstop:findings' AND datname = current_database()"
+        )
+
+    mail.tell = slowly
+    watch(findings, finding())
+    with pytest.raises(SourceUnavailableError):
+        tell(findings, mail)
+    mail.tell = take
+    tell(findings, mail, at=1)
+
+    assert len(mail.subjects) == 1
 
 
 def test_a_run_reports_itself_remembers_what_it_is_told_and_closes_itself(findings, mail):

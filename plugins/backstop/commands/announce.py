@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from backstop.model.announcement import announcements
 from backstop.model.finding_state import News, heard, news_for
+from backstop.model.words import what_failed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
     from backstop.model.finding_state import OpenFinding, Rhythm
     from backstop.repository.finding_rows import Row
     from backstop.repository.findings import Findings, Telling
+
+
+ATTEMPTS = 3
+"""Messages that a channel may fail to take before it is left alone: one that it can never take must not keep
+those behind it from being told. What does not return in time is not asked again."""
 
 
 class Channel(Protocol):
@@ -55,27 +61,32 @@ def announce(
 ) -> Announced:
     """Tell each channel its news, and remember that.
 
-    A channel that fails is left alone for this time and hears everything the next time; the others are told.
-    Whoever is killed between telling and remembering tells again: rather twice than never.
+    A channel that fails is soon left alone for this time and hears what is left the next time; the others are
+    told. What was told is remembered message by message. Whoever is killed in between tells that one again:
+    rather twice than never.
 
     :param only: of this finding alone; the rest is left to the next watch.
-    :raises SourceUnavailableError: the inventory does not answer; nobody was told.
+    :raises SourceUnavailableError: the inventory does not answer; what was told last may be told again.
     """
     told: list[Announcement] = []
     failures: list[str] = []
     with findings.telling() as telling:
         rows = {row.id: row for row in telling.rows if only is None or row.state.finding.key == only.key}
         for channel in channels:
+            failed = 0
             for announcement, about in _messages(channel, list(rows.values()), now, rhythm):
                 try:
                     channel.tell(announcement)
                 except Exception as error:  # whatever it is: the others must be told
-                    failures.append(f"{channel.name}: {type(error).__name__}: {error}")
-                    break
+                    failures.append(f"{channel.name}: {what_failed(error)}")
+                    failed += 1
+                    if failed == ATTEMPTS or isinstance(error, TimeoutError):
+                        break
+                    continue
                 told.append(announcement)
                 for row in about:
                     rows[row.id] = replace(row, state=heard(row.state, channel.name, now))
-                    telling.mark(rows[row.id])
+                telling.mark([rows[row.id] for row in about])
         _settle(telling, list(rows.values()), channels, now, rhythm)
     return Announced(tuple(told), tuple(failures))
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+from backstop.model.words import one_line
+
 CHECKS = {
     "completed": "the newest backup is there when it was due",
     "proven": "backups are proven in time",
@@ -57,8 +59,11 @@ class Finding:
     :param check: a name of :data:`CHECKS`.
     :param subject: what exactly, in few words that stay the same from run to run: ``dump``, ``tree:media``,
         ``repository s3``, ``slot backstop_calibrify``. Target, check and subject make a finding the same one.
-    :param sentence: what is wrong, with figures, naming the object. No secret, one line.
+    :param sentence: what is wrong, with figures, naming the object. No secret.
     :param next_step: what to do about it.
+
+    Words may quote what others have named: whatever that is, they become one line that can be printed, kept
+    and sent.
     """
 
     target: str
@@ -71,6 +76,8 @@ class Finding:
     def __post_init__(self) -> None:
         if self.check not in CHECKS:
             raise ValueError(f"{self.check!r} is no check: {', '.join(CHECKS)}")
+        for words in ("subject", "sentence", "next_step"):
+            object.__setattr__(self, words, one_line(getattr(self, words)))
 
     @property
     def key(self) -> tuple[str, str, str]:

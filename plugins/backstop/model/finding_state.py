@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+AHEAD = timedelta(hours=1)
+"""No watch takes so long: what is dated further ahead of now was written by a clock that was wrong, and must
+not keep everything after it from counting until then."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rhythm:
     """How patient to be, and how talkative.
@@ -91,6 +96,7 @@ def seen(state: OpenFinding | None, finding: Finding, now: datetime) -> OpenFind
     """After a watch at ``now`` found it; None: it is new. A watch that came late changes nothing."""
     if state is None:
         return OpenFinding(finding, opened_at=now, level_since=now, last_seen_at=now)
+    state = _by_this_clock(state, now)
     if now < state.last_seen_at:
         return state
     return replace(
@@ -105,12 +111,26 @@ def seen(state: OpenFinding | None, finding: Finding, now: datetime) -> OpenFind
 
 def missed(state: OpenFinding, now: datetime, rhythm: Rhythm) -> OpenFinding:
     """After a watch at ``now`` that looked for it and did not find it."""
+    state = _by_this_clock(state, now)
     if now < state.last_seen_at or state.closed_at is not None:
         return state
     since = state.absent_since or now
     patience = min(rhythm.close_after * 2 ** min(state.reopenings, 16), rhythm.close_at_most)
     closed = now - since >= max(patience, rhythm.close_after)
     return replace(state, absent_since=since, closed_at=now if closed else None)
+
+
+def _by_this_clock(state: OpenFinding, now: datetime) -> OpenFinding:
+    """The same, without moments that lie too far ahead to be true."""
+    if max(state.last_seen_at, state.absent_since or now) - now <= AHEAD:
+        return state
+    return replace(
+        state,
+        opened_at=min(state.opened_at, now),
+        level_since=min(state.level_since, now),
+        last_seen_at=min(state.last_seen_at, now),
+        absent_since=state.absent_since and min(state.absent_since, now),
+    )
 
 
 def news_for(channel: str, state: OpenFinding, now: datetime, rhythm: Rhythm) -> News | None:
@@ -131,7 +151,8 @@ def news_for(channel: str, state: OpenFinding, now: datetime, rhythm: Rhythm) ->
         return None
     if level > told.level:
         return News.ESCALATED
-    return News.REPEATED if now - told.at >= rhythm.repeat(level) else None
+    since = now - told.at
+    return News.REPEATED if since >= rhythm.repeat(level) or since < -AHEAD else None
 
 
 def heard(state: OpenFinding, channel: str, now: datetime) -> OpenFinding:

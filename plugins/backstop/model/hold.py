@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.errors import ConfigurationError, IntegrityError
 from backstop.model.backup import FORMAT_VERSION, BackupLabel, Signature
 from backstop.model.canonical import canonical_json, format_time, parse_time, sha256_hex
+from backstop.model.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -203,8 +204,3 @@ def words(text: str, what: str) -> str:
             hint="shorten it; a ticket's number tells the rest",
         )
     return line
-
-
-def printable(text: str) -> str:
-    """Words that somebody else stored: anybody who may put objects can, so they must not steer a terminal."""
-    return "".join(one if one.isprintable() else "�" for one in text)

@@ -131,10 +131,11 @@ def _what_happened(error: object) -> tuple[str, str]:
     from airflow.sdk.log import redact
 
     from backstop.errors import BackstopError
+    from backstop.model.words import hosts_only
 
     cause = getattr(error, "__cause__", None)
     ours = next((one for one in (error, cause) if isinstance(one, BackstopError)), None)
-    text = ours.message if ours else str(error or "") or "its worker did not say why"
+    text = ours.message if ours else hosts_only(str(error or "")) or "its worker did not say why"
     lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
     return str(redact(lines[0]))[:_LINE], str(redact(ours.hint)) if ours else ""
 

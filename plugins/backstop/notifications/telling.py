@@ -86,6 +86,7 @@ def _tell_unrecorded(
     from backstop.commands.announce import Announced
     from backstop.model.announcement import Announcement
     from backstop.model.finding_state import News, seen
+    from backstop.model.words import what_failed
 
     state = replace(seen(None, finding, now), facts=facts)
     told: list[Announcement] = []
@@ -97,7 +98,7 @@ def _tell_unrecorded(
         try:
             channel.tell(announcement)
         except Exception as error:  # whatever it is: the others must be told
-            failures.append(f"{channel.name}: {type(error).__name__}: {error}")
+            failures.append(f"{channel.name}: {what_failed(error)}")
         else:
             told.append(announcement)
     require_told(Announced(tuple(told), tuple(failures)))
@@ -110,7 +111,7 @@ def _told_of_late(finding: Finding, now: datetime, repeat: timedelta) -> bool:
     key = "/".join(finding.key)
     try:
         known = Variable.get(UNRECORDED, default={}, deserialize_json=True)
-        at = {name: text for name, text in known.items() if now - datetime.fromisoformat(text) < repeat}
+        at = {name: text for name, text in known.items() if abs(now - datetime.fromisoformat(text)) < repeat}
         if key in at:
             return True
         Variable.set(UNRECORDED, {**at, key: now.isoformat()}, serialize_json=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol
@@ -11,6 +12,8 @@ if TYPE_CHECKING:
 
     from backstop.model.finding_state import OpenFinding
     from backstop.repository.findings import Findings
+
+log = logging.getLogger(__name__)
 
 FORGET_BY_HAND = timedelta(hours=4)
 """A procedure that somebody started failed in front of them; it is not there to succeed tomorrow."""
@@ -38,26 +41,44 @@ def close_mended_runs(findings: Findings, runs: Runs, *, now: datetime) -> Settl
 
     :raises SourceUnavailableError: the inventory does not answer.
     """
+    from airflow.sdk.exceptions import AirflowRuntimeError
+
     mended = forgotten = 0
     for state in findings.open():
         if state.finding.check != "run":
             continue
-        if is_mended(state, runs):
-            findings.close(state.finding, now=now)
-            mended += 1
-        elif now - state.last_seen_at >= (FORGET_BY_HAND if state.facts.get("by_hand") else FORGET):
-            findings.drop(state.finding, now=now)
-            forgotten += 1
-        elif "successes" not in state.facts and not state.facts.get("until_ended"):
-            count = runs.get_dr_count(state.finding.subject, states=["success"])
-            findings.remember(state.finding, {"successes": count})
+        try:
+            if is_mended(state, runs):
+                findings.close(state.finding, now=now)
+                mended += 1
+            elif now - state.last_seen_at >= (FORGET_BY_HAND if state.facts.get("by_hand") else FORGET):
+                findings.drop(state.finding, now=now)
+                forgotten += 1
+            else:
+                _count_anew(findings, state, runs)
+        except AirflowRuntimeError as error:
+            # The next watch asks again. Everything else must be told meanwhile.
+            log.warning("Airflow does not say how %s stands: %s", state.finding.subject, error)
     return Settled(mended, forgotten)
+
+
+def _count_anew(findings: Findings, state: OpenFinding, runs: Runs) -> None:
+    """Where nobody has counted its successes yet, or old runs have been removed since: what counts is that
+    one more than now has succeeded."""
+    if state.facts.get("until_ended"):
+        return
+    count, known = runs.get_dr_count(_dag_id(state), states=["success"]), state.facts.get("successes")
+    if not isinstance(known, int) or count < known:
+        findings.remember(state.finding, {"successes": count})
+
+
+def _dag_id(state: OpenFinding) -> str:
+    return str(state.facts.get("dag_id") or state.finding.subject)
 
 
 def is_mended(state: OpenFinding, runs: Runs) -> bool:
     """Whether its run has succeeded after all, or another one has since."""
-    facts = state.facts
-    dag_id = str(facts.get("dag_id") or state.finding.subject)
+    facts, dag_id = state.facts, _dag_id(state)
     own = _state_of(runs, dag_id, facts)
     if facts.get("until_ended"):
         return own in ("success", "failed", None)
@@ -68,10 +89,12 @@ def is_mended(state: OpenFinding, runs: Runs) -> bool:
 
 
 def _state_of(runs: Runs, dag_id: str, facts: Mapping[str, Any]) -> str | None:
-    """None: somebody has removed that run."""
+    """None: somebody has removed that run. :raises AirflowRuntimeError: Airflow does not say."""
     from airflow.sdk.exceptions import AirflowRuntimeError
 
     try:
         return str(runs.get_dagrun_state(dag_id, str(facts.get("run_id"))))
-    except AirflowRuntimeError:
+    except AirflowRuntimeError as error:
+        if (error.error.detail or {}).get("status_code") != 404:
+            raise
         return None

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import TimeoutError as NotCompletedError
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from backstop.commands.watch.observe import Observed
     from backstop.commands.watch.sight import ObservedTarget
+    from backstop.errors import BackstopError
     from backstop.model.finding_state import Rhythm
     from backstop.repository.inventory import Inventory
     from backstop.settings.watch import WatchedTargets
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 AT_ONCE = 4
 """Targets that are looked at at the same time."""
+PATIENCE_SECONDS = 600.0
+"""A target that has not been looked at by then is given up for this time, so that all others are told of."""
 
 
 def utc_now() -> datetime:
@@ -50,6 +54,7 @@ class WatchTargetsOperator(BaseOperator):  # type: ignore[misc]
             return self._watch()
 
     def _watch(self) -> dict[str, int]:
+        from backstop.errors import SourceUnavailableError
         from backstop.hooks.credentials import AirflowCredentials
         from backstop.settings.alerts import rhythm_of
         from backstop.settings.watch import WatchedTargets
@@ -63,6 +68,7 @@ class WatchTargetsOperator(BaseOperator):  # type: ignore[misc]
         names = [name for name in self.targets if name in configuration.targets]
         watched, rhythm = WatchedTargets(configuration, credentials), rhythm_of(configuration.alerts)
         counts = {"targets": len(names), "critical": 0, "warning": 0}
+        failures: list[BackstopError] = []
         for name, observed, sighted in self._observe_all(names, watched, inventory):
             for one in observed.findings:
                 self.log.warning("%s", one)
@@ -70,22 +76,37 @@ class WatchTargetsOperator(BaseOperator):  # type: ignore[misc]
             if not observed.findings:
                 self.log.info("%s: nothing is wrong", name)
             if inventory is not None:
-                _enter(observed, inventory, rhythm, sighted=sighted)
+                try:
+                    _enter(observed, inventory, rhythm, sighted=sighted)
+                except SourceUnavailableError:
+                    raise  # nothing else can be entered either
+                except Exception as error:  # the other targets are entered first
+                    self.log.exception("what was seen of %s could not be entered", name)
+                    failures.append(not_entered(name, error))
+        if failures:
+            raise failures[0]
         return counts
 
     def _observe_all(
         self, names: list[str], watched: WatchedTargets, inventory: Inventory | None
     ) -> Iterator[tuple[str, Observed, bool]]:
         """Some at a time: a server that hangs must not hold up all the others."""
+        from backstop.commands.watch.observe import unobservable
+
         executor = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="watch")
         try:
             # Opened one after the other: they share what several targets have in common.
             opened = [(name, self._open(name, watched)) for name in names]
-            waiting = [
-                (name, executor.submit(self._observe, name, target, inventory)) for name, target in opened
-            ]
-            for name, future in waiting:
-                yield name, *future.result()
+            waiting = {
+                executor.submit(self._observe, name, target, inventory): name for name, target in opened
+            }
+            # As they come: what hangs must not keep what was seen of the others from being entered.
+            try:
+                for future in as_completed(list(waiting), timeout=PATIENCE_SECONDS):
+                    yield waiting.pop(future), *future.result()
+            except NotCompletedError:
+                for name in waiting.values():
+                    yield name, unobservable(name, _silent(), now=utc_now()), False
         finally:
             # Whoever is stopped at its time limit does not wait for what hangs.
             executor.shutdown(wait=False, cancel_futures=True)
@@ -116,6 +137,27 @@ class WatchTargetsOperator(BaseOperator):  # type: ignore[misc]
                 f"unexpected {type(error).__name__}", hint="the log of this run of watch_backups says more"
             )
             return unobservable(name, unexpected, now=utc_now()), False
+
+
+def not_entered(name: str, error: Exception) -> BackstopError:
+    """What nobody expected may hold anything, and goes to the log alone."""
+    from backstop.errors import BackstopError
+
+    if isinstance(error, BackstopError):
+        return error
+    return BackstopError(
+        f"what was seen of {name} could not be entered: unexpected {type(error).__name__}",
+        hint="the log of this task says more",
+    )
+
+
+def _silent() -> BackstopError:
+    from backstop.errors import BackstopError
+
+    return BackstopError(
+        f"it took more than {PATIENCE_SECONDS:.0f} s",
+        hint="see what hangs there: a server, the network, a disk; and whether there are too many targets",
+    )
 
 
 def _enter(observed: Observed, inventory: Inventory, rhythm: Rhythm, *, sighted: bool) -> None:

@@ -63,7 +63,9 @@ class Findings:
         with self._transaction(_WATCHING) as session:
             open_rows = {row.state.finding.key: row for row in _open_rows(session)}
             for key, finding in found.items():
-                _enter(session, open_rows.get(key), finding, now)
+                row = open_rows.get(key)
+                back = 0 if row else _came_back(session, finding, now - rhythm.close_at_most)
+                _enter(session, row, finding, now, reopenings=back)
             for key, row in open_rows.items():
                 finding = row.state.finding
                 watched = finding.target in targets and finding.check != REPORTED
@@ -119,10 +121,18 @@ class Findings:
     def telling(self) -> Iterator[Telling]:
         """What may have to be told, for one teller at a time: another waits, and then finds it told.
 
-        What was marked is kept when the block ends; a block that raises has told nobody.
+        What was marked is kept at once, whatever becomes of the block and of the session with the lock.
         """
         with self._transaction(_TELLING) as session:
-            yield Telling(session)
+            # People take their time to be told.
+            session.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            yield Telling(session, self)
+
+    def mark(self, rows: Iterable[Row]) -> None:
+        """Remember whom they say was told. What a watch writes meanwhile stays."""
+        told = [{"id": row.id, **told_to_row(row.state)} for row in rows]
+        with self._errors(), self._connection.connect(autocommit=False) as session:
+            session.cursor().executemany(load_sql("inventory/mark_told").encode(), told)
 
     def _errors(self) -> Any:
         connection = self._connection
@@ -144,14 +154,15 @@ class Findings:
 class Telling:
     """The findings that are open, or whose end has not been told, under a lock."""
 
-    def __init__(self, session: psycopg.Connection[tuple[Any, ...]]) -> None:
+    def __init__(self, session: psycopg.Connection[tuple[Any, ...]], findings: Findings) -> None:
         self._session = session
+        self._findings = findings
         self.rows = from_rows(session.execute(load_sql("inventory/findings_unsettled").encode()).fetchall())
 
-    def mark(self, row: Row) -> None:
-        """Remember whom it says was told."""
-        told = {"id": row.id, **told_to_row(row.state)}
-        self._session.execute(load_sql("inventory/mark_told").encode(), told)
+    def mark(self, rows: Iterable[Row]) -> None:
+        """Remember whom they say was told, in a session of its own: that with the lock may be cut off while
+        somebody is told, and who was told before must not be told again each time."""
+        self._findings.mark(rows)
 
     def settle(self, rows: Iterable[Row]) -> None:
         """Nobody will have to be told of these any more; open ones stay."""
@@ -187,13 +198,27 @@ def _enter(
     now: datetime,
     *,
     facts: Mapping[str, object] | None = None,
+    reopenings: int = 0,
 ) -> None:
     state = seen(row.state if row else None, finding, now)
+    state = replace(state, reopenings=reopenings) if row is None else state
     state = state if facts is None else replace(state, facts={**state.facts, **facts})
     if row is None:
         session.execute(load_sql("inventory/insert_finding").encode(), to_row(state))
     else:
         _update(session, row, state)
+
+
+def _came_back(session: psycopg.Connection[tuple[Any, ...]], finding: Finding, since: datetime) -> int:
+    """How often a new one has come back: what closed so lately and is here again has to stay away longer."""
+    asked = {
+        "target": finding.target,
+        "check_name": finding.check,
+        "subject": finding.subject,
+        "since": since,
+    }
+    row = session.execute(load_sql("inventory/reopenings_lately").encode(), asked).fetchone()
+    return row[0] + 1 if row else 0
 
 
 def _update(session: psycopg.Connection[tuple[Any, ...]], row: Row, state: OpenFinding) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.errors import IntegrityError
 from backstop.model.canonical import sha256_hex
-from backstop.model.hold import Hold, HoldDocument, Release, printable
+from backstop.model.hold import Hold, HoldDocument, Release
+from backstop.model.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from backstop.model.observation import Observation
+from backstop.model.words import printable
 from backstop.postgres.connection import source_errors
 from backstop.sql import load_sql
 
@@ -60,8 +62,8 @@ def read_observations(
 
 
 def to_json(observation: Observation) -> str:
-    """The document that is stored."""
-    return _adapter().dump_json(observation).decode()
+    """The document that is stored. It may quote names that others gave, which need not be text."""
+    return json.dumps(_fit(_adapter().dump_python(observation, mode="json")))
 
 
 def from_json(document: Any) -> Observation | None:
@@ -72,6 +74,15 @@ def from_json(document: Any) -> Observation | None:
         return _adapter().validate_python(document)
     except ValidationError:
         return None
+
+
+def _fit(value: Any) -> Any:
+    """What ``jsonb`` takes."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, dict):
+        return {printable(name): _fit(one) for name, one in value.items()}
+    return [_fit(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 @lru_cache(1)

@@ -122,6 +122,8 @@ def test_when_nobody_has_looked_lately_nothing_is_good():
 
     assert values([well()], now=NOW + STALE_AFTER)[of("backup_status", kind="dump")] == 1
     assert values([well()], now=later)[of("backup_status", kind="dump")] == 0
+    by_a_wrong_clock = NOW - STALE_AFTER - timedelta(seconds=1)
+    assert values([well()], now=by_a_wrong_clock)[of("backup_status", kind="dump")] == 0
 
 
 def test_findings_are_counted_by_level_and_none_is_zero():

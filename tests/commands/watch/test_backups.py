@@ -227,3 +227,32 @@ def test_a_restore_that_may_take_too_long_is_a_warning_and_one_that_will_is_crit
     assert world.found() == ["critical forecast dump"]
     world.kinds = (replace(DUMP, rto=timedelta(minutes=10)),)
     assert world.found() == []
+
+
+def test_a_clock_that_was_ahead_when_a_schedule_changed_excuses_nothing_afterwards(world):
+    world.dump(0)
+    world.watch()
+    component = replace(world.previous.component("dump"), scheduled_since=world.now + timedelta(days=400))
+    world.previous = replace(world.previous, components=(component,))
+    world.at(1, 0.5)
+    world.watch()
+    world.at(1, 5)
+
+    assert only(world.watch()).check == "completed"
+
+
+def test_a_backup_that_is_dated_in_the_future_hides_nothing_of_the_others(world):
+    world.kinds = (replace(DUMP, schedules=(), rpo=timedelta(hours=25)),)
+    for day in range(8):
+        world.dump(day, size=1_000_000)
+    begun, world.begun = world.begun, world.begun + timedelta(days=400)
+    world.dump(0, proven=False)
+    world.begun = begun
+    world.dump(8, size=400_000)
+    world.at(10, 12)
+
+    checks = {one.check for one in world.watch().findings}
+
+    assert {"rpo", "size"} <= checks
+    assert world.previous.component("dump").loss > timedelta(days=2)
+    assert world.previous.component("dump").newest.label.startswith("20260113")

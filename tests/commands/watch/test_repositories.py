@@ -183,6 +183,27 @@ def test_a_backup_that_only_an_absent_repository_may_have_is_neither_late_nor_in
     assert observed.observation.component("dump").on_time, "as it was before"
 
 
+def test_an_absent_repository_excuses_a_missing_backup_for_half_a_day_and_not_for_a_week(world):
+    from dataclasses import replace
+
+    from tests.observing import DUMP
+
+    world.kinds = (replace(DUMP, rpo=timedelta(hours=25)),)
+    world.dump(0)
+    assert world.found() == []
+    world.storages["s3"].down = True
+    world.at(1, 12)
+    assert world.found() == ["warning repository repository s3"]
+    world.at(1, 16)
+
+    found = {one.check: one for one in world.watch().findings}
+
+    assert found["completed"].level is Level.CRITICAL
+    assert found["completed"].sentence.endswith("; s3 cannot be looked at")
+    assert found["rpo"].level is Level.CRITICAL
+    assert not world.previous.component("dump").on_time
+
+
 def test_all_repositories_down_is_critical(world):
     world.dump(0)
     for storage in world.storages.values():
@@ -323,6 +344,28 @@ def test_the_inventory_learns_of_backups_and_proofs_that_others_made_and_they_ar
 
 
 @pytest.mark.integration
+def test_a_first_watch_that_is_given_up_has_got_on_by_what_it_had_read(remembered, query, monkeypatch):
+    from backstop.commands.watch import shelf
+    from backstop.repository.catalog import Catalog
+
+    for day in range(5):
+        remembered.dump(day)
+    read, seen = Catalog.backup, []
+
+    def given_up(catalog, label):
+        seen.append(label)
+        if len(seen) > 4:
+            raise SystemExit
+        return read(catalog, label)
+
+    monkeypatch.setattr(shelf, "_KEPT_AT_A_TIME", 2)
+    monkeypatch.setattr(Catalog, "backup", given_up)
+    with pytest.raises(SystemExit):
+        remembered.watch()
+
+    assert query("SELECT count(*) FROM backup_inventory") == [(4,)]
+
+
 def test_an_inventory_that_is_down_is_a_finding_and_the_repositories_are_judged_all_the_same(remembered):
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.inventory import Inventory

@@ -56,24 +56,29 @@ def look_at_shelves(
     def again() -> Recollection:
         return recall(inventory, target.name) if inventory else recollection
 
+    def keep(shelf: Shelf) -> None:
+        read, gone = shelf.read[shelf.kept :], shelf.newly_gone
+        if inventory is None or not (read or gone):
+            return
+        try:
+            enter(inventory, shelf.repository, read=read, expiring=shelf.expiring, gone=gone)
+        except BackstopError as error:
+            unseen.append(f"the inventory could not be told what is new in {shelf.name}: {error.message}")
+        else:
+            shelf.kept = len(shelf.read)
+
     for repository in target.repositories:
         if repository.name in down:
             continue
         try:
-            shelf = shelves[repository.name] = look_at_shelf(repository, recollection, again=again)
+            shelf = look_at_shelf(repository, recollection, again=again, keep=keep)
+            shelves[repository.name] = shelf
         except BackstopError as error:
             down[repository.name] = str(error)
             if error.retryable:
                 target.outages[repository.location] = str(error)
             continue
-        if inventory is None or not (shelf.read or shelf.newly_gone):
-            continue
-        try:
-            enter(inventory, repository, read=shelf.read, expiring=shelf.expiring, gone=shelf.newly_gone)
-        except BackstopError as error:
-            unseen.append(
-                f"the inventory could not be told what is new in {repository.name}: {error.message}"
-            )
+        keep(shelf)
     return shelves, Part(unseen=tuple(unseen))
 
 

@@ -17,7 +17,7 @@ from backstop.model.finding import Finding, Level
 from backstop.model.forecast import forecast
 from backstop.model.observation import BackupSeen, ComponentSeen
 from backstop.model.procedure import dag_of_kind
-from backstop.model.punctuality import punctuality, usual_duration
+from backstop.model.punctuality import AHEAD, punctuality, usual_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from backstop.model.punctuality import Punctuality
     from backstop.repository.recollection import KnownBackup, KnownProof, Recollection
 
+EXCUSED_FOR = timedelta(hours=12)
+"""So long, what is missing in the repositories that answer may be in one that does not. Then people are told:
+it may be down for weeks, and backups fail meanwhile."""
 _GONE = ("expired", "expiring", "missing")
 
 
@@ -102,13 +105,19 @@ def judge_kind(sight: Sight, kind: WatchedKind, backups: Sequence[Copies], past:
 
     :param backups: of this kind, oldest first. :param past: restores of this kind, oldest first.
     """
+    # What is dated in the future says nothing of how old or large the newest is; alone, it is all there is.
+    every, backups = backups, _dated(backups, sight.now) or backups
     looked_at = [copies for copies in backups if copies.seen]
     certain = sight.all_answer(kind.repositories)
     since = _scheduled_since(sight, kind, backups[0].finished_at if backups else None)
-    on_time = _punctuality(sight, kind, backups, since if sight.remembers else None)
+    on_time = _punctuality(sight, kind, every, since if sight.remembers else None)
+    some_answer = any(name in sight.shelves for name in kind.repositories)
+    missed = certain or (some_answer and on_time.overdue and on_time.overdue_by > EXCUSED_FOR)
     newest = backups[-1] if backups else None
     proven = next((copies for copies in reversed(backups) if copies.proven_in), None)
     foreseen = forecast(past, bytes=newest.known.plain_bytes) if newest else None
+    loss = _loss(sight, kind, looked_at)
+    lost = certain or (some_answer and loss is not None and loss > (kind.rpo or loss) + EXCUSED_FOR)
     component = ComponentSeen(
         kind=kind.kind,
         newest=newest.as_seen() if newest else None,
@@ -121,8 +130,8 @@ def judge_kind(sight: Sight, kind: WatchedKind, backups: Sequence[Copies], past:
         scheduled_since=since,
         due_at=on_time.due_at,
         next_due_at=on_time.next_due_at,
-        on_time=on_time.on_time if certain or on_time.on_time else _was_on_time(sight, kind),
-        loss=_loss(sight, kind, looked_at),
+        on_time=on_time.on_time if missed or on_time.on_time else _was_on_time(sight, kind),
+        loss=loss,
         rpo=kind.rpo,
         rto=kind.rto,
         forecast=foreseen,
@@ -136,7 +145,8 @@ def judge_kind(sight: Sight, kind: WatchedKind, backups: Sequence[Copies], past:
         judge_duration(sight, kind, foreseen),
     ]
     # What a repository that does not answer may hold is neither late nor lost. What is there is there.
-    unjudged = frozenset() if certain else frozenset({("completed", kind.kind), ("rpo", kind.kind)})
+    unjudged = frozenset() if missed else frozenset({("completed", kind.kind)})
+    unjudged |= frozenset() if lost else frozenset({("rpo", kind.kind)})
     if not (looked_at or certain):
         unjudged |= {("size", kind.kind), ("size", f"{kind.kind} incremental"), ("forecast", kind.kind)}
     return Part(
@@ -146,6 +156,11 @@ def judge_kind(sight: Sight, kind: WatchedKind, backups: Sequence[Copies], past:
         ),
         unjudged=unjudged - {("completed", kind.kind)} if on_time.on_time and looked_at else unjudged,
     )
+
+
+def _dated(backups: Sequence[Copies], now: datetime) -> Sequence[Copies]:
+    """Those that are not dated so far ahead of now that a clock must have been wrong."""
+    return [copies for copies in backups if copies.finished_at <= now + AHEAD]
 
 
 def _was_on_time(sight: Sight, kind: WatchedKind) -> bool:
@@ -194,7 +209,9 @@ def _scheduled_since(sight: Sight, kind: WatchedKind, oldest: datetime | None) -
         return min(oldest or sight.now, sight.now)
     if before.schedule != _schedule(kind):
         return sight.now
-    return before.scheduled_since or (sight.previous.first_observed_at if sight.previous else None)
+    since = before.scheduled_since or (sight.previous.first_observed_at if sight.previous else None)
+    # By a clock that was ahead, nothing would be due until then.
+    return since and min(since, sight.now)
 
 
 def _schedule(kind: WatchedKind) -> str | None:
@@ -204,12 +221,14 @@ def _schedule(kind: WatchedKind) -> str | None:
 def _late(sight: Sight, kind: WatchedKind, on_time: Punctuality) -> Finding | None:
     if not on_time.overdue:
         return None
+    silent = [name for name in kind.repositories if name not in sight.shelves]
+    beside = f"; {' and '.join(silent)} cannot be looked at" if silent else ""
     return Finding(
         sight.target.name,
         "completed",
         kind.kind,
         Level.CRITICAL,
-        f"{in_words(kind.kind)}: {on_time.sentence}",
+        f"{in_words(kind.kind)}: {on_time.sentence}{beside}",
         f"look at the newest run of {dag_of_kind(sight.target.name, kind.kind)}, whether it is paused and "
         "whether a worker takes its queue; then trigger it",
     )

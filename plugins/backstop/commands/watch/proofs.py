@@ -10,6 +10,7 @@ from backstop.commands.watch.settings import kind_of
 from backstop.commands.watch.wording import in_words, named
 from backstop.model.figures import duration_in_words
 from backstop.model.finding import Finding, Level
+from backstop.model.punctuality import AHEAD
 from backstop.model.verification import Candidate, work_list
 
 if TYPE_CHECKING:
@@ -94,8 +95,11 @@ class _Judged:
         )
 
     def _waited(self, one: Candidate) -> timedelta:
-        """Since it came into this repository: a sync may have brought it long after it was made."""
-        return self.sight.now - max(one.finished_at, self.shelf.stored_at.get(one.label, one.finished_at))
+        """Since it came into this repository: a sync may have brought it long after it was made, and a clock
+        that was ahead may have dated it in the future."""
+        stored_at = self.shelf.stored_at.get(one.label, one.finished_at)
+        wrong = one.finished_at > self.sight.now + AHEAD
+        return self.sight.now - (stored_at if wrong else max(one.finished_at, stored_at))
 
     def _failed(self) -> Iterator[Finding]:
         by_age = sorted(self.copies, key=lambda known: (known.manifest.finished_at, known.label))

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from backstop.storage.base import ObjectInfo
 
 _READERS = 8
+_KEPT_AT_A_TIME = 500
 _GONE = ("expired", "missing")
 _STAMP = ((0, 4), (4, 2), (6, 2), (9, 2), (11, 2), (13, 2))
 _NO_PROOFS = Verifications((), ())
@@ -33,7 +34,7 @@ class Shelf:
 
     :param backups: that are published there, believed, and not being expired.
     :param stored_at: when each label was taken, by the repository's clock.
-    :param read: what was read now, for the inventory.
+    :param read: what was read now, for the inventory. :param kept: how many of these it has been told.
     :param unreadable: in words, by name, manifests that nobody can believe.
     :param doubtful: the same of proofs, by label.
     :param missing: were there, and nothing says that anybody expired them; None: not known what they were.
@@ -47,6 +48,7 @@ class Shelf:
     stored_at: dict[BackupLabel, datetime] = field(default_factory=dict)
     expiring: frozenset[BackupLabel] = frozenset()
     read: list[tuple[Published, tuple[Proof, ...]]] = field(default_factory=list)
+    kept: int = 0
     unreadable: dict[str, str] = field(default_factory=dict)
     unreadable_labels: dict[BackupLabel, IntegrityError] = field(default_factory=dict)
     doubtful: dict[BackupLabel, str] = field(default_factory=dict)
@@ -61,11 +63,16 @@ class Shelf:
 
 
 def look_at_shelf(
-    repository: Repository, recollection: Recollection, *, again: Callable[[], Recollection]
+    repository: Repository,
+    recollection: Recollection,
+    *,
+    again: Callable[[], Recollection],
+    keep: Callable[[Shelf], None] = lambda shelf: None,
 ) -> Shelf:
     """Three listings, and one reading for each manifest, and its proofs, that is new or has changed.
 
     :param again: recalls once more: what seems to be gone may have been expired since.
+    :param keep: called in between, where much is new: a watch that is given up has got on by so much.
     :raises StorageError: the repository does not answer. :raises NotFoundError: it is no repository.
     """
     shelf = Shelf(repository)
@@ -77,7 +84,10 @@ def look_at_shelf(
     if new:
         # Once, before several readers ask: without its id no manifest can be believed.
         repository.catalog.repository_id()
-    _read(shelf, new, proofs)
+    for at in range(0, len(new), _KEPT_AT_A_TIME):
+        if at:
+            keep(shelf)
+        _read(shelf, new[at : at + _KEPT_AT_A_TIME], proofs)
     for label in listed:
         if label in known and label not in shelf.backups and label not in shelf.unreadable_labels:
             shelf.backups[label] = _as_listed(known[label], proofs.get(label, frozenset()))
