@@ -41,8 +41,8 @@ class Killed(BaseException):
 class Worn(MemoryStorage):
     """A storage that can be switched off, or dies with the worker at a chosen call."""
 
-    def __init__(self, name: str, objects: Mapping[str, bytes] | None = None) -> None:
-        super().__init__(name)
+    def __init__(self, name: str, objects: Mapping[str, bytes] | None = None, **options: Any) -> None:
+        super().__init__(name, **options)
         self.down = False
         self.calls = 0
         self.dies_at: int | None = None

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from backstop.commands.expiry.carry_out import carry_out
 from backstop.commands.expiry.plan import plan_expiry
 from backstop.commands.expiry.settings import ExpirySettings
+from backstop.model.lsn import WalSegment
 from backstop.model.retention import RetentionPolicy, apply_retention
+from backstop.repository.holds import Holds
+from backstop.repository.wal_names import WalNames
 from tests.making import Maker
-from tests.syncing import Repositories, Worn
+from tests.syncing import SEGMENT_BYTES, TARGET, Repositories, Worn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -103,8 +107,6 @@ def test_a_wrong_clock_brings_nothing_back_and_the_newest_is_copied_all_the_same
 
 
 def test_a_hold_is_not_over_because_a_clock_ran_ahead(world):
-    from backstop.repository.holds import Holds
-
     held = world.daily("s3")
     Holds(world.repository("s3")).place(
         held, reason="audit", who="ada", until=world.now + timedelta(days=40), now=world.now
@@ -114,3 +116,69 @@ def test_a_hold_is_not_over_because_a_clock_ran_ahead(world):
     world.now += timedelta(days=50)
 
     assert held.text in world.in_step("local")["local"]
+
+
+OLD = "6900000000000000001"
+OLD_WAL = WalNames(TARGET, OLD)
+
+
+class Upgraded(World):
+    """A cluster that was promoted, and after that replaced: ``local`` has let it go, ``s3`` keeps it."""
+
+    def __init__(self, folder: Path) -> None:
+        names = ("local", "s3")
+        super().__init__(folder, {name: Worn(name, clock=lambda: self.now) for name in names})
+        self.old = [self.old_base(segment, timeline) for segment, timeline in ((5, 1), (6, 1), (7, 2))]
+        for name in names:
+            self.storages[name].upload(OLD_WAL.history(2, "0" * 64), b"history")
+        for _ in range(14):
+            self.new_base()
+        self.expire("local")
+
+    def old_base(self, segment: int, timeline: int) -> BackupLabel:
+        for name in self.storages:
+            key = OLD_WAL.segment(WalSegment(timeline, segment, SEGMENT_BYTES), f"{segment:064}")
+            self.storages[name].upload(key, b"segment")
+        return self.base_backup("local", "s3", segment=segment, system_id=OLD, timeline=timeline)
+
+    def new_base(self) -> None:
+        self.made += 23
+        label = self.base_backup("local", "s3", segment=self.made)
+        self.prove(label, "local", "s3")
+
+    def expire(self, name: str) -> None:
+        settings = ExpirySettings(policies=lambda label: POLICIES[name])
+        plan = plan_expiry(self.repository(name), settings=settings, now=self.now)
+        carry_out(plan, self.repository(name), inventory=None, clock=lambda: self.now)
+
+    def of_old(self, name: str) -> list[str]:
+        wal = [info.key for info in self.storages[name].list(OLD_WAL.whole)]
+        return [*wal, *(label.text for label in self.old if label.text in self.content(name))]
+
+
+def test_a_cluster_that_was_let_go_does_not_come_back_with_the_histories_of_its_timelines(tmp_path):
+    world = Upgraded(tmp_path)
+    assert world.of_old("local") == []
+    assert len(world.of_old("s3")) == 3 + 1 + 3
+
+    for _ in range(3):
+        world.new_base()
+        assert world.in_step() == {"local": [], "s3": []}
+        world.expire("local")
+
+    assert world.of_old("local") == []
+
+
+def test_one_backup_that_is_held_brings_its_own_wal_and_no_other_backup_of_its_cluster(tmp_path):
+    world = Upgraded(tmp_path)
+    held = world.old[0]
+    Holds(world.repository("s3")).place(held, reason="audit", who="ada", until=None, now=world.now)
+
+    assert world.in_step() == {"local": [held.text], "s3": []}
+    for _ in range(3):
+        world.new_base()
+        assert world.in_step() == {"local": [], "s3": []}
+        world.expire("local")
+
+    segment = OLD_WAL.segment(WalSegment(1, 5, SEGMENT_BYTES), f"{5:064}")
+    assert world.of_old("local") == [segment, OLD_WAL.history(2, "0" * 64), held.text]

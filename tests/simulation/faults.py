@@ -75,9 +75,9 @@ def _timelines_are_alike(patch: pytest.MonkeyPatch) -> str:
 def _forged_proofs_count(patch: pytest.MonkeyPatch) -> str:
     verify = TrustedSigners.verify
 
-    def gullible(self: TrustedSigners, document: Any, role: Any) -> None:
+    def gullible(self: TrustedSigners, document: Any, role: Any, **named: Any) -> None:
         if role != "proof":
-            verify(self, document, role)
+            verify(self, document, role, **named)
 
     patch.setattr(TrustedSigners, "verify", gullible)
     return "expiry removed"

@@ -79,6 +79,12 @@ class RetentionPlan:
         """What may go."""
         return tuple(decision.label for decision in self.decisions if not decision.keep)
 
+    def wal_has_ended(self, system_id: str) -> bool:
+        """Whether nothing of a cluster's WAL stays, histories of its timelines included."""
+        if self.wal is None or system_id not in self.wal_ended:
+            return False
+        return not any(one.system_id == system_id for one in self.wal)
+
     def keeps_wal(self, system_id: str, *, timeline: int, begin: Lsn, end: Lsn) -> bool:
         """Whether a segment, or a piece of one, from ``begin`` up to ``end`` (not included) must stay.
 

@@ -77,7 +77,8 @@ class WalSeen:
     """What names tell of one cluster's WAL in the repository.
 
     :param timeline: the newest one that has a segment or a history file.
-    :param stored_at: when the newest of it came. A copy made later only makes this later, which keeps more.
+    :param stored_at: when the newest of it came. In one repository a copy made later makes this later, which
+        keeps more; a sync, which sees them all, goes by the first.
     """
 
     timeline: int

@@ -87,10 +87,7 @@ class UnneededWal:
         yield from histories
 
     def _ended(self, system_id: str) -> bool:
-        return all(
-            system_id in plan.wal_ended and not any(one.system_id == system_id for one in plan.wal or ())
-            for plan in self.plans
-        )
+        return all(plan.wal_has_ended(system_id) for plan in self.plans)
 
     def _may_go(self, names: WalNames, info: ObjectInfo) -> bool:
         named = names.parse_segment(info) or names.parse_delta(info)

@@ -28,6 +28,7 @@ class Wanted:
     :param labels: of backups, what others need before them.
     :param unwanted: backups of the others that it would not keep.
     :param keeps_wal: whether it keeps a segment of a cluster's WAL.
+    :param wal_has_ended: whether it keeps nothing of a cluster's WAL, histories included.
     :param lacking: what it should have, and will not get.
     :param notes: how retention was asked, where that was not as always.
     """
@@ -35,6 +36,7 @@ class Wanted:
     labels: tuple[BackupLabel, ...]
     unwanted: int
     keeps_wal: Callable[[str, WalSegment], bool]
+    wal_has_ended: Callable[[str], bool]
     lacking: tuple[Lacking, ...]
     notes: tuple[str, ...]
 
@@ -75,6 +77,9 @@ class _Judgement:
             plan.keeps_wal(system_id, timeline=segment.timeline, begin=segment.start, end=segment.end)
             for plan in self._plans()
         )
+
+    def wal_has_ended(self, system_id: str) -> bool:
+        return any(plan.wal_has_ended(system_id) for plan in self._plans())
 
     def _plans(self) -> Iterable[RetentionPlan]:
         yield self._by_rules
@@ -127,11 +132,13 @@ def decide(
         destination.name, cards, frozenset(offered), settings.retention, now, held, seen, as_it_is
     )
     wanted = [label for label in offered if judgement is None or judgement.keeps(label)]
+    # A base backup whose manifest cannot be read may need any of it.
+    all_wal = judgement is None or destination.unreadable
     return Wanted(
         labels=_in_order(cards, wanted),
         unwanted=len(offered) - len(wanted),
-        # A base backup whose manifest cannot be read may need any of it.
-        keeps_wal=_everything if judgement is None or destination.unreadable else judgement.keeps_wal,
+        keeps_wal=_everything if judgement is None or all_wal else judgement.keeps_wal,
+        wal_has_ended=_nothing if judgement is None or all_wal else judgement.wal_has_ended,
         lacking=tuple(dict.fromkeys(lacking)),
         notes=notes,
     )
@@ -139,6 +146,10 @@ def decide(
 
 def _everything(system_id: str, segment: WalSegment) -> bool:
     return True
+
+
+def _nothing(system_id: str) -> bool:
+    return False
 
 
 def _conflict(ours: Holdings, our: Card, theirs: Holdings, their: Card) -> list[Lacking]:

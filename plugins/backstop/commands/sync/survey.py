@@ -129,7 +129,13 @@ class Survey:
         report.unwanted = wanted.unwanted
         report.lacking += wanted.lacking
         report.notes += wanted.notes
-        wal_plan = plan_wal(self._wal[name], wal, keeps=wanted.keeps_wal, segment_bytes=self._segment_bytes())
+        wal_plan = plan_wal(
+            self._wal[name],
+            wal,
+            keeps=wanted.keeps_wal,
+            ended=wanted.wal_has_ended,
+            segment_bytes=self._segment_bytes(),
+        )
         report.lacking += wal_plan.conflicts
         sizes = {label: card.stored_bytes for other in others for label, card in other.cards.items()}
         sources = tuple(other.repository for other in others)

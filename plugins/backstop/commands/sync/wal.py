@@ -20,6 +20,7 @@ from backstop.repository.wal_names import WalNames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from datetime import datetime
 
     from backstop.commands.sync.report import RepositorySync
     from backstop.commands.sync.transfers import Transfers
@@ -78,18 +79,21 @@ def list_wal(repository: Repository) -> StoredWal:
 
 
 def wal_seen(stored: Iterable[StoredWal]) -> dict[str, WalSeen]:
-    """What the names in all these repositories tell of each cluster: newest timeline, and when."""
-    newest: dict[str, WalSeen] = {}
+    """What the names in all these repositories tell of each cluster: newest timeline, and when.
+
+    It came when the first of them got it. A copy is no sign of life of a cluster: else each would let its
+    backups come back that another cluster's have replaced.
+    """
+    came: dict[_Content, datetime] = {}
     for one in stored:
         for info in one.objects.values():
-            parsed = _parse(info, one.repository.catalog.target)
-            if parsed is None:
-                continue
-            content, timeline = parsed[0], int(parsed[0].name[:8], 16)
-            known = newest.get(content.system_id, WalSeen(timeline, info.modified_at))
-            newest[content.system_id] = WalSeen(
-                max(known.timeline, timeline), max(known.stored_at, info.modified_at)
-            )
+            if parsed := _parse(info, one.repository.catalog.target):
+                came[parsed[0]] = min(info.modified_at, came.get(parsed[0], info.modified_at))
+    newest: dict[str, WalSeen] = {}
+    for content, stored_at in came.items():
+        timeline = int(content.name[:8], 16)
+        known = newest.get(content.system_id, WalSeen(timeline, stored_at))
+        newest[content.system_id] = WalSeen(max(known.timeline, timeline), max(known.stored_at, stored_at))
     return newest
 
 
@@ -98,11 +102,13 @@ def plan_wal(
     sources: Sequence[StoredWal],
     *,
     keeps: Callable[[str, WalSegment], bool],
+    ended: Callable[[str], bool],
     segment_bytes: Mapping[str, int],
 ) -> WalPlan:
     """What the destination lacks and keeps.
 
     :param keeps: whether the destination keeps a segment of a cluster's WAL.
+    :param ended: whether it keeps none of it, and no histories either.
     :param segment_bytes: size of a segment, by cluster, where a base backup has said so.
     """
     target = destination.repository.catalog.target
@@ -121,7 +127,9 @@ def plan_wal(
             continue
         key = next(iter(by_sha.values()))
         superfluous = content.kind == _PIECE and (content.system_id, content.name) in whole
-        if key in destination.objects or superfluous or not _kept(content, keeps, segment_bytes):
+        if key in destination.objects or superfluous or ended(content.system_id):
+            continue
+        if not _kept(content, keeps, segment_bytes):
             continue
         offers = tuple(
             (one.repository, ObjectToCopy(key, one.objects[key].size_bytes))
@@ -182,7 +190,7 @@ def _parse(info: ObjectInfo, target: str) -> tuple[_Content, str] | None:
 def _kept(
     content: _Content, keeps: Callable[[str, WalSegment], bool], segment_bytes: Mapping[str, int]
 ) -> bool:
-    """A history is always kept: it is small, and recoveries along its timeline need it."""
+    """A history is kept as long as anything of its cluster: it is small, and recoveries along it need it."""
     if content.kind == _HISTORY:
         return True
     size = segment_bytes.get(content.system_id, DEFAULT_SEGMENT_BYTES)
