@@ -68,7 +68,9 @@ class LentSession(psycopg.Connection[tuple[Any, ...]]):
         began = time.monotonic()
         try:
             return super().wait(
-                gen, interval, self.patience_seconds if timeout is None else min(timeout, self.patience_seconds)
+                gen,
+                interval,
+                self.patience_seconds if timeout is None else min(timeout, self.patience_seconds),
             )
         except psycopg.OperationalError:
             if not self.closed and self.info.transaction_status is psycopg.pq.TransactionStatus.ACTIVE:
