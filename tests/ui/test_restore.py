@@ -223,6 +223,8 @@ WRONG = {
     "without a zone": ({"at": "2026-11-23T11:30:00"}, "zone"),
     "to come": ({"at": "2026-11-24T00:00:00Z"}, "in the future"),
     "in no window": ({"at": "2019-01-01T00:00:00Z"}, "no window has it"),
+    "before all time": ({"at": "0001-01-01T00:00:00+14:00"}, "is not a time"),
+    "after all time": ({"at": "9999-12-31T23:59:59-14:00"}, "is not a time"),
     "no moment": ({"at": "lsn:0/3000060"}, "is no moment"),
     "of no known backup": ({"what": "database", "label": "20200101T000000Z-dump"}, "knows no backup"),
     "of an unknown tree": ({"what": "tree", "tree": "../etc", "label": "latest"}, "has no file tree"),
@@ -244,6 +246,13 @@ def test_what_cannot_be_restored_is_said_in_the_form_and_refused_when_sent(site:
     assert words in sent.text
     assert 'method="post"' not in shown.text
     assert site.asked == []
+
+
+def test_of_a_target_that_targets_yaml_does_not_name_nothing_is_restored(site: Site) -> None:
+    page = site.client.get("/backstop/targets/former/restore?at=latest", headers=site.as_("ada"))
+
+    assert page.status_code == 404
+    assert "targets.yaml names no target former" in page.text
 
 
 @pytest.mark.parametrize("field", ["at", "label", "tree", "mode", "repository", "what"])

@@ -130,6 +130,11 @@ class _Desk:
         now = self._clock()
 
         def known(session: Any, targets: Configuration) -> Sources:
+            if target not in targets.targets:
+                raise NotFoundError(
+                    f"targets.yaml names no target {target}, so that nothing is restored from here",
+                    hint="describe it there again; `python -m backstop list` reads its repositories",
+                )
             return Sources(
                 target=targets.targets[target],
                 observation=next(iter(read_observations(session, target)), None),
