@@ -139,7 +139,7 @@ def test_airflows_navigation_leads_to_what_can_be_restored(
 ) -> None:
     assert moment
     with signed_in(browser, scene, "viewer") as page:
-        page.get_by_role("link", name="Recoverability").first.click()
+        page.get_by_role("link", name="Recovery", exact=True).first.click()
         frame = page.frame_locator("iframe")
         row = frame.get_by_role("row").filter(has_text=TARGET)
         row.get_by_text("17 min").first.wait_for()
