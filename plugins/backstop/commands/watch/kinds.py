@@ -233,8 +233,8 @@ def _sizes(sight: Sight, kind: WatchedKind, backups: Sequence[Copies]) -> Iterat
                 subject,
                 Level.WARNING,
                 f"{alike[-1].known.label} {odd.sentence}",
-                "was data removed or loaded? Compare it with the one before: `python -m backstop show --label "
-                f"{alike[-1].known.label} --target {sight.target.name}`",
+                "was data removed or loaded? Compare it with the one before: `python -m backstop show "
+                f"--label {alike[-1].known.label} --target {sight.target.name}`",
             )
 
 
