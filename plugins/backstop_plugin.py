@@ -21,7 +21,8 @@ class BackstopPlugin(AirflowPlugin):  # type: ignore[misc]
     fastapi_apps = [{"name": "Backstop", "url_prefix": PREFIX, "app": recoverability()}]  # noqa: RUF012
     external_views = [  # noqa: RUF012
         {
-            "name": "Recoverability",
+            # As long as the narrow bar has room for.
+            "name": "Recovery",
             "href": f"{_PAGE}/",
             "destination": "nav",
             "url_route": "recoverability",

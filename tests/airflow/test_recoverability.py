@@ -140,7 +140,7 @@ def test_airflows_navigation_leads_to_what_can_be_restored(
 ) -> None:
     assert moment
     with signed_in(browser, scene, "viewer") as page:
-        page.get_by_role("link", name="Recoverability").first.click()
+        page.get_by_role("link", name="Recovery", exact=True).first.click()
         frame = page.frame_locator("iframe")
         row = frame.get_by_role("row").filter(has_text=TARGET)
         row.get_by_text("17 min").first.wait_for()
@@ -185,6 +185,17 @@ def test_in_airflows_frame_the_started_run_takes_the_whole_window(
         page.wait_for_url(re.compile(rf"/dags/{RECOVER}/runs/"))
         assert page.locator("iframe").count() == 0
     assert newest_run(scene)["triggering_user_name"] == "admin"
+
+
+def test_a_form_that_is_sent_twice_starts_one_run(scene: Scene, browser: Browser, moment: str) -> None:
+    with signed_in(browser, scene, "admin") as page:
+        page.goto(f"{RESTORE_PAGE}?at={moment}")
+        fields = page.locator("form.start input[type=hidden]").all()
+        form = {one.get_attribute("name") or "": one.get_attribute("value") or "" for one in fields}
+        answers = [page.request.post(RESTORE_PAGE, form=form, max_redirects=0) for _ in range(2)]
+        assert [one.status for one in answers] == [303, 303]
+        assert answers[0].headers["location"] == answers[1].headers["location"]
+        assert answers[0].headers["location"].endswith(f"/runs/{newest_run(scene)['dag_run_id']}")
 
 
 def test_whoever_may_only_look_starts_nothing(scene: Scene, browser: Browser, moment: str) -> None:

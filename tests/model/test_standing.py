@@ -60,6 +60,27 @@ def finding(check: str = "size", level: Level = Level.WARNING, sentence: str = "
     return Finding("calibrify", check, "dump", level, sentence, "look")
 
 
+def differs(repository: str, level: Level = Level.CRITICAL) -> Finding:
+    return replace(finding("proven", level, "it differed"), subject=f"failed dump in {repository}")
+
+
+def test_a_newest_dump_that_differed_where_it_was_restored_is_none_to_go_back_to() -> None:
+    older = replace(backup(hours_ago=37), label="20261125T010000Z-dump")
+    dumps = replace(component("dump"), newest=backup(hours_ago=13, proven_in=()), proven=older)
+    seen = replace(HEALTHY, components=(dumps,), windows=(), wal=None)
+    alone = replace(seen, components=(replace(dumps, proven=None, proven_at=None),))
+    everywhere = [differs("local"), differs("s3")]
+
+    assert standing(seen, [differs("local")], now=NOW).restorable_to == NOW - 13 * HOUR
+    assert standing(seen, everywhere, now=NOW).restorable_to == NOW - 37 * HOUR
+    assert standing(alone, everywhere, now=NOW).word is Word.NOTHING
+    # A warning is about an older one.
+    assert (
+        standing(seen, [differs("local", Level.WARNING), differs("s3")], now=NOW).restorable_to
+        == NOW - 13 * HOUR
+    )
+
+
 findings = st.lists(
     st.builds(
         Finding,

@@ -147,6 +147,19 @@ def test_what_was_seen_is_kept_for_pages_and_metrics(world):
     assert [one.target for one in world.observations.all()] == ["calibrify", "plain"]
 
 
+def test_a_look_whose_findings_could_not_be_kept_is_not_shown_as_a_good_one(world, monkeypatch):
+    def fail(*_: Any, **__: Any) -> None:
+        raise SourceUnavailableError("it went away")
+
+    world.found["calibrify"] = [finding()]
+    with monkeypatch.context() as broken:
+        broken.setattr(Findings, "advance", fail)
+        with pytest.raises(SourceUnavailableError, match="it went away"):
+            world.watch("calibrify")
+
+    assert world.observations.all() == ()
+
+
 def test_a_target_that_cannot_be_opened_is_a_finding_and_keeps_no_other_from_being_watched(world):
     world.found["calibrify"] = [finding()]
     world.watch()

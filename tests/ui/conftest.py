@@ -42,7 +42,8 @@ class Site:
     doors: Doors
     client: TestClient
     asked: list[dict[str, Any]] = field(default_factory=list)
-    answer: tuple[int, dict[str, Any]] = (200, {"dag_run_id": "manual__1"})
+    runs: list[tuple[str, str]] = field(default_factory=list)
+    answer: tuple[int, dict[str, Any]] = (200, {})
 
     def as_(self, name: str, **rights: Any) -> dict[str, str]:
         """Headers of somebody with these rights."""
@@ -91,14 +92,20 @@ def open_site(configuration: Configuration) -> Iterator[Callable[..., Site]]:
         async def trigger(request: Request, dag_id: str) -> Any:
             from fastapi.responses import JSONResponse
 
+            sent = await request.json()
+            run_id = sent.pop("dag_run_id")
+            if (dag_id, run_id) in site.runs:
+                return JSONResponse({"detail": {"reason": "Unique constraint violation"}}, status_code=409)
             site.asked.append(
                 {
                     "dag_id": dag_id,
                     "by": request.headers["authorization"],
                     "referer": request.headers.get("referer"),
-                    **await request.json(),
+                    **sent,
                 }
             )
+            if site.answer[0] == 200:
+                site.runs.append((dag_id, run_id))
             return JSONResponse(site.answer[1], status_code=site.answer[0])
 
         return site

@@ -46,6 +46,7 @@ _FOUND: dict[str, tuple[str, Any]] = {
     "proof-overdue": ("ProofOverdue", ("proven", "dump in s3", Level.WARNING)),
     "size": ("BackupSizeAnomaly", ("size", "dump", Level.WARNING)),
     "sync": ("RepositoriesDiffer", ("sync", "backups in s3", Level.WARNING)),
+    "dropped": ("RpoFinding", ("rpo", "archiver")),
     "gap": ("WalGap", ("wal-gap", "WAL in s3")),
     "ring": ("KeyFinding", ("key", "key ring")),
     "spool": ("SpaceFinding", ("space", "spool /var/spool/backstop")),
@@ -78,7 +79,9 @@ def _behind(one: Observation) -> Observation:
 
 
 def _unproven(one: Observation) -> Observation:
-    return _components(proven_at=one.observed_at - 9 * DAY)(one)
+    newest = one.components[0].newest
+    assert newest is not None
+    return _components(proven_at=one.observed_at - 9 * DAY, newest=replace(newest, proven_in=()))(one)
 
 
 def _slot(**changes: Any) -> Callable[[Observation], Observation]:
@@ -122,6 +125,7 @@ _SPOILT: dict[str, tuple[str, Callable[[Observation], Observation]]] = {
     "behind": ("RepositoryBehind", _behind),
     "slot-filling": ("SlotFilling", _slot(retained_bytes=6 * 10**9)),
     "slot-full": ("SlotFilling SlotNearlyFull", _slot(retained_bytes=8 * 10**9)),
+    "slot-unbounded": ("SlotUnbounded", _slot(limit_bytes=None)),
     "slot-lost": ("SlotLost", _slot(state="lost")),
     "slot-idle": ("SlotInactive", _slot(state="inactive")),
     "slow": ("RestoreTooSlow RestoreMayBeTooSlow", _components(forecast=ForecastSeen(7200, 6000, 9000, 9))),

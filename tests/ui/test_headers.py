@@ -15,7 +15,15 @@ pytestmark = pytest.mark.integration
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/targets/calibrify", "/targets/calibrify/restore?at=latest", "/targets/none", "/nothing"]
+    "path",
+    [
+        "/",
+        "/targets/calibrify",
+        "/targets/calibrify/restore?at=latest",
+        "/targets/none",
+        "/targets/static/restore",
+        "/nothing",
+    ],
 )
 def test_pages_run_no_script_but_our_files_tell_nobody_and_are_not_kept(site: Site, path: str) -> None:
     answer = site.client.get(f"/backstop{path}", headers=site.as_("ada"))

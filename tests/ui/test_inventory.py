@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from backstop.credentials import Credential
 from backstop.errors import SourceUnavailableError
 from backstop.postgres.connection import ClusterConnection
-from backstop.ui.inventory import REMEMBERED_SECONDS, InventoryConnection, InventoryOfServer
+from backstop.ui.inventory import REMEMBERED_SECONDS, InventoryConnection, InventoryOfServer, LentSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -136,3 +139,54 @@ def test_a_changed_connection_counts_after_a_while(configuration: Configuration)
     assert former is not None
     assert found is not None
     assert (former.password, found.password) == ("one", "two")
+
+
+@pytest.fixture
+def hung_backends(known_inventory: ClusterConnection) -> Iterator[Callable[[int], None]]:
+    """Stops backends as a disk that hangs would: the connection stays, and nothing is said."""
+    stopped: list[int] = []
+
+    def stop(pid: int) -> None:
+        os.kill(pid, signal.SIGSTOP)
+        stopped.append(pid)
+
+    yield stop
+    for pid in stopped:
+        os.kill(pid, signal.SIGCONT)
+
+
+@pytest.mark.timeout(60)
+def test_a_kept_session_that_hangs_is_given_up_and_the_page_comes_over_another(
+    open_site: Callable[..., Site], known_inventory: ClusterConnection, hung_backends: Callable[[int], None]
+) -> None:
+    connection = InventoryConnection.to(known_inventory)
+    site = open_site(lambda: connection)
+    hung_backends(backend(connection))
+    began = time.monotonic()
+    answer = site.client.get("/backstop/", headers=site.as_("ada"))
+
+    assert answer.status_code == 200
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.timeout(60)
+def test_an_inventory_that_hangs_in_the_middle_of_a_page_is_a_page_that_says_so(
+    open_site: Callable[..., Site],
+    known_inventory: ClusterConnection,
+    hung_backends: Callable[[int], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(LentSession, "patience_seconds", 1.0)
+    monkeypatch.setattr("backstop.ui.inventory.SILENT_SECONDS", 1.0)
+    connection = InventoryConnection.to(known_inventory)
+
+    def hang(session: Any, **_: Any) -> Any:
+        hung_backends(session.info.backend_pid)
+        return session.execute("SELECT 1")
+
+    monkeypatch.setattr("backstop.ui.pages.read_overview", hang)
+    site = open_site(lambda: connection)
+    answer = site.client.get("/backstop/", headers=site.as_("ada"))
+
+    assert answer.status_code == 503
+    assert "it has said nothing for 1 s" in answer.text

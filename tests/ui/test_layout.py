@@ -96,3 +96,28 @@ def test_pages_fit_can_be_read_and_break_no_rule_of_their_own(
         assert page.evaluate(CONTRAST) == [], path
         assert complaints == [], path
     context.close()
+
+
+def test_a_page_that_stays_open_takes_back_everything_that_was_good(browser: Browser, address: str) -> None:
+    page = browser.new_page()
+    page.clock.install(time=NOW)
+    for path in ("", "targets/calibrify"):
+        page.goto(address + path)
+        assert page.locator("main .good").count() > 2
+        page.keyboard.press("Shift")  # somebody is there: it is not loaded anew
+        page.clock.fast_forward("16:00")
+        page.clock.run_for(2000)
+        assert page.locator("main .good").count() == 0
+        assert page.get_by_text("not known any more").first.is_visible()
+    page.close()
+
+
+def test_without_scripts_a_page_that_says_what_is_so_now_loads_itself_anew(
+    browser: Browser, address: str
+) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    for path, live in (("", 1), ("targets/calibrify", 1), ("targets/calibrify/restore", 0)):
+        page.goto(address + path)
+        assert page.locator("meta[http-equiv=refresh]").count() == live
+    context.close()

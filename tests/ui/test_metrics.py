@@ -115,7 +115,8 @@ def test_an_inventory_without_tables_is_said_to_be_one(scrape, site):
     answer = scrape()
 
     assert answer.status_code == 503
-    assert "backup_observation" in answer.text
+    assert "lacks tables of this version" in answer.text
+    assert "migrate-inventory" in answer.text
 
 
 def test_a_configuration_without_an_inventory_is_told_so(scrape, site):

@@ -303,3 +303,10 @@ def test_only_pages_that_say_what_is_so_now_load_themselves_anew(read, client, f
 
 def test_no_browser_keeps_a_page_that_says_what_is_so_now(client):
     assert client.get("/backstop/").headers["cache-control"] == "no-store"
+
+
+def test_of_a_target_that_no_watch_has_seen_nothing_is_said_of_proofs(client):
+    page = client.get(f"/backstop/targets/{NAMES['never watched']}").text
+
+    assert "no watch has seen it yet" in page
+    assert "never proven" not in page.partition("</section>")[0]

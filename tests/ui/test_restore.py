@@ -63,7 +63,7 @@ def test_the_run_is_started_through_airflow_with_the_users_own_token(site: Site)
     answer = send(site, site.as_("ada"), mode="cut over", repository="s3")
 
     assert answer.status_code == 303
-    assert answer.headers["location"] == "/dags/restore_to_point_in_time/runs/manual__1"
+    assert answer.headers["location"] == f"/dags/restore_to_point_in_time/runs/{site.runs[0][1]}"
     assert site.asked == [
         {
             "dag_id": "restore_to_point_in_time",
@@ -102,11 +102,52 @@ def test_a_backup_or_a_tree_starts_the_procedure_for_it(
     assert re.fullmatch(r"\d{8}T\d{6}Z-(dump|tree-media)", label)
 
 
+def test_a_form_that_is_sent_twice_starts_one_run_and_leads_to_it_again(site: Site) -> None:
+    ada = site.as_("ada")
+    form = {"token": token_of(site, ada), **POINT, "mode": "cut over"}
+    first, second = (site.client.post(PAGE, headers=ada, data=form) for _ in range(2))
+
+    assert len(site.asked) == 1
+    assert (first.status_code, second.status_code) == (303, 303)
+    assert first.headers["location"] == second.headers["location"]
+
+
+def test_who_asks_for_the_same_again_on_purpose_gets_another_run(site: Site) -> None:
+    for _ in range(2):
+        assert send(site, site.as_("ada")).status_code == 303
+
+    assert len(set(site.runs)) == 2
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    ["what=database&label=newest+proven", "what=tree&tree=media&label=latest", "label=FULL", "at=latest"],
+)
+def test_what_is_started_is_the_plan_that_was_shown_and_not_what_is_newest_by_then(
+    site: Site, wanted: str
+) -> None:
+    ada = site.as_("ada")
+    full = re.search(
+        r"backups/(\d{8}T\d{6}Z-full)", site.client.get(PAGE.removesuffix("/restore"), headers=ada).text
+    )
+    assert full is not None
+    page = site.client.get(f"{PAGE}?{wanted.replace('FULL', full[1])}", headers=ada).text
+    sent = dict(
+        re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page.partition('method="get"')[0])
+    )
+    shown = dict(re.findall(r"<code>(\w+)=([^<]*)</code>", page))
+    site.client.post(PAGE, headers=ada, data=sent)
+
+    (run,) = site.asked
+    assert run["conf"] == shown
+    assert sent["label"] not in ("latest", "newest proven")
+
+
 def test_in_airflows_frame_the_run_is_a_link_for_the_whole_window(site: Site) -> None:
     answer = send(site, {**site.as_("ada"), "sec-fetch-dest": "iframe"})
 
     assert answer.status_code == 200
-    assert 'href="/dags/restore_to_point_in_time/runs/manual__1" target="_top"' in answer.text
+    assert f'href="/dags/restore_to_point_in_time/runs/{site.runs[0][1]}" target="_top"' in answer.text
 
 
 def test_whoever_may_not_trigger_it_sees_the_plan_without_a_button(site: Site) -> None:
@@ -182,6 +223,8 @@ WRONG = {
     "without a zone": ({"at": "2026-11-23T11:30:00"}, "zone"),
     "to come": ({"at": "2026-11-24T00:00:00Z"}, "in the future"),
     "in no window": ({"at": "2019-01-01T00:00:00Z"}, "no window has it"),
+    "before all time": ({"at": "0001-01-01T00:00:00+14:00"}, "is not a time"),
+    "after all time": ({"at": "9999-12-31T23:59:59-14:00"}, "is not a time"),
     "no moment": ({"at": "lsn:0/3000060"}, "is no moment"),
     "of no known backup": ({"what": "database", "label": "20200101T000000Z-dump"}, "knows no backup"),
     "of an unknown tree": ({"what": "tree", "tree": "../etc", "label": "latest"}, "has no file tree"),
@@ -203,6 +246,13 @@ def test_what_cannot_be_restored_is_said_in_the_form_and_refused_when_sent(site:
     assert words in sent.text
     assert 'method="post"' not in shown.text
     assert site.asked == []
+
+
+def test_of_a_target_that_targets_yaml_does_not_name_nothing_is_restored(site: Site) -> None:
+    page = site.client.get("/backstop/targets/former/restore?at=latest", headers=site.as_("ada"))
+
+    assert page.status_code == 404
+    assert "targets.yaml names no target former" in page.text
 
 
 @pytest.mark.parametrize("field", ["at", "label", "tree", "mode", "repository", "what"])

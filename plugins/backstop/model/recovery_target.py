@@ -149,11 +149,13 @@ def parse_target_time(text: str) -> datetime:
     try:
         naive = f"{parts['date']} {clock}.{parts['fraction'] or '0'}"
         zone = timezone(_offset(parts["zone"]))
-        return datetime.strptime(naive, "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=zone)
-    except ValueError as error:
+        moment = datetime.strptime(naive, "%Y-%m-%d %H:%M:%S.%f").replace(tzinfo=zone)
+        moment.astimezone(timezone.utc)  # there has to be such a moment in UTC, too
+    except (ValueError, OverflowError) as error:
         raise ConfigurationError(
             f"{text!r} is not a time: {error}", hint="write it as 2026-11-23T12:00:00+01:00"
         ) from error
+    return moment
 
 
 def _offset(zone: str) -> timedelta:

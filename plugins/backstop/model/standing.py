@@ -96,7 +96,7 @@ def standing(
     if observation is None:
         drawbacks.append((Word.UNWATCHED, "no watch has seen it yet"))
         return replace(_said(drawbacks, None, None, now=now, watched_at=None), has_critical=critical)
-    restorable_to = latest_moment(observation)
+    restorable_to = latest_moment(observation, findings)
     proven_at = proven_since(observation)
     drawbacks += _of_watch(observation, now=now, stale_after=stale_after)
     drawbacks += _of_backups(observation, restorable_to)
@@ -104,8 +104,11 @@ def standing(
     return replace(said, has_critical=critical)
 
 
-def latest_moment(observation: Observation) -> datetime | None:
-    """The latest moment that the database can be brought back to from a repository that answers."""
+def latest_moment(observation: Observation, findings: Sequence[Finding] = ()) -> datetime | None:
+    """The latest moment that the database can be brought back to from a repository that answers.
+
+    :param findings: that are open: a newest backup that was restored and differed is none to go back to.
+    """
     answering = {one.name for one in observation.repositories if one.reachable}
     windows = [one for one in observation.windows if one.repository in answering]
     moments = [one.ends_at for one in windows]
@@ -120,10 +123,23 @@ def latest_moment(observation: Observation) -> datetime | None:
             # A base backup alone needs WAL, which is what windows are made of.
             moments += [
                 one.snapshot_at
-                for one in (component.newest, component.proven)
-                if one is not None and answering.intersection(one.repositories)
+                for one, usable in (
+                    (component.newest, answering - _differed(component.kind, findings)),
+                    (component.proven, answering),
+                )
+                if one is not None and usable.intersection(one.repositories)
             ]
     return max(moments, default=None)
+
+
+def _differed(kind: str, findings: Sequence[Finding]) -> set[str]:
+    """Repositories whose copy of the newest backup a restore found to be another: ``watch/proofs.py``."""
+    subject = f"failed {kind} in "
+    return {
+        one.subject.removeprefix(subject)
+        for one in findings
+        if one.check == "proven" and one.level is Level.CRITICAL and one.subject.startswith(subject)
+    }
 
 
 def proven_since(observation: Observation) -> datetime | None:

@@ -166,8 +166,6 @@ def _enter(observed: Observed, inventory: Inventory, rhythm: Rhythm, *, sighted:
     from backstop.repository.observations import Observations
 
     observation = observed.observation
-    if sighted:
-        Observations(inventory.connection).store([observation])
     Findings(inventory.connection).advance(
         observed.findings,
         targets=[observation.target],
@@ -175,6 +173,9 @@ def _enter(observed: Observed, inventory: Inventory, rhythm: Rhythm, *, sighted:
         unjudged={observation.target: observed.unjudged},
         rhythm=rhythm,
     )
+    # Findings first: a fresh look of which nobody knows yet what it found would be shown as good.
+    if sighted:
+        Observations(inventory.connection).store([observation])
 
 
 class AnnounceOperator(BaseOperator):  # type: ignore[misc]

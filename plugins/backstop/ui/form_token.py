@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -28,21 +29,25 @@ class FormTokens:
 
     def issue(self, viewer: Viewer, subject: str) -> str:
         """For one form on one page."""
-        return str(self._signer().dumps([viewer.user_id, subject]))
+        return str(self._signer().dumps([viewer.user_id, subject, secrets.token_hex(8)]))
 
-    def require(self, token: str, viewer: Viewer, subject: str) -> None:
-        """:raises Refused: it is none of ours, another user's, another form's, or too old."""
+    def require(self, token: str, viewer: Viewer, subject: str) -> str:
+        """:returns: which form it is: that of no other page, and the same however often it is sent.
+
+        :raises Refused: it is none of ours, another user's, another form's, or too old.
+        """
         from itsdangerous import BadData
 
         try:
-            given = self._signer().loads(token, max_age=MAX_AGE_SECONDS)
-        except BadData:
-            given = None
+            *given, form = self._signer().loads(token, max_age=MAX_AGE_SECONDS)
+        except (BadData, TypeError, ValueError):
+            given, form = [], ""
         if given != [viewer.user_id, subject]:
             raise Refused(
                 "this form is too old, or was not made for you; nothing was started",
                 hint="open the page again and send the form within an hour",
             )
+        return str(form)
 
     def _signer(self) -> _Serializer:
         from itsdangerous import URLSafeTimedSerializer

@@ -43,7 +43,9 @@ class SecurityHeaders:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        kept = "/static/" in scope["path"]
+        # Of the path below the mount: a target may be called static.
+        path = str(scope["path"]).removeprefix(str(scope.get("root_path", "")))
+        kept = path.startswith("/static/")
 
         async def answer(message: dict[str, Any]) -> None:
             if message["type"] == "http.response.start":

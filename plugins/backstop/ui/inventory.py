@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 2
 STATEMENT_SECONDS = 5
+SILENT_SECONDS = STATEMENT_SECONDS + 2
+"""The server ends a statement by itself; one that has not even done that by now will not answer any more."""
 KEPT_SESSIONS = 4
+_LOOK_SECONDS = 0.1
 REMEMBERED_SECONDS = 30
 """A changed connection counts after so long."""
 
@@ -56,6 +59,26 @@ class LentSession(psycopg.Connection[tuple[Any, ...]]):
     """A session that goes back to where it came from when it is closed."""
 
     kept: Kept | None = None
+    patience_seconds: float = SILENT_SECONDS
+
+    def wait(self, gen: Any, interval: float = _LOOK_SECONDS, timeout: float | None = None) -> Any:
+        """A server that hangs, or one that a firewall hides, says nothing at all: whoever waits for it would
+        hold one of the few threads that Airflow's API server answers everybody with.
+        """
+        began = time.monotonic()
+        try:
+            return super().wait(
+                gen,
+                interval,
+                self.patience_seconds if timeout is None else min(timeout, self.patience_seconds),
+            )
+        except psycopg.OperationalError:
+            if not self.closed and self.info.transaction_status is psycopg.pq.TransactionStatus.ACTIVE:
+                self.end()
+                raise psycopg.OperationalError(
+                    f"it has said nothing for {time.monotonic() - began:.0f} s"
+                ) from None
+            raise
 
     def close(self) -> None:
         sound = not self.closed and self.info.transaction_status is psycopg.pq.TransactionStatus.IDLE
@@ -87,6 +110,8 @@ class InventoryConnection(ClusterConnection):
                 session.autocommit = options.get("autocommit", True)
                 return session
             session.end()
+            # The others lead to the same server: each would be waited for as long.
+            self.kept.drop()
         opened = super().connect(**{"connect_timeout_seconds": CONNECT_SECONDS, **options})
         with source_errors(f"inventory {self.location}", secret=self.password):
             opened.execute(f"SET statement_timeout = '{STATEMENT_SECONDS}s'".encode())
@@ -102,11 +127,13 @@ class InventoryConnection(ClusterConnection):
 
 def _answers(session: LentSession) -> bool:
     """A server that was restarted, or a firewall that forgot us, is noticed here."""
+    session.patience_seconds = CONNECT_SECONDS
     try:
         session.autocommit = True
         session.execute("SELECT 1")
     except psycopg.Error:
         return False
+    session.patience_seconds = SILENT_SECONDS
     return True
 
 

@@ -3,6 +3,8 @@
 # ruff: noqa: TC003 FastAPI evaluates the annotations
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
@@ -88,6 +90,7 @@ class _Desk:
             known=known,
             asked=asked,
             plan=planned,
+            settled=Asked.of_plan(planned) if planned else None,
             problem=problem,
             allowed=planned is not None and self._gate.may_trigger(viewer.user, planned.dag_id),
             viewer=viewer,
@@ -99,9 +102,9 @@ class _Desk:
         """Have it started as whoever sent the form, and lead there."""
         viewer: Viewer = request.state.viewer
         require_same_origin(request)
-        self._tokens.require(sent.token, viewer, target)
+        form = self._tokens.require(sent.token, viewer, target)
         found = await run_in_threadpool(self._checked, viewer, target, sent)
-        run = await start_run(request, viewer, found.dag_id, found.conf)
+        run = await start_run(request, viewer, found.dag_id, found.conf, run_id=_run_id(form, found))
         if request.headers.get("sec-fetch-dest") != "iframe":
             return RedirectResponse(run.address, status_code=303)
         # In Airflow's shell: its page of the run belongs into the whole window, not into our frame.
@@ -127,6 +130,11 @@ class _Desk:
         now = self._clock()
 
         def known(session: Any, targets: Configuration) -> Sources:
+            if target not in targets.targets:
+                raise NotFoundError(
+                    f"targets.yaml names no target {target}, so that nothing is restored from here",
+                    hint="describe it there again; `python -m backstop list` reads its repositories",
+                )
             return Sources(
                 target=targets.targets[target],
                 observation=next(iter(read_observations(session, target)), None),
@@ -135,3 +143,9 @@ class _Desk:
             )
 
         return self._reading.read(known)
+
+
+def _run_id(form: str, plan: RestorePlan) -> str:
+    """The same for the same form: a second click, or a page sent anew, does not start it twice."""
+    sent = json.dumps([form, plan.dag_id, dict(plan.conf)], sort_keys=True)
+    return f"manual__recoverability_{hashlib.sha256(sent.encode()).hexdigest()[:16]}"

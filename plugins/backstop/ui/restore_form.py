@@ -66,6 +66,19 @@ class Asked(BaseModel):
         """Whether there is anything to plan."""
         return bool(self.kind)
 
+    @classmethod
+    def of_plan(cls, plan: RestorePlan) -> Asked:
+        """What asks for just this plan again: the backup by its label, whatever is the newest by then."""
+        conf = plan.conf
+        return cls(
+            what="point" if "point" in conf else "tree" if "tree" in conf else "database",
+            at=conf.get("point", ""),
+            label=conf.get("backup_label") or conf.get("backup") or "",
+            tree=conf.get("tree", ""),
+            mode=conf["mode"],
+            repository=conf["repository"],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Sources:

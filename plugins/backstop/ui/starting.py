@@ -29,10 +29,14 @@ class StartedRun:
     address: str
 
 
-async def start_run(request: Request, viewer: Viewer, dag_id: str, conf: Mapping[str, Any]) -> StartedRun:
+async def start_run(
+    request: Request, viewer: Viewer, dag_id: str, conf: Mapping[str, Any], *, run_id: str
+) -> StartedRun:
     """Ask the API of the Airflow that we are mounted in, without a network between.
 
     So its authorisation, its checks of the parameters and its audit log hold, and the run names the user.
+
+    :param run_id: of a run that is there already: it is the one, and no other is started.
 
     :raises Refused: they may not start it; :raises UnknownPage: Airflow has no such DAG.
     :raises WrongInput: Airflow does not take the parameters.
@@ -46,12 +50,11 @@ async def start_run(request: Request, viewer: Viewer, dag_id: str, conf: Mapping
     ) as client:
         answer = await client.post(
             f"{root}/api/v2/dags/{quote(dag_id, safe='')}/dagRuns",
-            json={"logical_date": None, "conf": dict(conf)},
+            json={"dag_run_id": run_id, "logical_date": None, "conf": dict(conf)},
             # With a referer Airflow records that it was started in the user interface.
             headers={"authorization": f"Bearer {viewer.token}", "referer": str(request.url.path)},
         )
-    if answer.status_code == httpx.codes.OK:
-        run_id = str(answer.json()["dag_run_id"])
+    if answer.status_code in (httpx.codes.OK, httpx.codes.CONFLICT):
         return StartedRun(
             dag_id, run_id, f"{root}/dags/{quote(dag_id, safe='')}/runs/{quote(run_id, safe='')}"
         )

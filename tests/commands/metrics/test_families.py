@@ -126,6 +126,12 @@ def test_when_nobody_has_looked_lately_nothing_is_good():
     assert values([well()], now=by_a_wrong_clock)[of("backup_status", kind="dump")] == 0
 
 
+def test_a_look_from_the_future_does_not_say_that_anything_is_good():
+    earlier = NOW - STALE_AFTER - timedelta(seconds=1)
+
+    assert values([well()], now=earlier)[of("backup_status", kind="dump")] == 0
+
+
 def test_findings_are_counted_by_level_and_none_is_zero():
     found = [finding("rpo", "base"), finding("key", "escrow"), finding("size", "dump", Level.WARNING)]
 

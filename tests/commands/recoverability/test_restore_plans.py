@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from backstop.commands.recoverability.backups import StoredBackup
 from backstop.commands.recoverability.plan_backup import plan_database
 from backstop.commands.recoverability.plan_point import plan_point
 from backstop.errors import ConfigurationError
-from backstop.model.observation import Observation, WindowSeen
+from backstop.model.observation import Observation, RepositorySeen, WindowSeen
 from backstop.targets import load_targets
 from tests.fleet_targets import targets_yaml
 from tests.ui.restorable import restorable
@@ -134,3 +135,27 @@ def test_without_an_approval_in_targets_yaml_that_is_said(target: Target) -> Non
     plan = plan_database(free, SEEN, BACKUPS, label="newest proven", mode="swap", repository="any", now=NOW)
 
     assert "replaced without a further question" in plan.approval
+
+
+def test_a_plan_says_how_old_it_is_and_that_its_repository_did_not_answer(target: Target) -> None:
+    old = replace(
+        SEEN,
+        observed_at=NOW - 3 * HOUR,
+        repositories=(RepositorySeen("s3", "s3://b", reachable=False, problem="connection refused"),),
+    )
+    ways = (
+        plan_point(target, old, BACKUPS, point="latest", mode="beside", repository="any", now=NOW),
+        plan_database(target, old, BACKUPS, label="newest proven", mode="swap", repository="any", now=NOW),
+    )
+
+    for plan in ways:
+        assert "The newest look at this target was 3 h ago" in plan.cautions[0]
+        assert (
+            "Repository s3 did not answer when it was last looked at: connection refused" in plan.cautions[1]
+        )
+
+
+def test_a_plan_for_what_no_watch_has_seen_says_so(target: Target) -> None:
+    plan = plan_database(target, None, BACKUPS, label="newest proven", mode="swap", repository="any", now=NOW)
+
+    assert "No watch has looked at this target yet" in plan.cautions[0]

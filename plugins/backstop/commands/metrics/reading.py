@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from backstop.errors import SourceBusyError
+from backstop.errors import ConfigurationError, SourceBusyError
 from backstop.postgres.connection import source_errors
 from backstop.repository.findings import read_open_findings
 from backstop.repository.observations import from_json
 from backstop.sql import load_sql
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import psycopg
 
     from backstop.model.finding import Finding
@@ -36,6 +39,7 @@ class Reader:
         """What every target's newest watch saw, and the findings that are open, as of one moment.
 
         :raises SourceError: the inventory does not answer, or does not let us read.
+        :raises ConfigurationError: it has no tables, or those of an older version.
         """
         location = f"inventory {connection.location}"
         if not self._turn.acquire(timeout=PATIENCE_SECONDS):
@@ -45,6 +49,7 @@ class Reader:
         try:
             with (
                 source_errors(location, secret=connection.password),
+                self._tables(location),
                 connection.connect(connect_timeout_seconds=PATIENCE_SECONDS) as session,
                 session.transaction(),
             ):
@@ -53,6 +58,18 @@ class Reader:
                 return self._observations(session), tuple(one.finding for one in read_open_findings(session))
         finally:
             self._turn.release()
+
+    @contextmanager
+    def _tables(self, location: str) -> Iterator[None]:
+        import psycopg
+
+        try:
+            yield
+        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
+            raise ConfigurationError(
+                f"the {location} lacks tables of this version",
+                hint="run `python -m backstop migrate-inventory`",
+            ) from None
 
     def _observations(self, session: psycopg.Connection[tuple[Any, ...]]) -> tuple[Observation, ...]:
         versions = dict(session.execute(load_sql("inventory/observation_versions").encode()).fetchall())

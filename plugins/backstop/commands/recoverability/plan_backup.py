@@ -10,6 +10,7 @@ from backstop.commands.recoverability.restore_plan import (
     NEWEST,
     RestorePlan,
     approval_in_words,
+    doubts_about_look,
     forecast_in_words,
     loss_in_words,
     run_of,
@@ -88,7 +89,7 @@ def plan_database(
         ),
         approval=approval_in_words(target.database.restore, touches_live=touches),
         touches_live=touches,
-        cautions=_doubts(copies),
+        cautions=(*doubts_about_look(observation, chosen.repository, now), *_doubts(copies)),
     )
 
 
@@ -146,7 +147,7 @@ def plan_tree(
         ),
         approval=approval_in_words(found.restore, touches_live=touches),
         touches_live=touches,
-        cautions=_doubts(copies),
+        cautions=(*doubts_about_look(observation, chosen.repository, now), *_doubts(copies)),
     )
 
 

@@ -10,6 +10,7 @@ from backstop.commands.recoverability.restore_plan import (
     LATEST,
     RestorePlan,
     approval_in_words,
+    doubts_about_look,
     forecast_in_words,
     loss_in_words,
     run_of,
@@ -94,7 +95,10 @@ def plan_point(
         ),
         approval=approval_in_words(recovery, touches_live=touches),
         touches_live=touches,
-        cautions=_cautions(window, at, observation, touches=touches),
+        cautions=(
+            *doubts_about_look(observation, window.repository, now),
+            *_cautions(window, at, observation, touches=touches),
+        ),
     )
 
 

@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from backstop.model.ages import in_short
 from backstop.model.figures import duration_in_words, moment_in_words
+from backstop.model.standing import STALE_AFTER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from backstop.model.observation import ForecastSeen
+    from backstop.model.observation import ForecastSeen, Observation
     from backstop.targets.database import Consent
 
 ANY_REPOSITORY = "any"
@@ -84,3 +86,20 @@ def loss_in_words(moment: datetime, now: datetime) -> str:
     """What would be missing afterwards."""
     lost = max(now - moment, timedelta(0))
     return f"Everything after {moment_in_words(moment)}: {duration_in_words(lost)} of changes as of now."
+
+
+def doubts_about_look(observation: Observation | None, repository: str, now: datetime) -> tuple[str, ...]:
+    """Why the plan may not hold: it is as old as the newest look, which may have missed the repository."""
+    if observation is None:
+        return ("No watch has looked at this target yet: what is planned comes from the inventory alone.",)
+    said = []
+    if now - observation.observed_at > STALE_AFTER:
+        age = in_short(now - observation.observed_at)
+        said.append(
+            f"The newest look at this target was {age} ago: what has changed since is not in this plan."
+        )
+    seen = observation.repository(repository)
+    if seen is not None and not seen.reachable:
+        why = seen.problem or "no reason given"
+        said.append(f"Repository {repository} did not answer when it was last looked at: {why}.")
+    return tuple(said)

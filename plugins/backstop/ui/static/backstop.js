@@ -27,10 +27,12 @@ function age() {
     banner.querySelector("[data-page-age]").textContent = inShort(old);
   }
   // What was well when the page was made is not known to be so any more.
-  if (old > STALE) {
-    for (const word of document.querySelectorAll('.word[data-tone="good"]')) {
-      word.classList.replace("good", "unknown");
-      word.querySelector("span").textContent = "not known any more";
+  if (old > STALE && "live" in document.body.dataset) {
+    for (const icon of document.querySelectorAll("main svg.icon.good")) icon.remove();
+    for (const one of document.querySelectorAll("main .good")) {
+      one.classList.replace("good", "unknown");
+      if (one.matches(".word")) one.querySelector("span").textContent = "not known any more";
+      else if (!one.matches(".verdict")) one.append(" then");
     }
   }
 }
