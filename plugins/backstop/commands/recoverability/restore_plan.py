@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from backstop.model.ages import in_short
-from backstop.model.figures import duration_in_words, moment_in_words
+from backstop.model.figures import duration_in_words, in_short, moment_in_words
 from backstop.model.standing import STALE_AFTER
 
 if TYPE_CHECKING:
