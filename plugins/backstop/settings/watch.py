@@ -85,7 +85,8 @@ def _kinds(target: Target) -> Iterator[WatchedKind]:
         kind="dump",
         schedules=_given(database.schedule),
         repositories=usual,
-        rpo=database.objectives.rpo,
+        # With WAL that is what keeps to it; dumps, hours old by then, would be said to miss it always.
+        rpo=None if cluster is not None else database.objectives.rpo,
         rto=database.objectives.rto,
         has_wal=cluster is not None,
     )
