@@ -46,18 +46,18 @@ class Webhook:
         self.told: list[dict[str, Any]] = []
         self.server = HTTPServer(("127.0.0.1", 0), Handler)
 
-    def of(self, check: str) -> list[dict[str, Any]]:
-        """What was told of this check so far."""
+    def of(self, check: str, about: str = "") -> list[dict[str, Any]]:
+        """What was told of this check, and of something so named, so far."""
         while not self._received.empty():
             self.told.append(self._received.get())
-        return [one for one in self.told if one["check"] == check]
+        return [one for one in self.told if one["check"] == check and about in one["subject"]]
 
-    def wait_for(self, check: str) -> dict[str, Any]:
-        """The first that is told of this check from now on."""
+    def wait_for(self, check: str, about: str) -> dict[str, Any]:
+        """The first that is told of it from now on."""
         while True:
             one = self._received.get(timeout=120)
             self.told.append(one)
-            if one["check"] == check:
+            if one["check"] == check and about in one["subject"]:
                 return one
 
 
@@ -141,7 +141,7 @@ def test_a_planted_finding_and_a_failed_run_are_told_once_and_so_is_their_end(ru
         # The worker tells by itself: no watch has to come for that.
         failed = admin.trigger("hold_backups", {"target": TARGET, "label": "nonsense", "reason": "x"})
         assert admin.wait(failed) == "failed"
-        told = webhook.wait_for("run")
+        told = webhook.wait_for("run", about="hold_backups")
         assert told["subject"].startswith(f"[critical] {TARGET}: hold_backups failed in task hold: ")
         assert failed.run_id.split("+")[0].split(":")[0] in told["url"]
 
@@ -152,4 +152,4 @@ def test_a_planted_finding_and_a_failed_run_are_told_once_and_so_is_their_end(ru
         assert len(ended) == len(opened)
         assert len(webhook.of("space")) == 2 * len(opened)
         # The DAG processor has had its say on the failed run by now: it is the same piece of news.
-        assert len(webhook.of("run")) == 1
+        assert len(webhook.of("run", about="hold_backups")) == 1

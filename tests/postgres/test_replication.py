@@ -40,9 +40,20 @@ def connection(server: EmbeddedPostgres) -> Iterator[ReplicationConnection]:
         for name in ("one", "two"):
             connection.drop_slot(name)
         yield connection
+    give_up = time.monotonic() + 60
     with ReplicationConnection(server.connection()) as again:
         for name in ("one", "two"):
-            again.drop_slot(name)
+            # The server may not have noticed yet that a receiver has gone.
+            while not _dropped(again, name):
+                assert time.monotonic() < give_up
+
+
+def _dropped(connection: ReplicationConnection, slot: str) -> bool:
+    try:
+        connection.drop_slot(slot)
+    except SourceBusyError:
+        return False
+    return True
 
 
 @pytest.fixture
