@@ -99,6 +99,8 @@ def _component(kind: str, here: Sequence[Made], *, at: datetime, loss: timedelta
     if not seen:
         return replace(component, on_time=kind == "tree:config")
     newest = seen[-1]
+    # Of what is backed up on change, nobody knows whether anything has changed since.
+    by_backups = at - newest.snapshot_at if SCHEDULES[kind] else None
     restores = [one.restore_seconds for one in here if one.component == kind and one.proof_at][-20:]
     median = sorted(restores)[len(restores) // 2] if restores else 0.0
     return replace(
@@ -107,7 +109,7 @@ def _component(kind: str, here: Sequence[Made], *, at: datetime, loss: timedelta
         proven=proven[-1] if proven else None,
         proven_at=max(proofs, default=None),
         on_time=kind == "tree:config" or at - newest.finished_at < timedelta(hours=26),
-        loss=loss if kind == "base" else at - newest.snapshot_at,
+        loss=loss if kind == "base" else by_backups,
         forecast=ForecastSeen(median, median * 0.8, median * 1.4, len(restores)) if restores else None,
     )
 
