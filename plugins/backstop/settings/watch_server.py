@@ -79,6 +79,8 @@ def looks(
             free_space=watch.free_space,
             clock_skew=watch.clock_skew,
             clock=clock,
+            # One that has held something and is empty now counts as down.
+            empty_is_new=sight.remembers,
         )
 
     def spools(sight: Sight) -> Part:

@@ -43,7 +43,7 @@ def made(storage: Storage) -> Storage:
     return storage
 
 
-def look(*, ahead: timedelta = timedelta(0), **storages: Storage) -> Part:
+def look(*, ahead: timedelta = timedelta(0), empty_is_new: bool = False, **storages: Storage) -> Part:
     return look_at_repositories(
         target="calibrify",
         repositories=[
@@ -54,6 +54,7 @@ def look(*, ahead: timedelta = timedelta(0), **storages: Storage) -> Part:
         free_space=1e-9,  # of a disk that other tests share nothing is asked
         clock_skew=timedelta(seconds=30),
         clock=lambda: utc_now() + ahead,
+        empty_is_new=empty_is_new,
     )
 
 
@@ -104,6 +105,17 @@ def test_a_folder_that_is_no_repository_is_not_made_one(tmp_path: Path):
     assert found(part) == {("repository", "repository local"): Level.CRITICAL}
     assert "is no repository" in part.findings[0].sentence
     assert list((tmp_path / "mnt").iterdir()) == []
+
+
+def test_nothing_is_wrong_with_a_repository_before_its_first_backup_where_that_is_known(tmp_path: Path):
+    new, broken = PosixStorage(tmp_path / "repository"), made(ReadOnly())
+
+    assert look(empty_is_new=True, local=new).findings == ()
+    assert list(tmp_path.iterdir()) == []
+    # Nor does it stand in for one that works.
+    assert found(look(empty_is_new=True, local=new, s3=broken)) == {
+        ("repository", "repository s3"): Level.CRITICAL
+    }
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")

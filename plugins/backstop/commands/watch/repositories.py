@@ -44,6 +44,7 @@ def look_at_repositories(
     clock_skew: timedelta,
     clock: Callable[[], datetime],
     down: Collection[str] = (),
+    empty_is_new: bool = False,
 ) -> Part:
     """Ask each for its own description, for the time, and to take a few bytes that do not stay
     (:meth:`~backstop.storage.base.Storage.probe`), all at once.
@@ -53,16 +54,18 @@ def look_at_repositories(
 
     :param next_backup_bytes: by repository, what the next backup there is expected to take.
     :param down: those that are known not to answer; not among ``repositories``.
+    :param empty_is_new: whoever asks would know if anything had ever been backed up to one that is empty: its
+        first backup makes it a repository, and until then nothing is wrong with it.
     :param free_space: and :param clock_skew: as ``watch`` in targets.yaml says.
     """
     unjudged = {(check, f"repository {name}") for name in down for check in ("space", "clock")}
     if not repositories:
         return Part(unjudged=frozenset(unjudged))
     answered = answers_within(
-        {one.name: partial(_look, one, target, clock) for one in repositories}, seconds=_SECONDS
+        {one.name: partial(_look, one, target, clock, empty_is_new) for one in repositories}, seconds=_SECONDS
     )
     looked = [answered.get(one.name) or _silent(one) for one in repositories]
-    works = any(one.error is None for one in looked)
+    works = any(one.seen.writable for one in looked)
     findings: list[Finding] = []
     for one in looked:
         subject = f"repository {one.seen.name}"
@@ -93,13 +96,15 @@ def look_at_repositories(
     )
 
 
-def _look(repository: Repository, target: str, clock: Callable[[], datetime]) -> _Looked:
+def _look(repository: Repository, target: str, clock: Callable[[], datetime], empty_is_new: bool) -> _Looked:
     storage = repository.storage
     seen = RepositorySeen(repository.name, storage.location, reachable=False)
     began = time.monotonic()
     try:
         described = storage.stat(REPOSITORY_KEY)
         seen = replace(seen, reachable=True, answer_seconds=time.monotonic() - began)
+        if described is None and empty_is_new:
+            return _Looked(seen)
         if described is None:
             raise NotFoundError(
                 f"{storage.location} is no repository: it has no {REPOSITORY_KEY}",
