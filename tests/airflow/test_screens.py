@@ -56,9 +56,8 @@ def test_a_restore_is_chosen_approved_and_followed_in_the_browser(scene: Scene, 
         scene.approver.question(run, "approve")
         page.goto(f"{address}/tasks/approve/required_actions")
         # The newest, whichever that is by now.
-        page.get_by_text(
-            re.compile(rf"Replace the database of {TARGET} by backup \d+T\d+Z-dump\?")
-        ).wait_for()
+        asked = re.compile(rf"Replace the database of {TARGET} by backup \d+T\d+Z-dump\?")
+        page.get_by_text(asked).wait_for()
         page.get_by_text("admin cannot approve it").wait_for()
         picture(page, "approval")
         page.get_by_role("button", name="Approve", exact=True).click()
