@@ -10,25 +10,20 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from backstop.model.calendar_periods import CALENDAR_PERIODS, newest_of_each
 from backstop.model.retention_rules import in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from backstop.model.backup import BackupLabel
+    from backstop.model.calendar_periods import CalendarPeriod
     from backstop.model.legacy import LegacyBackup
     from backstop.model.retention import RetentionPolicy
 
 _STALE = timedelta(days=7)
 """Should the newest proven backup be older than this, backups fail or the clock is wrong: nothing goes."""
-
-_PERIODS: Mapping[str, Callable[[datetime], tuple[int, ...]]] = {
-    "daily": lambda at: (at.year, at.month, at.day),
-    "weekly": lambda at: tuple(at.isocalendar()[:2]),
-    "monthly": lambda at: (at.year, at.month),
-    "yearly": lambda at: (at.year,),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +121,10 @@ class _Rules:
         self._last = {one.name for one in history[-policy.keep_last :]} if policy.keep_last else set()
         self._proven = set(proven[-max(policy.min_proven, 1) :])
         self._anchors = set() if policy.keep_for is None else _anchors(history, now - policy.keep_for)
-        self._periods = {rule: _newest_of_each(history, rule, getattr(policy, rule)) for rule in _PERIODS}
+        self._periods = {
+            period.rule: _of_periods(history, period, getattr(policy, period.rule))
+            for period in CALENDAR_PERIODS
+        }
 
     def reasons_to_keep(self, one: LegacyBackup) -> Iterator[str]:
         policy = self._policy
@@ -164,11 +162,6 @@ def _anchors(history: Sequence[_Entry], cutoff: datetime) -> set[str]:
     return {one.name for one in (*before[-1:], *proven[-1:])}
 
 
-def _newest_of_each(history: Sequence[_Entry], rule: str, count: int) -> set[str]:
-    """Of each of the last ``count`` periods that have any, the newest; a proven one before others."""
-    best: dict[tuple[int, ...], _Entry] = {}
-    for one in history:
-        period = _PERIODS[rule](one.at)
-        if one.proven or period not in best or not best[period].proven:
-            best[period] = one
-    return {best[period].name for period in sorted(best)[-count:]} if count else set()
+def _of_periods(history: Sequence[_Entry], period: CalendarPeriod, count: int) -> set[str]:
+    picked = newest_of_each(history, period, count, moment=lambda one: one.at, proven=lambda one: one.proven)
+    return {one.name for _, one in picked}

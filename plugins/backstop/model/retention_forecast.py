@@ -7,16 +7,18 @@ What really goes is decided by :mod:`backstop.model.retention` from manifests an
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import datetime, time, timedelta, timezone
 from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING
 
+from backstop.model.calendar_periods import CALENDAR_PERIODS, newest_of_each
 from backstop.model.retention_rules import in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from backstop.model.calendar_periods import CalendarPeriod
     from backstop.model.retention_policy import RetentionPolicy
 
 _RHYTHM_OF = 10
@@ -109,14 +111,8 @@ def _stays(backups: Sequence[Stored], policy: RetentionPolicy) -> Iterator[tuple
     if policy.keep_for is not None:
         yield from _by_age(backups, policy.keep_for)
     yield from _by_number(backups, policy.keep_last, "one of the newest {} (keep_last)")
-    for count, rule, begin, after in (
-        (policy.daily, "daily", _day, _days),
-        (policy.weekly, "weekly", _week, _weeks),
-        (policy.monthly, "monthly", _month, _months),
-        (policy.yearly, "yearly", _year, _years),
-    ):
-        if count:
-            yield from _by_period(backups, count, rule, begin, after)
+    for period in CALENDAR_PERIODS:
+        yield from _by_period(backups, period, getattr(policy, period.rule))
     proven = [one for one in backups if one.proven]
     yield from _by_number(
         proven, max(1, policy.min_proven), "one of the newest {} that are proven (min_proven)"
@@ -147,52 +143,10 @@ def _by_number(backups: Sequence[Stored], count: int, because: str) -> Iterator[
         yield one.label, Stay(until, because.format(count))
 
 
-def _by_period(
-    backups: Sequence[Stored],
-    count: int,
-    rule: str,
-    begin: Callable[[date], date],
-    after: Callable[[date, int], date],
-) -> Iterator[tuple[str, Stay]]:
+def _by_period(backups: Sequence[Stored], period: CalendarPeriod, count: int) -> Iterator[tuple[str, Stay]]:
     """The newest proven one of each period, or the newest, until so many later periods have begun."""
-    best: dict[date, Stored] = {}
-    for one in backups:
-        period = begin(one.finished_at.astimezone(timezone.utc).date())
-        if one.proven or period not in best or not best[period].proven:
-            best[period] = one
-    for period in sorted(best)[-count:]:
-        until = datetime.combine(after(period, count), time(), timezone.utc)
-        yield best[period].label, Stay(until, f"kept of its period ({rule}: {count})")
-
-
-def _day(day: date) -> date:
-    return day
-
-
-def _week(day: date) -> date:
-    return day - timedelta(days=day.weekday())
-
-
-def _month(day: date) -> date:
-    return day.replace(day=1)
-
-
-def _year(day: date) -> date:
-    return day.replace(month=1, day=1)
-
-
-def _days(day: date, count: int) -> date:
-    return day + timedelta(days=count)
-
-
-def _weeks(day: date, count: int) -> date:
-    return day + timedelta(weeks=count)
-
-
-def _months(day: date, count: int) -> date:
-    years, month = divmod(day.month - 1 + count, 12)
-    return date(min(day.year + years, date.max.year), month + 1, 1)
-
-
-def _years(day: date, count: int) -> date:
-    return date(min(day.year + count, date.max.year), 1, 1)
+    for begin, one in newest_of_each(
+        backups, period, count, moment=lambda one: one.finished_at, proven=lambda one: one.proven
+    ):
+        until = datetime.combine(period.after(begin, count), time(), timezone.utc)
+        yield one.label, Stay(until, f"kept of its period ({period.rule}: {count})")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta, timezone
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from backstop.model.calendar_periods import CALENDAR_PERIODS, newest_of_each
 from backstop.model.retention_groups import Group, Want, age_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from backstop.model.retention_policy import Candidate
@@ -23,45 +24,14 @@ def counted(group: Group) -> Iterator[Want]:
     last = usable[-policy.keep_last :] if policy.keep_last else ()
     for candidate in last:
         yield Want(candidate, f"it is one of the newest {policy.keep_last} (keep_last)")
-    for count, rule, period, name in (
-        (policy.daily, "daily", _day, "{:%Y-%m-%d}"),
-        (policy.weekly, "weekly", _week, "the week from {:%Y-%m-%d}"),
-        (policy.monthly, "monthly", _month, "{:%Y-%m}"),
-        (policy.yearly, "yearly", _year, "{:%Y}"),
-    ):
-        if count:
-            for begin, candidate in _picked(usable, count, period):
-                what = "newest proven" if candidate.proven else "newest"
-                reason = f"it is the {what} of {name.format(begin)} ({rule}: {count})"
-                yield Want(candidate, reason, continuous=False)
-
-
-def _picked(
-    usable: Sequence[Candidate], count: int, period: Callable[[date], date]
-) -> list[tuple[date, Candidate]]:
-    """Of each of the newest periods that have a backup its newest proven one; the newest where none is."""
-    best: dict[date, Candidate] = {}
-    for candidate in usable:
-        begin = period(candidate.snapshot_at.astimezone(timezone.utc).date())
-        if candidate.proven or begin not in best or not best[begin].proven:
-            best[begin] = candidate
-    return [(begin, best[begin]) for begin in sorted(best)[-count:]]
-
-
-def _day(day: date) -> date:
-    return day
-
-
-def _week(day: date) -> date:
-    return day - timedelta(days=day.weekday())
-
-
-def _month(day: date) -> date:
-    return day.replace(day=1)
-
-
-def _year(day: date) -> date:
-    return day.replace(month=1, day=1)
+    for period in CALENDAR_PERIODS:
+        count = getattr(policy, period.rule)
+        for begin, candidate in newest_of_each(
+            usable, period, count, moment=lambda one: one.snapshot_at, proven=lambda one: one.proven
+        ):
+            what = "newest proven" if candidate.proven else "newest"
+            reason = f"it is the {what} of {period.name.format(begin)} ({period.rule}: {count})"
+            yield Want(candidate, reason, continuous=False)
 
 
 def by_age(group: Group, cutoff: datetime, *, bases: Sequence[Group]) -> Iterator[Want]:
