@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from backstop.credentials import Credential
+from typing import TYPE_CHECKING
+
 from backstop.errors import ConfigurationError
+from backstop.hooks.credentials import credential_of
+
+if TYPE_CHECKING:
+    from backstop.credentials import Credential
 
 
 class ServerCredentials:
@@ -23,19 +28,4 @@ class ServerCredentials:
                 f"Airflow's API server has no connection {conn_id!r}, which targets.yaml names",
                 hint=f"create it under Admin > Connections, or set AIRFLOW_CONN_{conn_id.upper()} there",
             ) from None
-        extra = connection.extra_dejson
-        if not isinstance(extra, dict):
-            raise ConfigurationError(
-                f"the extra of Airflow connection {conn_id!r} is not a JSON object",
-                hint="correct it under Admin > Connections",
-            )
-        return Credential(
-            conn_id=conn_id,
-            conn_type=connection.conn_type or "",
-            host=connection.host,
-            port=connection.port,
-            login=connection.login,
-            password=connection.password,
-            schema=connection.schema,
-            extra=extra,
-        )
+        return credential_of(conn_id, connection)

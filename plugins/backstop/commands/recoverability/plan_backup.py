@@ -19,10 +19,10 @@ from backstop.errors import ConfigurationError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from backstop.commands.recoverability.backups import StoredBackup
-    from backstop.model.observation import Observation
+    from backstop.model.observation import ComponentSeen, Observation
     from backstop.targets import Target
 
 DATABASE_MODES = {
@@ -69,15 +69,7 @@ def plan_database(
             "repository": repository,
         },
         title=f"Restore the database of {target.name} from {chosen.label}",
-        facts=(
-            ("Backup", f"{chosen.label}, {_trust(copies)}"),
-            ("Read from", _where(chosen, repository)),
-            ("Data loss", loss_in_words(chosen.started_at, now)),
-            (
-                "Time",
-                forecast_in_words(component.forecast if component else None, target.database.objectives.rto),
-            ),
-        ),
+        facts=_facts(chosen, copies, repository, component, target.database.objectives.rto, now),
         steps=(
             "The run checks room, roles and whatever a swap would break, and says so.",
             "The backup is restored into a new database beside the live one and compared with the fingerprint"
@@ -128,12 +120,7 @@ def plan_tree(
             "repository": repository,
         },
         title=f"Restore {tree} of {target.name} from {chosen.label}",
-        facts=(
-            ("Backup", f"{chosen.label}, {_trust(copies)}"),
-            ("Read from", _where(chosen, repository)),
-            ("Data loss", loss_in_words(chosen.started_at, now)),
-            ("Time", forecast_in_words(component.forecast if component else None, found.objectives.rto)),
-        ),
+        facts=_facts(chosen, copies, repository, component, found.objectives.rto, now),
         steps=(
             "The run counts what would be added, changed and deleted, and names the first of them.",
             *(
@@ -148,6 +135,23 @@ def plan_tree(
         approval=approval_in_words(found.restore, touches_live=touches),
         touches_live=touches,
         cautions=(*doubts_about_look(observation, chosen.repository, now), *_doubts(copies)),
+    )
+
+
+def _facts(
+    chosen: StoredBackup,
+    copies: Sequence[StoredBackup],
+    repository: str,
+    component: ComponentSeen | None,
+    rto: timedelta | None,
+    now: datetime,
+) -> tuple[tuple[str, str], ...]:
+    why = "" if repository != ANY_REPOSITORY else ", the first that has it, proven copies first"
+    return (
+        ("Backup", f"{chosen.label}, " + "; ".join(f"{one.repository}: {one.state}" for one in copies)),
+        ("Read from", f"repository {chosen.repository}{why}"),
+        ("Data loss", loss_in_words(chosen.started_at, now)),
+        ("Time", forecast_in_words(component.forecast if component else None, rto)),
     )
 
 
@@ -186,15 +190,6 @@ def _first(copies: Sequence[StoredBackup], order: Sequence[str]) -> StoredBackup
     """Proven ones first, then in the order of targets.yaml, as the run chooses."""
     places = {name: place for place, name in enumerate(order)}
     return min(copies, key=lambda one: (one.status != "proven", places.get(one.repository, len(places))))
-
-
-def _where(chosen: StoredBackup, repository: str) -> str:
-    why = "" if repository != ANY_REPOSITORY else ", the first that has it, proven copies first"
-    return f"repository {chosen.repository}{why}"
-
-
-def _trust(copies: Sequence[StoredBackup]) -> str:
-    return "; ".join(f"{one.repository}: {one.state}" for one in copies)
 
 
 def _doubts(copies: Sequence[StoredBackup]) -> tuple[str, ...]:
