@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from backstop.ui.scope import AIRFLOW
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 PREFIX = "/backstop"
-AIRFLOW = "backstop.airflow"
-"""Under this name a request's scope holds the Airflow application that we are mounted in."""
 
 
 class MountedApp:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from backstop.errors import SourceUnavailableError
-from backstop.ui.mount import AIRFLOW
 from backstop.ui.problems import Refused, UnknownPage, WrongInput
+from backstop.ui.scope import AIRFLOW
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
