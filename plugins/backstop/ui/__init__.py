@@ -2,7 +2,7 @@
 
 What they show comes from targets.yaml and the inventory; no repository and no protected server is asked.
 
-    mount, app                     what Airflow mounts, and the application behind it
+    mount, scope, app              what Airflow mounts, and the application behind it
     auth, headers, form_token      who may see it; what browsers must keep to; forms that are ours
     pages, reading, rendering      the pages: addresses, read models, HTML (``templates/``, ``charts/``)
     restore, restore_form          the form that starts a restore; ``starting`` has Airflow start it
