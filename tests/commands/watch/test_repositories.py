@@ -281,6 +281,17 @@ def test_a_repository_that_was_emptied_is_one_finding_and_not_one_for_all_that_i
     assert world.found() == []
 
 
+def test_a_repository_that_holds_none_any_more_is_not_said_to_hold_what_it_held(world):
+    label = world.dump(0)
+    world.watch()
+    assert world.previous.repository("s3").backups == 1
+
+    world.storages["s3"].delete(world.manifest_key(label))
+    world.watch()
+
+    assert world.previous.repository("s3").backups == 0
+
+
 @pytest.mark.integration
 def test_a_backup_that_expired_is_not_missed(remembered):
     world = remembered

@@ -199,12 +199,14 @@ _LASTING = ("backups", "stored_bytes", "listed_at")
 def _joined(
     known: RepositorySeen, more: RepositorySeen, *, lasting: tuple[str, ...] | None = None
 ) -> RepositorySeen:
-    """``more``, where it says anything, else ``known``; with ``lasting``, only these come from ``known``."""
+    """``more``, where it says anything, else ``known``; with ``lasting``, only these come from ``known``.
+
+    Nothing is said by what has its default: that there are no backups, 0, is said, and is not None.
+    """
     values: dict[str, Any] = {}
     for one in fields(RepositorySeen):
         old, new = getattr(known, one.name), getattr(more, one.name)
-        silent = new is None or (one.name not in ("reachable", "writable") and not new)
-        if silent and (lasting is None or one.name in lasting):
+        if new == one.default and (lasting is None or one.name in lasting):
             values[one.name] = old
     if lasting is None and not (known.reachable and more.reachable):
         values["reachable"] = False
