@@ -397,6 +397,25 @@ def test_an_inventory_that_is_down_is_a_finding_and_the_repositories_are_judged_
     }
 
 
+@pytest.mark.integration
+def test_an_inventory_that_lost_what_the_watch_before_saw_is_a_finding(remembered):
+    from backstop.commands.watch.observe import observe_target
+
+    world = remembered
+    world.dump(0)
+    world.watch()
+    with world.inventory.connection.connect() as session:
+        session.execute("ALTER TABLE public.backup_observation RENAME TO elsewhere")
+
+    observed = observe_target(
+        world.target(), inventory=world.inventory, clock=lambda: world.now, rhythm=RHYTHM
+    )
+
+    finding = only(observed)
+    assert (finding.check, finding.subject) == ("watch", "inventory")
+    assert "backup_observation" in finding.sentence
+
+
 def _reads(world) -> int:
     return sum(storage.asked["read"] for storage in world.storages.values())
 

@@ -14,7 +14,6 @@ from backstop.commands.watch.reach import judge_reach, probe
 from backstop.commands.watch.sight import Look, Sight
 from backstop.commands.watch.time_limits import within
 from backstop.commands.watch.windows import look_at_wal
-from backstop.errors import BackstopError
 from backstop.model.finding import CHECKS, Finding, Level
 from backstop.model.observation import (
     ComponentSeen,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from backstop.commands.watch.sight import ObservedTarget
+    from backstop.errors import BackstopError
     from backstop.repository.inventory import Inventory
 
 PATIENCE_SECONDS = 120.0
@@ -67,9 +67,9 @@ def observe_target(
     :param patience_seconds: for each part.
     """
     now, began = clock(), time.monotonic()
-    recollection, part = recollect(target, inventory)
+    recollection, remembered, part = recollect(target, inventory)
     parts = [part]
-    previous = previous or (_previous(inventory, target.name) if not part.findings else None)
+    previous = previous or remembered
     asked = None if part.findings else inventory
     down, answers = probe(target, filled=recollection.filled)
     shelves, part = look_at_shelves(target, recollection, asked, down)
@@ -128,17 +128,6 @@ def _one(look: Look, sight: Sight, patience_seconds: float) -> Part:
         seconds=min(patience_seconds, look.patience_seconds),
         spares=frozenset((check, EVERY) for check in look.checks),
     )
-
-
-def _previous(inventory: Inventory | None, target: str) -> Observation | None:
-    from backstop.repository.observations import Observations
-
-    if inventory is None:
-        return None
-    try:
-        return Observations(inventory.connection).of(target)
-    except BackstopError:
-        return None
 
 
 def _observation(sight: Sight, found: Part, *, took_seconds: float) -> Observation:
@@ -201,7 +190,7 @@ def _joined(
 ) -> RepositorySeen:
     """``more``, where it says anything, else ``known``; with ``lasting``, only these come from ``known``.
 
-    Nothing is said by what has its default: that there are no backups, 0, is said, and is not None.
+    A field with its default says nothing; no ``backups``, 0, is said, for the default is None.
     """
     values: dict[str, Any] = {}
     for one in fields(RepositorySeen):
