@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _READERS = 8
 _KEPT_AT_A_TIME = 500
-_GONE = ("expired", "missing")
 _STAMP = ((0, 4), (4, 2), (6, 2), (9, 2), (11, 2), (13, 2))
 _NO_PROOFS = Verifications((), ())
 
@@ -135,15 +134,13 @@ def _stamp(name: str) -> datetime:
 
 def _is_new(known: KnownBackup | None, info: ObjectInfo, stamps: frozenset[datetime] | None) -> bool:
     """Nothing is known, or it was gone; it has been stored since, or a proof of it that is not known."""
-    if known is None or known.status in _GONE or known.read_at is None or info.modified_at > known.read_at:
+    if known is None or known.gone or known.read_at is None or info.modified_at > known.read_at:
         return True
     return stamps is not None and not stamps <= {proof.finished_at for proof in known.proofs}
 
 
 def _as_listed(known: KnownBackup, stamps: frozenset[datetime]) -> KnownBackup:
     """Proofs count as long as the repository has them, whatever the inventory remembers."""
-    from dataclasses import replace
-
     return replace(known, proofs=tuple(proof for proof in known.proofs if proof.finished_at in stamps))
 
 
@@ -180,9 +177,7 @@ def _find_gone(
 ) -> None:
     name, here = shelf.name, {*listed, *shelf.expiring}
     remembered = recollection.backups.get(name, {})
-    seem_gone = {
-        label: known for label, known in remembered.items() if label not in here and known.status not in _GONE
-    }
+    seem_gone = {label: known for label, known in remembered.items() if label not in here and not known.gone}
     shelf.expired = recollection.expired.get(name, frozenset())
     if seem_gone:
         shelf.expired |= again().expired.get(name, frozenset())
