@@ -14,7 +14,7 @@ from backstop.commands.watch.reach import judge_reach, probe
 from backstop.commands.watch.sight import Look, Sight
 from backstop.commands.watch.time_limits import within
 from backstop.commands.watch.windows import look_at_wal
-from backstop.model.finding import CHECKS, Finding, Level
+from backstop.model.finding import CHECKS, Finding, Level, worst_of_each
 from backstop.model.observation import (
     ComponentSeen,
     KeySeen,
@@ -204,9 +204,5 @@ def _joined(
 
 def most_serious_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """One of each key, the worst of them; critical ones first, then by name."""
-    worst: dict[tuple[str, str, str], Finding] = {}
-    for one in findings:
-        known = worst.setdefault(one.key, one)
-        if known.level < one.level:
-            worst[one.key] = one
-    return tuple(sorted(worst.values(), key=lambda one: (one.level is not Level.CRITICAL, one.key)))
+    worst = worst_of_each(findings).values()
+    return tuple(sorted(worst, key=lambda one: (one.level is not Level.CRITICAL, one.key)))
