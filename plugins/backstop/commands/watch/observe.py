@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from backstop.commands.watch.catalogue import look_at_catalogue, look_at_shelves, recollect
+from backstop.commands.watch.loss import aged
 from backstop.commands.watch.objects import look_at_objects
 from backstop.commands.watch.part import EVERY, ClockSeen, Part, ScratchSeen, together
 from backstop.commands.watch.reach import judge_reach, probe
@@ -139,7 +140,7 @@ def _observation(sight: Sight, found: Part, *, took_seconds: float) -> Observati
         components=_components(found.seen) or (previous.components if previous else ()),
         repositories=_repositories(sight, found.seen),
         windows=_windows(sight, found),
-        wal=next((one for one in found.seen if isinstance(one, WalSeen)), None),
+        wal=_wal(sight, found),
         keys=tuple(one for one in found.seen if isinstance(one, KeySeen)),
         clock_offsets={one.name: one.ahead_seconds for one in found.seen if isinstance(one, ClockSeen)},
         scratch_bytes=next((one.size_bytes for one in found.seen if isinstance(one, ScratchSeen)), None),
@@ -153,6 +154,14 @@ def _windows(sight: Sight, found: Part) -> tuple[WindowSeen, ...]:
     if sight.previous is not None and ("wal-gap", EVERY) in found.unjudged:
         return sight.previous.windows
     return tuple(one for one in found.seen if isinstance(one, WindowSeen))
+
+
+def _wal(sight: Sight, found: Part) -> WalSeen | None:
+    """What was known before, and is older now, where nobody could look."""
+    seen = next((one for one in found.seen if isinstance(one, WalSeen)), None)
+    if seen is None and ("rpo", EVERY) in found.unjudged:
+        return aged(sight.previous, sight.now)
+    return seen
 
 
 def _components(seen: Iterable[Any]) -> tuple[ComponentSeen, ...]:
