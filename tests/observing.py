@@ -223,6 +223,8 @@ class World:
             "kinds": self.kinds,
             "policies": dict.fromkeys(self.names, policies),
             "sync": sync,
+            "late_after": timedelta(hours=1),
+            "prove_within": timedelta(hours=24),
             "wal_repositories": self.names,
             **self.settings,
         }

@@ -8,7 +8,7 @@ from functools import total_ordering
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
 from backstop.model.words import one_line
 
@@ -91,6 +91,15 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.level.value}: {self.target}: {self.sentence} — {self.next_step}"
+
+
+def worst_of_each(findings: Iterable[Finding]) -> dict[tuple[str, str, str], Finding]:
+    """One of each key: the most serious of those that say the same thing is wrong."""
+    worst: dict[tuple[str, str, str], Finding] = {}
+    for one in findings:
+        if worst.setdefault(one.key, one).level < one.level:
+            worst[one.key] = one
+    return worst
 
 
 def judged(finding: Finding, unjudged: Collection[tuple[str, str]]) -> bool:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from backstop.model.finding import judged
+from backstop.model.finding import judged, worst_of_each
 from backstop.model.finding_state import Rhythm, missed, seen
 from backstop.postgres.connection import source_errors
 from backstop.repository.finding_rows import from_rows, to_row, told_to_row
@@ -55,11 +55,7 @@ class Findings:
             found does not close them. ``EVERY_SUBJECT`` stands for all of a check.
         """
         spared = unjudged or {}
-        found: dict[tuple[str, str, str], Finding] = {}
-        for one in findings:
-            known = found.get(one.key)
-            if known is None or one.level > known.level:
-                found[one.key] = one
+        found = worst_of_each(findings)
         with self._transaction(_WATCHING) as session:
             open_rows = {row.state.finding.key: row for row in _open_rows(session)}
             for key, finding in found.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import IntegrityError
@@ -57,6 +57,11 @@ class KnownBackup:
         return self.manifest.label
 
     @property
+    def gone(self) -> bool:
+        """Whether the repository had it no longer when it was last looked at."""
+        return self.status in ("expired", "missing")
+
+    @property
     def proven(self) -> bool:
         """Whether the newest verification matched."""
         return bool(self.proofs) and self.proofs[-1].matched
@@ -77,11 +82,8 @@ class Recollection:
     @property
     def filled(self) -> frozenset[str]:
         """Names of repositories that held backups when they were last looked at."""
-        gone = ("expired", "missing")
         return frozenset(
-            name
-            for name, known in self.backups.items()
-            if any(one.status not in gone for one in known.values())
+            name for name, known in self.backups.items() if any(not one.gone for one in known.values())
         )
 
 
@@ -137,8 +139,6 @@ def enter(
 
 def known_from(published: Published, proofs: tuple[Proof, ...]) -> KnownBackup:
     """The same of what has just been read."""
-    from dataclasses import replace
-
     manifest = published.manifest
     return KnownBackup(
         manifest=replace(manifest, objects=()),

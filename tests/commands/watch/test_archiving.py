@@ -329,6 +329,26 @@ def test_a_silent_server_is_a_warning_until_it_may_have_been_written_to_for_too_
     assert "would be lost" in late.findings[0].sentence
 
 
+def test_a_server_that_was_silent_for_a_while_is_not_taken_to_have_written_nothing_meanwhile(
+    protected: Protected,
+):
+    archive(protected)
+    before = observed(look(protected, patience=timedelta(0)))
+    nobody = replace(protected.server.connection(), host="127.0.0.1", port=1)
+    silent = observed(look(protected, cluster=nobody, earlier=before, later=timedelta(hours=1)))
+    write(protected, 1)
+
+    heard = look(
+        protected,
+        earlier=replace(silent, observed_at=silent.observed_at + timedelta(hours=1)),
+        later=timedelta(minutes=65),
+        patience=timedelta(0),
+    )
+
+    loss = wal(heard).observed_rpo.get("local")
+    assert loss is None or loss >= timedelta(minutes=60)
+
+
 def test_a_look_ends_when_its_patience_does_though_nobody_archives(protected: Protected):
     archive(protected)
     write(protected, 1)

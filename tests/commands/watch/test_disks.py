@@ -94,6 +94,7 @@ def test_one_that_takes_nothing_is_a_warning_beside_one_that_works_and_critical_
     assert seen(alone)["s3"].writable is False
     assert "AccessDenied" in seen(alone)["s3"].problem
     assert alone.findings[0].next_step == "grant it"
+    assert ("space", "repository s3") in alone.unjudged
 
 
 def test_a_folder_that_is_no_repository_is_not_made_one(tmp_path: Path):

@@ -126,7 +126,7 @@ def test_a_ring_that_cannot_be_used_is_critical_once_and_shows_nothing_of_it(rin
 
     assert found(part) == {"key ring": Level.CRITICAL}
     assert seen(part)[key].state == "unknown"
-    assert ("key", f"key {key}") in part.unjudged
+    assert {("key", f"key {key}"), ("key", "rotation"), ("key", "escrow")} <= part.unjudged
     assert ring.generations[0].key.hex() not in str(part)
 
 
@@ -206,6 +206,20 @@ def test_a_key_that_kms_does_not_know_is_missing(kms: MockKms):
     assert "and new backups need it" in part.findings[0].sentence
 
 
+def test_a_key_whose_state_says_nothing_is_not_taken_for_one_in_order(kms: MockKms, monkeypatch):
+    arn = kms.new_key()
+    client = kms.clients("eu-central-1")
+    told = {"KeyMetadata": {"KeyState": "Unavailable", "CreationDate": NOW}}
+    monkeypatch.setattr(client, "describe_key", lambda **_: told)
+
+    part = look(in_kms(kms, arn, client_for=lambda _: client), {arn: 1})
+
+    assert part.findings == ()
+    assert seen(part)[arn].state == "unknown"
+    assert {("key", f"key {arn}"), ("key", f"rotation of {arn}")} <= part.unjudged
+    assert part.unseen == (f"how key {arn} is: KMS says neither that it works nor what is wrong with it",)
+
+
 def test_a_key_that_does_not_rotate_is_a_warning_when_it_is_old_until_it_does(kms: MockKms):
     arn = kms.new_key()
     later = utc_now() + timedelta(days=91)
@@ -249,4 +263,4 @@ def test_a_kms_that_is_silent_is_found_once_for_all_keys_of_its_region(kms: Mock
     part = look(in_kms(kms, *arns, client_for=clients), {})
 
     assert found(part) == {"key service eu-central-1": Level.WARNING}
-    assert {("key", f"key {arn}") for arn in arns} <= part.unjudged
+    assert {("key", f"{what} {arn}") for what in ("key", "rotation of") for arn in arns} <= part.unjudged

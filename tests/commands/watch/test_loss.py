@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from backstop.commands.wal.watch import BACKLOG_BYTES, Lag
 from backstop.commands.watch.following import Written
-from backstop.commands.watch.loss import Loss, earlier_position, judge_loss, loss_of, since
+from backstop.commands.watch.loss import Loss, aged, earlier_position, judge_loss, loss_of, since
 from backstop.commands.watch.slot import UNBOUNDED, judge_slot
 from backstop.model.finding import Finding, Level
 from backstop.model.lsn import Lsn
@@ -108,6 +108,9 @@ def test_what_was_known_before_gets_older_and_what_was_not_stays_unknown():
     assert since(before, "new", NOW + 60 * SECOND) is None
     assert since(before, "other", NOW + 60 * SECOND) is None
     assert since(None, "local", NOW) is None
+    assert aged(before, NOW + 60 * SECOND) == WalSeen(timeline=1, observed_rpo={"local": 62 * SECOND})
+    assert aged(observed(1, 900, new=None), NOW) is None
+    assert aged(None, NOW) is None
 
 
 @pytest.mark.parametrize(

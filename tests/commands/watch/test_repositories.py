@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
+from backstop.commands.watch.observe import observe_target
+from backstop.commands.watch.sight import Look
+from backstop.errors import SourceUnavailableError
 from backstop.model.finding import Finding, Level, judged
+from backstop.model.observation import WalSeen
 from tests.observing import RHYTHM, only, short
+
+if TYPE_CHECKING:
+    from backstop.commands.watch.part import Part
+    from backstop.commands.watch.sight import Sight
 
 
 def test_an_object_that_was_deleted_is_a_warning_while_another_repository_has_it(world):
@@ -244,6 +254,22 @@ def test_a_part_that_fails_is_a_finding_and_its_checks_are_not_judged(world, mon
     assert observed.observation.component("dump").backups == 1
 
 
+def test_what_was_known_of_the_loss_gets_older_while_the_server_cannot_be_looked_at(world):
+    def hangs(sight: Sight) -> Part:
+        raise SourceUnavailableError("the server hangs", hint="wait")
+
+    world.dump(0)
+    seen = WalSeen(timeline=1, server_position="0/100", observed_rpo={"s3": timedelta(seconds=2)})
+    before = replace(world.watch().observation, wal=seen)
+    target = replace(world.target(), others=(Look("archiving", ("rpo", "slot"), hangs),))
+    later = world.now + timedelta(minutes=5)
+
+    observed = observe_target(target, inventory=None, clock=lambda: later, rhythm=RHYTHM, previous=before)
+
+    assert observed.observation.wal.observed_rpo == {"s3": timedelta(minutes=5, seconds=2)}
+    assert observed.observation.wal.server_position is None
+
+
 @pytest.mark.integration
 def test_a_manifest_that_vanished_is_critical_and_comes_back_with_a_sync(remembered):
     world = remembered
@@ -279,6 +305,17 @@ def test_a_repository_that_was_emptied_is_one_finding_and_not_one_for_all_that_i
     assert "memory://s3 held backups, and has no repository.json any more" in finding.sentence
     world.storages["s3"].restore(held)
     assert world.found() == []
+
+
+def test_a_repository_that_holds_none_any_more_is_not_said_to_hold_what_it_held(world):
+    label = world.dump(0)
+    world.watch()
+    assert world.previous.repository("s3").backups == 1
+
+    world.storages["s3"].delete(world.manifest_key(label))
+    world.watch()
+
+    assert world.previous.repository("s3").backups == 0
 
 
 @pytest.mark.integration
@@ -374,8 +411,6 @@ def test_an_inventory_that_is_down_is_a_finding_and_the_repositories_are_judged_
     world.dump(0)
     world.at(1, 5)
     nowhere = ClusterConnection(host="127.0.0.1", port=1, dbname="nothing", user="nobody")
-    from backstop.commands.watch.observe import observe_target
-
     observed = observe_target(
         world.target(), inventory=Inventory(nowhere), clock=lambda: world.now, rhythm=RHYTHM
     )
@@ -384,6 +419,23 @@ def test_an_inventory_that_is_down_is_a_finding_and_the_repositories_are_judged_
         ("watch", "inventory"),
         ("completed", "dump"),
     }
+
+
+@pytest.mark.integration
+def test_an_inventory_that_lost_what_the_watch_before_saw_is_a_finding(remembered):
+    world = remembered
+    world.dump(0)
+    world.watch()
+    with world.inventory.connection.connect() as session:
+        session.execute("ALTER TABLE public.backup_observation RENAME TO elsewhere")
+
+    observed = observe_target(
+        world.target(), inventory=world.inventory, clock=lambda: world.now, rhythm=RHYTHM
+    )
+
+    finding = only(observed)
+    assert (finding.check, finding.subject) == ("watch", "inventory")
+    assert "backup_observation" in finding.sentence
 
 
 def _reads(world) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -89,6 +90,19 @@ def test_room_is_told_once_a_file_system_and_not_again_where_a_repository_tells_
     assert list(found(twice)) == [("space", f"spool {first}")]
     assert told.findings == ()
     assert f"spool {first} has " in twice.findings[0].sentence
+
+
+def test_a_spool_that_does_not_answer_is_said_and_what_is_open_of_it_stays(tmp_path: Path, monkeypatch):
+    def hangs(path: Path) -> None:
+        raise OSError(errno.ESTALE, "Stale file handle")
+
+    monkeypatch.setattr(os, "statvfs", hangs)
+
+    part = look(tmp_path)
+
+    assert part.findings == ()
+    assert part.unseen == (f"spool {tmp_path} does not answer",)
+    assert part.unjudged == {("space", f"spool {tmp_path}"), ("scratch", f"scratch {tmp_path}")}
 
 
 def test_a_spool_that_nobody_has_made_yet_is_in_order(tmp_path: Path):

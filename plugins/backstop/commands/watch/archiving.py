@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from backstop.commands.watch.following import Following
-from backstop.commands.watch.loss import earlier_position, judge_loss, loss_of, since
+from backstop.commands.watch.loss import aged, earlier_position, judge_loss, loss_of, since
 from backstop.commands.watch.part import EVERY, Part
 from backstop.commands.watch.slot import judge_slot
 from backstop.commands.watch.source import source_finding
@@ -163,26 +163,17 @@ def _unheard(
 
     A server that is silent may just be down, and then nobody writes to it: for a while that is a warning.
     """
-    bounds: dict[str, timedelta | None] = {}
-    for repository in repositories:
-        bound = since(earlier, repository.name, now)
-        if bound is not None:
-            bounds[repository.name] = bound
-    best = min((bound for bound in bounds.values() if bound is not None), default=timedelta(0))
+    bounds = [since(earlier, repository.name, now) for repository in repositories]
+    best = min((bound for bound in bounds if bound is not None), default=timedelta(0))
     finding = source_finding(
         error, target=target, subject=SUBJECT, lost="whether what it writes is stored is not known"
     )
     if best > max(objective or _SILENT_TOO_LONG, _SILENT_TOO_LONG):
         said = f"{error.message}: should it be written to, up to {best.total_seconds():.0f} s would be lost"
         finding = Finding(target, "source", SUBJECT, Level.CRITICAL, said, error.hint)
-    wal = earlier.wal if earlier else None
-    seen = WalSeen(
-        timeline=wal.timeline if wal else None,
-        server_position=wal.server_position if wal else None,
-        observed_rpo=bounds,
-    )
+    known = aged(earlier, now)
     return Part(
-        seen=(seen,) if bounds else (),
+        seen=(known,) if known else (),
         findings=(finding,),
         unseen=(f"continuous archiving: {error.message}",),
         unjudged=frozenset({("rpo", EVERY), ("slot", EVERY)}),

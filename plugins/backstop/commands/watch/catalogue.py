@@ -14,21 +14,28 @@ from backstop.commands.watch.shelf import Shelf, look_at_shelf
 from backstop.errors import BackstopError
 from backstop.model.finding import Finding, Level
 from backstop.model.observation import RepositorySeen
+from backstop.repository.observations import Observations
 from backstop.repository.recollection import Recollection, enter, recall
 
 if TYPE_CHECKING:
     from backstop.commands.watch.sight import ObservedTarget, Sight
+    from backstop.model.observation import Observation
     from backstop.repository.inventory import Inventory
 
 
-def recollect(target: ObservedTarget, inventory: Inventory | None) -> tuple[Recollection, Part]:
-    """What the inventory remembers. Without it, or while it is away, everything is read."""
+def recollect(
+    target: ObservedTarget, inventory: Inventory | None
+) -> tuple[Recollection, Observation | None, Part]:
+    """What the inventory remembers: backups, and what the watch before saw.
+
+    Without it, or while it is away, everything is read.
+    """
     if inventory is None:
-        return Recollection(), Part()
+        return Recollection(), None, Part()
     try:
-        return recall(inventory, target.name), Part()
+        return recall(inventory, target.name), Observations(inventory.connection).of(target.name), Part()
     except BackstopError as error:
-        return Recollection(), Part(
+        part = Part(
             findings=(
                 Finding(
                     target.name,
@@ -41,6 +48,7 @@ def recollect(target: ObservedTarget, inventory: Inventory | None) -> tuple[Reco
             ),
             unseen=(f"what the inventory remembers: {error.message}",),
         )
+        return Recollection(), None, part
 
 
 def look_at_shelves(

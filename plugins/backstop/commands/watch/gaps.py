@@ -58,10 +58,8 @@ def judge_holes(
 
 def _elsewhere(sight: Sight, damaged: Shelf, segment: WalSegment) -> str | None:
     """Another repository that has the segment."""
+    systems = {known.manifest.system_id for label, known in damaged.backups.items() if label.kind.physical}
     for name, shelf in sight.shelves.items():
-        systems = {
-            known.manifest.system_id for label, known in damaged.backups.items() if label.kind.physical
-        }
         if shelf is damaged or name not in sight.target.settings.wal_repositories:
             continue
         for system_id in systems:

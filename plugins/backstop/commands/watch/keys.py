@@ -95,9 +95,9 @@ class _Look:
             self._add(
                 "key ring", Level.CRITICAL, f"{error.message}: nothing can be backed up or restored", error
             )
-            self.unjudged |= {("key", f"key {key}") for key in wanted}
-            for key in wanted:
-                self._see(KeySeen(key, "unknown", backups=self._needed.get(key, 0)))
+            self.unjudged |= {("key", "rotation"), ("key", "escrow")}
+            for key in sorted(wanted):
+                self._unknown(key)
             return
         newest = ring.generations[-1]
         due_at = newest.created_at + ROTATE_AFTER
@@ -160,6 +160,10 @@ class _Look:
         from backstop.crypto.kms_status import kms_key_status
 
         status = kms_key_status(client, arn)
+        if status.state == "unknown":
+            self._unknown(arn)
+            self.unseen.append(f"how key {arn} is: KMS says neither that it works nor what is wrong with it")
+            return
         due_at = status.next_rotation_at
         if status.rotates is False and status.created_at is not None:
             due_at = status.created_at + ROTATE_AFTER
@@ -172,7 +176,7 @@ class _Look:
 
     def _unknown(self, key: str) -> None:
         self.seen[key] = KeySeen(key, "unknown", backups=self._needed.get(key, 0))
-        self.unjudged.add(("key", f"key {key}"))
+        self.unjudged |= {("key", f"key {key}"), ("key", f"rotation of {key}")}
 
     # -- Escrow ----------------------------------------------------------------------------------------------
 

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 EXCUSED_FOR = timedelta(hours=12)
 """So long, what is missing in the repositories that answer may be in one that does not. Then people are told:
 it may be down for weeks, and backups fail meanwhile."""
-_GONE = ("expired", "expiring", "missing")
 
 
 @dataclass(slots=True)
@@ -96,7 +95,7 @@ def _every_copy(sight: Sight, recollection: Recollection) -> Iterator[tuple[str,
                 yield repository.name, known, True
             continue
         for known in recollection.backups.get(repository.name, {}).values():
-            if known.status not in _GONE:
+            if not known.gone and known.status != "expiring":
                 yield repository.name, known, False
 
 

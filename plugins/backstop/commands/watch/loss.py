@@ -10,6 +10,7 @@ from backstop.commands.wal.watch import BACKLOG_BYTES
 from backstop.commands.watch.following import Written
 from backstop.model.finding import Finding, Level
 from backstop.model.lsn import Lsn
+from backstop.model.observation import WalSeen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,6 +80,19 @@ def since(earlier: Observation | None, repository: str, now: datetime) -> timede
     return (
         None if before is None or earlier is None else before + max(now - earlier.observed_at, timedelta(0))
     )
+
+
+def aged(earlier: Observation | None, now: datetime) -> WalSeen | None:
+    """What was known at the watch before, as old as it is now; None: nothing was.
+
+    Where the server was is left out: dated now, it would say that nothing has been written since.
+    """
+    if earlier is None or earlier.wal is None:
+        return None
+    bounds: dict[str, timedelta | None] = {
+        name: bound for name in earlier.wal.observed_rpo if (bound := since(earlier, name, now)) is not None
+    }
+    return WalSeen(timeline=earlier.wal.timeline, observed_rpo=bounds) if bounds else None
 
 
 def judge_loss(

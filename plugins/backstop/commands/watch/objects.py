@@ -8,7 +8,6 @@ that is what ``check-objects`` does.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from backstop.model.backup import BackupLabel
 from backstop.model.finding import Finding, Level
 from backstop.model.observation import RepositorySeen
 from backstop.repository.expiring import ExpiringMarks
+from backstop.repository.read_ahead import read_ahead
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -34,7 +34,6 @@ EVERY_ONE_WITHIN = timedelta(days=1)
 LARGE_ONES_WITHIN = timedelta(hours=1)
 LARGE = 2000
 """The newest backup, when it names more objects than this, is looked at once an hour, not each time."""
-_READERS = 8
 
 
 @dataclass(slots=True)
@@ -129,14 +128,13 @@ def _damaged(lister: _Lister, labels: Collection[BackupLabel]) -> dict[BackupLab
         except NotFoundError:
             return None
 
-    with ThreadPoolExecutor(_READERS, thread_name_prefix="objects") as pool:
-        for label, found in zip(labels, pool.map(read, labels), strict=True):
-            if isinstance(found, IntegrityError):
-                shelf.unreadable[label.text] = found.message
-                shelf.unreadable_labels[label] = found
-                shelf.backups.pop(label, None)
-            elif found is not None and (lacks := lister.damage(found)):
-                damaged[label] = lacks
+    for label, found in zip(labels, read_ahead(labels, read, name="objects"), strict=True):
+        if isinstance(found, IntegrityError):
+            shelf.unreadable[label.text] = found.message
+            shelf.unreadable_labels[label] = found
+            shelf.backups.pop(label, None)
+        elif found is not None and (lacks := lister.damage(found)):
+            damaged[label] = lacks
     if not damaged:
         return {}
     expiring = ExpiringMarks(shelf.repository).labels()

@@ -8,14 +8,14 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from backstop.commands.watch.catalogue import look_at_catalogue, look_at_shelves, recollect
+from backstop.commands.watch.loss import aged
 from backstop.commands.watch.objects import look_at_objects
 from backstop.commands.watch.part import EVERY, ClockSeen, Part, ScratchSeen, together
 from backstop.commands.watch.reach import judge_reach, probe
 from backstop.commands.watch.sight import Look, Sight
 from backstop.commands.watch.time_limits import within
 from backstop.commands.watch.windows import look_at_wal
-from backstop.errors import BackstopError
-from backstop.model.finding import CHECKS, Finding, Level
+from backstop.model.finding import CHECKS, Finding, Level, worst_of_each
 from backstop.model.observation import (
     ComponentSeen,
     KeySeen,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from backstop.commands.watch.sight import ObservedTarget
+    from backstop.errors import BackstopError
     from backstop.repository.inventory import Inventory
 
 PATIENCE_SECONDS = 120.0
@@ -67,9 +68,9 @@ def observe_target(
     :param patience_seconds: for each part.
     """
     now, began = clock(), time.monotonic()
-    recollection, part = recollect(target, inventory)
+    recollection, remembered, part = recollect(target, inventory)
     parts = [part]
-    previous = previous or (_previous(inventory, target.name) if not part.findings else None)
+    previous = previous or remembered
     asked = None if part.findings else inventory
     down, answers = probe(target, filled=recollection.filled)
     shelves, part = look_at_shelves(target, recollection, asked, down)
@@ -130,17 +131,6 @@ def _one(look: Look, sight: Sight, patience_seconds: float) -> Part:
     )
 
 
-def _previous(inventory: Inventory | None, target: str) -> Observation | None:
-    from backstop.repository.observations import Observations
-
-    if inventory is None:
-        return None
-    try:
-        return Observations(inventory.connection).of(target)
-    except BackstopError:
-        return None
-
-
 def _observation(sight: Sight, found: Part, *, took_seconds: float) -> Observation:
     previous = sight.previous
     return Observation(
@@ -150,7 +140,7 @@ def _observation(sight: Sight, found: Part, *, took_seconds: float) -> Observati
         components=_components(found.seen) or (previous.components if previous else ()),
         repositories=_repositories(sight, found.seen),
         windows=_windows(sight, found),
-        wal=next((one for one in found.seen if isinstance(one, WalSeen)), None),
+        wal=_wal(sight, found),
         keys=tuple(one for one in found.seen if isinstance(one, KeySeen)),
         clock_offsets={one.name: one.ahead_seconds for one in found.seen if isinstance(one, ClockSeen)},
         scratch_bytes=next((one.size_bytes for one in found.seen if isinstance(one, ScratchSeen)), None),
@@ -164,6 +154,14 @@ def _windows(sight: Sight, found: Part) -> tuple[WindowSeen, ...]:
     if sight.previous is not None and ("wal-gap", EVERY) in found.unjudged:
         return sight.previous.windows
     return tuple(one for one in found.seen if isinstance(one, WindowSeen))
+
+
+def _wal(sight: Sight, found: Part) -> WalSeen | None:
+    """What was known before, and is older now, where nobody could look."""
+    seen = next((one for one in found.seen if isinstance(one, WalSeen)), None)
+    if seen is None and ("rpo", EVERY) in found.unjudged:
+        return aged(sight.previous, sight.now)
+    return seen
 
 
 def _components(seen: Iterable[Any]) -> tuple[ComponentSeen, ...]:
@@ -199,12 +197,14 @@ _LASTING = ("backups", "stored_bytes", "listed_at")
 def _joined(
     known: RepositorySeen, more: RepositorySeen, *, lasting: tuple[str, ...] | None = None
 ) -> RepositorySeen:
-    """``more``, where it says anything, else ``known``; with ``lasting``, only these come from ``known``."""
+    """``more``, where it says anything, else ``known``; with ``lasting``, only these come from ``known``.
+
+    A field with its default says nothing; no ``backups``, 0, is said, for the default is None.
+    """
     values: dict[str, Any] = {}
     for one in fields(RepositorySeen):
         old, new = getattr(known, one.name), getattr(more, one.name)
-        silent = new is None or (one.name not in ("reachable", "writable") and not new)
-        if silent and (lasting is None or one.name in lasting):
+        if new == one.default and (lasting is None or one.name in lasting):
             values[one.name] = old
     if lasting is None and not (known.reachable and more.reachable):
         values["reachable"] = False
@@ -213,9 +213,5 @@ def _joined(
 
 def most_serious_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """One of each key, the worst of them; critical ones first, then by name."""
-    worst: dict[tuple[str, str, str], Finding] = {}
-    for one in findings:
-        known = worst.setdefault(one.key, one)
-        if known.level < one.level:
-            worst[one.key] = one
-    return tuple(sorted(worst.values(), key=lambda one: (one.level is not Level.CRITICAL, one.key)))
+    worst = worst_of_each(findings).values()
+    return tuple(sorted(worst, key=lambda one: (one.level is not Level.CRITICAL, one.key)))

@@ -38,7 +38,7 @@ def judge_proofs(sight: Sight) -> Part:
                     ("proven", f"failed {kind.kind} in {name}"),
                 }
                 continue
-            policy = _policy(sight.target.settings.policies.get(name), kind.kind)
+            policy = _policy(sight.target.settings.policies[name], kind.kind)
             copies = [known for known in shelf.backups.values() if kind_of(known.label) == kind.kind]
             findings += _Judged(sight, shelf, kind.kind, copies).findings(policy)
     for shelf in sight.shelves.values():
@@ -47,9 +47,7 @@ def judge_proofs(sight: Sight) -> Part:
     return Part(findings=tuple(findings), unjudged=frozenset(unjudged))
 
 
-def _policy(policies: Policies | None, kind: str) -> str | None:
-    if policies is None:
-        return None
+def _policy(policies: Policies, kind: str) -> str | None:
     if kind.startswith("tree:"):
         return policies.trees.get(kind.removeprefix("tree:"))
     return policies.base if kind == "base" else policies.dumps

@@ -83,7 +83,7 @@ def look_at_repositories(
                 free_space=free_space,
                 next_bytes=next_backup_bytes.get(one.seen.name, 0),
             )
-        elif not one.seen.reachable:
+        elif one.error is not None:
             unjudged.add(("space", subject))
         if one.clock is not None:
             findings += judge_clock(one.clock, target=target, clock_skew=clock_skew)

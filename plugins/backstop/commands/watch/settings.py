@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping  # noqa: TC003 part of a dataclass
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -49,14 +49,10 @@ class WatchSettings:
     kinds: tuple[WatchedKind, ...]
     policies: Mapping[str, Policies]
     sync: SyncSettings
-    late_after: timedelta = timedelta(hours=1)
-    prove_within: timedelta = timedelta(hours=24)
+    late_after: timedelta
+    prove_within: timedelta
     sync_grace: timedelta = timedelta(hours=2)
-    wal_repositories: tuple[str, ...] = field(default=())
-
-    def kind(self, name: str) -> WatchedKind | None:
-        """The one of that name, if targets.yaml (still) names it."""
-        return next((one for one in self.kinds if one.kind == name), None)
+    wal_repositories: tuple[str, ...] = ()
 
 
 def kind_of(label: BackupLabel) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
@@ -11,19 +10,18 @@ from backstop.errors import IntegrityError, NotFoundError
 from backstop.model.backup import BackupLabel
 from backstop.repository.expiring import ExpiringMarks
 from backstop.repository.published import Verifications
+from backstop.repository.read_ahead import read_ahead
 from backstop.repository.recollection import KnownBackup, known_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Container, Mapping
 
     from backstop.model.proof import Proof
     from backstop.repository.catalog import Published, Repository
     from backstop.repository.recollection import Recollection
     from backstop.storage.base import ObjectInfo
 
-_READERS = 8
 _KEPT_AT_A_TIME = 500
-_GONE = ("expired", "missing")
 _STAMP = ((0, 4), (4, 2), (6, 2), (9, 2), (11, 2), (13, 2))
 _NO_PROOFS = Verifications((), ())
 
@@ -77,10 +75,11 @@ def look_at_shelf(
     """
     shelf = Shelf(repository)
     listed = _manifests(shelf)
-    proofs = _proof_stamps(repository)
+    proofs = repository.catalog.proof_records.keys()
     shelf.expiring = ExpiringMarks(repository).labels()
     known = recollection.backups.get(repository.name, {})
-    new = [label for label, info in listed.items() if _is_new(known.get(label), info, proofs.get(label))]
+    stamps = {label: frozenset(map(_stamp, keys)) for label, keys in proofs.items()}
+    new = [label for label, info in listed.items() if _is_new(known.get(label), info, stamps.get(label))]
     if new:
         # Once, before several readers ask: without its id no manifest can be believed.
         repository.catalog.repository_id()
@@ -90,7 +89,7 @@ def look_at_shelf(
         _read(shelf, new[at : at + _KEPT_AT_A_TIME], proofs)
     for label in listed:
         if label in known and label not in shelf.backups and label not in shelf.unreadable_labels:
-            shelf.backups[label] = _as_listed(known[label], proofs.get(label, frozenset()))
+            shelf.backups[label] = _as_listed(known[label], stamps.get(label, frozenset()))
     for label in shelf.expiring:
         shelf.backups.pop(label, None)
     _find_gone(shelf, listed, recollection, again)
@@ -112,19 +111,9 @@ def _manifests(shelf: Shelf) -> dict[BackupLabel, ObjectInfo]:
     return listed
 
 
-def _proof_stamps(repository: Repository) -> dict[BackupLabel, frozenset[datetime]]:
-    """When the verifications that are recorded there ended, by label; None of a name that says no time."""
-    prefix = f"{repository.catalog.target}/meta/proofs/"
-    found: dict[BackupLabel, set[datetime]] = {}
-    for info in repository.storage.list(prefix):
-        label, _, name = info.key[len(prefix) :].partition("/")
-        if BackupLabel.is_one(label):
-            found.setdefault(BackupLabel(label), set()).add(_stamp(name))
-    return {label: frozenset(stamps) for label, stamps in found.items()}
-
-
-def _stamp(name: str) -> datetime:
-    text = name.partition("-")[0]
+def _stamp(key: str) -> datetime:
+    """When the verification that is recorded under the key ended."""
+    text = key.rpartition("/")[2].partition("-")[0]
     try:
         # 20260105T011004000000Z; strptime takes ten times as long.
         year, month, day, hour, minute, second = (int(text[at : at + size]) for at, size in _STAMP)
@@ -135,41 +124,39 @@ def _stamp(name: str) -> datetime:
 
 def _is_new(known: KnownBackup | None, info: ObjectInfo, stamps: frozenset[datetime] | None) -> bool:
     """Nothing is known, or it was gone; it has been stored since, or a proof of it that is not known."""
-    if known is None or known.status in _GONE or known.read_at is None or info.modified_at > known.read_at:
+    if known is None or known.gone or known.read_at is None or info.modified_at > known.read_at:
         return True
     return stamps is not None and not stamps <= {proof.finished_at for proof in known.proofs}
 
 
 def _as_listed(known: KnownBackup, stamps: frozenset[datetime]) -> KnownBackup:
     """Proofs count as long as the repository has them, whatever the inventory remembers."""
-    from dataclasses import replace
-
     return replace(known, proofs=tuple(proof for proof in known.proofs if proof.finished_at in stamps))
 
 
-def _read(shelf: Shelf, labels: list[BackupLabel], proofs: Mapping[BackupLabel, frozenset[datetime]]) -> None:
+def _read(shelf: Shelf, labels: list[BackupLabel], verified: Container[BackupLabel]) -> None:
+    """:param verified: of which there are any proofs."""
     catalog = shelf.repository.catalog
 
     def read(label: BackupLabel) -> tuple[Published, Verifications] | IntegrityError | None:
         try:
             published = catalog.backup(label)
-            return published, catalog.verifications(published) if label in proofs else _NO_PROOFS
+            return published, catalog.verifications(published) if label in verified else _NO_PROOFS
         except IntegrityError as error:
             return error
         except NotFoundError:
             return None  # expired since the names were listed
 
-    with ThreadPoolExecutor(_READERS, thread_name_prefix="manifests") as pool:
-        for label, found in zip(labels, pool.map(read, labels), strict=True):
-            if isinstance(found, IntegrityError):
-                shelf.unreadable[label.text] = found.message
-                shelf.unreadable_labels[label] = found
-            elif found is not None:
-                published, verifications = found
-                if verifications.unreadable:
-                    shelf.doubtful[label] = verifications.unreadable[0].message
-                shelf.read.append((published, verifications.counting))
-                shelf.backups[label] = known_from(published, verifications.counting)
+    for label, found in zip(labels, read_ahead(labels, read, name="manifests"), strict=True):
+        if isinstance(found, IntegrityError):
+            shelf.unreadable[label.text] = found.message
+            shelf.unreadable_labels[label] = found
+        elif found is not None:
+            published, verifications = found
+            if verifications.unreadable:
+                shelf.doubtful[label] = verifications.unreadable[0].message
+            shelf.read.append((published, verifications.counting))
+            shelf.backups[label] = known_from(published, verifications.counting)
 
 
 def _find_gone(
@@ -180,9 +167,7 @@ def _find_gone(
 ) -> None:
     name, here = shelf.name, {*listed, *shelf.expiring}
     remembered = recollection.backups.get(name, {})
-    seem_gone = {
-        label: known for label, known in remembered.items() if label not in here and known.status not in _GONE
-    }
+    seem_gone = {label: known for label, known in remembered.items() if label not in here and not known.gone}
     shelf.expired = recollection.expired.get(name, frozenset())
     if seem_gone:
         shelf.expired |= again().expired.get(name, frozenset())

@@ -33,7 +33,6 @@ class Hole:
 
     why: str
     segment: WalSegment | None = None
-    bases: tuple[str, ...] = ()
 
 
 def is_gap(coverage: Coverage, wal: StoredWal, *, now: datetime) -> bool:
@@ -84,9 +83,8 @@ def stretches(
         if coverage is None:
             continue
         gap = is_gap(coverage, wal, now=now) and wanted(coverage.stops_at)
-        bases = tuple(window.base.label for window in together)
         if gap:
-            holes.append(Hole(coverage.ends_because, coverage.stops_at, bases))
+            holes.append(Hole(coverage.ends_because, coverage.stops_at))
         begins_at = together[0].base.finished_at
         seen.append(
             WindowSeen(
@@ -96,7 +94,7 @@ def stretches(
                 ends_at=max(begins_at, coverage.written_by or begins_at),
                 begin_lsn=str(together[0].base.end),
                 end_lsn=str(end),
-                bases=bases,
+                bases=tuple(window.base.label for window in together),
                 ends_because="" if timeline == newest and not coverage.gap else coverage.ends_because,
                 gap=gap,
             )
@@ -105,7 +103,7 @@ def stretches(
     # Those that lack objects are somebody else's finding.
     lacking = {window.base.label for window in windows if window.base.unusable}
     hopeless = [
-        Hole(f"{label} cannot be restored: {window.ends_because}", bases=(label,))
+        Hole(f"{label} cannot be restored: {window.ends_because}")
         for label, window in broken.items()
         if label not in usable and not lacking.intersection(window.chain)
     ]

@@ -40,14 +40,15 @@ def look_at_spools(
     told = {space.device for path in repositories if (space := _space(path))}
     findings: list[Finding] = []
     unseen: list[str] = []
+    unjudged: set[tuple[str, str]] = set()
     left_bytes = 0
     for path in sorted(set(spools)):
-        space = _space(path)
+        space, subject = _space(path), f"spool {path}"
         if space is None:
-            unseen.append(f"spool {path} does not answer")
+            unseen.append(f"{subject} does not answer")
+            unjudged |= {("space", subject), ("scratch", f"scratch {path}")}
         elif space.device not in told:
             told.add(space.device)
-            subject = f"spool {path}"
             findings += judge_space(
                 space, target=target, subject=subject, where=str(path), free_space=free_space
             )
@@ -55,7 +56,7 @@ def look_at_spools(
         left_bytes += size_bytes
         if left:
             findings.append(_leftovers(target, path, left, size_bytes))
-    return Part(seen=(ScratchSeen(left_bytes),), findings=tuple(findings), unseen=tuple(unseen))
+    return Part((ScratchSeen(left_bytes),), tuple(findings), tuple(unseen), frozenset(unjudged))
 
 
 def _left_behind(parent: Path, now: datetime) -> tuple[int, list[Path]]:

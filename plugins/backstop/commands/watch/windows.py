@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 
 from backstop.commands.watch.gaps import judge_holes
 from backstop.commands.watch.listing import list_everything, list_from, read_histories
+from backstop.commands.watch.missing_copies import keeps_wal
 from backstop.commands.watch.part import Part
 from backstop.commands.watch.spans import Hole, is_gap, stretches
 from backstop.commands.watch.turns import has_turn, turns_now
 from backstop.errors import BackstopError
 from backstop.model.lsn import DEFAULT_SEGMENT_BYTES, Lsn, WalSegment
 from backstop.model.observation import RepositorySeen
+from backstop.model.retention_candidate import segment_bytes_of
 from backstop.model.timeline import TimelineSpan
 from backstop.model.wal_path import cover
 from backstop.model.window import BaseBackup, RecoverySources, recovery_windows
@@ -153,8 +155,6 @@ class _Looking:
         return BaseBackup.from_manifest(manifest, unusable=lacks)
 
     def _wanted(self, segment: WalSegment) -> bool:
-        from backstop.commands.watch.missing_copies import keeps_wal
-
         return keeps_wal(self.sight, self.shelf, segment, system_id=self._manifests()[-1].system_id)
 
     # -- Only what is new ------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ class _Looking:
             ends_because=coverage.ends_because if gap else "",
         )
         windows = tuple(carried if window is newest else window for window in self._before)
-        return windows, (Hole(coverage.ends_because, coverage.stops_at, newest.bases),) if gap else None
+        return windows, (Hole(coverage.ends_because, coverage.stops_at),) if gap else None
 
     # -- Both ------------------------------------------------------------------------------------------------
 
@@ -230,4 +230,4 @@ def _windows_before(sight: Sight, repository: str) -> tuple[WindowSeen, ...]:
 def _segment_bytes(manifests: Sequence[Manifest]) -> int:
     if not manifests:
         return DEFAULT_SEGMENT_BYTES
-    return int(manifests[-1].summary.get("wal_segment_bytes", DEFAULT_SEGMENT_BYTES))
+    return segment_bytes_of(manifests[-1]) or DEFAULT_SEGMENT_BYTES
