@@ -17,6 +17,7 @@ from backstop.commands.recoverability.backup import read_backup
 from backstop.commands.recoverability.overview import read_overview
 from backstop.commands.recoverability.target import read_target
 from backstop.errors import NotFoundError
+from backstop.model.backup import BackupLabel
 from backstop.ui.charts.panels import draw_panels
 from backstop.ui.charts.timeline import draw_timeline
 from backstop.ui.reading import Reading
@@ -86,11 +87,13 @@ def pages(
     @router.get("/targets/{target}/backups/{label}")
     def show_backup(request: Request, target: str, label: str) -> HTMLResponse:
         now = clock()
-        view = reading.read(
-            lambda session, targets: read_backup(
-                session, target, label, policies=reading.policies(targets, target), now=now
+        view = None
+        if BackupLabel.is_one(label):
+            view = reading.read(
+                lambda session, targets: read_backup(
+                    session, target, label, policies=reading.policies(targets, target), now=now
+                )
             )
-        )
         if view is None:
             raise NotFoundError(
                 f"the inventory has no backup {label} of {target}",
