@@ -14,8 +14,8 @@ from backstop.errors import ConfigurationError
 from backstop.model.figures import duration_in_words, in_short
 from backstop.model.finding import Level
 from backstop.model.standing import Word
-from backstop.postgres.connection import source_errors
 from backstop.repository.findings import read_open_findings
+from backstop.repository.inventory_moment import inventory_moment
 from backstop.targets import load_targets
 from backstop.wiring import find_target, inventory_connection
 
@@ -37,8 +37,7 @@ def status(arguments: argparse.Namespace) -> int:
             hint="`list` and `recovery-windows` ask the repositories; or add inventory: {conn_id: …}",
         )
     now = current_time()
-    where = f"inventory {connection.location}"
-    with source_errors(where, secret=connection.password), connection.connect() as session:
+    with inventory_moment(connection) as session:
         overview = read_overview(session, targets=names or sorted(configuration.targets), now=now)
         found = read_open_findings(session, arguments.target)
     general = () if names else overview.general
