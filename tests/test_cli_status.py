@@ -39,7 +39,7 @@ def installation(tmp_path, monkeypatch, fleet, fleet_now):
     targets.write_text(targets_yaml(list(NAMES.values())))
     monkeypatch.setenv("BACKSTOP_TARGETS", str(targets))
     monkeypatch.setenv("BACKSTOP_CREDENTIALS", str(credentials))
-    monkeypatch.setattr("backstop.cli.verbs.status.current_time", lambda: fleet_now)
+    monkeypatch.setattr("backstop.cli.verbs.status.utc_now", lambda: fleet_now)
     return targets
 
 
