@@ -62,6 +62,8 @@ class WatchTargetsOperator(BaseOperator):  # type: ignore[misc]
         if inventory is not None:
             inventory.migrate()
         names = [name for name in self.targets if name in configuration.targets]
+        for name in sorted({*self.targets} - {*names}):
+            self.log.warning("%s is not in targets.yaml here, and is not looked at", name)
         watched, rhythm = WatchedTargets(configuration, credentials), rhythm_of(configuration.alerts)
         counts = {"targets": len(names), "critical": 0, "warning": 0}
         failures: list[BackstopError] = []
