@@ -25,12 +25,13 @@ from typing import TYPE_CHECKING, Any
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "plugins"))
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
 
 from backstop.cli.output import human_bytes, print_table
 from backstop.repository.observations import Observations
 from backstop.targets import load_targets
+from backstop.ui.auth import may_look
 from backstop.ui.configuration import current_targets
 from backstop.ui.inventory import InventoryConnection
 from backstop.ui.metrics import metrics
@@ -38,6 +39,7 @@ from backstop.ui.pages import pages
 from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
 from tests.fleet import name_of, populate
 from tests.fleet_targets import targets_yaml
+from tests.ui.people import Doors, Person
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -95,7 +97,8 @@ def all_measured(connection: ClusterConnection, targets: Path, times: int) -> li
         "clock": lambda: NOW,
     }
     app = FastAPI()
-    app.include_router(pages(**known))
+    look = may_look(Doors(everybody=Person("ada")), current_targets)
+    app.include_router(pages(**known), dependencies=[Depends(look)])
     app.include_router(metrics(**known))
     with connection.connect() as session:
         found = session.execute(

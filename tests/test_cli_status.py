@@ -21,21 +21,25 @@ NAMES = {trouble.name: name_of(number) for number, trouble in enumerate(TROUBLES
 NOON = datetime(2026, 11, 26, 12, tzinfo=timezone.utc)
 
 
+def credentials_of(inventory):
+    connection = {
+        "host": inventory.host, "port": inventory.port, "login": inventory.user,
+        "password": inventory.password, "schema": inventory.dbname,
+    }  # fmt: skip
+    return json.dumps({"inventory": connection})
+
+
 @pytest.fixture
 def installation(tmp_path, monkeypatch, fleet, fleet_now):
     """All targets of the fleet, and the moment that its inventory shows."""
     credentials = tmp_path / "connections.json"
-    connection = {
-        "host": fleet.host, "port": fleet.port, "login": fleet.user,
-        "password": fleet.password, "schema": fleet.dbname,
-    }  # fmt: skip
-    credentials.write_text(json.dumps({"inventory": connection}))
+    credentials.write_text(credentials_of(fleet))
     credentials.chmod(0o600)
     targets = tmp_path / "targets.yaml"
     targets.write_text(targets_yaml(list(NAMES.values())))
     monkeypatch.setenv("BACKSTOP_TARGETS", str(targets))
     monkeypatch.setenv("BACKSTOP_CREDENTIALS", str(credentials))
-    monkeypatch.setattr("backstop.cli.verbs.status.current_time", lambda: fleet_now)
+    monkeypatch.setattr("backstop.cli.verbs.status.utc_now", lambda: fleet_now)
     return targets
 
 
@@ -101,6 +105,13 @@ def test_without_an_inventory_it_says_who_knows(installation, capsys):
 
     assert main(["status"]) == 2
     assert "`list` and `recovery-windows` ask the repositories" in capsys.readouterr().err
+
+
+def test_an_inventory_without_tables_says_how_to_make_them(installation, database, capsys):
+    (installation.parent / "connections.json").write_text(credentials_of(database))
+
+    assert main(["status"]) == 2
+    assert "migrate-inventory" in capsys.readouterr().err
 
 
 def test_an_unknown_target_is_not_found(installation):

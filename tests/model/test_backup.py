@@ -122,6 +122,7 @@ def test_a_label_says_its_second_and_kind_and_of_a_tree_the_name(
 
     assert label.kind is kind
     assert label.tree == (name if kind is BackupKind.TREE else "")
+    assert label.component == ("base" if kind.physical else f"tree:{name}" if label.tree else "dump")
     assert label.text.startswith(moment.strftime("%Y%m%dT%H%M%SZ"))
 
 

@@ -117,7 +117,7 @@ def test_a_copy_beside_needs_no_consent_and_a_swap_does_where_policy_says_so():
 def test_the_approver_is_told_what_is_given_up_and_that_nothing_is_proven():
     text = "\n".join(statements(PLAN, "swap", STARTED, stops_application=True))
 
-    assert "committed in the last 1 day" in text
+    assert "committed in the last 24 h" in text
     assert "**not proven**" in text
     assert "`calibrify` is kept as `calibrify_replaced_20261123t113000z`" in text
     assert "- this backup has never been proven by a restore" in text

@@ -6,7 +6,7 @@ import pytest
 
 from backstop.errors import NotFoundError
 from backstop.operators.choice import newest_proven
-from backstop.operators.known import FAILED, PROVEN, UNPROVEN, ago, first_holder, known_backups
+from backstop.operators.known import FAILED, PROVEN, UNPROVEN, first_holder, known_backups
 from tests.making import STARTED
 
 
@@ -95,17 +95,3 @@ def test_newest_proven_passes_over_a_newer_unproven_backup(makers):
     local.prove(proven, signer=prover)
 
     assert newest_proven(known_backups([local.repository])) == proven.manifest.label.text
-
-
-@pytest.mark.parametrize(
-    ("age", "words"),
-    [
-        (timedelta(seconds=5), "5 seconds"),
-        (timedelta(seconds=60), "1 minute"),
-        (timedelta(hours=23, minutes=59), "23 hours"),
-        (timedelta(days=40), "40 days"),
-        (timedelta(seconds=-3), "0 seconds"),
-    ],
-)
-def test_an_age_is_said_in_the_unit_that_matters(age, words):
-    assert ago(age) == words

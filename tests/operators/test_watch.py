@@ -220,8 +220,9 @@ def test_a_mistake_of_ours_while_looking_at_one_target_is_a_finding_too(world):
     assert world.findings.open("plain")
 
 
-def test_a_target_that_has_gone_since_the_dag_was_read_is_passed_over(world):
+def test_a_target_that_has_gone_since_the_dag_was_read_is_passed_over_and_the_log_says_so(world, capsys):
     assert world.watch("gone", "plain")["targets"] == 1
+    assert "gone is not in targets.yaml here, and is not looked at" in capsys.readouterr().out
 
 
 def test_an_inventory_that_does_not_answer_turns_the_task_red(world, monkeypatch):

@@ -70,6 +70,22 @@ def test_whoever_may_not_read_the_watch_is_told_what_to_ask_for(bare_site: Site)
     assert "permission to read the DAG watch_backups" in answer.text
 
 
+@pytest.mark.parametrize(
+    "page",
+    [
+        "targets/calibrify/backups/%00",
+        "targets/calibrify/backups/latest",
+        "targets/%00",
+        "targets/%00/restore",
+        "targets/Calibrify%20/backups/20261122T010000Z-dump",
+    ],
+)
+def test_what_nothing_can_be_called_is_not_there_and_is_asked_of_nobody(bare_site: Site, page: str) -> None:
+    answer = bare_site.client.get(f"/backstop/{page}", headers=bare_site.as_("ada"))
+
+    assert answer.status_code == 404
+
+
 @pytest.mark.integration
 def test_a_target_whose_backups_one_may_not_read_has_no_row_and_no_page(site: Site) -> None:
     ada = site.as_("ada", reads=["watch_backups", "back_up_database__calibrify"])

@@ -6,17 +6,19 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.testclient import TestClient
 
 from backstop.errors import BackstopError, ConfigurationError, SourceUnavailableError
 from backstop.repository.inventory import Inventory
 from backstop.targets.check import check_text
+from backstop.ui.auth import may_look
 from backstop.ui.pages import pages
 from backstop.ui.rendering import TEMPLATES
 from tests.fleet import name_of
 from tests.fleet_targets import targets_yaml
 from tests.fleet_troubles import TROUBLES
+from tests.ui.people import Doors, Person
 
 pytestmark = pytest.mark.integration
 
@@ -67,12 +69,14 @@ def configuration_of(names):
 
 
 def client_of(connection, names, now):
-    """The pages alone, at their usual place; what is raised is raised."""
+    """The pages alone, at their usual place, for somebody who sees all; what is raised is raised."""
     app = FastAPI()
     pages_app = FastAPI()
     configuration = configuration_of(names)
+    look = may_look(Doors(everybody=Person("ada")), lambda: configuration)
     pages_app.include_router(
-        pages(inventory=lambda: connection, configuration=lambda: configuration, clock=lambda: now)
+        pages(inventory=lambda: connection, configuration=lambda: configuration, clock=lambda: now),
+        dependencies=[Depends(look)],
     )
     app.mount("/backstop", pages_app)
     return TestClient(app)

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from backstop.commands.trees.comparison import WatchedTree
     from backstop.commands.trees.restore import TreeRestore
     from backstop.commands.trees.watch import TreeWatch
-    from backstop.commands.watch.sight import ObservedTarget
     from backstop.crypto.key_encryption import Keyring
     from backstop.crypto.signing import Role, Signer
     from backstop.postgres.connection import ClusterConnection
@@ -229,12 +228,6 @@ class TargetHook:
 
         places = legacy_places(self.configuration, self.name, self._credentials)
         return places, legacy_records(self.configuration, self.name, places, self._credentials)
-
-    def observed(self) -> ObservedTarget:
-        """The target as a watch wants it. Several are opened by ``settings.watch.WatchedTargets``."""
-        from backstop.settings.watch import WatchedTargets
-
-        return WatchedTargets(self.configuration, self._credentials).open(self.name)
 
     def inventory(self) -> Inventory | None:
         """The index for people and reports; None where targets.yaml names none."""

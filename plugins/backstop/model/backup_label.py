@@ -67,11 +67,16 @@ class BackupLabel:
         return self.text[_TREE + 1 :]
 
     @property
+    def component(self) -> str:
+        """What it is a backup of: ``dump``, ``base`` (full and incremental), ``tree:media``."""
+        if self.tree:
+            return f"tree:{self.tree}"
+        return "base" if self.kind.physical else "dump"
+
+    @property
     def lease_kind(self) -> str:
         """Of the lease that whoever writes such a backup holds: ``dump``, ``base``, ``tree-media``."""
-        if self.tree:
-            return f"tree-{self.tree}"
-        return "base" if self.kind.physical else "dump"
+        return self.component.replace(":", "-")
 
     def __str__(self) -> str:
         return self.text

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import timedelta
 
     from backstop.commands.announce import Announced
     from backstop.model.finding import Finding
@@ -46,11 +47,12 @@ def tell_at_once(finding: Finding, facts: Mapping[str, object], context: Mapping
     from backstop.errors import BackstopError
     from backstop.notifications.channels import channels_of
     from backstop.settings.alerts import rhythm_of
+    from backstop.settings.arguments import utc_now
     from backstop.targets import load_targets
 
     log.error("%s", finding)
     configuration = load_targets()
-    now = datetime.now(timezone.utc)
+    now = utc_now()
     channels = channels_of(configuration.alerts, context)
     rhythm = rhythm_of(configuration.alerts)
     try:

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backstop.errors import BackstopError, NotFoundError
+from backstop.model.figures import in_short
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from backstop.repository.catalog import Repository
 
@@ -33,7 +34,7 @@ class KnownBackup:
         """One line for a drop-down: when, how long ago, how big, how sure."""
         where = "; ".join(f"{name}: {state}" for name, state in self.proofs.items())
         return (
-            f"{self.snapshot_at:%Y-%m-%d %H:%M} UTC, {ago(now - self.snapshot_at)} ago, "
+            f"{self.snapshot_at:%Y-%m-%d %H:%M} UTC, {in_short(now - self.snapshot_at)} ago, "
             f"{self.plain_bytes / 1e6:,.1f} MB — {where}"
         )
 
@@ -90,16 +91,6 @@ def known_backups(repositories: Sequence[Repository]) -> Known:
 
 def newest_first(backups: Iterable[KnownBackup]) -> list[KnownBackup]:
     return sorted(backups, key=lambda backup: backup.snapshot_at, reverse=True)
-
-
-def ago(age: timedelta) -> str:
-    """``3 days``, ``5 hours``, ``12 minutes``: the one unit that matters."""
-    seconds = max(0, int(age.total_seconds()))
-    for unit, length in (("day", 86400), ("hour", 3600), ("minute", 60)):
-        count = seconds // length
-        if count:
-            return f"{count} {unit}{'s' if count > 1 else ''}"
-    return f"{seconds} seconds"
 
 
 def first_holder(repositories: Sequence[Repository], label: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from concurrent.futures import TimeoutError as NotCompletedError
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -12,6 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from backstop.notifications.runs import task_failed
 from backstop.operators.base import explained
+from backstop.settings.arguments import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,10 +30,6 @@ AT_ONCE = 4
 """Targets that are looked at at the same time."""
 PATIENCE_SECONDS = 600.0
 """A target that has not been looked at by then is given up for this time, so that all others are told of."""
-
-
-def utc_now() -> datetime:
-    return datetime.now(timezone.utc)
 
 
 class WatchTargetsOperator(BaseOperator):  # type: ignore[misc]
@@ -66,6 +62,8 @@ class WatchTargetsOperator(BaseOperator):  # type: ignore[misc]
         if inventory is not None:
             inventory.migrate()
         names = [name for name in self.targets if name in configuration.targets]
+        for name in sorted({*self.targets} - {*names}):
+            self.log.warning("%s is not in targets.yaml here, and is not looked at", name)
         watched, rhythm = WatchedTargets(configuration, credentials), rhythm_of(configuration.alerts)
         counts = {"targets": len(names), "critical": 0, "warning": 0}
         failures: list[BackstopError] = []

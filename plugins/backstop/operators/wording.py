@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backstop.model.canonical import parse_time
-from backstop.model.figures import moment_in_words
-from backstop.operators.known import ago
+from backstop.model.figures import in_short, moment_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,10 +42,10 @@ def _restore_rows(plan: Mapping[str, Any], mode: str, now: datetime) -> list[tup
     proof = f"proven by a restore at {_minute(plan['proven_at'])}" if plan["proven_at"] else "**not proven**"
     return [
         ("Backup", f"`{plan['label']}` in repository `{plan['repository']}`, {proof}"),
-        ("State of", f"{taken:%Y-%m-%d %H:%M:%S} UTC, {ago(now - taken)} ago"),
+        ("State of", f"{taken:%Y-%m-%d %H:%M:%S} UTC, {in_short(now - taken)} ago"),
         ("Holds", f"{plan['tables']:,} tables, {plan['rows']:,} rows, {plan['plain_bytes'] / 1e6:,.1f} MB"),
         ("Restored into", f"`{plan['beside']}`, and compared with the backup's fingerprint there"),
-        *_consequences(plan, mode, age=ago(now - taken)),
+        *_consequences(plan, mode, age=in_short(now - taken)),
     ]
 
 
@@ -115,12 +114,12 @@ def files_statements(plan: Mapping[str, Any], now: datetime) -> list[str]:
     only = ", ".join(f"`{path}`" for path in plan["only"]) or "everything"
     rows = [
         ("Backup", f"`{plan['label']}` in repository `{plan['repository']}`, {proof}"),
-        ("State of", f"{taken:%Y-%m-%d %H:%M:%S} UTC, {ago(now - taken)} ago"),
+        ("State of", f"{taken:%Y-%m-%d %H:%M:%S} UTC, {in_short(now - taken)} ago"),
         ("Restored", f"{only}: {plan['files']:,} files, {_sized(plan['plain_bytes'])}"),
         ("Would", f"add {plan['adds']:,}, change {plan['changes']:,}, delete {plan['deletes']:,}"),
         ("In", ", ".join(f"`{place}`" for place in plan["places"])),
         ("Live files", "kept beside, as `….before-<time>`; the restored ones take their names"),
-        ("Given up", f"what was changed in the last {ago(now - taken)}; it stays in what is kept"),
+        ("Given up", f"what was changed in the last {in_short(now - taken)}; it stays in what is kept"),
     ]
     return _table(rows, plan, (("Among them", "samples"), ("Know this", "warnings")))
 

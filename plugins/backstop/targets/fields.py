@@ -52,8 +52,13 @@ def _below_root(path: Path) -> Path:
     return path
 
 
+def is_name(text: str) -> bool:
+    """Whether a target, a repository or a tree can be called so."""
+    return re.fullmatch(NAME_PATTERN[1:-1], text) is not None
+
+
 def _name(text: str) -> str:
-    if not re.fullmatch(NAME_PATTERN[1:-1], text):
+    if not is_name(text):
         raise ValueError(
             "expected a name of at most 40 lower-case letters, digits, '_' and '-', beginning with a letter "
             "or digit"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI, Request
@@ -13,6 +12,7 @@ from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
 from backstop.errors import BackstopError, NotFoundError
+from backstop.settings.arguments import utc_now
 from backstop.ui.auth import AirflowGate, login_address, may_look
 from backstop.ui.configuration import current_targets
 from backstop.ui.credentials import ServerCredentials
@@ -27,6 +27,7 @@ from backstop.ui.restore import restores
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from backstop.postgres.connection import ClusterConnection
     from backstop.targets import Configuration
@@ -44,7 +45,7 @@ def app_for_airflow() -> SecurityHeaders:
             tokens=FormTokens(_airflow_secret),
             inventory=InventoryOfServer(current_targets, ServerCredentials()),
             configuration=current_targets,
-            clock=lambda: datetime.now(timezone.utc),
+            clock=utc_now,
         )
     )
 

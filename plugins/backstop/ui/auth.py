@@ -13,6 +13,7 @@ from urllib.parse import quote
 from fastapi import HTTPException, Request
 from starlette.concurrency import run_in_threadpool
 
+from backstop.targets.fields import is_name
 from backstop.ui.problems import LoginRequired, Refused, UnknownPage
 
 if TYPE_CHECKING:
@@ -138,7 +139,8 @@ def may_look(gate: Gate, configuration: Callable[[], Configuration]) -> Callable
 def _viewer(gate: Gate, configuration: Configuration, user: Any, token: str) -> Viewer:
 
     def sees(names: Collection[str]) -> frozenset[str]:
-        by_dag = {backup_dag(name): name for name in names}
+        # What nothing can be called is asked of nobody: it need not be text that a database takes.
+        by_dag = {backup_dag(name): name for name in names if is_name(name)}
         return frozenset(by_dag[dag_id] for dag_id in gate.readable(user, by_dag))
 
     if not gate.readable(user, [WATCH]):

@@ -6,6 +6,8 @@ import secrets
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from itsdangerous import BadData, URLSafeTimedSerializer
+
 from backstop.ui.problems import Refused
 
 if TYPE_CHECKING:
@@ -36,8 +38,6 @@ class FormTokens:
 
         :raises Refused: it is none of ours, another user's, another form's, or too old.
         """
-        from itsdangerous import BadData
-
         try:
             *given, form = self._signer().loads(token, max_age=MAX_AGE_SECONDS)
         except (BadData, TypeError, ValueError):
@@ -49,9 +49,7 @@ class FormTokens:
             )
         return str(form)
 
-    def _signer(self) -> _Serializer:
-        from itsdangerous import URLSafeTimedSerializer
-
+    def _signer(self) -> URLSafeTimedSerializer:
         return URLSafeTimedSerializer(self._secret(), salt="backstop restore form")
 
 
@@ -80,7 +78,3 @@ def _own_hosts(request: Request) -> tuple[str, ...]:
 
     base = urlsplit(conf.get("api", "base_url", fallback="")).netloc
     return tuple(host for host in (request.headers.get("host", ""), base) if host)
-
-
-if TYPE_CHECKING:
-    from itsdangerous import URLSafeTimedSerializer as _Serializer

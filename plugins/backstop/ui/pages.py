@@ -1,7 +1,4 @@
-"""The Recoverability pages: all targets, one target, one backup. Nothing but the inventory is asked.
-
-Who may look is for whoever mounts them to say.
-"""
+"""The Recoverability pages: all targets, one target, one backup. Nothing but the inventory is asked."""
 
 # ruff: noqa: TC003 FastAPI evaluates the annotations
 from __future__ import annotations
@@ -17,6 +14,7 @@ from backstop.commands.recoverability.backup import read_backup
 from backstop.commands.recoverability.overview import read_overview
 from backstop.commands.recoverability.target import read_target
 from backstop.errors import NotFoundError
+from backstop.model.backup import BackupLabel
 from backstop.ui.charts.panels import draw_panels
 from backstop.ui.charts.timeline import draw_timeline
 from backstop.ui.reading import Reading
@@ -36,7 +34,7 @@ def pages(
     configuration: Callable[[], Configuration],
     clock: Callable[[], datetime],
 ) -> APIRouter:
-    """The router, to be mounted below any path.
+    """The router, to be mounted below any path; whoever mounts it has put the viewer into ``request.state``.
 
     :param inventory: the inventory's database; None: targets.yaml names none.
     :param configuration: targets.yaml as it is now.
@@ -49,7 +47,7 @@ def pages(
     @router.get("/")
     def show_overview(request: Request, q: str = "") -> HTMLResponse:
         now = clock()
-        names = visible(request, configuration())
+        names = [name for name in configuration().targets if name in request.state.viewer.targets]
         overview = reading.read(lambda session, _: read_overview(session, targets=names, now=now))
         return _page(request, "overview.html", now=now, overview=overview, query=q.strip())
 
@@ -86,11 +84,13 @@ def pages(
     @router.get("/targets/{target}/backups/{label}")
     def show_backup(request: Request, target: str, label: str) -> HTMLResponse:
         now = clock()
-        view = reading.read(
-            lambda session, targets: read_backup(
-                session, target, label, policies=reading.policies(targets, target), now=now
+        view = None
+        if BackupLabel.is_one(label):
+            view = reading.read(
+                lambda session, targets: read_backup(
+                    session, target, label, policies=reading.policies(targets, target), now=now
+                )
             )
-        )
         if view is None:
             raise NotFoundError(
                 f"the inventory has no backup {label} of {target}",
@@ -104,12 +104,6 @@ def pages(
 def root_of(request: Request) -> str:
     """Where the pages are mounted, without a slash at its end."""
     return str(request.scope.get("root_path", "")).rstrip("/")
-
-
-def visible(request: Request, configuration: Configuration) -> list[str]:
-    """The targets of targets.yaml that whoever asks may see: all, where nobody was asked who it is."""
-    viewer = getattr(request.state, "viewer", None)
-    return [name for name in configuration.targets if viewer is None or name in viewer.targets]
 
 
 def _page(request: Request, template: str, *, now: datetime, **variables: Any) -> HTMLResponse:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from backstop.errors import ConfigurationError
 from backstop.model.retention_policy import RetentionPolicy
-from backstop.postgres.connection import source_errors
+from backstop.repository.inventory_moment import inventory_moment
 from backstop.settings.retention import retention_policies
 
 if TYPE_CHECKING:
@@ -49,21 +49,8 @@ class Reading:
                 "targets.yaml names no inventory, which is what this page shows",
                 hint="add inventory: {conn_id: …}, then run `python -m backstop migrate-inventory`",
             )
-        import psycopg
-
-        with (
-            source_errors(f"inventory {connection.location}", secret=connection.password),
-            connection.connect() as session,
-        ):
-            # One moment, however many questions.
-            session.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            try:
-                return question(session, targets)
-            except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
-                raise ConfigurationError(
-                    f"the inventory {connection.location} lacks tables of this version",
-                    hint="run `python -m backstop migrate-inventory`",
-                ) from None
+        with inventory_moment(connection) as session:
+            return question(session, targets)
 
     @staticmethod
     def policies(configuration: Configuration, target: str) -> Policies:

@@ -43,7 +43,7 @@ async def start_run(
     """
     import httpx
 
-    root = airflow_root(request)
+    root = airflow_root()
     transport = httpx.ASGITransport(app=request.scope[AIRFLOW], raise_app_exceptions=False)
     async with httpx.AsyncClient(
         transport=transport, base_url=str(request.base_url.replace(path="")), timeout=_SECONDS
@@ -61,7 +61,7 @@ async def start_run(
     raise _problem(answer.status_code, _detail(answer), viewer.name, dag_id)
 
 
-def airflow_root(request: Request) -> str:
+def airflow_root() -> str:
     """The path that Airflow itself lives below; usually empty."""
     from airflow.api_fastapi.app import API_ROOT_PATH
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from backstop import __version__
 from backstop.cli.output import print_json
 from backstop.credentials import default_credentials
 from backstop.errors import BackstopError, ConfigurationError
+from backstop.settings.arguments import utc_now
 from backstop.targets import load_targets
 from backstop.wiring import inventory_connection
 
@@ -54,9 +54,8 @@ def _families(targets: Path | None) -> Iterable[Metric]:
             "targets.yaml names no inventory", hint="add inventory: {conn_id: …} with its owner's connection"
         )
     observations, findings = Reader().read(connection)
-    now = datetime.now(timezone.utc)
     return metric_families(
-        observations, findings, now=now, targets=configuration.targets, version=__version__
+        observations, findings, now=utc_now(), targets=configuration.targets, version=__version__
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from backstop.cli.exit_codes import DIFFERENT, DONE
@@ -14,14 +14,16 @@ from backstop.errors import ConfigurationError
 from backstop.model.figures import duration_in_words, in_short
 from backstop.model.finding import Level
 from backstop.model.standing import Word
-from backstop.postgres.connection import source_errors
 from backstop.repository.findings import read_open_findings
+from backstop.repository.inventory_moment import inventory_moment
+from backstop.settings.arguments import utc_now
 from backstop.targets import load_targets
 from backstop.wiring import find_target, inventory_connection
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
+    from datetime import datetime
 
     from backstop.commands.recoverability.overview import TargetRow
     from backstop.model.finding_state import OpenFinding
@@ -36,9 +38,8 @@ def status(arguments: argparse.Namespace) -> int:
             "targets.yaml names no inventory, where the watch keeps what it saw",
             hint="`list` and `recovery-windows` ask the repositories; or add inventory: {conn_id: …}",
         )
-    now = current_time()
-    where = f"inventory {connection.location}"
-    with source_errors(where, secret=connection.password), connection.connect() as session:
+    now = utc_now()
+    with inventory_moment(connection) as session:
         overview = read_overview(session, targets=names or sorted(configuration.targets), now=now)
         found = read_open_findings(session, arguments.target)
     general = () if names else overview.general
@@ -57,10 +58,6 @@ def status(arguments: argparse.Namespace) -> int:
             say(f"{one.finding.level.value}: {one.finding.sentence}\n  next: {one.finding.next_step}")
     well = all(row.standing.word <= Word.NOTICE for row in overview.rows)
     return DONE if well and all(one.finding.level < Level.CRITICAL for one in general) else DIFFERENT
-
-
-def current_time() -> datetime:
-    return datetime.now(timezone.utc)
 
 
 def _print_all(rows: Sequence[TargetRow], now: datetime) -> None:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from backstop.errors import ConfigurationError, SourceBusyError
-from backstop.postgres.connection import source_errors
+from backstop.errors import SourceBusyError
 from backstop.repository.findings import read_open_findings
+from backstop.repository.inventory_moment import inventory_moment
 from backstop.repository.observations import from_json
 from backstop.sql import load_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import psycopg
 
     from backstop.model.finding import Finding
@@ -41,35 +38,17 @@ class Reader:
         :raises SourceError: the inventory does not answer, or does not let us read.
         :raises ConfigurationError: it has no tables, or those of an older version.
         """
-        location = f"inventory {connection.location}"
         if not self._turn.acquire(timeout=PATIENCE_SECONDS):
             raise SourceBusyError(
-                f"{location} has not answered an earlier question yet", hint="see what its sessions wait for"
+                f"inventory {connection.location} has not answered an earlier question yet",
+                hint="see what its sessions wait for",
             )
         try:
-            with (
-                source_errors(location, secret=connection.password),
-                self._tables(location),
-                connection.connect(connect_timeout_seconds=PATIENCE_SECONDS) as session,
-                session.transaction(),
-            ):
-                session.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+            with inventory_moment(connection, connect_timeout_seconds=PATIENCE_SECONDS) as session:
                 session.execute(f"SET LOCAL statement_timeout = '{PATIENCE_SECONDS}s'".encode())
                 return self._observations(session), tuple(one.finding for one in read_open_findings(session))
         finally:
             self._turn.release()
-
-    @contextmanager
-    def _tables(self, location: str) -> Iterator[None]:
-        import psycopg
-
-        try:
-            yield
-        except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn):
-            raise ConfigurationError(
-                f"the {location} lacks tables of this version",
-                hint="run `python -m backstop migrate-inventory`",
-            ) from None
 
     def _observations(self, session: psycopg.Connection[tuple[Any, ...]]) -> tuple[Observation, ...]:
         versions = dict(session.execute(load_sql("inventory/observation_versions").encode()).fetchall())

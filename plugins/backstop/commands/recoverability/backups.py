@@ -7,6 +7,7 @@ from datetime import datetime  # noqa: TC003 a field's type
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from backstop.model.backup import BackupLabel
 from backstop.sql import load_sql
 
 if TYPE_CHECKING:
@@ -58,11 +59,8 @@ class StoredBackup:
 
 @lru_cache(4096)
 def component_of(label: str) -> str:
-    """What a backup of this label is one of: ``dump``, ``base``, ``tree:<name>``."""
-    kind, _, tree = label.partition("-")[2].partition("-")
-    if kind == "tree":
-        return f"tree:{tree}"
-    return "base" if kind in ("full", "incr") else kind
+    """What a backup of this label is one of: ``dump``, ``base``, ``tree:<name>``; a page asks often."""
+    return BackupLabel(label).component
 
 
 def read_stored(

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from backstop.commands.watch.part import Part
 from backstop.commands.watch.restores import judge_duration
-from backstop.commands.watch.settings import kind_of
 from backstop.commands.watch.wording import in_words
 from backstop.model.anomaly import Sample, size_anomaly
 from backstop.model.figures import duration_in_words
@@ -83,7 +82,7 @@ def merged(sight: Sight, recollection: Recollection) -> Mapping[str, list[Copies
             copies.proven_in.append(repository)
     kinds: dict[str, list[Copies]] = defaultdict(list)
     for copies in sorted(found.values(), key=lambda copies: (copies.finished_at, copies.known.label)):
-        kinds[kind_of(copies.known.label)].append(copies)
+        kinds[copies.known.label.component].append(copies)
     return kinds
 
 

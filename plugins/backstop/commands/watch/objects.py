@@ -13,7 +13,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from backstop.commands.watch.part import Part
-from backstop.commands.watch.settings import kind_of
 from backstop.commands.watch.turns import has_turn, turns_now
 from backstop.commands.watch.wording import named
 from backstop.errors import BackstopError, IntegrityError, NotFoundError
@@ -96,7 +95,7 @@ def chosen(sight: Sight, shelf: Shelf) -> list[BackupLabel]:
     """Whose objects are looked for this time."""
     newest: dict[str, BackupLabel] = {}
     for label, known in sorted(shelf.backups.items(), key=lambda one: (one[1].manifest.finished_at, one[0])):
-        newest[kind_of(known.label)] = label
+        newest[known.label.component] = label
     turns = turns_now(sight)
 
     def due(label: BackupLabel, within: timedelta) -> bool:

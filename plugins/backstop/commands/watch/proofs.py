@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backstop.commands.watch.part import Part
-from backstop.commands.watch.settings import kind_of
 from backstop.commands.watch.wording import in_words, named
 from backstop.model.figures import duration_in_words
 from backstop.model.finding import Finding, Level
@@ -39,7 +38,7 @@ def judge_proofs(sight: Sight) -> Part:
                 }
                 continue
             policy = _policy(sight.target.settings.policies[name], kind.kind)
-            copies = [known for known in shelf.backups.values() if kind_of(known.label) == kind.kind]
+            copies = [known for known in shelf.backups.values() if known.label.component == kind.kind]
             findings += _Judged(sight, shelf, kind.kind, copies).findings(policy)
     for shelf in sight.shelves.values():
         findings += _doubtful(sight, shelf)

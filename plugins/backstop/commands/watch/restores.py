@@ -6,7 +6,6 @@ from collections import defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from backstop.commands.watch.settings import kind_of
 from backstop.commands.watch.wording import in_words
 from backstop.model.figures import duration_in_words
 from backstop.model.finding import Finding, Level
@@ -34,7 +33,7 @@ def past_restores(sight: Sight, recollection: Recollection) -> Mapping[str, list
             seconds = proof.seconds.get("total")
             if proof.matched and seconds:
                 restore = Restore(known.plain_bytes, float(seconds))
-                found[kind_of(known.label)].append((proof.finished_at, restore))
+                found[known.label.component].append((proof.finished_at, restore))
     return {
         kind: [restore for _, restore in sorted(restores, key=lambda one: one[0])]
         for kind, restores in found.items()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from backstop.commands.proof.work import Policies
     from backstop.commands.sync.settings import SyncSettings
-    from backstop.model.backup import BackupLabel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,9 +53,6 @@ class WatchSettings:
     sync_grace: timedelta = timedelta(hours=2)
     wal_repositories: tuple[str, ...] = ()
 
-
-def kind_of(label: BackupLabel) -> str:
-    """As which kind a backup counts."""
-    if label.tree:
-        return f"tree:{label.tree}"
-    return "base" if label.kind.physical else "dump"
+    def kind(self, name: str) -> WatchedKind | None:
+        """The one of that name, if targets.yaml (still) names it."""
+        return next((one for one in self.kinds if one.kind == name), None)
