@@ -51,7 +51,7 @@ def measure(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, servers: 
     :param servers: name to process id; the CPU of the whole tree below is read before and after.
     :raises CommandFailedError: it did not end with 0.
     """
-    before = {name: _tree_cpu_seconds(pid) for name, pid in servers.items()}
+    before = {name: tree_cpu_seconds(pid) for name, pid in servers.items()}
     started = time.monotonic()
     process = subprocess.Popen(
         list(argv),
@@ -90,7 +90,7 @@ def measure(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path, servers: 
     return Cost(
         seconds=seconds,
         cpu_seconds=usage.ru_utime + usage.ru_stime,
-        server_cpu_seconds={name: _tree_cpu_seconds(pid) - before[name] for name, pid in servers.items()},
+        server_cpu_seconds={name: tree_cpu_seconds(pid) - before[name] for name, pid in servers.items()},
         peak_rss_bytes=dict(sorted(sampler.peaks.items())),
         output=said["out"].decode(errors="replace"),
     )
@@ -120,7 +120,7 @@ class _Sampler(threading.Thread):
             self.peaks[name] = max(self.peaks.get(name, 0), int(peak) * 1024)
 
 
-def _tree_cpu_seconds(pid: int) -> float:
+def tree_cpu_seconds(pid: int) -> float:
     """Of a server: itself, its ended children, and those alive now with theirs."""
     root = psutil.Process(pid)
     total = 0.0

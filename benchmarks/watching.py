@@ -1,11 +1,16 @@
 """What a watch costs that finds nothing new: seconds, and calls to the storage.
 
     python benchmarks/watching.py [--s3]
+    python benchmarks/watching.py --targets 100
 
 One target with a year of backups: a dump a day, a base backup a week, a small tree a day, 90 days of WAL (a
 segment every ten minutes), in two repositories, all of it in the inventory; then a run that is the first of
 all, some with nothing new, and one that lists everything again. Needs the checkout's test dependencies: it
 starts a PostgreSQL for the inventory and, with ``--s3``, an S3 server for one of the repositories.
+
+With ``--targets`` a whole run of ``watch_backups`` over so many of benchmarks/watching_fleet.py: tasks of 50
+targets, each a process of its own, all at once. Their servers are one real PostgreSQL; both repositories are
+directories. Not in it: S3 (see above), what Airflow takes to start a task, and telling people.
 """
 
 from __future__ import annotations
@@ -27,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from backstop.model.backup import BackupKind
 from backstop.repository.inventory import Inventory
+from benchmarks.watching_fleet_run import watch_fleet
 from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
 from embedded.seaweedfs import EmbeddedSeaweedFS
 from tests.observing import BASE, DUMP, World
@@ -90,7 +96,11 @@ class Counting:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--s3", action="store_true", help="keep one of the repositories in a real S3 server")
+    parser.add_argument("--targets", type=int, help="watch so many, as Airflow's tasks do")
     arguments = parser.parse_args()
+    if arguments.targets:
+        watch_fleet(arguments.targets)
+        return
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         Path(folder).chmod(0o711)
         server = EmbeddedPostgres(Path(folder) / "postgres", bin_dir=pip_postgres_bin(18), durable=False)

@@ -58,6 +58,7 @@ class EmbeddedAirflow:
     :param port: of the web page and API; None picks a free one, remembered for the next start.
     :param connections_file: connections by id, in the form of Airflow's LocalFilesystemBackend.
     :param environment: variables that DAGs and tasks shall see.
+    :param components: those of :data:`COMPONENTS` that run.
     """
 
     directory: Path
@@ -67,6 +68,7 @@ class EmbeddedAirflow:
     connections_file: Path
     environment: Mapping[str, str]
     port: int | None = None
+    components: Sequence[str] = tuple(COMPONENTS)
 
     # -- Life ------------------------------------------------------------------------------------------------
 
@@ -113,7 +115,7 @@ class EmbeddedAirflow:
 
     def start(self) -> list[str]:
         """Start the processes that do not run; their names. :meth:`wait_until_healthy` next."""
-        missing = [name for name in COMPONENTS if self.pid(name) is None]
+        missing = [name for name in self.components if self.pid(name) is None]
         if "api-server" in missing and not becomes_free(self.settled_port()):
             if self.port is not None:
                 raise StackError(
@@ -122,7 +124,7 @@ class EmbeddedAirflow:
                 )
             # Every process knows the API server's address.
             self.stop()
-            missing = list(COMPONENTS)
+            missing = list(self.components)
             (self.directory / "port").unlink()
             self.configure()
         for name in missing:
@@ -145,7 +147,7 @@ class EmbeddedAirflow:
         """
         deadline = time.monotonic() + timeout
         while True:
-            if dead := [name for name in COMPONENTS if self.pid(name) is None]:
+            if dead := [name for name in self.components if self.pid(name) is None]:
                 raise StackError(
                     f"Airflow's {dead[0]} ended:\n{process.tail(self.log(dead[0]))}",
                     hint=f"read {self.log(dead[0])}; running this again starts what is missing",
@@ -208,9 +210,11 @@ class EmbeddedAirflow:
             self.token()
             health = self._request("/api/v2/monitor/health")
         except (OSError, ValueError, KeyError):
-            return list(COMPONENTS)
+            return list(self.components)
         sick = []
         for name, key in _HEALTH.items():
+            if name not in self.components:
+                continue
             status = health.get(key) or {}
             beat = status.get(f"latest_{key}_heartbeat")
             seen = datetime.fromisoformat(beat) if beat else LONG_AGO

@@ -159,8 +159,8 @@ def _protected(home: Home, verb: str) -> list[str]:
 def write_connections(
     path: Path,
     *,
-    s3: EmbeddedSeaweedFS,
     databases: dict[str, ClusterConnection],
+    s3: EmbeddedSeaweedFS | None = None,
 ) -> None:
     """Write the connections by id, in the form that Airflow's file backend and our CLI both read."""
     document: dict[str, Any] = {
@@ -174,12 +174,13 @@ def write_connections(
         }
         for conn_id, connection in databases.items()
     }
-    document["backstop_s3"] = {
-        "conn_type": "aws",
-        "login": s3.access_key,
-        "password": s3.secret_key,
-        "extra": {"region_name": REGION, "endpoint_url": s3.endpoint_url},
-    }
+    if s3 is not None:
+        document["backstop_s3"] = {
+            "conn_type": "aws",
+            "login": s3.access_key,
+            "password": s3.secret_key,
+            "extra": {"region_name": REGION, "endpoint_url": s3.endpoint_url},
+        }
     write_private(path, json.dumps(document, indent=1))
 
 

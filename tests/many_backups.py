@@ -38,15 +38,26 @@ def write_backups(folder: Path, count: int, now: datetime) -> None:
     history = _History()
     for number in range(count):
         manifest = history.next(number, now - EVERY * (count - number))
-        body = canonical_json(manifests.sign(manifest).to_dict())
-        (meta / "manifests" / f"{manifest.label}.json").write_bytes(body)
+        body = write_manifest(meta, manifest, manifests)
         if number % 5:
-            place = meta / "proofs" / manifest.label.text
-            place.mkdir(parents=True)
-            proof = proofs.sign(_proof(manifest, sha256_hex(body)))
-            (place / f"{manifest.finished_at:%Y%m%dT%H%M%S%fZ}-{REPOSITORY_ID}.json").write_bytes(
-                canonical_json(proof.to_dict())
-            )
+            write_proof(meta, manifest, body, proofs)
+
+
+def write_manifest(meta: Path, manifest: Manifest, signer: Signer) -> bytes:
+    """:returns: what stands in the file. :param meta: the target's, in the repository."""
+    body = canonical_json(signer.sign(manifest).to_dict())
+    (meta / "manifests" / f"{manifest.label}.json").write_bytes(body)
+    return body
+
+
+def write_proof(meta: Path, manifest: Manifest, body: bytes, signer: Signer) -> None:
+    """It matched, as soon as it was made."""
+    place = meta / "proofs" / manifest.label.text
+    place.mkdir(parents=True)
+    proof = signer.sign(_proof(manifest, sha256_hex(body)))
+    (place / f"{manifest.finished_at:%Y%m%dT%H%M%S%fZ}-{manifest.repository_id}.json").write_bytes(
+        canonical_json(proof.to_dict())
+    )
 
 
 @dataclass
@@ -59,8 +70,8 @@ class _History:
         if number % 3 == 0:
             label = BackupLabel.at(at, BackupKind.DUMP)
             names = ("t/0", "t/1", "t/2", "t/pack")
-            return _manifest(
-                label, at, [_object(label, name) for name in names], summary={"rows": 10**6 + turn}
+            return a_manifest(
+                label, at, [an_object(label, name) for name in names], summary={"rows": 10**6 + turn}
             )
         if number % 3 == 1:
             return self._tree(TREES[turn % len(TREES)], at)
@@ -70,20 +81,20 @@ class _History:
         """One new pack, and the three before it."""
         label = BackupLabel.at(at, BackupKind.TREE, tree=tree)
         packs = self.packs.setdefault(tree, deque(maxlen=4))
-        packs.append(_object(label, "packs/0", layout="chunks"))
+        packs.append(an_object(label, "packs/0", layout="chunks"))
         origins = tuple(sorted({pack.origin for pack in packs} - {label}))
-        return _manifest(
-            label, at, [*packs, _object(label, "files")], summary={"files": 15_000}, refers_to=origins
+        return a_manifest(
+            label, at, [*packs, an_object(label, "files")], summary={"files": 15_000}, refers_to=origins
         )
 
     def _base(self, turn: int, at: datetime) -> Manifest:
         if turn % _CHAIN == 0:
             self.chain = []
         label = BackupLabel.at(at, BackupKind.INCREMENTAL if self.chain else BackupKind.FULL)
-        made = _manifest(
+        made = a_manifest(
             label,
             at,
-            [_object(label, name) for name in ("base/000001", "base/000002", "backup_manifest")],
+            [an_object(label, name) for name in ("base/000001", "base/000002", "backup_manifest")],
             summary={"wal_segment_bytes": 16 * 1024 * 1024},
             timeline=1,
             start_lsn=str(Lsn(turn << 24)),
@@ -95,14 +106,16 @@ class _History:
         return made
 
 
-def _object(label: BackupLabel, name: str, *, layout: str = "file") -> StoredObject:
+def an_object(label: BackupLabel, name: str, *, layout: str = "file", target: str = TARGET) -> StoredObject:
+    """Of 1000 stored bytes."""
     folder = f"trees/{label.tree}" if label.tree else "database"
-    key = f"{TARGET}/data/{folder}/{label}/0123456789abcdef/{name}"
+    key = f"{target}/data/{folder}/{label}/0123456789abcdef/{name}"
     sha256 = sha256_hex(key.encode())
     return StoredObject(key, layout, name, 2000, 1000, sha256, sha256)
 
 
-def _manifest(label: BackupLabel, at: datetime, objects: list[StoredObject], **fields: object) -> Manifest:
+def a_manifest(label: BackupLabel, at: datetime, objects: list[StoredObject], **fields: object) -> Manifest:
+    """Made within a minute. :param fields: that differ from the usual ones."""
     made: dict[str, object] = {
         "label": label,
         "target": TARGET,
@@ -127,8 +140,8 @@ def _proof(manifest: Manifest, sha256: str) -> Proof:
     at = manifest.finished_at
     return Proof(
         label=manifest.label,
-        target=TARGET,
-        repository_id=REPOSITORY_ID,
+        target=manifest.target,
+        repository_id=manifest.repository_id,
         manifest_sha256=sha256,
         started_at=at,
         finished_at=at,

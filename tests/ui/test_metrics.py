@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 from fastapi.testclient import TestClient
 
 from backstop.model.finding import Level
 from tests.ui.metrics_site import TOKEN, MetricsSite
-from tests.watched import finding, well
+from tests.watched import NOW, finding, well
 
 pytestmark = pytest.mark.integration
 PROMTOOL = shutil.which("promtool")
@@ -21,7 +22,7 @@ GOOD = 'backup_status{kind="dump",target="calibrify"} 1.0'
 @pytest.fixture
 def site(database, tmp_path):
     site = MetricsSite(database, tmp_path / "token")
-    site.show([well()])
+    site.inventory.show([well()], now=NOW)
     return site
 
 
@@ -98,9 +99,9 @@ def test_without_a_token_that_is_secret_nothing_is_shown(scrape, tmp_path, spoil
 
 def test_nothing_old_is_shown_while_the_inventory_is_down(scrape, site):
     before = scrape()
-    site.disappear()
+    site.connection = replace(site.inventory.connection, host="127.0.0.1", port=9)  # where nothing listens
     down = scrape()
-    site.reappear()
+    site.connection = site.inventory.connection
 
     assert (before.status_code, down.status_code, scrape().status_code) == (200, 503, 200)
     assert "backup_status" not in down.text
@@ -109,7 +110,7 @@ def test_nothing_old_is_shown_while_the_inventory_is_down(scrape, site):
 
 
 def test_an_inventory_without_tables_is_said_to_be_one(scrape, site):
-    with site.inventory.connect() as session:
+    with site.inventory.connection.connect() as session:
         session.execute("DROP TABLE public.backup_observation")
 
     answer = scrape()
@@ -130,7 +131,8 @@ def test_a_configuration_without_an_inventory_is_told_so(scrape, site):
 
 def test_each_scrape_shows_what_has_changed_since(scrape, site):
     before = scrape().text
-    site.show([well(kinds=["tree:media"])], [finding("rpo", "base"), finding("size", "dump", Level.WARNING)])
+    found = [finding("rpo", "base"), finding("size", "dump", Level.WARNING)]
+    site.inventory.show([well(kinds=["tree:media"])], found, now=NOW)
     after = scrape().text
 
     assert GOOD in before

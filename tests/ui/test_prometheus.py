@@ -7,15 +7,22 @@ import threading
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import uvicorn
 import yaml
 
+from embedded.airflow import EmbeddedAirflow
+from embedded.configuration import write_connections
+from embedded.files import write_private
+from embedded.home import CHECKOUT
 from embedded.ports import free_ports
+from tests.fleet_targets import targets_yaml
 from tests.prometheus_server import PROGRAM, RULES, PrometheusServer
 from tests.ui.metrics_site import TOKEN, MetricsSite
 from tests.ui.planted_causes import planted
+from tests.ui.shown_inventory import ShownInventory
 from tests.watched import well
 
 pytestmark = [
@@ -26,49 +33,72 @@ pytestmark = [
 DASHBOARD = Path(__file__).resolve().parents[2] / "include" / "grafana" / "backstop.json"
 
 
+def utc_now():
+    return datetime.now(timezone.utc)
+
+
 def test_every_alert_fires_from_its_cause_and_resolves_when_it_is_mended(database, tmp_path):
     site = MetricsSite(database, tmp_path / "token")
-    site.clock = lambda: datetime.now(timezone.utc)
-    causes = planted(site.clock())
-    site.targets = [one.target for one in causes]
-    fleet = [well(name, now=site.clock()) for name in site.targets]
+    site.clock = utc_now
+    site.targets = [one.target for one in planted(utc_now())]
+
+    with served(site) as address:
+        every_alert_fires_and_resolves(site.inventory, address, tmp_path / "prometheus")
+
+
+@pytest.mark.airflow
+@pytest.mark.long
+@pytest.mark.timeout(600)
+def test_and_so_it_does_when_airflow_itself_is_scraped(postgres18, new_database, database, tmp_path):
+    inventory = ShownInventory(database)
+
+    with airflow(new_database(postgres18), inventory=database, folder=tmp_path / "airflow") as address:
+        every_alert_fires_and_resolves(inventory, address, tmp_path / "prometheus")
+
+
+def every_alert_fires_and_resolves(inventory, address, folder):
+    """Plant each cause in what ``address`` shows, and mend it.
+
+    :param inventory: what is shown there; :param folder: Prometheus' own.
+    """
+    causes = planted(utc_now())
+    targets = [one.target for one in causes]
+    fleet = [well(name, now=utc_now()) for name in targets]
     expected = {(alert, one.target) for one in causes for alert in one.alerts}
     seen: set[str] = set()
 
-    with (
-        served(site) as address,
-        PrometheusServer(tmp_path / "prometheus", address=address, token=TOKEN) as it,
-    ):
+    with PrometheusServer(folder, address=address, token=TOKEN) as it:
+
+        def show(looks, findings=()):
+            inventory.show(looks, findings, now=utc_now())
 
         def fires(what):
             it.wait_until(lambda: it.alerts() == what, lambda: it.alerts() ^ what)
             seen.update(name for name, _ in what)
 
-        site.show(fleet)
+        show(fleet)
         it.wait_until(lambda: bool(it.query("backup_status == 1")), lambda: "nothing was scraped")
         # What would fire has been pending for longer than a second by then.
-        settled = datetime.now(timezone.utc) + timedelta(seconds=2)
+        settled = utc_now() + timedelta(seconds=2)
         it.wait_until(lambda: it.evaluated_since(settled), lambda: "the rules are not evaluated")
         assert it.alerts() == set()
 
-        site.show(
-            [one.look for one in causes if one.look], [found for one in causes for found in one.findings]
-        )
+        show([one.look for one in causes if one.look], [found for one in causes for found in one.findings])
         fires(expected)
         assert [panel for panel, expression in shown() if not it.query(expression)] == []
 
-        site.show(fleet)
+        show(fleet)
         fires(set())
 
-        site.disappear()
+        inventory.disappear()
         fires({("MetricsDown", "")})
         assert it.query("backup_status") == []
-        site.reappear()
+        inventory.reappear()
         fires(set())
 
-        site.show([])
-        fires({("NeverWatched", "")} | {("TargetNotWatched", name) for name in site.targets})
-        site.show(fleet)
+        show([])
+        fires({("NeverWatched", "")} | {("TargetNotWatched", name) for name in targets})
+        show(fleet)
         fires(set())
 
     assert seen == {rule["alert"] for rule in rules()}
@@ -86,6 +116,39 @@ def served(site):
     finally:
         server.should_exit = True
         thread.join(timeout=20)
+
+
+@contextmanager
+def airflow(metadata, *, inventory, folder):
+    """The address of a real Airflow of which only the API server runs: the one process that shows anything.
+
+    :param metadata: a database for it alone.
+    """
+    folder.mkdir()
+    (folder / "targets.yaml").write_text(targets_yaml([one.target for one in planted(utc_now())]))
+    write_private(folder / "token", f"{TOKEN}\n")
+    connections = folder / "connections.json"
+    write_connections(connections, databases={"inventory": inventory})
+    server = EmbeddedAirflow(
+        folder,
+        metadata=metadata,
+        dags=CHECKOUT / "dags",
+        plugins=CHECKOUT / "plugins",
+        connections_file=connections,
+        environment={
+            "BACKSTOP_TARGETS": str(folder / "targets.yaml"),
+            "BACKSTOP_METRICS_TOKEN_FILE": str(folder / "token"),
+        },
+        components=("api-server",),
+    )
+    server.configure()
+    server.migrate()
+    try:
+        since = utc_now()
+        server.wait_until_healthy(started=server.start(), since=since)
+        yield urlsplit(server.url).netloc
+    finally:
+        server.stop()
 
 
 def shown():
