@@ -9,7 +9,7 @@ import pytest
 
 from backstop.repository.holds import Holds
 from backstop.settings.arguments import utc_now
-from tests.cli_installation import install, runner
+from tests.cli.installation import install, runner
 from tests.making import STARTED, Maker
 
 LABEL = "20261123T010000Z-dump"

@@ -26,10 +26,10 @@ from backstop.crypto.signing import Signer, TrustedSigners
 from backstop.storage.posix import PosixStorage
 from backstop.storage.s3 import S3Storage
 from backstop.storage.s3_client import s3_client
-from tests.cli_installation import runner
+from tests.cli.installation import runner
 from tests.making import STARTED, Maker
 
-CHECKOUT = Path(__file__).parents[1]
+CHECKOUT = Path(__file__).parents[2]
 FIRST = "20261123T010000Z-dump"
 SECOND = "20261124T010000Z-dump"
 ESCROW = "escrow: {waived: test}"

@@ -9,7 +9,7 @@ import pytest
 
 from backstop.crypto.signing import Signer
 from backstop.settings.arguments import utc_now
-from tests.cli_installation import install, runner
+from tests.cli.installation import install, runner
 from tests.making import Maker
 
 
