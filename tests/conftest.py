@@ -9,7 +9,7 @@ import tempfile
 import uuid
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from psycopg import sql
@@ -117,6 +117,19 @@ def database(
 ) -> ClusterConnection:
     """A fresh, empty database on PostgreSQL 18, connected as the superuser."""
     return new_database(postgres18)
+
+
+@pytest.fixture
+def query(database: ClusterConnection) -> Callable[[str], list[Any]]:
+    """Asks that database in SQL."""
+
+    def query(statement: str) -> list[Any]:
+        with database.connect() as session:
+            session.execute("SET search_path TO public")
+            cursor = session.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    return query
 
 
 @pytest.fixture(scope="session")

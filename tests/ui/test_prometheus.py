@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import threading
-from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
-import uvicorn
 import yaml
 
-from embedded.ports import free_ports
 from tests.prometheus_server import PROGRAM, RULES, PrometheusServer
 from tests.ui.metrics_site import TOKEN, MetricsSite
 from tests.ui.planted_causes import planted
+from tests.ui.served import running
 from tests.watched import well
 
 pytestmark = [
@@ -36,8 +34,8 @@ def test_every_alert_fires_from_its_cause_and_resolves_when_it_is_mended(databas
     seen: set[str] = set()
 
     with (
-        served(site) as address,
-        PrometheusServer(tmp_path / "prometheus", address=address, token=TOKEN) as it,
+        running(site.app) as address,
+        PrometheusServer(tmp_path / "prometheus", address=urlsplit(address).netloc, token=TOKEN) as it,
     ):
 
         def fires(what):
@@ -72,20 +70,6 @@ def test_every_alert_fires_from_its_cause_and_resolves_when_it_is_mended(databas
         fires(set())
 
     assert seen == {rule["alert"] for rule in rules()}
-
-
-@contextmanager
-def served(site):
-    """The site's address, while it answers."""
-    port = free_ports(1)[0]
-    server = uvicorn.Server(uvicorn.Config(site.app, host="127.0.0.1", port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(timeout=20)
 
 
 def shown():
