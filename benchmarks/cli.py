@@ -4,7 +4,7 @@
 
 Prints seconds on the clock and CPU seconds, the median and the worst run. The aims are 0.3 s for ``--help``
 and 1.5 s for ``list``; a busy machine misses them, so tests look at what is loaded instead
-(tests/test_cli.py), and these figures are for people.
+(tests/cli/test_loading.py), and these figures are for people.
 """
 
 from __future__ import annotations

@@ -50,6 +50,8 @@ def main() -> None:
             writing = multiprocessing.Process(target=write_backups, args=(folder, arguments.backups, NOW))
             writing.start()
             writing.join()
+            if writing.exitcode:
+                sys.exit(f"the repository could not be written: exit code {writing.exitcode}")
         figures = plan(folder)
     if arguments.json:
         print(json.dumps(figures))

@@ -1,20 +1,25 @@
 """How long a scrape of 100 targets takes: nothing new, half of them watched since, all of them, the first.
 
-    PYTHONPATH=plugins:. .venv/bin/python benchmarks/metrics.py
+    python benchmarks/metrics.py
 
 The inventory is a PostgreSQL of its own with a year of made-up history; each figure is the median of several
-scrapes, over a kept session as in the API server.
+scrapes, over a kept session as in the API server. Needs the checkout's test dependencies.
 """
 
 from __future__ import annotations
 
 import statistics
+import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "plugins"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from backstop.commands.metrics.kept_text import KeptText
 from backstop.commands.metrics.reading import Reader
@@ -31,9 +36,10 @@ NOW = datetime.now(timezone.utc)
 
 
 def main() -> None:
-    directory = Path(tempfile.mkdtemp(prefix="backstop-metrics-"))
-    directory.chmod(0o711)
-    with EmbeddedPostgres(directory / "server", bin_dir=pip_postgres_bin(18), die_with_parent=True) as server:
+    with tempfile.TemporaryDirectory(prefix="backstop-metrics-") as folder, ExitStack() as stack:
+        Path(folder).chmod(0o711)
+        server = EmbeddedPostgres(Path(folder) / "server", bin_dir=pip_postgres_bin(18), die_with_parent=True)
+        stack.enter_context(server)
         inventory = server.connection("postgres")
         names = populate(inventory, targets=100, now=NOW)
         connection = InventoryConnection.to(inventory)

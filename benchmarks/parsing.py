@@ -1,6 +1,6 @@
 """How long Airflow's importing of the DAG folder takes for many targets, and where the time goes.
 
-    python benchmarks/parsing.py [--targets 100]
+    python benchmarks/parsing.py [--targets 100] [--alone]
 
 Each target has a database, a cluster and two trees. Every DAG file is imported in one process, as Airflow's
 ``DagBag`` does, after Airflow itself; the aim is 5 s for 100 targets. Airflow's DAG processor imports each

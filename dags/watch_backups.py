@@ -15,8 +15,7 @@ is left out.
 ### When a task is red
 - **`watch`, `watch__<queue>`:** the workers of that queue could not look at all: the inventory does not
   answer, or `targets.yaml` is wrong there. What is wrong with a single target, or with one repository, is a
-  finding and turns nothing red here. A watch that was killed after its time limit names, in its log, the
-  target it was at.
+  finding and turns nothing red here; so is a target that could not be looked at within ten minutes.
 - **`announce`:** a notifier failed; the log names it. Everybody else was told, and that one hears of
   everything once it works: see `alerts` in `targets.yaml` and its connection. Or the inventory does not
   answer.

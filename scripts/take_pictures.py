@@ -38,11 +38,14 @@ def main(folder: Path) -> None:
 
     from backstop.targets import load_targets
     from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
+    from tests.chromium import CHROMIUM
     from tests.fleet import populate
     from tests.fleet_targets import targets_yaml
     from tests.ui.restorable import restorable
     from tests.ui.served import served
 
+    if CHROMIUM is None:
+        raise SystemExit("no chromium here: `make test-deps` installs it")
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.now(timezone.utc)
     scratch = Path(tempfile.mkdtemp(prefix="backstop-pictures-"))
@@ -56,20 +59,12 @@ def main(folder: Path) -> None:
             path = scratch / "targets.yaml"
             path.write_text(restorable(targets_yaml(names)))
             with served(inventory, load_targets(path), now=now) as address, sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
+                browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
                 for scheme in ("light", "dark"):
                     _take(browser, address, scheme, folder)
                 browser.close()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-
-
-def chromium() -> str:
-    """The browser. :raises SystemExit: there is none."""
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if found := shutil.which(name):
-            return found
-    raise SystemExit("no chromium here: `make test-deps` installs it")
 
 
 def _take(browser: Browser, address: str, scheme: str, folder: Path) -> None:

@@ -9,7 +9,7 @@ import tempfile
 import uuid
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from psycopg import sql
@@ -20,7 +20,7 @@ from embedded.seaweedfs import EmbeddedSeaweedFS
 from embedded.stack import Stack
 from embedded.steps import Steps
 from tests.chromium import CHROMIUM
-from tests.fleet import populate
+from tests.fleet import make_fleet
 from tests.fleet_troubles import TROUBLES
 
 if TYPE_CHECKING:
@@ -119,14 +119,23 @@ def database(
     return new_database(postgres18)
 
 
+@pytest.fixture
+def query(database: ClusterConnection) -> Callable[[str], list[Any]]:
+    """Asks that database in SQL."""
+
+    def query(statement: str) -> list[Any]:
+        with database.connect() as session:
+            session.execute("SET search_path TO public")
+            cursor = session.execute(statement)
+            return cursor.fetchall() if cursor.description else []
+
+    return query
+
+
 @pytest.fixture(scope="session")
 def fleet(postgres18: EmbeddedPostgres) -> ClusterConnection:
     """An inventory of the ten targets of tests/fleet_troubles.py at ``fleet_now``; to be read only."""
-    with postgres18.connect() as session:
-        session.execute("CREATE DATABASE fleet TEMPLATE template0")
-    connection = postgres18.connection("fleet")
-    populate(connection, targets=len(TROUBLES), days=45, now=FLEET_NOW)
-    return connection
+    return make_fleet(postgres18, "fleet", targets=len(TROUBLES), days=45, now=FLEET_NOW)
 
 
 @pytest.fixture(scope="session")

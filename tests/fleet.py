@@ -12,6 +12,8 @@ import random
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from psycopg import sql
+
 from backstop.repository.inventory import Inventory
 from backstop.repository.observations import to_json
 from tests.fleet_history import S3, history, kinds_of
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
     from backstop.model.finding import Finding
     from backstop.postgres.connection import ClusterConnection
+    from embedded.postgres import EmbeddedPostgres
     from tests.fleet_history import Made
 
 LATE, UNPROVEN = 3, 4
@@ -67,6 +70,17 @@ def populate(
     with connection.connect() as session:
         session.execute("VACUUM ANALYZE")
     return names
+
+
+def make_fleet(
+    server: EmbeddedPostgres, dbname: str, *, targets: int, days: int, now: datetime
+) -> ClusterConnection:
+    """A new database of this name, populated."""
+    with server.connect() as session:
+        session.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(dbname)))
+    connection = server.connection(dbname)
+    populate(connection, targets=targets, days=days, now=now)
+    return connection
 
 
 def name_of(number: int) -> str:

@@ -16,12 +16,12 @@ from backstop.commands.watch.settings import WatchedKind, WatchSettings
 from backstop.commands.watch.sight import ObservedTarget
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys
-from backstop.model.backup import BackupKind, BackupLabel, StoredObject
-from backstop.model.lsn import MEBIBYTE, Lsn, WalSegment
+from backstop.model.backup import BackupKind, BackupLabel
+from backstop.model.lsn import Lsn, WalSegment
 from backstop.repository.catalog import Catalog, Repository
 from backstop.repository.wal_names import WalNames
 from tests.making import Maker
-from tests.syncing import Worn
+from tests.syncing import SEGMENT_BYTES, SYSTEM_ID, TARGET, Worn, put
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,9 +32,6 @@ if TYPE_CHECKING:
     from backstop.model.observation import Observation
     from backstop.repository.inventory import Inventory
 
-TARGET = "calibrify"
-SYSTEM_ID = "7000000000000000001"
-SEGMENT_BYTES = MEBIBYTE
 RHYTHM = timedelta(minutes=5)
 # In the past: the inventory's own clock, which is real, must not be behind the repositories'.
 BEGUN = datetime(2026, 1, 5, 0, 55, tzinfo=timezone.utc)
@@ -141,7 +138,7 @@ class World:
         bodies = [bytes([number % 250]) * size for number, size in enumerate(sizes)]
         for name in into or self.names:
             maker = self.makers[name]
-            stored = [self._put(name, label, attempt, number, body) for number, body in enumerate(bodies)]
+            stored = [put(maker.storage, label, attempt, number, body) for number, body in enumerate(bodies)]
             manifest = replace(
                 maker.manifest(label, stored, started_at), attempt=attempt, finished_at=self.now, **fields
             )
@@ -188,21 +185,6 @@ class World:
 
     def manifest_key(self, label: BackupLabel, name: str = "s3") -> str:
         return self.makers[name].catalog.manifest_key(label)
-
-    def _put(self, name: str, label: BackupLabel, attempt: str, number: int, body: bytes) -> StoredObject:
-        below = f"trees/{label.tree}" if label.tree else "database"
-        key = f"{TARGET}/data/{below}/{label}/{attempt}/{'packs' if label.tree else 't'}/{number}"
-        self.storages[name].upload(key, body)
-        sha256 = hashlib.sha256(body).hexdigest()
-        return StoredObject(
-            key=key,
-            layout="chunks" if label.tree else "file",
-            name=f"{attempt}-{number}" if label.tree else f"{number}.dat",
-            plain_bytes=len(body),
-            stored_bytes=len(body),
-            plain_sha256=sha256,
-            stored_sha256=sha256,
-        )
 
     # -- The watch -------------------------------------------------------------------------------------------
 

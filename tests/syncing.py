@@ -160,7 +160,7 @@ class Repositories:
         bodies = [secrets.token_bytes(100 + number) for number in range(objects)]
         for name in into:
             maker = Maker(self.storages[name], self.keyring, self.signer, self.trust, name=name)
-            stored = [_put(maker.storage, label, attempt, number, body) for number, body in enumerate(bodies)]
+            stored = [put(maker.storage, label, attempt, number, body) for number, body in enumerate(bodies)]
             manifest = replace(
                 maker.manifest(label, [*earlier, *stored], started_at), attempt=attempt, **fields
             )
@@ -225,7 +225,8 @@ class Repositories:
         return broken
 
 
-def _put(storage: Storage, label: BackupLabel, attempt: str, number: int, body: bytes) -> StoredObject:
+def put(storage: Storage, label: BackupLabel, attempt: str, number: int, body: bytes) -> StoredObject:
+    """Upload one object of a backup, of a dump or a tree, as it is."""
     below = f"trees/{label.tree}" if label.tree else "database"
     key = f"{TARGET}/data/{below}/{label}/{attempt}/{'packs' if label.tree else 't'}/{number}"
     storage.upload(key, body)

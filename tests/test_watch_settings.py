@@ -10,7 +10,7 @@ from backstop.credentials import default_credentials
 from backstop.errors import ConfigurationError, KeyUnavailableError
 from backstop.settings.watch import WatchedTargets
 from backstop.targets import load_targets
-from tests.cli_installation import install
+from tests.cli.installation import install
 
 SECOND = """\
   second:

@@ -1,4 +1,4 @@
-"""What ``decrypt`` does beside writing files, which tests/test_cli.py shows."""
+"""What ``decrypt`` does beside writing files, which tests/cli/test_decrypt.py shows."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
@@ -22,6 +22,7 @@ from tests.faults.s3_proxy import FaultyS3Proxy, answer, stall
 from tests.protection import Protection, utc_now
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from backstop.commands.watch.observe import Observed
@@ -109,26 +110,28 @@ class Watched:
 
 
 @pytest.fixture
-def watched(
+def protect(
     folder: Path,
     database: ClusterConnection,
     proxy: FaultyS3Proxy,
     seaweedfs: EmbeddedSeaweedFS,
     corner: str,
     truth: S3Storage,
-) -> Watched:
-    return make(Watched(folder, database, proxy, seaweedfs, corner, folder / "repository"), truth)
+) -> Callable[..., Watched]:
+    """Takes that backup; ``repository`` is its directory."""
+
+    def protect(repository: Path, **changes: Any) -> Watched:
+        fill(database, "CREATE TABLE gauges (id int); INSERT INTO gauges VALUES (1);")
+        storages = {"local": PosixStorage(repository), "s3": truth}
+        Protection(folder=folder, source=database, storages=storages).back_up()
+        return Watched(folder, database, proxy, seaweedfs, corner, repository, **changes)
+
+    return protect
 
 
-def make(watched: Watched, truth: S3Storage) -> Watched:
-    fill(watched.source, "CREATE TABLE gauges (id int); INSERT INTO gauges VALUES (1);")
-    protection = Protection(
-        folder=watched.folder,
-        source=watched.source,
-        storages={"local": PosixStorage(watched.repository), "s3": truth},
-    )
-    protection.back_up()
-    return watched
+@pytest.fixture
+def watched(protect: Callable[..., Watched], folder: Path) -> Watched:
+    return protect(folder / "repository")
 
 
 def test_nothing_is_said_of_a_target_in_order_and_everything_is_seen(watched: Watched):
@@ -211,28 +214,10 @@ def test_a_password_that_was_changed_is_critical_and_shown_nowhere(watched: Watc
 
 @pytest.mark.system
 def test_a_disk_that_is_unmounted_full_or_nearly_full_is_told_and_forgotten(
-    small_disk: SmallDisk,
-    folder: Path,
-    database: ClusterConnection,
-    proxy: FaultyS3Proxy,
-    seaweedfs: EmbeddedSeaweedFS,
-    corner: str,
-    truth: S3Storage,
+    small_disk: SmallDisk, protect: Callable[..., Watched]
 ):
     small_disk.resize(64 * MIB)
-    watched = make(
-        Watched(
-            folder,
-            database,
-            proxy,
-            seaweedfs,
-            corner,
-            small_disk.path / "repository",
-            mounted=True,
-            free_space="2%",
-        ),
-        truth,
-    )
+    watched = protect(small_disk.path / "repository", mounted=True, free_space="2%")
 
     before = watched.found()
     small_disk.fill_up()

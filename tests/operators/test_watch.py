@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace
@@ -200,7 +199,6 @@ def test_a_target_that_cannot_be_entered_turns_the_task_red_after_the_others_wer
     def picky(observed: Observed, *given: Any, **more: Any) -> None:
         if observed.observation.target == "calibrify":
             raise ValueError("secret")
-        time.sleep(0.1)
         enter(observed, *given, **more)
 
     monkeypatch.setattr(watch, "_enter", picky)

@@ -1,8 +1,8 @@
-"""An inventory, and what can be asked of it; and an end to every claim."""
+"""An inventory, and an end to every claim."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,7 +10,7 @@ from backstop.repository.claims import HeldClaim
 from backstop.repository.inventory import Inventory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from backstop.postgres.connection import ClusterConnection
 
@@ -20,17 +20,6 @@ def inventory(database: ClusterConnection) -> Inventory:
     inventory = Inventory(database)
     inventory.migrate()
     return inventory
-
-
-@pytest.fixture
-def query(database: ClusterConnection) -> Callable[[str], list[Any]]:
-    def query(sql: str) -> list[Any]:
-        with database.connect() as session:
-            session.execute("SET search_path TO public")
-            cursor = session.execute(sql)
-            return cursor.fetchall() if cursor.description else []
-
-    return query
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ from backstop.ui.form_token import FormTokens
 from backstop.ui.headers import SecurityHeaders
 from backstop.ui.inventory import InventoryConnection
 from backstop.ui.mount import PREFIX, MountedApp
-from tests.fleet import populate
+from tests.fleet import make_fleet
 from tests.fleet_targets import targets_yaml
 from tests.ui.people import Doors, Person
 from tests.ui.restorable import restorable
@@ -54,11 +54,7 @@ class Site:
 @pytest.fixture(scope="session")
 def known_inventory(postgres18: EmbeddedPostgres) -> ClusterConnection:
     """Read by every test here, changed by none."""
-    with postgres18.connect() as session:
-        session.execute("CREATE DATABASE ui_inventory TEMPLATE template0")
-    connection = postgres18.connection("ui_inventory")
-    populate(connection, targets=len(TARGETS), days=40, now=NOW)
-    return connection
+    return make_fleet(postgres18, "ui_inventory", targets=len(TARGETS), days=40, now=NOW)
 
 
 @pytest.fixture(scope="session")

@@ -38,12 +38,13 @@ def served(inventory: ClusterConnection, configuration: Configuration, *, now: d
     )
     around = FastAPI()
     around.mount(PREFIX, SecurityHeaders(app))
-    with _running(around) as address:
+    with running(around) as address:
         yield f"{address}{PREFIX}/"
 
 
 @contextmanager
-def _running(app: Any) -> Iterator[str]:
+def running(app: Any) -> Iterator[str]:
+    """The address of an application, while it answers."""
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

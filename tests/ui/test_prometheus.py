@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import json
-import threading
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import uvicorn
 import yaml
 
 from embedded.airflow import EmbeddedAirflow
 from embedded.configuration import write_connections
 from embedded.files import write_private
 from embedded.home import CHECKOUT
-from embedded.ports import free_ports
 from tests.fleet_targets import targets_yaml
 from tests.prometheus_server import PROGRAM, RULES, PrometheusServer
 from tests.ui.metrics_site import TOKEN, MetricsSite
 from tests.ui.planted_causes import planted
+from tests.ui.served import running
 from tests.ui.shown_inventory import ShownInventory
 from tests.watched import well
 
@@ -42,8 +40,8 @@ def test_every_alert_fires_from_its_cause_and_resolves_when_it_is_mended(databas
     site.clock = utc_now
     site.targets = [one.target for one in planted(utc_now())]
 
-    with served(site) as address:
-        every_alert_fires_and_resolves(site.inventory, address, tmp_path / "prometheus")
+    with running(site.app) as address:
+        every_alert_fires_and_resolves(site.inventory, urlsplit(address).netloc, tmp_path / "prometheus")
 
 
 @pytest.mark.airflow
@@ -102,20 +100,6 @@ def every_alert_fires_and_resolves(inventory, address, folder):
         fires(set())
 
     assert seen == {rule["alert"] for rule in rules()}
-
-
-@contextmanager
-def served(site):
-    """The site's address, while it answers."""
-    port = free_ports(1)[0]
-    server = uvicorn.Server(uvicorn.Config(site.app, host="127.0.0.1", port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(timeout=20)
 
 
 @contextmanager

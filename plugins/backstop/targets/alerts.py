@@ -48,7 +48,7 @@ class Alerts(Section):
     """Who is told, and how often. Secrets belong in connections, never here."""
 
     critical: list[NotifierConfig] = Field(default_factory=list)
-    """Told at once of what is critical and of every failed run; empty: those of `warning`."""
+    """Told at once of what is critical, as most failed runs are; empty: those of `warning`."""
     warning: list[NotifierConfig] = Field(default_factory=list)
     """Told of warnings that last; empty: they are shown, and nobody is told."""
     warn_after: Duration = timedelta(minutes=8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,7 +10,6 @@ from backstop.repository.inventory import Inventory
 from tests.observing import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from backstop.postgres.connection import ClusterConnection
@@ -27,15 +26,3 @@ def remembered(tmp_path: Path, database: ClusterConnection) -> World:
     inventory = Inventory(database)
     inventory.migrate()
     return World(tmp_path, inventory=inventory)
-
-
-@pytest.fixture
-def query(database: ClusterConnection) -> Callable[[str], list[Any]]:
-    """Asks the inventory."""
-
-    def query(sql: str) -> list[Any]:
-        with database.connect() as session:
-            session.execute("SET search_path TO public")
-            return session.execute(sql).fetchall()
-
-    return query

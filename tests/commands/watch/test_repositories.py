@@ -403,11 +403,10 @@ def test_a_first_watch_that_is_given_up_has_got_on_by_what_it_had_read(remembere
     assert query("SELECT count(*) FROM backup_inventory") == [(4,)]
 
 
-def test_an_inventory_that_is_down_is_a_finding_and_the_repositories_are_judged_all_the_same(remembered):
+def test_an_inventory_that_is_down_is_a_finding_and_the_repositories_are_judged_all_the_same(world):
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.inventory import Inventory
 
-    world = remembered
     world.dump(0)
     world.at(1, 5)
     nowhere = ClusterConnection(host="127.0.0.1", port=1, dbname="nothing", user="nobody")

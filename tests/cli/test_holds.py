@@ -9,20 +9,15 @@ import pytest
 
 from backstop.repository.holds import Holds
 from backstop.settings.arguments import utc_now
-from tests.cli_installation import install, runner
+from tests.cli.installation import runner
 from tests.making import STARTED, Maker
 
 LABEL = "20261123T010000Z-dump"
 
 
 @pytest.fixture
-def installation(tmp_path, monkeypatch):
-    """Two directories as repositories, ``near`` and ``far``; both have one backup."""
-    return install(tmp_path, monkeypatch)
-
-
-@pytest.fixture
 def makers(installation):
+    """Both repositories have one backup."""
     made = {name: Maker.in_folder(installation, name) for name in ("near", "far")}
     for maker in made.values():
         maker.publish()

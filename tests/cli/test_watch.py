@@ -9,13 +9,8 @@ import pytest
 
 from backstop.crypto.signing import Signer
 from backstop.settings.arguments import utc_now
-from tests.cli_installation import install, runner
+from tests.cli.installation import runner
 from tests.making import Maker
-
-
-@pytest.fixture
-def installation(tmp_path, monkeypatch):
-    return install(tmp_path, monkeypatch)
 
 
 @pytest.fixture

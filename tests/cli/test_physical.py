@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+CHECKOUT = Path(__file__).resolve().parents[2]
 TARGET = "calibrify"
 SEGMENT_BYTES = 16 * 1024**2
 _SWITCH = """\
 import sys
 from pathlib import Path
 sys.path[:0] = [{plugins!r}, {checkout!r}]
-from tests.test_cli_physical import server_in
+from tests.cli.test_physical import server_in
 getattr(server_in(Path({folder!r})), sys.argv[1])()
 """
 

@@ -13,7 +13,7 @@ from backstop.cli.main import main
 from backstop.commands.orphans.remove import remove_orphans
 from backstop.errors import StorageUnavailableError
 from backstop.storage.posix import PosixStorage
-from tests.cli_installation import runner
+from tests.cli.installation import runner
 from tests.making import Maker
 
 LABEL = "20261123T010000Z-dump"

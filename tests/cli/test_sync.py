@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from backstop.settings.arguments import utc_now
-from tests.cli_installation import install, runner
+from tests.cli.installation import install, runner
 from tests.making import Maker
 
 

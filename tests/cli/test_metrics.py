@@ -9,7 +9,7 @@ import pytest
 from backstop.cli.main import main
 from backstop.repository.inventory import Inventory
 from backstop.repository.observations import Observations
-from tests.cli_installation import install, runner
+from tests.cli.installation import install, runner
 from tests.watched import well
 
 pytestmark = pytest.mark.integration

@@ -13,7 +13,7 @@ from backstop.errors import IntegrityError, StorageUnavailableError
 from backstop.repository.acceptances import Acceptances
 from backstop.repository.catalog import Catalog
 from backstop.settings.arguments import utc_now
-from tests.cli_installation import install, runner
+from tests.cli.installation import install, runner
 from tests.making import Maker
 
 AGES = (50, 40, 3, 2, 1)

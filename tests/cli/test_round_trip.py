@@ -162,6 +162,21 @@ def test_a_lost_table_comes_back_and_the_way_back_is_open(run, source, folder):
     assert [path.name for path in (folder / "spool").iterdir()] == []
 
 
+def test_a_restore_asks_nobody_when_nobody_is_there(run, source, monkeypatch, capsys):
+    run("back-up-database")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False, raising=False)
+
+    code = main(["restore-database", "--label", "latest", "--swap"])
+
+    assert code == 2
+    assert "nobody is at the terminal to confirm this" in capsys.readouterr().err
+    with source.connect() as session:
+        beside = session.execute(
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [f"{source.dbname}_"]
+        ).fetchall()
+    assert beside == []
+
+
 def test_with_one_repository_gone_the_backup_is_complete_in_the_other_and_says_so(run, folder):
     (folder / "far").write_text("a file where the directory should be")
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backstop.cli.main import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import pytest
+
+CHECKOUT = Path(__file__).parents[2]
 
 
 def install(folder: Path, monkeypatch: pytest.MonkeyPatch, *, retention: str = "") -> Path:
@@ -30,10 +35,11 @@ repositories:
 targets:
   calibrify:
     keys: lab
-    database: {{conn_id: nobody_has_this, dbname: calibrify, repositories: [near, far]{rules}}}
+    database: {{conn_id: lab_backup, dbname: calibrify, repositories: [near, far]{rules}}}
 """
     )
     monkeypatch.setenv("BACKSTOP_TARGETS", str(folder / "targets.yaml"))
+    monkeypatch.delenv("BACKSTOP_CREDENTIALS", raising=False)
     monkeypatch.delenv("BACKSTOP_DEBUG", raising=False)
     assert main(["init-keys"]) == 0
     return folder
@@ -52,3 +58,15 @@ def runner(capsys: pytest.CaptureFixture[str], *verb: str) -> Callable[..., tupl
         return code, out, err
 
     return run
+
+
+def in_a_process(*argv: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A verb in a process of its own, which inherits nothing but ``PATH``."""
+    return subprocess.run(
+        [sys.executable, "-m", "backstop", *argv],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=CHECKOUT,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": "plugins", **environment},
+    )

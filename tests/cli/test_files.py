@@ -15,7 +15,7 @@ import pytest
 
 from backstop.cli.main import main
 
-CHECKOUT = Path(__file__).parents[1]
+CHECKOUT = Path(__file__).parents[2]
 
 
 @pytest.fixture
