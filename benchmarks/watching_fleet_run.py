@@ -109,8 +109,8 @@ class _Runs:
         for cost in costs:
             said = json.loads(cost.output.splitlines()[-1])
             print(
-                f"{what}: task of {said['targets']}: {cost.seconds:.1f} s, {cost.cpu_seconds:.1f} s of CPU, of "
-                f"which watching {said['seconds']:.1f} s, {said['cpu_seconds']:.1f} s of CPU; at most "
+                f"{what}: task of {said['targets']}: {cost.seconds:.1f} s, {cost.cpu_seconds:.1f} s of CPU, "
+                f"of which watching {said['seconds']:.1f} s, {said['cpu_seconds']:.1f} s of CPU; at most "
                 f"{human_bytes(max(cost.peak_rss_bytes.values()))}; "
                 f"{said['critical']} critical, {said['warning']} warnings"
             )
