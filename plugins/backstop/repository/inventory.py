@@ -36,6 +36,7 @@ MIGRATIONS = (
     "0004_watching",
     "0005_watched_manifests",
     "0006_findings_told",
+    "0007_drills",
 )
 """Applied in this order, each once; every one can be run again without harm."""
 

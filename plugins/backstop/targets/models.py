@@ -16,6 +16,8 @@ from backstop.targets.alerts import Alerts
 from backstop.targets.check_rules import Check
 from backstop.targets.cluster import Cluster
 from backstop.targets.database import Database
+from backstop.targets.disaster import Disaster
+from backstop.targets.drill import Drill
 from backstop.targets.expiry import Expiry
 from backstop.targets.fields import (
     AbsolutePath,
@@ -158,6 +160,10 @@ class Target(NamedSection):
     """When what retention lets go is removed."""
     watch: Watch = Field(default_factory=Watch)
     """What the watch still takes for in order."""
+    drill: Drill = Field(default_factory=Drill)
+    """Disasters that are rehearsed."""
+    disaster: Disaster = Field(default_factory=Disaster)
+    """What happens in a real one."""
     legacy: Legacy | None = None
     """Backups that scripts made before Backstop."""
 

@@ -12,7 +12,9 @@ from backstop.targets.models import Configuration
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SECTIONS = "retention check_rules database cluster trees expiry watch legacy alerts models"
+_SECTIONS = (
+    "retention check_rules database cluster trees expiry watch probes drill disaster legacy alerts models"
+)
 _MODELS = [Path(__file__).with_name(f"{name}.py") for name in _SECTIONS.split()]
 
 
