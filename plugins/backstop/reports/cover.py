@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from backstop.model.evidence import EvidenceRecord
+    from backstop.model.evidence import ChainHead, EvidenceRecord
     from backstop.reports.judging import Objective
 
 _HREF = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*", re.ASCII)
@@ -75,7 +75,7 @@ def render_cover(
     ends_at: datetime,
     records: Sequence[EvidenceRecord],
     verdict: Sequence[str],
-    heads: Mapping[str, tuple[int, str]],
+    heads: Mapping[str, ChainHead],
     names: Mapping[str, str],
     reports: Mapping[tuple[str, int], str],
     exported_at: datetime,
@@ -84,7 +84,7 @@ def render_cover(
 
     :param records: of every chain, of this period.
     :param verdict: what verifying the chains found wrong, a sentence each; empty: nothing.
-    :param heads: by repository id, number and SHA-256 of the newest record.
+    :param heads: by repository id, its newest record.
     :param names: of repositories, by their id.
     :param reports: by repository id and number, where in the bundle a record's report lies: a relative path;
         what is none is not linked.
@@ -117,7 +117,9 @@ def _found(records: Sequence[EvidenceRecord]) -> tuple[Summary, ...]:
         alike[one.kind.value, one.subject, one.happened_at].append(one)
     found = [
         summary_of(group[0], tuple(sorted((one.repository_id, one.number) for one in group)))
-        for group in (sorted(group, key=lambda one: (one.repository_id, one.number)) for group in alike.values())
+        for group in (
+            sorted(group, key=lambda one: (one.repository_id, one.number)) for group in alike.values()
+        )
     ]
     signed = {one.subject: one.by for one in found if one.kind is EvidenceKind.SIGN_OFF}
     found = [replace(one, by=one.by or signed.get(one.subject, "")) for one in found]
@@ -171,10 +173,10 @@ def _objectives(found: Sequence[Summary]) -> Iterator[Measured]:
 def _chain(
     repository_id: str,
     records: Sequence[EvidenceRecord],
-    heads: Mapping[str, tuple[int, str]],
+    heads: Mapping[str, ChainHead],
     names: Mapping[str, str],
 ) -> Chain:
     head = heads.get(repository_id)
-    number, sha256 = (getattr(head, "number", None), getattr(head, "sha256", "")) if head else (None, "")
+    number, sha256 = (head.number, head.sha256) if head else (None, "")
     count = sum(one.repository_id == repository_id for one in records)
     return Chain(names.get(repository_id, repository_id), repository_id, count, number, sha256)

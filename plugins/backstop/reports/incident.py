@@ -137,9 +137,9 @@ def _because(
         if one.failure:
             yield f"Not back: {component_in_words(one.component)}. {one.failure}"
     newest = {one.step: one for one in attempts}
-    for one in newest.values():
-        if one.judged.tone == "critical":
-            yield f"Step failed: {step_in_words(one.step)}{f': {one.sentence}' if one.sentence else ''}"
+    for last in newest.values():
+        if last.judged.tone == "critical":
+            yield f"Step failed: {step_in_words(last.step)}{f': {last.sentence}' if last.sentence else ''}"
     redone = sum(one.number > 1 for one in attempts)
     if redone:
         yield f"Done again: {redone} step{'s' if redone > 1 else ''}"

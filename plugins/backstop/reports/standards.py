@@ -45,8 +45,8 @@ def asked(found: Sequence[Summary], *, repositories: Sequence[str]) -> tuple[Ask
         ),
         Asked(
             "ISO/IEC 27002:2022, 8.13 (guidance on the same)",
-            "Restoring is tried out, not over the original, and its time is held against what the plan allows;"
-            " failed backups are noticed and dealt with.",
+            "Restoring is tried out, not over the original, and its time is held against what the plan"
+            " allows; failed backups are noticed and dealt with.",
             (*_measured(drills), *_noticed(found)),
             "Where the media are kept and who can reach them; how long backups have to be kept.",
         ),
@@ -59,7 +59,8 @@ def asked(found: Sequence[Summary], *, repositories: Sequence[str]) -> tuple[Ask
         ),
         Asked(
             "SOC 2, the same, A1.3",
-            "The procedures of the recovery plan are tested, and that what was backed up is whole and complete.",
+            "The procedures of the recovery plan are tested, and so is whether what was backed up is whole and"
+            " complete.",
             (*_drilled(drills), *_measured(drills), *_signed(found)),
             "Parts of the continuity plan that are not about data, such as places to work and people.",
         ),
@@ -77,15 +78,16 @@ def _proved(proofs: Sequence[Summary]) -> Iterator[str]:
     backups = {one.subject for one in proofs}
     proven = {one.subject for one in proofs if one.passed}
     yield (
-        f"{_count(len(proofs), 'restore')} of {_count(len(backups), 'backup')} into scratch, each compared with"
-        f" what was backed up; of {_count(len(proven), 'backup')} a restore matched."
+        f"{_count(len(proofs), 'restore')} of {_count(len(backups), 'backup')} into scratch, each compared"
+        f" with what was backed up; of {_count(len(proven), 'backup')} a restore matched."
     )
 
 
 def _kept(proofs: Sequence[Summary], repositories: Sequence[str]) -> Iterator[str]:
     read = {repository for one in proofs for repository, _ in one.numbers}
     if read:
-        yield f"Backups were read from {len(read)} of {_count(len(repositories), 'repository', 'repositories')}."
+        many = _count(len(repositories), "repository", "repositories")
+        yield f"Backups were read from {len(read)} of {many}."
 
 
 def _drilled(drills: Sequence[Summary]) -> Iterator[str]:
@@ -105,8 +107,8 @@ def _measured(drills: Sequence[Summary]) -> Iterator[str]:
     met, missed = (sum(one.met is value for one in objectives) for value in (True, False))
     names = sorted({component_in_words(one.component) for one in objectives})
     yield (
-        f"Downtime and loss were measured {len(objectives)} times against an objective, for {', '.join(names)}:"
-        f" {met} met, {missed} missed, {len(objectives) - met - missed} not known."
+        f"Downtime and loss were measured {len(objectives)} times against an objective, for"
+        f" {', '.join(names)}: {met} met, {missed} missed, {len(objectives) - met - missed} not known."
     )
 
 

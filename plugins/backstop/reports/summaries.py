@@ -49,7 +49,7 @@ class Summary:
 
 
 def summary_of(record: EvidenceRecord, numbers: tuple[tuple[str, int], ...]) -> Summary:
-    """A record whose document cannot be read is an exception, not an error: the bundle is made all the same."""
+    """A record whose document cannot be read is an exception, not an error: a bundle is made all the same."""
     try:
         judged, what, exceptions, objectives, by = _READERS[record.kind](record.document, record.subject)
     except IntegrityError as error:
@@ -68,7 +68,9 @@ def _proof(document: Mapping[str, Any], subject: str) -> _Read:
     matched = proof.result.tone == "good"
     judged = Judged("good", "matched") if matched else Judged("critical", "differed")
     compared = ", ".join(f"{name} {_figure(value)}" for name, value in proof.compared[:4])
-    what = f"{proof.of} restored and compared: {compared}" if compared else f"{proof.of} could not be restored"
+    what = (
+        f"{proof.of} restored and compared: {compared}" if compared else f"{proof.of} could not be restored"
+    )
     if matched:
         return judged, what, (), (), ""
     first = proof.differences[0] if proof.differences else what
@@ -99,7 +101,9 @@ def _incident(document: Mapping[str, Any], subject: str) -> _Read:
     incident: IncidentRecord = incident_from(document)
     objectives = objectives_of(incident.components)
     judged = Judged("good", "recovered") if incident.recovered else Judged("critical", "not recovered")
-    exceptions = [] if incident.recovered else [f"Incident {subject} was not wholly recovered: {incident.what}"]
+    exceptions = (
+        [] if incident.recovered else [f"Incident {subject} was not wholly recovered: {incident.what}"]
+    )
     exceptions += _missed(f"Incident {subject}", objectives)
     return judged, incident.what, tuple(exceptions), objectives, ""
 

@@ -9,8 +9,6 @@ from backstop.reports.drawing import LANE, LEFT, RIGHT, TOP, Bar, Drawing, Flag,
 from backstop.reports.elapsed import ElapsedScale, Tick, scale_of
 from backstop.reports.naming import PHASES, component_in_words
 
-
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime, timedelta
