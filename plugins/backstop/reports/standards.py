@@ -59,8 +59,8 @@ def asked(found: Sequence[Summary], *, repositories: Sequence[str]) -> tuple[Ask
         ),
         Asked(
             "SOC 2, the same, A1.3",
-            "The procedures of the recovery plan are tested, and so is whether what was backed up is whole and"
-            " complete.",
+            "The procedures of the recovery plan are tested, and so is whether what was backed up is whole"
+            " and complete.",
             (*_drilled(drills), *_measured(drills), *_signed(found)),
             "Parts of the continuity plan that are not about data, such as places to work and people.",
         ),
