@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.errors import IntegrityError
 from backstop.model.canonical import parse_time
+from backstop.model.documents import fit
 from backstop.model.drill_document import (
-    drill_from_dict,
-    drill_to_dict,
-    sign_off_from_dict,
-    sign_off_to_dict,
+    drill_document,
+    drill_from,
+    sign_off_document,
+    sign_off_from,
 )
 from backstop.model.evidence import EvidenceKind
 from backstop.postgres.connection import source_errors
-from backstop.repository.observations import fit_for_jsonb
 from backstop.sql import load_sql
 
 if TYPE_CHECKING:
@@ -130,21 +130,19 @@ def enter_evidence(inventory: Inventory, records: Iterable[EvidenceRecord]) -> l
 
 def _enter(session: psycopg.Connection[tuple[Any, ...]], record: EvidenceRecord) -> None:
     if record.kind is EvidenceKind.DRILL:
-        _store(session, drill_from_dict(record.document))
+        _store(session, drill_from(record.document))
     elif record.kind is EvidenceKind.SIGN_OFF:
-        _sign(session, record.target, record.subject, sign_off_from_dict(record.document["sign_off"]))
+        _sign(session, record.target, record.subject, _signed(record))
     elif record.kind is EvidenceKind.INCIDENT:
-        declared_at, closed_at = record.document["declared_at"], record.document.get("closed_at")
+        declared_at = parse_time(record.document["declared_at"])
         _store_incident(
             session,
-            IncidentRow(
-                record.target,
-                record.subject,
-                parse_time(declared_at),
-                parse_time(closed_at) if closed_at else record.happened_at,
-                record.document,
-            ),
+            IncidentRow(record.target, record.subject, declared_at, record.happened_at, record.document),
         )
+
+
+def _signed(record: EvidenceRecord) -> SignOff:
+    return sign_off_from(record.document, drill_id=record.subject)
 
 
 def _store(session: psycopg.Connection[tuple[Any, ...]], record: DrillRecord) -> None:
@@ -164,7 +162,7 @@ def _store(session: psycopg.Connection[tuple[Any, ...]], record: DrillRecord) ->
             "signed_off_by": signed.by if signed else None,
             "signed_off_at": signed.at if signed else None,
             "accepted": signed.accepted if signed else None,
-            "document": Jsonb(fit_for_jsonb(drill_to_dict(record))),
+            "document": Jsonb(drill_document(record)),
         },
     )
 
@@ -182,7 +180,7 @@ def _sign(
             "by": sign_off.by,
             "at": sign_off.at,
             "accepted": sign_off.accepted,
-            "document": Jsonb(fit_for_jsonb(sign_off_to_dict(sign_off))),
+            "document": Jsonb(sign_off_document(sign_off)),
         },
     ).fetchone()
     return row is not None
@@ -198,7 +196,7 @@ def _store_incident(session: psycopg.Connection[tuple[Any, ...]], row: IncidentR
             "incident_id": row.incident_id,
             "declared_at": row.declared_at,
             "closed_at": row.closed_at,
-            "document": Jsonb(fit_for_jsonb(dict(row.document))),
+            "document": Jsonb(fit(dict(row.document))),
         },
     )
 
@@ -206,7 +204,7 @@ def _store_incident(session: psycopg.Connection[tuple[Any, ...]], row: IncidentR
 def _read(rows: Iterable[tuple[Any, ...]]) -> Iterator[DrillRecord]:
     for (document,) in rows:
         try:
-            yield drill_from_dict(document)
+            yield drill_from(document)
         except IntegrityError:
             continue  # entered by another version
 

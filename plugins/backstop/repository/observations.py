@@ -63,7 +63,7 @@ def read_observations(
 
 def to_json(observation: Observation) -> str:
     """The document that is stored. It may quote names that others gave, which need not be text."""
-    return json.dumps(fit_for_jsonb(_adapter().dump_python(observation, mode="json")))
+    return json.dumps(_fit(_adapter().dump_python(observation, mode="json")))
 
 
 def from_json(document: Any) -> Observation | None:
@@ -76,13 +76,13 @@ def from_json(document: Any) -> Observation | None:
         return None
 
 
-def fit_for_jsonb(value: Any) -> Any:
+def _fit(value: Any) -> Any:
     """What ``jsonb`` takes."""
     if isinstance(value, str):
         return printable(value)
     if isinstance(value, dict):
-        return {printable(name): fit_for_jsonb(one) for name, one in value.items()}
-    return [fit_for_jsonb(one) for one in value] if isinstance(value, list | tuple) else value
+        return {printable(name): _fit(one) for name, one in value.items()}
+    return [_fit(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 @lru_cache(1)
