@@ -68,7 +68,9 @@ def test_a_command_that_hangs_is_ended_when_its_time_is_over():
 
 def test_what_a_command_writes_is_shown_without_secrets():
     output = "postgresql://app:geheim@db/x password=hunter22 and the token s3cr3t-token"
-    line = asked(Surroundings(secrets=("s3cr3t-token", "x")), command=["sh", "-c", f"echo '{output}'; exit 1"])
+    line = asked(
+        Surroundings(secrets=("s3cr3t-token", "x")), command=["sh", "-c", f"echo '{output}'; exit 1"]
+    )
 
     shown = everything(line)
     assert not any(secret in shown for secret in ("geheim", "hunter22", "s3cr3t-token"))
