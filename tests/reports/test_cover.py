@@ -1,4 +1,4 @@
-"""The first page of an auditor's bundle: what was done, exceptions first, and nothing that was not counted."""
+"""The first page of an auditor's bundle: exceptions first, what was done, and only what was counted."""
 
 from __future__ import annotations
 
