@@ -6,13 +6,11 @@ knows what was declared, chosen, done, left out and waited for.
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 read at run time by what stores it
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Any
 
 
 class EventKind(str, Enum):
