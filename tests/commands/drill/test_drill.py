@@ -6,9 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from backstop.commands.drill.restored import RestoredComponent
-from backstop.model.drill_plan import DrillPlan
-
 if TYPE_CHECKING:
     from tests.drill_world import DrillWorld
 
