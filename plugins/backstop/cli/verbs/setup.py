@@ -105,5 +105,5 @@ def _trust_evidence_key(keys: KmsKeys) -> str:
     if not trust_signer(keys.signing, signer.key_id, signer.trusted):
         return f"{signer.arn} ({signer.key_id}) is trusted already"
     return (
-        f"{signer.arn} ({signer.key_id}) is trusted now; copy {keys.signing}/trusted.json to the other machines"
+        f"{signer.arn} ({signer.key_id}) is trusted now; copy {keys.signing}/trusted.json to other machines"
     )
