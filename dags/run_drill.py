@@ -59,14 +59,13 @@ from backstop.operators.base import result_of
 from backstop.operators.drill import (
     LEFT_BEHIND,
     RESTORED,
-    CheckDrillOperator,
     PlanDrillOperator,
     PrepareDrillOperator,
-    RecordDrillOperator,
     RestoreDrillOperator,
     TearDownDrillOperator,
 )
 from backstop.operators.drill_alone import DrillWithoutAirflowOperator
+from backstop.operators.drill_record import CheckDrillOperator, RecordDrillOperator
 from backstop.operators.drill_sign_off import SignOffDrillOperator
 from backstop.operators.drill_verdict import ChecklistItemOperator, JudgeDrillOperator
 from backstop.settings.scenarios import scenarios_of
@@ -89,7 +88,7 @@ def define_drill(target: Target, scenarios: Mapping[str, str]) -> DAG:
         schedule=target.drill.schedule
         and CronTriggerTimetable(target.drill.schedule, timezone="UTC", run_immediately=timedelta(0)),
         catchup=False,
-        # A second one would wait for the folder of the first, which may wait a week for its sign-off.
+        # One that still waits for its sign-off must not hold up the next; two at a time the engine refuses.
         max_active_runs=4,
         is_paused_upon_creation=False,
         on_failure_callback=run_failed,

@@ -87,7 +87,9 @@ def forget_credentials(folder: Path) -> None:
 
 
 def _fields(one: Credential) -> dict[str, Any]:
-    fields = {name: getattr(one, name) for name in ("conn_type", "host", "port", "login", "password", "schema")}
+    fields = {
+        name: getattr(one, name) for name in ("conn_type", "host", "port", "login", "password", "schema")
+    }
     return {name: value for name, value in fields.items() if value is not None} | {"extra": dict(one.extra)}
 
 

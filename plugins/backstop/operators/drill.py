@@ -4,24 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowSkipException
-
 from backstop.errors import DrillFailedError, ScratchError
 from backstop.operators.base import BackstopOperator
-from backstop.operators.drill_wording import drill_note
-from backstop.operators.links import DRILL_LINKS
-from backstop.operators.note import NOTE
 from backstop.operators.people import requester
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from airflow.sdk import Context
 
-    from backstop.commands.drill.plan import DrillPlan
-    from backstop.commands.drill.restored import RestoredComponent
-    from backstop.model.documents import Codec
-    from backstop.model.measured import CheckedItem
+    from backstop.model.drill_plan import DrillPlan
 
 RESTORED = "restored"
 """Key of the XCom in which each component says how far it came: there when its task has failed, too."""
@@ -83,7 +73,7 @@ class DrillOperator(BackstopOperator):
 
     def planned(self) -> DrillPlan:
         """:raises DrillFailedError: there is none, as when that task was marked as successful by hand."""
-        from backstop.commands.drill.plan import DrillPlan
+        from backstop.model.drill_plan import DrillPlan
 
         self.take_results()
         if not self.plan:
@@ -110,7 +100,7 @@ class PrepareDrillOperator(DrillOperator):
     def carry_out(self, context: Context) -> list[str]:
         plan = self.planned()
         self.engine().prepare(plan)
-        return [] if by_command_line(plan) else list(plan.components)
+        return [] if by_command_line(plan) else list(plan.names)
 
 
 class RestoreDrillOperator(DrillOperator):
@@ -130,37 +120,14 @@ class RestoreDrillOperator(DrillOperator):
         restored = self.engine().restore(self.planned(), self.component)
         said = dict(restored.to_dict())
         context["ti"].xcom_push(key=RESTORED, value=said)
-        if restored.recovery.failure:
+        if restored.failure:
             raise DrillFailedError(
-                f"{self.component} of {self.target} did not come back: {restored.recovery.failure}",
+                f"{self.component} of {self.target} did not come back: {restored.failure}",
                 hint="a real restore would have failed the same way: mend it, then drill again",
             )
         for sentence in restored.recovery.notes:
             self.log.info("%s", sentence)
         return {"component": self.component, "label": restored.recovery.label}
-
-
-class CheckDrillOperator(DrillOperator):
-    """Carry out the whole checklist on what has been restored. Says what it found, and does not judge.
-
-    :param restored: what :class:`RestoreDrillOperator` pushed.
-    """
-
-    template_fields = ("target", "plan", "restored")
-    results = ("plan", "restored")
-
-    def __init__(self, *, target: str, plan: Any, restored: Any, **kwargs: Any) -> None:
-        super().__init__(target=target, plan=plan, **kwargs)
-        self.restored = restored
-
-    def carry_out(self, context: Context) -> list[dict[str, Any]]:
-        plan = self.planned()
-        if by_command_line(plan):
-            raise AirflowSkipException("The command line checks what it restores")
-        checked = self.engine().check(plan, restored_from(self.restored))
-        for one in checked:
-            self.log.info("%s %s: %s. %s", one.item, one.component, one.outcome.value, one.sentence)
-        return [_items().document(one) for one in checked]
 
 
 class TearDownDrillOperator(DrillOperator):
@@ -171,6 +138,9 @@ class TearDownDrillOperator(DrillOperator):
     """
 
     def carry_out(self, context: Context) -> list[str]:
+        from backstop.hooks.command_line import credentials_folder, forget_credentials
+
+        forget_credentials(credentials_folder(self.planned().drill_id))
         left = list(self.engine().tear_down(self.planned()))
         context["ti"].xcom_push(key=LEFT_BEHIND, value=left)
         if left:
@@ -181,82 +151,8 @@ class TearDownDrillOperator(DrillOperator):
         return left
 
 
-class RecordDrillOperator(DrillOperator):
-    """Put what was done, found and measured into evidence and inventory, however far the drill came.
-
-    :param restored: what each :class:`RestoreDrillOperator` pushed.
-    :param checked: the result of :class:`CheckDrillOperator`.
-    :param left_behind: what :class:`TearDownDrillOperator` pushed.
-    :param alone: the result of :class:`~backstop.operators.drill_alone.DrillWithoutAirflowOperator`.
-    """
-
-    template_fields = ("target", "plan", "restored", "checked", "left_behind", "alone")
-    results = ("plan", "restored", "checked", "left_behind", "alone")
-    operator_extra_links = DRILL_LINKS
-    drill_id: str | None = None
-    """Of the drill, once it is recorded."""
-
-    def __init__(
-        self, *, target: str, plan: Any, restored: Any, checked: Any, left_behind: Any, alone: Any, **kwargs: Any
-    ) -> None:
-        super().__init__(target=target, plan=plan, **kwargs)
-        self.restored = restored
-        self.checked = checked
-        self.left_behind = left_behind
-        self.alone = alone
-
-    def carry_out(self, context: Context) -> dict[str, Any]:
-        from backstop.model.drill_document import drill_document, drill_from
-
-        plan = self.planned()
-        if by_command_line(plan):
-            record = drill_from(self._said_alone())
-            self.engine().remember(record)
-        else:
-            record = self.engine().record(
-                plan, restored_from(self.restored), checked_from_documents(self.checked), self._left()
-            )
-        self.drill_id = record.drill_id
-        document = dict(drill_document(record))
-        context["ti"].xcom_push(key=NOTE, value=drill_note(record))
-        return document
-
-    def _said_alone(self) -> Mapping[str, Any]:
-        if not isinstance(self.alone, dict):
-            raise DrillFailedError(
-                f"the command line did not come to the end of its drill of {self.target}",
-                hint="see the log of `without_airflow`; the record in the repositories says how far it came",
-            )
-        return self.alone
-
-    def _left(self) -> tuple[str, ...]:
-        if isinstance(self.left_behind, list):
-            return tuple(self.left_behind)
-        return ("whether anything is left is not known: `tear_down` came to no end",)
-
-
 def by_command_line(plan: DrillPlan) -> bool:
     """Whether the drill supposes that Airflow is lost, so that no task of it may restore anything."""
     from backstop.model.scenario import Loss, Scenario
 
     return Scenario.parse(str(plan.scenario)).loss is Loss.AIRFLOW
-
-
-def restored_from(pushed: Any) -> list[RestoredComponent]:
-    """What mapped tasks pushed; Airflow hands a single one on without a list around it."""
-    from backstop.commands.drill.restored import RestoredComponent
-    from backstop.operators.expiry import as_list
-
-    return [RestoredComponent.from_dict(one) for one in as_list(pushed)]
-
-
-def checked_from_documents(documents: Any) -> list[CheckedItem]:
-    """The result of :class:`CheckDrillOperator`; nothing where it came to no end."""
-    return [_items().read(one, name="the checklist") for one in documents or ()]
-
-
-def _items() -> Codec[CheckedItem]:
-    from backstop.model.documents import Codec
-    from backstop.model.measured import CheckedItem
-
-    return Codec(CheckedItem)

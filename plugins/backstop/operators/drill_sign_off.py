@@ -85,8 +85,9 @@ class SignOffDrillOperator(TakesResults, HITLOperator):  # type: ignore[misc]
             record = recorded_from(self.record, self.target)
             self.drill_id = record.drill_id
             if "error" in event:
+                within = self._rules().within
                 raise DrillFailedError(
-                    f"nobody signed drill {record.drill_id} of {self.target} off within {self._rules().within}; "
+                    f"nobody signed drill {record.drill_id} of {self.target} off within {within}; "
                     "its record is there all the same",
                     hint="look at it, then `python -m backstop sign-off-drill`, or drill again; "
                     "drill.sign_off.within says how long to wait",

@@ -76,7 +76,7 @@ class ChecklistItemOperator(RecordedDrillOperator):
 
 
 class JudgeDrillOperator(RecordedDrillOperator):
-    """Fail unless everything came back within its objectives, every check passed and nothing is left behind."""
+    """Fail unless everything came back within its objectives, every check passed and nothing is left."""
 
     def carry_out(self, context: Context) -> dict[str, Any]:
         record = self.recorded()

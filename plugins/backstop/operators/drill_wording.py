@@ -37,9 +37,7 @@ def verdict(record: DrillRecord) -> str:
 
 def shortfalls(record: DrillRecord) -> list[str]:
     """Everything that is not as it should be, a sentence each; empty: all is well."""
-    found = [
-        f"{one.component} did not come back: {one.failure}" for one in record.components if one.failure
-    ]
+    found = [f"{one.component} did not come back: {one.failure}" for one in record.components if one.failure]
     found += ["nothing was restored"] if not record.components else []
     found += [
         f"{_about(one)}: {one.sentence}"
@@ -76,10 +74,12 @@ def drill_statements(record: DrillRecord, report: str) -> list[str]:
 
     :param report: where the whole report is.
     """
+    supposed = _scenario(record)
     lines = [
-        f"**{_scenario(record)[:1].upper()}{_scenario(record)[1:]}** at {exact_time(record.disaster_at)}, drawn "
-        f"from {exact_time(record.window_begins_at)} to {exact_time(record.window_ends_at)} by seed "
-        f"`{record.seed}`. Everything was restored elsewhere, checked, and taken down again.",
+        f"**{supposed[:1].upper()}{supposed[1:]}** at {exact_time(record.disaster_at)}, which lies between "
+        f"{exact_time(record.window_begins_at)} and {exact_time(record.window_ends_at)} (seed "
+        f"`{record.seed}`). Everything was restored elsewhere, checked, and taken down again.",
+        *(f"\n{sentence}." for sentence in record.notes),
         "",
         "| Component | Back after | Allowed | Lost | Allowed | Forecast |",
         "|---|---|---|---|---|---|",
