@@ -17,8 +17,7 @@ def sign_off(
 ) -> list[str]:
     """See :func:`~backstop.commands.drill.sign_off.sign_off_drill`."""
     from backstop.commands.drill.sign_off import sign_off_drill
-    from backstop.reports import render_report
-    from backstop.wiring import open_every_repository, open_evidence_signer, open_inventory
+    from backstop.wiring import draw_report, open_every_repository, open_evidence_signer, open_inventory
 
     return sign_off_drill(
         drill_id,
@@ -26,7 +25,7 @@ def sign_off(
         target=target,
         repositories=open_every_repository(configuration, target, credentials),
         signer=lambda: open_evidence_signer(configuration, target, credentials),
-        render=render_report,
+        render=draw_report,
         inventory=open_inventory(configuration, credentials),
         now=utc_now(),
     )

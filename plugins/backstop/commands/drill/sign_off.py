@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from backstop.commands.evidence.record import DocumentSigner
+    from backstop.crypto.signing import DocumentSigner
     from backstop.model.drill import SignOff
     from backstop.model.evidence import EvidenceRecord
     from backstop.repository.catalog import Repository
