@@ -31,7 +31,7 @@ class DrillWithoutAirflowOperator(DrillOperator):
             raise AirflowSkipException("Airflow is not supposed to be lost")
         arguments = ["run-drill", "--target", self.target, "--scenario", str(plan.scenario)]
         arguments += ["--seed", plan.seed, "--moment", format_time(plan.disaster_at)]
-        arguments += ["--requested-by", plan.requested_by]
+        arguments += ["--who", plan.requested_by]
         answer = run_command_line(
             arguments,
             credentials=AirflowCredentials(),
