@@ -28,9 +28,8 @@ can neither import Airflow nor reach the inventory.
 ### When a task is red
 A red drill is good news that came early. No backup and nothing live has suffered.
 
-- **`plan`:** no repository leads to that moment, or another drill of the target is going on; the log says
-  which.
-- **`prepare`:** the drill's folder cannot be made, or lacks the room.
+- **`plan`:** no repository leads to that moment; the log says why, and what is nearest.
+- **`prepare`:** another drill of the target is under way, or the drill's folder cannot be made.
 - **`restore`:** this component would not have come back. The log says why, as a real restore would. The
   others are restored and checked all the same.
 - **`check`:** the checklist could not be carried out at all; its items count as not done.
@@ -39,7 +38,7 @@ A red drill is good news that came early. No backup and nothing live has suffere
 - **`record`:** there was nothing to record, or no repository took it. Clear it once that is mended.
 - **`checklist`:** the item that is named after it: its log says what was found, on which component.
 - **`judge`:** the gist of it all: what did not come back, what took too long, what is lost. Mend it, then
-  trigger again with the same **Seed** to see that it is mended.
+  trigger again with the same **Moment** to see that it is mended.
 - **`sign_off`:** nobody answered in `drill.sign_off.within`, or somebody wants it done again. The record
   stands. To sign it off later: `python -m backstop sign-off-drill`.
 

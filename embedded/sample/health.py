@@ -1,4 +1,4 @@
-"""Whether Calibrify would work on what PGHOST, PGDATABASE and BACKSTOP_TREE_MEDIA name: exit code 0 and a line.
+"""Whether Calibrify would work on what PGHOST, PGDATABASE and BACKSTOP_TREE_MEDIA name: exit code 0 if so.
 
 ``python health.py <media>``: what the web application asks first, and the photos that it would show.
 """

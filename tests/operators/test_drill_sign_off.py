@@ -124,7 +124,7 @@ def test_a_drill_that_is_to_be_done_again_is_recorded_so_and_is_red(kept):
     within = context()
 
     with pytest.raises(
-        AirflowFailException, match=r"ada wants drill .* done again: too slow .* seed 20261126-7"
+        AirflowFailException, match=r"ada wants drill .* done again: too slow .* moment 2026-11-22T14:32:00"
     ):
         operator().execute_complete(within, answer("Do it again", remarks="too slow"))
 

@@ -39,7 +39,11 @@ def _run_drill(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         metavar="TIME",
         help="when it happens, with its zone, 2026-11-23T12:00:00Z (default: drawn by the seed)",
     )
-    parser.add_argument("--dry-run", action="store_true", help="print the plan, restore nothing")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--dry-run", action="store_true", help="print the plan, restore nothing")
+    how.add_argument(
+        "--tear-down", action="store_true", help="only remove what killed drills of the target have left"
+    )
     _who(parser)
 
 

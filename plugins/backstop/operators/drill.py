@@ -99,8 +99,10 @@ class PrepareDrillOperator(DrillOperator):
 
     def carry_out(self, context: Context) -> list[str]:
         plan = self.planned()
+        if by_command_line(plan):
+            return []
         self.engine().prepare(plan)
-        return [] if by_command_line(plan) else list(plan.names)
+        return list(plan.names)
 
 
 class RestoreDrillOperator(DrillOperator):
@@ -140,8 +142,11 @@ class TearDownDrillOperator(DrillOperator):
     def carry_out(self, context: Context) -> list[str]:
         from backstop.hooks.command_line import credentials_folder, forget_credentials
 
-        forget_credentials(credentials_folder(self.planned().drill_id))
-        left = list(self.engine().tear_down(self.planned()))
+        plan, engine = self.planned(), self.engine()
+        forget_credentials(credentials_folder(plan.drill_id))
+        # Of the drill that the command line planned for itself this process knows only what is left of it.
+        plans = engine.found() if by_command_line(plan) else [plan]
+        left = [sentence for one in plans for sentence in engine.tear_down(one)]
         context["ti"].xcom_push(key=LEFT_BEHIND, value=left)
         if left:
             raise ScratchError(

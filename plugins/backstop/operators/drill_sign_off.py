@@ -13,7 +13,7 @@ from backstop.errors import DrillFailedError
 from backstop.model.canonical import format_time
 from backstop.notifications.runs import task_failed
 from backstop.operators.base import TakesResults, explained
-from backstop.operators.drill_verdict import recorded_from
+from backstop.operators.drill_verdict import drill_again, recorded_from
 from backstop.operators.drill_wording import answered_note, drill_statements, drill_subject, verdict
 from backstop.operators.links import DRILL_LINKS, drill_page
 from backstop.operators.note import NOTE
@@ -101,7 +101,7 @@ class SignOffDrillOperator(TakesResults, HITLOperator):  # type: ignore[misc]
                 raise DrillFailedError(
                     f"{sign_off.by} wants drill {record.drill_id} of {self.target} done again"
                     + (f": {sign_off.remarks}" if sign_off.remarks else ""),
-                    hint=f"mend what the remarks name, then trigger it again with seed {record.seed}",
+                    hint=drill_again(record),
                 )
         self.log.info("%s accepted drill %s, which %s", sign_off.by, record.drill_id, verdict(record))
         return {"by": sign_off.by, "at": format_time(sign_off.at), "accepted": True}

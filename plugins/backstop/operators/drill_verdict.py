@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from backstop.errors import DrillFailedError
+from backstop.model.canonical import format_time
 from backstop.operators.base import BackstopOperator
 from backstop.operators.drill_wording import shortfalls, verdict, worst
 from backstop.operators.links import DRILL_LINKS
@@ -70,7 +71,7 @@ class ChecklistItemOperator(RecordedDrillOperator):
         if outcome is not Outcome.PASSED:
             raise DrillFailedError(
                 f"{CHECKLIST[self.item]}: " + ("; ".join(wrong) or "nothing was checked"),
-                hint="mend what is named, then drill again with the same seed",
+                hint=drill_again(record),
             )
         return {"item": self.item, "outcome": outcome.value}
 
@@ -83,10 +84,16 @@ class JudgeDrillOperator(RecordedDrillOperator):
         if wrong := shortfalls(record):
             raise DrillFailedError(
                 f"drill {record.drill_id} of {record.target} {verdict(record)}: {'; '.join(wrong)}",
-                hint="mend what is named, then drill again with the same seed",
+                hint=drill_again(record),
             )
         self.log.info("Drill %s passed", record.drill_id)
         return {"drill_id": record.drill_id, "objectives_met": record.objectives_met}
+
+
+def drill_again(record: DrillRecord) -> str:
+    """How to see that what is wrong has been mended."""
+    moment = format_time(record.disaster_at)
+    return f"mend what is named, then trigger it again: scenario {record.scenario}, moment {moment}"
 
 
 def recorded_from(document: Any, target: str) -> DrillRecord:

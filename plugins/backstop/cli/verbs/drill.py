@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import argparse
     from datetime import timedelta
 
+    from backstop.commands.drill.drill import Drill
     from backstop.model.drill import DrillRecord
     from backstop.model.drill_plan import DrillPlan
     from backstop.model.measured import ComponentRecovery
@@ -36,6 +37,8 @@ def run_drill(arguments: argparse.Namespace) -> int:
         drill = open_drill(
             session.configuration, session.target_name, session.credentials, progress=progress, attended=True
         )
+        if arguments.tear_down:
+            return _tear_down(drill, arguments)
         plan = drill.plan(
             scenario=_scenario(arguments.scenario),
             seed=arguments.seed,
@@ -66,6 +69,19 @@ def exit_code_of(record: DrillRecord) -> int:
     if not record.passed:
         return DAMAGED
     return DIFFERENT if record.objectives_met is False else DONE
+
+
+def _tear_down(drill: Drill, arguments: argparse.Namespace) -> int:
+    """What is under way is waited for."""
+    found = drill.found()
+    left = [sentence for plan in found for sentence in drill.tear_down(plan)]
+    if arguments.json:
+        print_json({"torn_down": [plan.drill_id for plan in found], "left_behind": left})
+    else:
+        print_fields([("torn down", plan.drill_id) for plan in found] or [("torn down", "nothing was left")])
+    for sentence in left:
+        say(f"backstop: {sentence}")
+    return DIFFERENT if left else DONE
 
 
 def sign_off_drill(arguments: argparse.Namespace) -> int:
