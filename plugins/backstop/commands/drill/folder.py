@@ -1,6 +1,6 @@
 """Where a drill's things lie, one drill of a target at a time, and how all of it goes away again.
 
-``<directory>/backstop-drills/<target>/<drill id>/``: ``drill.json`` is the plan, and stays as long as anything
+``<directory>/backstop-drills/<target>/<drill id>/``: ``drill.json`` is the plan, and stays while anything
 else does; a folder a component beside it. Whatever kills a drill, the next one finds this and clears it away.
 """
 
@@ -120,6 +120,10 @@ class DrillFolder:
         made.mkdir(mode=0o700)
         return made
 
+    def discard(self, folder: Path) -> None:
+        """What there is of a component that did not come back: its room may be needed."""
+        _remove_component(folder)
+
     def remove(self, drill_id: str) -> tuple[str, ...]:
         """Everything of the drill; what is not there is no error. Waits for a step that still runs.
 
@@ -201,8 +205,7 @@ class DrillFolder:
         which = f"drill {drill_id}" if drill_id else "a drill"
         return LeaseHeldError(
             f"{which} of {self.target} is under way in {self.place}",
-            hint="wait for it; if it is dead, tear it down: "
-            f"`python -m backstop run-drill --target {self.target} --tear-down`",
+            hint="wait for it; if its run is dead, clear that run's `tear_down`, or drill again in six hours",
         )
 
 
