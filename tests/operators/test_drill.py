@@ -10,10 +10,11 @@ import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from backstop.commands.drill.restored import RestoredComponent
+from backstop.hooks.command_line import credentials_folder
 from backstop.hooks.target import TargetHook
 from backstop.model.drill import CHECKLIST
-from backstop.model.drill_document import drill_document
-from backstop.model.drill_plan import DrillPlan, PlannedComponent
+from backstop.model.drill_document import drill_document, drill_from
+from backstop.model.drill_plan import DrillPlan
 from backstop.model.measured import CheckedItem, Outcome
 from backstop.operators.drill import (
     LEFT_BEHIND,
@@ -26,30 +27,12 @@ from backstop.operators.drill import (
 from backstop.operators.drill_record import CheckDrillOperator, RecordDrillOperator
 from backstop.operators.drill_verdict import ChecklistItemOperator, JudgeDrillOperator
 from backstop.operators.note import NOTE, NOTE_LIMIT
-from tests.evidenced import BASE, CONFIG, DISASTER, DRILL, FAILED_DRILL, MEDIA, NOON
+from tests.drilled import planned
+from tests.evidenced import BASE, CONFIG, DISASTER, DRILL, FAILED_DRILL, MEDIA
 from tests.operators.lab import context
 
 TARGET = "calibrify"
 GONE = replace(BASE, recovered_to=None, downtime=None, failure="segment A4 is absent from local")
-
-
-def planned(scenario="all"):
-    return DrillPlan(
-        drill_id=DRILL.drill_id,
-        target=TARGET,
-        scenario=scenario,
-        seed="7",
-        window_begins_at=DRILL.window_begins_at,
-        window_ends_at=DRILL.window_ends_at,
-        disaster_at=DISASTER,
-        began_at=NOON,
-        planned_at=NOON,
-        directory="/scratch/drill",
-        components=tuple(
-            PlannedComponent(one.component, one.repository, one.label, DISASTER) for one in (BASE, CONFIG)
-        ),
-        repositories=("local", "s3"),
-    )
 
 
 class Engine:
@@ -60,11 +43,15 @@ class Engine:
         self.recovered = {"base": BASE, "tree:config": CONFIG}
         self.checked = (CheckedItem("integrity", "base", Outcome.PASSED, "131 tables match"),)
         self.left = ()
+        self.dead = []
         self.calls = []
 
     def plan(self, **asked):
         self.given = asked
         return planned(asked["scenario"] or "all")
+
+    def found(self):
+        return self.dead
 
     def prepare(self, plan):
         self.calls.append("prepare")
@@ -78,7 +65,7 @@ class Engine:
         return self.checked
 
     def tear_down(self, plan):
-        self.calls.append("tear down")
+        self.calls.append(f"tear down {plan.drill_id}")
         return self.left
 
     def record(self, plan, restored, checklist, left_behind):
@@ -229,10 +216,47 @@ def test_a_teardown_that_leaves_something_is_red_and_recorded(engine):
     assert document["left_behind"] == list(engine.left)
 
 
+def test_what_a_killed_command_line_left_is_torn_down_too(engine, monkeypatch, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    credentials = credentials_folder(DRILL.drill_id)
+    credentials.mkdir()
+    engine.dead = [replace(planned("airflow"), drill_id="drill-of-its-own")]
+
+    step(TearDownDrillOperator, "airflow")
+
+    assert engine.calls == ["tear down drill-of-its-own"]
+    assert not credentials.exists()
+
+
 def test_a_teardown_that_said_nothing_is_not_taken_for_a_clean_one(engine):
     document = record(engine, left="null")
 
     assert document["left_behind"] == ["whether anything is left is not known: `tear_down` came to no end"]
+
+
+def test_the_record_of_the_command_line_is_taken_as_it_is_and_entered_into_the_inventory(engine, monkeypatch):
+    alone = replace(DRILL, scenario="airflow", notes=("carried out by the command line alone",))
+    entered = []
+    monkeypatch.setattr(TargetHook, "inventory", lambda hook: "inventory")
+    monkeypatch.setattr("backstop.repository.drills.store_drill", lambda *given: entered.append(given))
+
+    document = step(
+        RecordDrillOperator,
+        "airflow",
+        restored="null",
+        checked="null",
+        left_behind="[]",
+        alone=json.dumps(drill_document(alone)),
+    )
+
+    assert drill_from(document) == alone
+    assert entered == [("inventory", alone)]
+
+
+def test_a_command_line_that_came_to_no_end_leaves_nothing_to_record(engine):
+    with pytest.raises(AirflowFailException, match="the command line did not come to the end of its drill"):
+        step(RecordDrillOperator, "airflow", restored="null", checked="null", left_behind="[]", alone="null")
 
 
 # -- Judging -------------------------------------------------------------------------------------------------
