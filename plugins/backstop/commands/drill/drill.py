@@ -153,6 +153,10 @@ class Drill:
                 said = f"it could not be checked: {error}"
                 return tuple(CheckedItem(item, "", Outcome.NOT_DONE, said) for item in CHECKLIST)
 
+    def found(self) -> list[DrillPlan]:
+        """Drills of the target of which something is on this machine, under way or dead."""
+        return self.folder.found()
+
     def tear_down(self, plan: DrillPlan) -> tuple[str, ...]:
         """Remove everything of the drill from this machine, and its marks in repositories. Can be repeated.
 

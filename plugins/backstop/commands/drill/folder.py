@@ -205,7 +205,8 @@ class DrillFolder:
         which = f"drill {drill_id}" if drill_id else "a drill"
         return LeaseHeldError(
             f"{which} of {self.target} is under way in {self.place}",
-            hint="wait for it; if its run is dead, clear that run's `tear_down`, or drill again in six hours",
+            hint="wait for it; if it is dead, tear it down: "
+            f"`python -m backstop run-drill --target {self.target} --tear-down`",
         )
 
 
