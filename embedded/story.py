@@ -34,7 +34,10 @@ class FilesStory:
 
 @dataclass
 class DrillStory:
-    """What a drill came to. :param record: as its task returned it; :param seconds: until it could be signed."""
+    """What a drill came to.
+
+    :param record: as its task returned it; :param seconds: until it could be signed off.
+    """
 
     record: dict[str, Any] = field(default_factory=dict)
     seconds: float = 0.0

@@ -47,10 +47,12 @@ class Engine:
         self.ran = []
         self.dead = []
         self.left = ()
+        self.inventories = []
+        self.turn = "all"
 
     def plan(self, **asked):
         self.asked = asked
-        return planned(asked["scenario"] or "all")
+        return planned(asked["scenario"] or self.turn)
 
     def run(self, plan):
         self.ran.append(plan)
@@ -71,6 +73,7 @@ def engine(installation, monkeypatch):
 
     def open_drill(configuration, target, credentials, *, progress, attended):
         assert attended
+        engine.inventories.append(configuration.inventory)
         return engine
 
     monkeypatch.setattr(drill, "open_drill", open_drill)
@@ -188,6 +191,20 @@ def _importable(name):
     except ImportError:
         return False
     return True
+
+
+def test_a_drill_without_airflow_knows_no_inventory_though_it_is_only_its_turn(
+    engine, run, monkeypatch, installation
+):
+    monkeypatch.setitem(sys.modules, "airflow", None)
+    path = installation / "targets.yaml"
+    path.write_text(f"{path.read_text()}inventory: {{conn_id: inventory}}\n")
+    engine.turn = "airflow"
+
+    assert run("run-drill").code == 0
+
+    assert [one is None for one in engine.inventories] == [False, True]
+    assert engine.asked["scenario"] == "airflow"
 
 
 def test_airflow_that_is_installed_is_out_of_reach_afterwards():

@@ -1,4 +1,4 @@
-"""The command line as it is after Airflow's loss: no Airflow, no inventory, credentials in a file of its own."""
+"""The command line as after the loss of Airflow: no Airflow, no inventory, credentials in a file of its own."""
 
 from __future__ import annotations
 

@@ -22,31 +22,32 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from backstop.commands.drill.drill import Drill
+    from backstop.commands.progress import Progress
     from backstop.model.drill import DrillRecord
     from backstop.model.drill_plan import DrillPlan
     from backstop.model.measured import ComponentRecovery
 
 
-def run_drill(arguments: argparse.Namespace) -> int:
-    from backstop.settings.drill import open_drill
+AIRFLOW = Loss.AIRFLOW.value
 
-    if arguments.scenario == Loss.AIRFLOW.value:
-        _without_airflow()
+
+def run_drill(arguments: argparse.Namespace) -> int:
     session = Session(arguments)
     with progress_bar() as progress:
-        drill = open_drill(
-            session.configuration, session.target_name, session.credentials, progress=progress, attended=True
-        )
+        drill = _opened(session, progress, scenario=arguments.scenario)
         if arguments.tear_down:
             return _tear_down(drill, arguments)
-        plan = drill.plan(
-            scenario=_scenario(arguments.scenario),
-            seed=arguments.seed,
-            moment=parse_moment(arguments.moment) if arguments.moment else None,
-            requested_by=arguments.who or local_user(),
-        )
-        if Scenario.parse(plan.scenario).loss is Loss.AIRFLOW:
-            _without_airflow()
+        asked = {
+            "scenario": _scenario(arguments.scenario),
+            "seed": arguments.seed,
+            "moment": parse_moment(arguments.moment) if arguments.moment else None,
+            "requested_by": arguments.who or local_user(),
+        }
+        plan = drill.plan(**asked)
+        if plan.scenario == AIRFLOW and arguments.scenario != AIRFLOW:
+            # Its turn has come: from here on without what told so.
+            drill = _opened(session, progress, scenario=AIRFLOW)
+            plan = drill.plan(**{**asked, "scenario": AIRFLOW, "seed": plan.seed})
         if not arguments.dry_run:
             for sentence in plan.sentences:
                 say(sentence)
@@ -62,6 +63,19 @@ def run_drill(arguments: argparse.Namespace) -> int:
     else:
         _print_record(record)
     return exit_code_of(record)
+
+
+def _opened(session: Session, progress: Progress, *, scenario: str | None) -> Drill:
+    """Where Airflow is supposed to be lost, its inventory is lost too."""
+    from backstop.settings.drill import open_drill
+
+    configuration = session.configuration
+    if scenario == AIRFLOW:
+        _without_airflow()
+        configuration = configuration.model_copy(update={"inventory": None})
+    return open_drill(
+        configuration, session.target_name, session.credentials, progress=progress, attended=True
+    )
 
 
 def exit_code_of(record: DrillRecord) -> int:
