@@ -94,7 +94,8 @@ class DrillWorld:
                     tree: TreeDrill(
                         repositories=self.names,
                         restore=TreeRestoreSettings(
-                            scratch=self.folder / "staging", after_restore=[["touch", str(self.folder / "live-touched")]]
+                            scratch=self.folder / "staging",
+                            after_restore=[["touch", str(self.folder / "live-touched")]],
                         ),
                         first=tree == "config",
                     )
@@ -176,14 +177,12 @@ class DrillWorld:
     def leftovers(self) -> list[str]:
         """Whatever a drill may have left: folders, sockets, marks in repositories."""
         found = [str(path) for path in self.scratch.iterdir()]
-        found += [str(path) for path in Path("/tmp").glob("backstop-socket-server-*")]
+        found += [str(path) for path in Path("/tmp").glob("backstop-socket-*")]  # noqa: S108 where a long path's goes
         for repository in self.protection.repositories:
             for published in repository.catalog.backups().backups:
                 label = published.manifest.label
                 found += [
                     f"{one.holder} in {repository.name}"
-                    for one in readers(
-                        repository.storage, self.protection.target, label, now=utc_now()
-                    )
+                    for one in readers(repository.storage, self.protection.target, label, now=utc_now())
                 ]
         return found

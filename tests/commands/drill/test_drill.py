@@ -1,13 +1,10 @@
-"""A drill from its plan to its record: everything is back elsewhere, nothing live is touched, nothing stays."""
+"""A drill from its plan to its record: all is back elsewhere, nothing live is touched, nothing stays."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import pytest
-
-from backstop.commands.drill.restored import RestoredComponent
-from backstop.model.drill_plan import DrillPlan
 
 if TYPE_CHECKING:
     from tests.drill_world import DrillWorld
