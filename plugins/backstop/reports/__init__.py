@@ -6,7 +6,7 @@ what was measured against what was asked for, ``standards.py`` is what auditors 
 escapes. Nothing here asks anything but the record, and the same record gives the same bytes.
 """
 
-# from backstop.reports.cover import render_cover
+from backstop.reports.cover import render_cover
 from backstop.reports.report import render_report
 
-__all__ = ["render_report"]
+__all__ = ["render_cover", "render_report"]

@@ -79,7 +79,7 @@ class Whisker:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One line. :param said: in words, what it comes to; :param says: the whole lane for who cannot see it."""
+    """One line. :param said: what it comes to; :param says: all of it, for whoever cannot see it."""
 
     label: str
     top: float
@@ -106,7 +106,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """All of it. :param bands: stretches that cross every lane; :param end: a line through all, with its words."""
+    """All of it. :param bands: stretches that cross every lane; :param end: a line through all of them."""
 
     title: str
     lanes: tuple[Lane, ...]

@@ -54,6 +54,12 @@ class DrillView:
     most: int = MOST
 
     @property
+    def tone(self) -> str:
+        """Of the whole: what passed, but took or lost too much, is not simply good."""
+        missed = self.objectives_said.tone == "critical"
+        return "warning" if missed and self.result.tone == "good" else self.result.tone
+
+    @property
     def components(self) -> tuple[ComponentRecovery, ...]:
         return self.drill.components
 
@@ -70,7 +76,12 @@ def view_drill(drill: DrillRecord) -> DrillView:
         objectives_said=objectives_in_words(objectives),
         longest=longest(drill.components),
         most_lost=most_lost(drill.components),
-        recovery=draw_recovery(drill.components, began_at=drill.began_at, ended_at=drill.ended_at),
+        recovery=draw_recovery(
+            drill.components,
+            began_at=drill.began_at,
+            ended_at=drill.ended_at,
+            signed_off_at=drill.sign_off.at if drill.sign_off else None,
+        ),
         lost=draw_loss(drill.components, title="What was lost, of what each objective allows"),
         legend=legend_of(drill.components),
         groups=checklist_groups(CHECKLIST, drill.checklist),
@@ -119,12 +130,12 @@ def legend_of(components: Sequence[ComponentRecovery]) -> tuple[tuple[str, str],
 def _because(drill: DrillRecord) -> Iterator[str]:
     for one in drill.components:
         if one.failure:
-            yield f"{component_in_words(one.component)} is not back: {one.failure}"
-    for outcome, words in ((Outcome.FAILED, "failed"), (Outcome.NOT_DONE, "not done")):
+            yield f"Not back: {component_in_words(one.component)}. {one.failure}"
+    for outcome, words in ((Outcome.FAILED, "Failed"), (Outcome.NOT_DONE, "Not done")):
         items = list(dict.fromkeys(one.item for one in drill.checklist if one.outcome is outcome))
         if items:
             yield f"{words}: {', '.join(CHECKLIST.get(item, item) for item in items)}"
     if drill.left_behind:
-        yield f"{len(drill.left_behind)} things that the drill made could not be torn down"
+        yield f"Left behind: {len(drill.left_behind)} of what the drill made"
     if not drill.components:
-        yield "no component was brought back"
+        yield "No component was brought back"

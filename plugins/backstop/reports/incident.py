@@ -70,6 +70,12 @@ class IncidentView:
     most: int = MOST
 
     @property
+    def tone(self) -> str:
+        """Of the whole: what is back, but took or lost too much, is not simply good."""
+        missed = self.objectives_said.tone == "critical"
+        return "warning" if missed and self.result.tone == "good" else self.result.tone
+
+    @property
     def components(self) -> tuple[ComponentRecovery, ...]:
         return self.incident.components
 
@@ -122,22 +128,24 @@ def _result(incident: IncidentRecord) -> Judged:
     return Judged("critical", "Not recovered, or not wholly")
 
 
-def _because(incident: IncidentRecord, attempts: tuple[Attempt, ...], told: tuple[Told, ...]) -> Iterator[str]:
+def _because(
+    incident: IncidentRecord, attempts: tuple[Attempt, ...], told: tuple[Told, ...]
+) -> Iterator[str]:
     if incident.outcome:
-        yield f"closed as: {incident.outcome}"
+        yield f"Closed as: {incident.outcome}"
     for one in incident.components:
         if one.failure:
-            yield f"{component_in_words(one.component)} is not back: {one.failure}"
+            yield f"Not back: {component_in_words(one.component)}. {one.failure}"
     newest = {one.step: one for one in attempts}
-    for one in newest.values():
-        if one.judged.tone == "critical":
-            yield f"step failed: {step_in_words(one.step)}{f': {one.sentence}' if one.sentence else ''}"
+    for last in newest.values():
+        if last.judged.tone == "critical":
+            yield f"Step failed: {step_in_words(last.step)}{f': {last.sentence}' if last.sentence else ''}"
     redone = sum(one.number > 1 for one in attempts)
     if redone:
-        yield f"{redone} step{'s were' if redone > 1 else ' was'} done again"
+        yield f"Done again: {redone} step{'s' if redone > 1 else ''}"
     undelivered = sum(bool(one.failed) for one in told)
     if undelivered:
-        yield f"{undelivered} of {len(told)} messages did not arrive"
+        yield f"Messages that did not arrive: {undelivered} of {len(told)}"
 
 
 def _back_at(incident: IncidentRecord) -> datetime | None:

@@ -1,4 +1,4 @@
-"""An incident to scale, since it was declared: people, messages, estimates and every attempt at every step."""
+"""An incident to scale, since it was declared: people, messages, estimates, every attempt at every step."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _ESTIMATES = 6
 _ROW = 14.0
 _NARROW = 34.0
+_FAR = 1e9
+"""Seconds: what is later is no time of a recovery, and beyond what a date can be."""
 
 
 def draw_incident(
@@ -40,7 +42,10 @@ def draw_incident(
     :param back_at: when everything was back; None: it is not.
     """
     objectives = {one.component: moment_after(declared_at, one.rto, waits) for one in components if one.rto}
-    scale = scale_of(declared_at, [ends_at], objectives.values(), left=LEFT, right=RIGHT, far=1.5)
+    foreseen = [one.at + timedelta(seconds=min(one.high, _FAR)) for one in estimates if one.high is not None]
+    scale = scale_of(
+        declared_at, [ends_at], [*objectives.values(), *foreseen], left=LEFT, right=RIGHT, far=1.5
+    )
     lanes: list[Lane] = []
     top = TOP
 
@@ -63,7 +68,8 @@ def draw_incident(
             flag = flag_of("RTO", objective, objectives[component], scale)
         add(_step(step, [one for one in attempts if one.step == step], scale, top, flag))
     bands = tuple(
-        Bar(scale(one.began_at), scale(one.ended_at or ends_at), "wait", f"waiting for {one.what}") for one in waits
+        Bar(scale(one.began_at), scale(one.ended_at or ends_at), "wait", f"waiting for {one.what}")
+        for one in waits
     )
     end = Flag(scale(back_at), "everything is back") if back_at else None
     height = top + (20 if end else 4)
@@ -85,7 +91,8 @@ def _telling(told: Sequence[Told], scale: ElapsedScale, top: float) -> Lane:
         Mark(
             scale(one.at),
             "critical" if one.failed else "good",
-            f"{exact_time(one.at)}, {one.channel}: {one.subject}" + (f", failed: {one.failed}" if one.failed else ""),
+            f"{exact_time(one.at)}, {one.channel}: {one.subject}"
+            + (f", failed: {one.failed}" if one.failed else ""),
         )
         for one in told
     )
@@ -110,16 +117,14 @@ def _whisker(one: Estimate, scale: ElapsedScale, y: float) -> Whisker:
     low, high = one.low if one.low is not None else median, one.high if one.high is not None else median
 
     def at(seconds: float) -> float:
-        return scale(one.at + timedelta(seconds=min(seconds, 1e9)))
+        return scale(one.at + timedelta(seconds=min(seconds, _FAR)))
 
-    words = [duration_in_words(timedelta(seconds=min(value, 1e9))) for value in (median, low, high)]
+    words = [duration_in_words(timedelta(seconds=min(value, _FAR))) for value in (median, low, high)]
     title = f"{exact_time(one.at)}: {words[0]} more, between {words[1]} and {words[2]}"
     return Whisker(scale(one.at), at(low), at(median), at(high), y, title)
 
 
-def _step(
-    step: str, attempts: Sequence[Attempt], scale: ElapsedScale, top: float, flag: Flag | None
-) -> Lane:
+def _step(step: str, attempts: Sequence[Attempt], scale: ElapsedScale, top: float, flag: Flag | None) -> Lane:
     bars, marks, says = [], [], []
     for one in attempts:
         took: timedelta | None = one.took

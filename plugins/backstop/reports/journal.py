@@ -1,4 +1,4 @@
-"""What a journal of an incident comes to: attempts at steps, waits, what was told, what was estimated. Pure."""
+"""What the journal of an incident comes to: attempts at steps, waits, messages, estimates. Pure."""
 
 from __future__ import annotations
 
@@ -161,8 +161,7 @@ def working_seconds(begins_at: datetime, ends_at: datetime, waits: Sequence[Wait
 
 
 def moment_after(begins_at: datetime, work: timedelta, waits: Sequence[Wait]) -> datetime:
-    """When so much time will have gone that counts: waiting stops the clock. One that goes on stops it for good
-    only where nothing follows."""
+    """When so much time will have gone that counts: waiting stops the clock."""
     moment = begins_at + work
     for one in waits:
         if one.ended_at is not None and begins_at <= one.began_at <= moment:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from backstop.model.measured import Outcome
+from backstop.reports.naming import component_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -74,7 +75,9 @@ class Forecast:
     def judged(self) -> Judged:
         if self.within:
             return Judged("good", "within the interval")
-        return Judged("warning", "faster than foreseen" if self.measured < self.low else "slower than foreseen")
+        return Judged(
+            "warning", "faster than foreseen" if self.measured < self.low else "slower than foreseen"
+        )
 
     @property
     def off_by(self) -> timedelta:
@@ -107,12 +110,14 @@ def objectives_in_words(objectives: Iterable[Objective]) -> Judged:
     missed = [one for one in asked if one.met is False]
     unknown = [one for one in asked if one.met is None]
     if missed:
-        names = ", ".join(f"{one.name} of {one.component}" for one in missed)
+        names = ", ".join(f"{one.name} of {component_in_words(one.component)}" for one in missed)
         return Judged("critical", f"{len(missed)} of {len(asked)} objectives missed: {names}")
     if unknown:
         return Judged("unknown", f"{len(unknown)} of {len(asked)} objectives not known, none missed")
     if asked:
-        return Judged("good", f"all {len(asked)} objectives met" if len(asked) > 1 else "the objective was met")
+        return Judged(
+            "good", f"all {len(asked)} objectives met" if len(asked) > 1 else "the objective was met"
+        )
     return Judged("unknown", "no objective is set")
 
 
@@ -137,9 +142,7 @@ def outcome_judged(outcome: Outcome) -> Judged:
     return Judged(_TONES[outcome], outcome.value)
 
 
-def checklist_groups(
-    titles: Mapping[str, str], checklist: Sequence[CheckedItem]
-) -> tuple[ItemGroup, ...]:
+def checklist_groups(titles: Mapping[str, str], checklist: Sequence[CheckedItem]) -> tuple[ItemGroup, ...]:
     """In the order of the titles; what has none of them, behind under its own name."""
     others = dict.fromkeys(one.item for one in checklist if one.item not in titles)
     return tuple(

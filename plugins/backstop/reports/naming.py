@@ -47,11 +47,3 @@ def step_in_words(step: str) -> str:
     if kind == "validate":
         return VALIDATION.get(rest, f"Validate {rest}")
     return step
-
-
-def in_sentence(text: str) -> str:
-    """The same as a sentence: a capital and a full stop, where it has neither."""
-    if not text:
-        return ""
-    said = text[0].upper() + text[1:]
-    return said if said[-1] in ".!?…" else f"{said}."

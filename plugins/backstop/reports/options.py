@@ -1,5 +1,8 @@
-"""What was found damaged, which ways back there were, and which was taken: read from an assessment, which another
-version may have written otherwise. What is not there, or is not of its kind, is left out."""
+"""What was found damaged, which ways back there were, and which was taken.
+
+Read from an assessment, which another version may have written otherwise: what is not there, or is not of its
+kind, is left out.
+"""
 
 from __future__ import annotations
 
@@ -60,7 +63,10 @@ def assessed(assessment: Any, plan: Mapping[str, Any]) -> Assessed:
 
 def _found(one: Mapping[str, Any]) -> Found:
     return Found(
-        _text(one.get("component")), _text(one.get("state")), _text(one.get("sentence")), _texts(one.get("details"))
+        _text(one.get("component")),
+        _text(one.get("state")),
+        _text(one.get("sentence")),
+        _texts(one.get("details")),
     )
 
 
@@ -79,7 +85,9 @@ def _option(one: Mapping[str, Any], chosen: str) -> Option:
 
 
 def _part(one: Mapping[str, Any]) -> str:
-    said = f"{component_in_words(_text(one.get('component')))} from {_text(one.get('repository')) or 'nowhere'}"
+    said = (
+        f"{component_in_words(_text(one.get('component')))} from {_text(one.get('repository')) or 'nowhere'}"
+    )
     for name, words in (("label", "{}"), ("recovered_to", "to {}"), ("loss_seconds", "losing {}")):
         value = _seconds(one.get(name)) if name.endswith("_seconds") else _text(one.get(name))
         if value:
@@ -104,7 +112,13 @@ def _rows(found: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) else "" if value is None or isinstance(value, dict | list) else str(value)
+    return (
+        value
+        if isinstance(value, str)
+        else ""
+        if value is None or isinstance(value, dict | list)
+        else str(value)
+    )
 
 
 def _texts(value: Any) -> tuple[str, ...]:

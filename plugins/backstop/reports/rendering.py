@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.model.figures import duration_in_words, exact_day, size_in_words
 from backstop.model.words import printable
 from backstop.reports.judging import Judged, outcome_judged
-from backstop.reports.naming import component_in_words, in_sentence, step_in_words
+from backstop.reports.naming import component_in_words, step_in_words
 
 if TYPE_CHECKING:
     import jinja2
@@ -38,8 +38,10 @@ def content_security_policy() -> str:
 
 def render_page(template: str, **variables: Any) -> str:
     """A whole page, self-contained."""
-    return _environment().get_template(template).render(
-        standalone=True, stylesheet=stylesheet(), policy=content_security_policy(), **variables
+    return (
+        _environment()
+        .get_template(template)
+        .render(standalone=True, stylesheet=stylesheet(), policy=content_security_policy(), **variables)
     )
 
 
@@ -72,7 +74,6 @@ def _environment() -> jinja2.Environment:
         "duration": _duration,
         "exact": _exact,
         "iso": _iso,
-        "sentence": in_sentence,
         "step": step_in_words,
     }
     return environment
@@ -82,7 +83,9 @@ def shown(value: Any) -> Any:
     """What stands in a page for a value: text without what cannot be printed, and not without an end."""
     if not isinstance(value, str) or hasattr(value, "__html__"):
         return value
-    text = value if len(value) <= LONGEST else f"{value[:LONGEST]} … ({len(value):,} characters in the record)"
+    text = (
+        value if len(value) <= LONGEST else f"{value[:LONGEST]} … ({len(value):,} characters in the record)"
+    )
     return "\n".join(printable(line.replace("\t", " ")) for line in text.splitlines())
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from backstop.model.evidence import EvidenceRecord
     from backstop.model.incident_record import IncidentRecord
 
+
 def render_report(record: EvidenceRecord) -> str:
     """The page, for a record that need not be signed yet; the same record gives the same bytes.
 
@@ -40,15 +41,11 @@ def incident_part(incident: IncidentRecord) -> Markup:
 
 
 def _drill(record: EvidenceRecord) -> str:
-    return render_page(
-        "drill.html", view=view_drill(drill_from(record.document)), record=record
-    )
+    return render_page("drill.html", view=view_drill(drill_from(record.document)), record=record)
 
 
 def _incident(record: EvidenceRecord) -> str:
-    return render_page(
-        "incident.html", view=view_incident(incident_from(record.document)), record=record
-    )
+    return render_page("incident.html", view=view_incident(incident_from(record.document)), record=record)
 
 
 def _proof(record: EvidenceRecord) -> str:

@@ -16,8 +16,17 @@ if TYPE_CHECKING:
     from backstop.model.measured import ComponentRecovery, Phase
 
 
-def draw_recovery(components: Sequence[ComponentRecovery], *, began_at: datetime, ended_at: datetime) -> Drawing:
-    """Phases of every component against its RTO, since ``began_at``."""
+def draw_recovery(
+    components: Sequence[ComponentRecovery],
+    *,
+    began_at: datetime,
+    ended_at: datetime,
+    signed_off_at: datetime | None = None,
+) -> Drawing:
+    """Phases of every component against its RTO, since ``began_at``.
+
+    :param signed_off_at: until when somebody was waited for, which is drawn apart.
+    """
     ends = [phase.ended_at for one in components for phase in one.phases]
     ends += [began_at + one.downtime for one in components if one.downtime is not None]
     scale = scale_of(
@@ -27,11 +36,26 @@ def draw_recovery(components: Sequence[ComponentRecovery], *, began_at: datetime
         left=LEFT,
         right=RIGHT,
     )
-    lanes = tuple(
-        _lane(one, scale, TOP + LANE * number) for number, one in enumerate(components)
-    )
-    return Drawing(
-        "How long it took, since the drill began", lanes, scale.ticks(), TOP + LANE * len(lanes) + 4
+    lanes = tuple(_lane(one, scale, TOP + LANE * number) for number, one in enumerate(components))
+    if signed_off_at is not None:
+        lanes = (*lanes, _waiting(ended_at, signed_off_at, scale, TOP + LANE * len(lanes)))
+    height = TOP + LANE * len(components) + (LANE if signed_off_at else 4)
+    return Drawing("How long it took, since the drill began", lanes, scale.ticks(), height)
+
+
+def _waiting(began_at: datetime, ended_at: datetime, scale: ElapsedScale, top: float) -> Lane:
+    long = duration_in_words(ended_at - began_at)
+    beyond = "" if scale.holds(ended_at) else ", beyond this drawing →"
+    bar = Bar(scale(began_at), scale(ended_at), "wait", f"waiting for sign-off: {long}")
+    says = f"waiting for sign-off: {long}, not counted"
+    return Lane(
+        "waiting for sign-off",
+        top,
+        says,
+        said="" if beyond else long,
+        said_at=bar.left + bar.width,
+        bars=(bar,),
+        flags=(Flag(scale.right, f"{long}, not counted{beyond}", beyond=True),) if beyond else (),
     )
 
 
@@ -86,7 +110,13 @@ def draw_loss(components: Sequence[ComponentRecovery], *, title: str) -> Drawing
     width = RIGHT - LEFT
     shares = tuple(
         Tick(round(LEFT + share * width, 2), label)
-        for share, label in ((0, "nothing"), (0.25, ""), (0.5, "half of what is allowed"), (0.75, ""), (1, "the RPO"))
+        for share, label in (
+            (0, "nothing"),
+            (0.25, ""),
+            (0.5, "half of what is allowed"),
+            (0.75, ""),
+            (1, "the RPO"),
+        )
     )
     return Drawing(title, lanes, shares, TOP + LANE * len(lanes) + 4)
 
@@ -106,7 +136,9 @@ def _loss(one: ComponentRecovery, top: float) -> Lane:
         )
     words = duration_in_words(one.loss)
     if not one.rpo:
-        return Lane(name, top, f"{name}: {words} lost, no RPO is set", said=f"{words}, no RPO is set", said_at=LEFT)
+        return Lane(
+            name, top, f"{name}: {words} lost, no RPO is set", said=f"{words}, no RPO is set", said_at=LEFT
+        )
     share = one.loss / one.rpo
     over = one.loss > one.rpo
     # What is over ends behind the line of the objective, broken: beyond that it is not to scale, and says so.
