@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from backstop.storage.base import Storage
     from embedded.seaweedfs import EmbeddedSeaweedFS
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(300)]
 
 EVERY = [str(one) for one in scenarios_of(database=True, trees=TREES, repositories=["local", "s3"])]
 
@@ -73,7 +73,7 @@ def _the_next_second() -> datetime:
 
 
 class Spoiled:
-    """A storage in which the objects of some backups are other bytes, as whoever encrypts disks leaves them."""
+    """A storage in which objects of some backups are other bytes, as whoever encrypts disks leaves them."""
 
     def __init__(self, storage: Storage, labels: list[str]) -> None:
         self._storage, self._labels = storage, labels
@@ -285,7 +285,6 @@ def test_a_target_without_base_backups_comes_back_from_the_newest_dump(
     assert drills.leftovers() == []
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("scenario", EVERY)
 def test_every_scenario_brings_back_what_it_takes(drills: DrillWorld, scenario: str) -> None:
     seen = seeing(drills)
