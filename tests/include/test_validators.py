@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import uuid
 from pathlib import Path
 
 import pytest
 
+from backstop.commands.checklist import ChecklistSettings, RestoredFiles, run_checklist
+from backstop.commands.progress import Silent
+from backstop.targets.drill import DrillApplication
 from embedded.sample.trees import write_config
 
 VALIDATORS = Path(__file__).parents[2] / "include/validators"
@@ -51,11 +55,12 @@ def test_a_restored_site_is_taken_by_nginx_and_nothing_else_is_touched(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    spoil(root / SITE, "listen 80;", "listen 80; access_log /var/log/nginx/calibrify-drill.log;")
+    log = Path(f"/var/log/nginx/drill-{uuid.uuid4().hex}.log")
+    spoil(root / SITE, "listen 80;", f"listen 80; access_log {log};")
 
     assert validate("nginx-site.sh", SITE, cwd=root) == (0, "")
     assert [one.name for one in tmp_path.iterdir()] == ["root"], "its own folder is gone"
-    assert not Path("/var/log/nginx/calibrify-drill.log").exists()
+    assert not log.exists()
 
 
 @pytest.mark.system
@@ -106,6 +111,47 @@ def test_a_unit_that_systemd_would_only_warn_of_is_found(root: Path, after: str)
 
     assert status == 1
     assert "calibrify-web.service:9" in said
+
+
+@pytest.mark.system
+@needs_systemd
+def test_a_warning_of_systemd_is_a_fault_where_every_program_is_here(root: Path):
+    unit = root / UNITS / "calibrify-web.service"
+    spoil(unit, "/opt/calibrify/venv/bin/gunicorn calibrify.wsgi --bind 127.0.0.1:8000", "/bin/true")
+    assert validate("systemd-units.sh", unit) == (0, "")
+    spoil(unit, "Restart=on-failure", "Restart=onfailure")
+
+    assert validate("systemd-units.sh", unit)[0] == 1
+
+
+@pytest.mark.system
+@needs_nginx
+@needs_systemd
+def test_a_checklist_validates_what_a_drill_restored(root: Path):
+    tree = RestoredFiles(
+        component="tree:config",
+        label="20261126T020000Z-tree-config",
+        root=root,
+        compare=lambda: (),
+        validators=[
+            [f"{VALIDATORS}/nginx-site.sh", f"{{root}}/{SITE}"],
+            [
+                f"{VALIDATORS}/systemd-units.sh",
+                "--programs-elsewhere",
+                f"{{root}}/{UNITS}/calibrify*.service",
+            ],
+        ],
+    )
+    settings = ChecklistSettings(application=DrillApplication())
+
+    def outcomes() -> list[str]:
+        lines = run_checklist(None, [tree], settings=settings, progress=Silent())
+        return [line.outcome.value for line in lines if line.item == "configuration"]
+
+    assert outcomes() == ["passed", "passed"]
+    spoil(root / SITE, "listen 80;", "listen eighty;")
+    spoil(root / UNITS / "calibrify-worker.service", "[Service]", "[Srevice]")
+    assert outcomes() == ["failed", "failed"]
 
 
 def test_validators_ask_for_what_they_shall_look_at():
