@@ -6,6 +6,7 @@ knows what was declared, chosen, done, left out and waited for.
 
 from __future__ import annotations
 
+from collections.abc import Mapping  # noqa: TC003 read at run time by what stores it
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
@@ -15,8 +16,7 @@ from backstop.errors import IntegrityError
 from backstop.model.canonical import format_time, parse_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
+    from collections.abc import Iterable
 
 FORMAT = 1
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError, IntegrityError, ObjectConflictError, StorageUnavailableError
 from backstop.model.canonical import canonical_json
+from backstop.model.documents import fit
 from backstop.model.incident import Event, EventKind, merged
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ class IncidentJournal:
         self._refresh()
         known = self._merged(incident)
         order = max((one.order for one in known), default=0) + 1
-        event = Event(0, self._clock(), kind, dict(data), uid=secrets.token_hex(8), order=order)
+        event = Event(0, self._clock(), kind, fit(dict(data)), uid=secrets.token_hex(8), order=order)
         failures: list[BackstopError] = []
         for place in self._answering():
             there = {one.uid for one in place.events(incident)}
