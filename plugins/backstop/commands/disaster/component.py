@@ -67,7 +67,7 @@ class Run(Protocol):
 
     @property
     def earlier(self) -> Mapping[str, Any]:
-        """How far the try before had come when it was interrupted; empty: it was not, or had noted nothing."""
+        """How far the try before had come when it was interrupted; empty: it was not, or noted nothing."""
 
     def reach(self, **facts: Any) -> None:
         """Note how far this one has come, for whoever goes on should it be killed. Durable on return."""

@@ -109,5 +109,3 @@ class DumpComponent:
         with server.connect(dbname="postgres") as session:
             live = databases.database_oid(session, plan.database)
         return dict(earlier["facts"]) if live == earlier["oid"] else None
-
-

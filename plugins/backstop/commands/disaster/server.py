@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING
 
 from backstop.commands.disaster.component import Condition, Found
 from backstop.errors import BackstopError, SourceError, SourceUnavailableError
+from backstop.sql import load_sql
 
 if TYPE_CHECKING:
     from backstop.commands.disaster.component import Sources
     from backstop.model.backup import Manifest
     from backstop.postgres.connection import ClusterConnection
 
-_TABLES = """
-SELECT count(*) FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-WHERE c.relkind IN ('r', 'p', 'm', 'f') AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
-"""
+_IDENTITY = "SELECT system_identifier FROM pg_control_system()"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +29,8 @@ def ask_server(connection: ClusterConnection) -> Seen:
     """:raises SourceUnavailableError: nobody answers. :raises SourceError: it refuses us."""
     try:
         with connection.connect(application_name="backstop:assess", connect_timeout_seconds=5) as session:
-            [system_id] = session.execute("SELECT system_identifier FROM pg_control_system()").fetchone() or (0,)
-            [tables] = session.execute(_TABLES).fetchone() or (0,)
+            [system_id] = session.execute(_IDENTITY).fetchone() or (0,)
+            [tables] = session.execute(load_sql("catalog/count_tables").encode()).fetchone() or (0,)
             return Seen(str(system_id), int(tables))
     except SourceUnavailableError:
         raise
@@ -41,7 +39,7 @@ def ask_server(connection: ClusterConnection) -> Seen:
             raise
     elsewhere = connection.with_database("postgres")
     with elsewhere.connect(application_name="backstop:assess", connect_timeout_seconds=5) as session:
-        [system_id] = session.execute("SELECT system_identifier FROM pg_control_system()").fetchone() or (0,)
+        [system_id] = session.execute(_IDENTITY).fetchone() or (0,)
         return Seen(str(system_id), None)
 
 
