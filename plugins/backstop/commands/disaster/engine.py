@@ -81,7 +81,7 @@ class Disaster:
     def run(self, step: str, *, redo: bool = False) -> dict[str, Any]:
         """Do one step by its name. What has passed, or was left out, is not done again unless ``redo``.
 
-        :raises BackstopError: it failed; the journal says so too. :raises NotFoundError: there is no such step.
+        :raises NotFoundError: there is no such step. :raises BackstopError: it failed; so says the journal too.
         """
         kind, _, name = step.partition(":")
         if kind == "recover" and name:

@@ -1,7 +1,7 @@
 """Steps in the journal: begun, how far, ended; and whether somebody else is at it.
 
-A step says that it begins before it does anything. Killed in between it is seen as interrupted, and what it had
-noted of itself says whether something live may be in the middle of a swap.
+A step says that it begins before it does anything. Killed in between it is seen as interrupted, and what it
+had noted of itself says whether something live may be in the middle of a swap.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Steps:
     def do(self, step: str, action: Callable[[StepRun], Ended], *, redo: bool) -> dict[str, Any]:
         """Do it, unless it has passed or was left out.
 
-        :raises RestoreError: it ended as failed. :raises BackstopError: what it raised; the journal has it too.
+        :raises RestoreError: it ended as failed. :raises BackstopError: what it raised; so says the journal.
         """
         settled = self.settled(step, redo=redo)
         if settled is not None:
