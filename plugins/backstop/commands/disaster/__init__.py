@@ -1,0 +1,1 @@
+"""A real disaster: assess, choose, tell, recover, validate, record."""
