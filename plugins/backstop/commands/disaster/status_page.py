@@ -78,8 +78,9 @@ def _address(credential: Credential, path: str) -> str:
         scheme = credential.schema
     host = credential.host or ""
     base = host if "://" in host else f"{scheme}://{host}"
-    if credential.port and urlsplit(base).port is None:
-        base = f"{base.rstrip('/')}:{credential.port}"
+    parts = urlsplit(base)
+    if credential.port and parts.port is None:
+        base = parts._replace(netloc=f"{parts.netloc}:{credential.port}").geturl()
     return f"{base.rstrip('/')}/{path.lstrip('/')}" if path else base
 
 
