@@ -7,6 +7,7 @@ from pathlib import Path
 
 from backstop import __version__
 from backstop.cli.arguments import LABEL_HELP, escrow_key, repository, target, verb
+from backstop.cli.evidence_arguments import add_evidence_verb
 from backstop.cli.exit_codes import EXIT_CODES
 from backstop.cli.file_arguments import add_file_verbs
 from backstop.cli.legacy_arguments import add_legacy_verbs
@@ -42,6 +43,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_sync_verb(verbs)
     add_upkeep_verbs(verbs)
     add_legacy_verbs(verbs)
+    add_evidence_verb(verbs)
     _decrypt(verbs)
     _check_targets(verbs)
     _check_server(verbs)

@@ -7,7 +7,14 @@ the first use does that.
 from __future__ import annotations
 
 from backstop.wiring.evidence import draw_report
-from backstop.wiring.keys import open_evidence_signer, open_keyring, open_signer, open_trust, watched_keys
+from backstop.wiring.keys import (
+    open_evidence_signer,
+    open_keyring,
+    open_kms_signer,
+    open_signer,
+    open_trust,
+    watched_keys,
+)
 from backstop.wiring.repositories import (
     cheapest_first,
     every_repository,
@@ -44,6 +51,7 @@ __all__ = [
     "open_evidence_signer",
     "open_inventory",
     "open_keyring",
+    "open_kms_signer",
     "open_lifecycle",
     "open_repositories",
     "open_repository",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from backstop.commands.watch.keys import WatchedKeys
     from backstop.credentials import CredentialSource
     from backstop.crypto.key_encryption import Keyring
+    from backstop.crypto.kms_signer import KmsSigner
     from backstop.crypto.signing import DocumentSigner, Role, Signer, TrustedSigners
     from backstop.targets import Configuration, KeysConfig, KmsKeys
 
@@ -75,10 +76,15 @@ def open_evidence_signer(
     """
     keys = _keys(configuration, target_name)
     if keys.storage == "aws-kms" and keys.evidence_key_arn is not None:
-        from backstop.crypto.kms_signer import KmsSigner
-
-        return KmsSigner.open(keys.evidence_key_arn, client_for=_kms_clients(keys, credentials))
+        return open_kms_signer(keys, credentials)
     return open_signer(configuration, target_name, "proof")
+
+
+def open_kms_signer(keys: KmsKeys, credentials: CredentialSource) -> KmsSigner:
+    """:raises KeyUnavailableError: no such key, not one that signs evidence, or we may not use it."""
+    from backstop.crypto.kms_signer import KmsSigner
+
+    return KmsSigner.open(keys.evidence_key_arn or "", client_for=_kms_clients(keys, credentials))
 
 
 def open_trust(configuration: Configuration, target_name: str) -> TrustedSigners:

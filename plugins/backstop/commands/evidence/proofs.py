@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import IntegrityError, ObjectMissingError
-from backstop.model.canonical import canonical_json, parse_time, sha256_hex
+from backstop.model.canonical import canonical_json, sha256_hex
 from backstop.model.evidence import EvidenceKind
 from backstop.model.evidence_chain import EvidenceFault, FaultKind
 from backstop.model.legacy_proof import LegacyProof
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from backstop.model.evidence import EvidenceRecord
     from backstop.repository.catalog import Repository
 
+_BEING_RECORDED = timedelta(minutes=10)
+"""So long a proof may lie there before its record of evidence does."""
 _LEGACY = "legacy/proofs/"
 
 
@@ -28,12 +31,12 @@ _LEGACY = "legacy/proofs/"
 class StoredProof:
     """A file of ``meta/proofs`` or ``meta/legacy/proofs``.
 
-    :param finished_at: as it says, else as it was stored. :param proof: None: it is not believed.
+    :param stored_at: by the storage's clock. :param proof: None: it is not believed.
     """
 
     key: str
     sha256: str
-    finished_at: datetime
+    stored_at: datetime
     proof: Proof | LegacyProof | None
 
 
@@ -47,10 +50,9 @@ def stored_proofs(repository: Repository) -> list[StoredProof]:
             body = repository.storage.read(key)
         except ObjectMissingError:
             return None
-        proof, finished_at = None, None
+        proof = None
         try:
             raw = json.loads(body)
-            finished_at = parse_time(raw["finished_at"])
             kind = LegacyProof if key.startswith(f"{prefix}{_LEGACY}") else Proof
             proof = kind.from_dict(raw)
             repository.catalog.trust.verify(proof, role="proof")
@@ -58,7 +60,7 @@ def stored_proofs(repository: Repository) -> list[StoredProof]:
                 proof = None  # put there by hand: it proves nothing here
         except (IntegrityError, KeyError, TypeError, ValueError):
             proof = None
-        return StoredProof(key, sha256_hex(body), finished_at or modified[key], proof)
+        return StoredProof(key, sha256_hex(body), modified[key], proof)
 
     modified = {
         info.key: info.modified_at
@@ -66,7 +68,7 @@ def stored_proofs(repository: Repository) -> list[StoredProof]:
         for info in repository.storage.list(f"{prefix}{folder}")
     }
     found = [one for one in read_ahead(modified, look, name="proof") if one is not None]
-    return sorted(found, key=lambda one: (one.finished_at, one.key))
+    return sorted(found, key=lambda one: (one.stored_at, one.key))
 
 
 def unchained(proofs: Iterable[StoredProof], records: Iterable[EvidenceRecord]) -> list[StoredProof]:
@@ -76,7 +78,11 @@ def unchained(proofs: Iterable[StoredProof], records: Iterable[EvidenceRecord]) 
 
 
 def judge_proofs(
-    repository: Repository, proofs: Sequence[StoredProof], records: Sequence[EvidenceRecord]
+    repository: Repository,
+    proofs: Sequence[StoredProof],
+    records: Sequence[EvidenceRecord],
+    *,
+    now: datetime,
 ) -> tuple[list[EvidenceFault], list[str]]:
     """What is wrong between the two, and what is merely worth knowing.
 
@@ -87,7 +93,9 @@ def judge_proofs(
     faults: list[EvidenceFault] = []
     older = 0
     for one in unchained(proofs, records):
-        if began is not None and one.finished_at >= began:
+        if now - one.stored_at < _BEING_RECORDED:
+            continue
+        if began is not None and one.proof is not None and one.proof.finished_at >= began:
             faults.append(
                 EvidenceFault(
                     FaultKind.UNCHAINED_PROOF, None, f"no record of evidence tells of the proof {one.key}"
@@ -109,7 +117,7 @@ def judge_proofs(
             EvidenceFault(
                 FaultKind.LOST_PROOF,
                 record.number,
-                f"the proof that record {record.label} tells of is not stored as it was, though its backup is",
+                f"the proof of record {record.label} is not stored as it was, though its backup is there",
             )
         )
     if gone:

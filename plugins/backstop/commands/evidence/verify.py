@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 from backstop.commands.evidence.heads import heads_in_records
 from backstop.commands.evidence.proofs import judge_proofs, stored_proofs
 from backstop.errors import BackstopError, NotFoundError, StorageError
+from backstop.model.evidence import ChainHead
 from backstop.model.evidence_chain import EvidenceFault, FaultKind, KnownHead, judge_chain
 from backstop.repository.evidence import evidence_of
 from backstop.repository.evidence_heads import known_heads
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
-    from backstop.model.evidence import ChainHead, EvidenceRecord
+    from backstop.model.evidence import EvidenceRecord
     from backstop.model.evidence_chain import StoredRecord
     from backstop.repository.catalog import Repository
     from backstop.repository.evidence import EvidenceChain
@@ -65,11 +67,7 @@ class EvidenceVerdict:
         """Every fault, with its repository."""
         return [
             *self.lost,
-            *(
-                f"{chain.repository.name}: {fault.sentence}"
-                for chain in self.chains
-                for fault in chain.faults
-            ),
+            *(f"{one.repository.name}: {fault.sentence}" for one in self.chains for fault in one.faults),
         ]
 
 
@@ -78,9 +76,12 @@ def verify_evidence(
     *,
     target: str,
     inventory: Inventory | None = None,
+    now: datetime,
     kept: Mapping[str, KnownHead] | None = None,
 ) -> EvidenceVerdict:
     """Judge the target's chain in each of these repositories. Nothing is changed.
+
+    Records that somebody adds meanwhile are no fault.
 
     :param kept: by repository id, what somebody kept of an earlier export or verification.
     """
@@ -105,7 +106,8 @@ def verify_evidence(
     chains: list[ChainVerdict] = []
     for repository_id, (repository, chain, entries) in read.items():
         try:
-            chains.append(_judge(repository, chain, entries, known.get(repository_id, ())))
+            heads = _not_newer(chain, entries, known.get(repository_id, ()))
+            chains.append(_judge(repository, chain, entries, heads, now))
         except StorageError as error:
             unread[repository.name] = error
     return EvidenceVerdict(target, tuple(chains), unread, _lost(known, read, unread), tuple(remarks))
@@ -116,6 +118,7 @@ def _judge(
     chain: EvidenceChain,
     entries: list[StoredRecord],
     known: Sequence[KnownHead],
+    now: datetime,
 ) -> ChainVerdict:
     records = tuple(record for one in entries if (record := one.believed) is not None)
     remarks: list[str] = []
@@ -129,11 +132,19 @@ def _judge(
             overwritten=_overwritten(chain, remarks),
         )
     )
-    proofs, said = judge_proofs(repository, stored_proofs(repository), records)
+    proofs, said = judge_proofs(repository, stored_proofs(repository), records, now=now)
     faults += _softer_signatures(records)
-    return ChainVerdict(
-        repository, chain.repository_id, records, chain.head(), (*faults, *proofs), (*remarks, *said)
-    )
+    numbered = [ChainHead(one.number, one.sha256) for one in entries if one.number is not None]
+    head = max(numbered, key=lambda one: one.number, default=None)
+    return ChainVerdict(repository, chain.repository_id, records, head, (*faults, *proofs), (*remarks, *said))
+
+
+def _not_newer(
+    chain: EvidenceChain, entries: Sequence[StoredRecord], known: Sequence[KnownHead]
+) -> list[KnownHead]:
+    """Without what was added after the chain was read."""
+    newest = max((one.number or 0 for one in entries), default=0)
+    return [one for one in known if one.head.number <= newest or chain.head_at(one.head.number) != one.head]
 
 
 def _softer_signatures(records: Sequence[EvidenceRecord]) -> list[EvidenceFault]:
@@ -149,8 +160,8 @@ def _softer_signatures(records: Sequence[EvidenceRecord]) -> list[EvidenceFault]
                 EvidenceFault(
                     FaultKind.UNTRUSTED,
                     record.number,
-                    f"record {record.label} is signed by a key in a file, though from record {since.number} on "
-                    "AWS KMS has signed",
+                    f"record {record.label} is signed by a key in a file, though AWS KMS has signed "
+                    f"from record {since.number} on",
                 )
             )
     return found
