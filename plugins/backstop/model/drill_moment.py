@@ -1,4 +1,4 @@
-"""When a rehearsed disaster strikes: a moment drawn by a seed from the time that can be gone back to. Pure."""
+"""When a rehearsed disaster strikes: drawn by a seed from the time that can be gone back to. Pure."""
 
 from __future__ import annotations
 
