@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+import threading
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -65,6 +66,8 @@ class IncidentJournal:
         self._prefix = f"{target}/meta/incidents/"
         self._target = target
         self._clock = clock
+        # Whoever reports beside a long step reads and writes here too.
+        self._lock = threading.RLock()
         self.failed: dict[str, str] = {}
         """By repository that did not answer when it was last asked: why."""
         self.damaged: list[str] = []
@@ -75,23 +78,30 @@ class IncidentJournal:
 
         :raises BackstopError: none answers.
         """
-        self._refresh()
-        return sorted({name for place in self._places for name, _ in place.known})
+        with self._lock:
+            self._refresh()
+            return sorted({name for place in self._places for name, _ in place.known})
 
     def open_incidents(self) -> list[str]:
         """Those that nobody has closed."""
-        return [name for name in self.incidents() if not _closed(self._merged(name))]
+        with self._lock:
+            return [name for name in self.incidents() if not _closed(self._merged(name))]
 
     def events(self, incident: str) -> list[Event]:
         """In order; empty: there is no such incident. :raises BackstopError: no repository answers."""
-        self._refresh()
-        return self._merged(incident)
+        with self._lock:
+            self._refresh()
+            return self._merged(incident)
 
     def append(self, incident: str, kind: EventKind, data: Mapping[str, Any]) -> Event:
         """Add one event wherever a repository answers, behind whatever that one lacks.
 
         :raises BackstopError: none took it; the first one's error.
         """
+        with self._lock:
+            return self._append(incident, kind, data)
+
+    def _append(self, incident: str, kind: EventKind, data: Mapping[str, Any]) -> Event:
         self._refresh()
         known = self._merged(incident)
         order = max((one.order for one in known), default=0) + 1

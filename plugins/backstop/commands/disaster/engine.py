@@ -39,7 +39,8 @@ class Disaster:
     :param sources: the repositories that answer, opened when they are needed.
     :param validate_item: asks the probes of ``functionality``, ``consistency``, ``integrations``.
     :param keep: puts the incident into evidence and the inventory; gives facts, ``problems`` among them.
-    :param tell: says to people how it stands, ``start``, ``progress``, ``end``; None: nobody is told.
+    :param tell: says to people how it stands, ``start``, ``progress``, ``end``, and gives who could not be
+        told, a sentence each; None: nobody is told.
     """
 
     incident_id: str
@@ -52,7 +53,7 @@ class Disaster:
     validate_item: Callable[[str], Sequence[CheckedItem]]
     keep: Callable[[Disaster, datetime], dict[str, Any]]
     clock: Callable[[], datetime]
-    tell: Callable[[Disaster, str], None] | None = None
+    tell: Callable[[Disaster, str], Sequence[str] | None] | None = None
 
     def state(self) -> IncidentState:
         """As the journal has it now. :raises NotFoundError: it has no such incident."""
@@ -81,7 +82,7 @@ class Disaster:
     def run(self, step: str, *, redo: bool = False) -> dict[str, Any]:
         """Do one step by its name. What has passed, or was left out, is not done again unless ``redo``.
 
-        :raises NotFoundError: there is no such step. :raises BackstopError: it failed; so says the journal too.
+        :raises NotFoundError: there is no such step. :raises BackstopError: it failed; so says the journal.
         """
         kind, _, name = step.partition(":")
         if kind == "recover" and name:
@@ -254,10 +255,13 @@ class Disaster:
         if self.tell is None:
             return Outcome.NOT_APPLICABLE, "nobody is named in targets.yaml to be told", {}
         try:
-            self.tell(self, moment)
+            failed = list(self.tell(self, moment) or ())
         except Exception as error:
             # People who are not told must not hold up what they wait for.
-            said = error.message if isinstance(error, BackstopError) else f"{type(error).__name__}: {error}"
-            self.told("all", moment, said, moment=moment)
-            return Outcome.FAILED, f"not told: {said}", {}
-        return Outcome.PASSED, f"told: {moment}", {}
+            failed = [
+                error.message if isinstance(error, BackstopError) else f"{type(error).__name__}: {error}"
+            ]
+            self.told("all", moment, failed[0], moment=moment)
+        if failed:
+            return Outcome.FAILED, "; ".join(failed), {}
+        return Outcome.PASSED, f"told of the {moment}", {}

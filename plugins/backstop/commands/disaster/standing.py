@@ -50,13 +50,12 @@ def _objectives(
     """Of what is to come back: the time taken so far, waiting for people left out, and what is left of it."""
     order = state.plan.get("order") or state.assessment.get("lost") or state.named
     recovered = state.recovered()
+    end = state.closed.at if state.closed else now
     found: dict[str, dict[str, float | bool | None]] = {}
     for component in [*order, *(one for one in recovered if one not in order)]:
         step = recovered.get(component)
         back = step is not None and step.status is StepStatus.PASSED
-        until = (
-            step.ended_at if back and step and step.ended_at else (state.closed.at if state.closed else now)
-        )
+        until = step.ended_at if back and step and step.ended_at else end
         taken = until - state.clock_from - state.waited(now, until=until)
         rto = objectives[component].rto if component in objectives else None
         found[component] = {
@@ -84,10 +83,9 @@ def _step(state: StepState, *, closed: bool) -> dict[str, Any]:
 
 def _word(state: StepState, *, closed: bool) -> str:
     if state.status is not StepStatus.BEGUN:
-        return state.status.value
-    if closed:
-        return "interrupted"
-    return {True: "running", False: "interrupted", None: "running or interrupted"}[lives(state.began)]
+        return str(state.status.value)
+    alive = False if closed else lives(state.began)
+    return "running or interrupted" if alive is None else "running" if alive else "interrupted"
 
 
 def _estimate(state: IncidentState) -> dict[str, Any] | None:

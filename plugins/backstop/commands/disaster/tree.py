@@ -15,14 +15,14 @@ from backstop.errors import BackstopError, SourceError, VerificationError
 from backstop.model.backup import BackupLabel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
-    from pathlib import Path
 
     from backstop.commands.disaster.component import Run, Sources
     from backstop.commands.progress import Progress
     from backstop.commands.trees.plan import TreeSwapOutcome
     from backstop.commands.trees.settings import TreeRestoreSettings
+    from backstop.repository.catalog import Repository
 
 _NAMED = 10
 
@@ -31,34 +31,35 @@ _NAMED = 10
 class TreeComponent:
     """One file tree on this machine.
 
+    :param settings: for these repositories.
     :param exclude: and :param one_file_system: as backups of it are taken.
+    :param repositories: names of those that have them.
     """
 
     name: str
-    settings: TreeRestoreSettings
+    settings: Callable[[Sequence[Repository]], TreeRestoreSettings]
     clock: Callable[[], datetime]
     progress: Progress
     exclude: tuple[str, ...] = ()
     one_file_system: bool = False
+    repositories: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
         return f"tree:{self.name}"
 
-    @property
-    def _scratch(self) -> Path:
-        return self.settings.scratch
-
     def look(self, sources: Sources) -> Found:
-        patterns = ", ".join(self.settings.patterns)
+        used = [one for one in sources.repositories if one.name in self.repositories]
+        settings = self.settings(used)
+        patterns = ", ".join(settings.patterns)
         try:
             changes = changes_since_newest(
                 WatchedTree(
                     name=self.name,
-                    repositories=sources.repositories,
+                    repositories=used,
                     keyring=sources.keyring(),
-                    staging=self._scratch,
-                    patterns=self.settings.patterns,
+                    staging=settings.scratch,
+                    patterns=settings.patterns,
                     exclude=self.exclude,
                     one_file_system=self.one_file_system,
                 )
@@ -83,7 +84,7 @@ class TreeComponent:
             repository=repository,
             label=BackupLabel(part["label"]),
             keyring=sources.keyring(),
-            settings=self.settings,
+            settings=self.settings([repository]),
             clock=self.clock,
             progress=self.progress,
         )
@@ -121,12 +122,12 @@ class TreeComponent:
         try:
             outcome = restore.swap(restored)
         except TreeSwapError as error:
-            self._remember(target, error.outcome)
+            self._remember(restore, target, error.outcome)
             raise
-        self._remember(target, outcome)
+        self._remember(restore, target, outcome)
         return outcome
 
-    def _remember(self, target: str, outcome: TreeSwapOutcome) -> None:
+    def _remember(self, restore: TreeRestore, target: str, outcome: TreeSwapOutcome) -> None:
         # What was done stands, even where nobody can note how it is taken back.
         with suppress(BackstopError):
-            remember_swap(self._scratch, target, self.name, outcome)
+            remember_swap(restore.settings.scratch, target, self.name, outcome)
