@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backstop.commands.drill.drill import Drill
+from backstop.commands.drill.folder import DrillFolder
 from backstop.commands.drill.serving import serving
 from backstop.commands.drill.settings import DatabaseDrill, DrillSettings, TreeDrill
 from backstop.commands.progress import Silent
@@ -62,6 +63,16 @@ class Around:
         return ()
 
 
+class Noted(DrillFolder):
+    """Notes every folder it makes: what is called after it may lie elsewhere."""
+
+    def component(self, folder: Path, component: str) -> Path:
+        made = super().component(folder, component)
+        with (self.directory.parent / "made").open("a") as notes:
+            notes.write(f"{made.name}\n")
+        return made
+
+
 class DrillWorld:
     """A cluster, ``config`` (which comes back first) and ``media``, in whatever repositories it was given."""
 
@@ -94,7 +105,8 @@ class DrillWorld:
                     tree: TreeDrill(
                         repositories=self.names,
                         restore=TreeRestoreSettings(
-                            scratch=self.folder / "staging", after_restore=[["touch", str(self.folder / "live-touched")]]
+                            scratch=self.folder / "staging",
+                            after_restore=[["touch", str(self.folder / "live-touched")]],
                         ),
                         first=tree == "config",
                     )
@@ -107,7 +119,7 @@ class DrillWorld:
 
     def drill(self, *, attended: bool = True, **changes: Any) -> Drill:
         """Keyword arguments replace its settings."""
-        return Drill(
+        made = Drill(
             settings=self.settings(**changes),
             open_repository=self.open,
             keyring=lambda: self.protection.keyring,
@@ -116,6 +128,8 @@ class DrillWorld:
             progress=Silent(),
             attended=attended,
         )
+        made.folder = Noted(self.scratch, self.protection.target)
+        return made
 
     def open(self, name: str) -> Repository:
         self.opened[name] += 1
@@ -176,14 +190,18 @@ class DrillWorld:
     def leftovers(self) -> list[str]:
         """Whatever a drill may have left: folders, sockets, marks in repositories."""
         found = [str(path) for path in self.scratch.iterdir()]
-        found += [str(path) for path in Path("/tmp").glob("backstop-socket-server-*")]
+        notes = self.folder / "made"
+        made = notes.read_text().split() if notes.exists() else []
+        found += [
+            str(path)
+            for path in Path("/tmp").glob("backstop-socket-*")  # noqa: S108 where a long path's goes
+            if any(path.name.endswith(name) for name in made)
+        ]
         for repository in self.protection.repositories:
             for published in repository.catalog.backups().backups:
                 label = published.manifest.label
                 found += [
                     f"{one.holder} in {repository.name}"
-                    for one in readers(
-                        repository.storage, self.protection.target, label, now=utc_now()
-                    )
+                    for one in readers(repository.storage, self.protection.target, label, now=utc_now())
                 ]
         return found
