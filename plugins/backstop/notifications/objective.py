@@ -27,6 +27,12 @@ def files_recovery_time_alert(trees: Iterable[Tree]) -> DeadlineAlert | None:
     return _alert(one.objectives.rto for one in trees)
 
 
+def disaster_recovery_time_alert(targets: Iterable[Target]) -> DeadlineAlert | None:
+    """A deadline for runs that bring everything of one of these targets back; None: none has an objective."""
+    every = [one for target in targets for one in (target.database, *target.trees.values())]
+    return _alert(one.objectives.rto for one in every)
+
+
 def _alert(objectives: Iterable[timedelta | None]) -> DeadlineAlert | None:
     """Airflow knows one interval a DAG and not what a run is about, so it is the shortest objective.
 

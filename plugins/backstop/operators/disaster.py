@@ -18,6 +18,8 @@ from backstop.operators.disaster_wording import incident_note
 from backstop.operators.note import NOTE, NOTE_LIMIT
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from airflow.sdk import Context
 
     from backstop.commands.disaster.engine import Disaster
@@ -231,7 +233,7 @@ class RecoverComponentOperator(ApprovedIncidentOperator):
         given = self.require_approval()
         with told_meanwhile(self, context) as disaster:
             leave_out_marked(disaster, context, ["infrastructure"])
-            again = self.component in (self.redo or ()) and _was_before(disaster, self.component, context)
+            again = _to_be_redone(disaster, self.component, context, wanted=self.redo or ())
             try:
                 done = disaster.recover(self.component, plan_sha256=given["plan_sha256"], redo=again)
             except BackstopError:
@@ -263,7 +265,12 @@ class ValidateRecoveryOperator(IncidentOperator):
 
 
 class RecordIncidentOperator(IncidentOperator):
-    """Keep what it took and what was lost, and close the incident; fails while it is not over."""
+    """Keep what it took and what was lost, and close the incident; fails while it is not over.
+
+    :cvar judges_the_run: it runs whatever has failed before, and fails for it.
+    """
+
+    judges_the_run = True
 
     def carry_out(self, context: Context) -> dict[str, Any]:
         disaster = self.disaster(context)
@@ -298,12 +305,20 @@ class RecordIncidentOperator(IncidentOperator):
         return {"incident_id": disaster.incident_id, "outcome": disaster.status()["outcome"]}
 
 
-def _was_before(disaster: Disaster, component: str, context: Context) -> bool:
-    """Whether it came back before this run was triggered: a run does nothing twice that it was asked for."""
+def _to_be_redone(disaster: Disaster, component: str, context: Context, *, wanted: Collection[str]) -> bool:
+    """Whether it is done although the journal says that it is back, or that somebody may be at it.
+
+    A run does nothing twice that it was asked for; and of a try of this task that was interrupted, Airflow
+    knows that it has ended, wherever it ran.
+    """
     step = next((one for one in disaster.status()["steps"] if one["step"] == f"recover:{component}"), None)
-    if step is None or not step["ended_at"]:
+    if step is None:
         return False
-    return parse_time(step["ended_at"]) < context["dag_run"].run_after
+    if step["state"] == "running or interrupted":
+        return int(context["ti"].try_number) > 1
+    if component not in wanted or not step["ended_at"]:
+        return False
+    return bool(parse_time(step["ended_at"]) < context["dag_run"].run_after)
 
 
 def origin(context: Context) -> str:
