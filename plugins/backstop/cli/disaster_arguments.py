@@ -21,22 +21,22 @@ def add_disaster_verb(verbs: argparse._SubParsersAction[argparse.ArgumentParser]
     mode.add_argument(
         "--declare",
         metavar="WHAT",
-        help="say in a few words what is lost; the clock of the RTO runs from now",
+        help="say in a few words what is lost; the clock runs from now",
     )
     mode.add_argument("--status", action="store_true", help="how it stands, and the clock against the RTO")
     mode.add_argument(
         "--options",
         action="store_true",
-        help="look at everything: what is damaged, which ways back there are",
+        help="look: what is damaged, and which ways back there are",
     )
+    mode.add_argument("--choose", metavar="OPTION", help="settle on one: newest, last-proven, before, …")
     mode.add_argument(
-        "--choose", metavar="OPTION", help="settle on one of them: newest, last-proven, before, …"
+        "--run", dest="carry_on", action="store_true", help="do what is left of it, with what was chosen"
     )
-    mode.add_argument("--run", action="store_true", help="do what is left of it, with what was chosen")
     mode.add_argument(
         "--close",
         metavar="OUTCOME",
-        help="end it with these words, whatever is left; without being told of, nothing is undone",
+        help="end it with these words, whatever is left to do",
     )
     parser.add_argument("--incident", metavar="ID", help="which incident (default: the one that is open)")
     said = parser.add_argument_group("what happened; with --declare or without a mode")
@@ -58,9 +58,7 @@ def add_disaster_verb(verbs: argparse._SubParsersAction[argparse.ArgumentParser]
     )
     steps = parser.add_argument_group("steps; with --run or without a mode")
     steps.add_argument("--step", metavar="STEP", help="just this one")
-    steps.add_argument(
-        "--from-step", metavar="STEP", help="this one and those behind it, though they have passed"
-    )
+    steps.add_argument("--from-step", metavar="STEP", help="this and all behind it, though they have passed")
     steps.add_argument(
         "--redo", action="append", default=[], metavar="STEP", help="do it again, or although it was left out"
     )

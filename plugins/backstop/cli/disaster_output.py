@@ -58,8 +58,11 @@ def rto_words(objective: Mapping[str, Any]) -> str:
     return f"{so_far}; {seconds_in_words(left)} of {allowed} are left"
 
 
-def print_assessment(assessment: Mapping[str, Any]) -> None:
-    """What is damaged, what does not answer, and the table of options."""
+def print_assessment(assessment: Mapping[str, Any], *, planned: bool = False) -> None:
+    """What is damaged, what does not answer, and the table of options.
+
+    :param planned: the plan is printed behind it, so that nothing more is said of what is recommended.
+    """
     fields = [(one["component"], _component(one)) for one in assessment["components"]]
     fields += [
         (f"repository {one['name']}", one["problem"]) for one in assessment["repositories"] if one["problem"]
@@ -77,8 +80,8 @@ def print_assessment(assessment: Mapping[str, Any]) -> None:
             print_fields(
                 [
                     ("recommended", f"{one['id']}: {one['because']}"),
-                    *(("risk", sentence) for sentence in one["risk"]),
-                    *(("part", part_words(part)) for part in one["parts"]),
+                    *(("part", part_words(part)) for part in one["parts"] if not planned),
+                    *(("risk", sentence) for sentence in one["risk"] if not planned),
                 ]
             )
 

@@ -1,8 +1,7 @@
-"""``recover-from-disaster``: for somebody with a terminal, the repositories and the keys, and nothing else."""
+"""``recover-from-disaster``: for somebody with a terminal, the repositories and the keys; no more."""
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 from backstop.cli.disaster_output import part_words, print_assessment, print_status, seconds_in_words
@@ -52,8 +51,10 @@ def recover_from_disaster(arguments: argparse.Namespace) -> int:
             disaster = disasters.open(arguments.incident)
             disaster.close(outcome=arguments.close)
             return _show(disaster, arguments)
-        disaster = disasters.open(arguments.incident) if arguments.run else _go_on(disasters, arguments)
-    return _run(session, arguments, disaster, telling)
+        disaster = disasters.open(arguments.incident) if arguments.carry_on else _go_on(disasters, arguments)
+        if not _settle(disaster, arguments):
+            return declined()
+        return _run(session, arguments, disaster, telling)
 
 
 def _disasters(
@@ -72,7 +73,7 @@ def _disasters(
 
 def _refuse_contradictions(arguments: argparse.Namespace) -> None:
     declares = arguments.declare is not None or not _has_mode(arguments)
-    runs = arguments.run or not _has_mode(arguments)
+    runs = arguments.carry_on or not _has_mode(arguments)
     if arguments.noticed_at and not declares:
         raise ConfigurationError("--noticed-at belongs to a declaration", hint="add it to --declare")
     if arguments.before and not (declares or arguments.options):
@@ -91,7 +92,7 @@ def _refuse_contradictions(arguments: argparse.Namespace) -> None:
 
 def _has_mode(arguments: argparse.Namespace) -> bool:
     given = (arguments.declare, arguments.choose, arguments.close)
-    return bool(arguments.status or arguments.options or arguments.run) or any(
+    return bool(arguments.status or arguments.options or arguments.carry_on) or any(
         one is not None for one in given
     )
 
@@ -142,52 +143,50 @@ def _choose(disasters: Disasters, arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _run(session: Session, arguments: argparse.Namespace, disaster: Disaster, telling: Communication) -> int:
+def _settle(disaster: Disaster, arguments: argparse.Namespace) -> bool:
+    """A plan is chosen, and somebody agrees to it. A single step needs no more than that it is named."""
     for step in arguments.skip:
         disaster.skip(step, because=arguments.because)
-    if not _is_chosen(disaster, arguments) and not arguments.step:
+    if arguments.step:
+        return True
+    if not _is_chosen(disaster, arguments):
         assessment = disaster.assess()
         if not arguments.json:
-            print_assessment(assessment)
+            print_assessment(assessment, planned=True)
         disaster.choose(_recommended(assessment))
+    if not arguments.json:
+        _print_plan(disaster.plan)
+    return _agreed(disaster, arguments)
+
+
+def _run(session: Session, arguments: argparse.Namespace, disaster: Disaster, telling: Communication) -> int:
     if arguments.step:
         result = disaster.run(arguments.step, redo=arguments.step in arguments.redo)
         print_json(result) if arguments.json else print_fields([(arguments.step, result["sentence"])])
         return 0
-    if not arguments.json:
-        _print_plan(disaster.plan)
-    if not _agreed(disaster, arguments):
-        return declined()
     every = session.configuration.targets[session.target_name].disaster.progress_every
-    with ExitStack() as stack:
-        stack.enter_context(reporting(disaster, telling, every=every, clock=utc_now))
+    with reporting(disaster, telling, every=every, clock=utc_now):
         failed = carry_out(
             disaster,
             redo=_redone(disaster, arguments),
             begins=lambda step: say(f"backstop: {step} …"),
             ended=lambda step, end: _say_end(disaster, step, end),
         )
-    status = disaster.status()
-    if arguments.json:
-        print_json(status)
-    else:
-        print_status(status)
-    if failed:
-        step, error = next(iter(failed.items()))
-        say(f"backstop: {disaster.incident_id} stays open: {', '.join(failed)} failed")
+    _show(disaster, arguments)
+    for step, error in failed.items():
+        say(f"backstop: {step} failed, and {disaster.incident_id} stays open")
         say(
-            f"  next: {error.hint or 'mend it'}; then `recover-from-disaster --run`, or leave {step} out: "
-            f"`--run --skip {step} --because WHY`"
+            f"  next: {error.hint or 'mend it'}; then `recover-from-disaster --run`, or without it: "
+            f"`recover-from-disaster --run --skip {step} --because WHY`"
         )
-        return error.exit_code
-    return 0
+    return next(iter(failed.values())).exit_code if failed else 0
 
 
 def _is_chosen(disaster: Disaster, arguments: argparse.Namespace) -> bool:
     """With --run, what was chosen counts; without a mode too, once something was."""
     if disaster.plan:
         return True
-    if arguments.run and not arguments.step:
+    if arguments.carry_on and not arguments.step:
         raise NotFoundError(
             f"nothing is chosen for {disaster.incident_id}",
             hint="look at `--options`, then `--choose` one; or leave out --run: the recommended one is taken",

@@ -22,8 +22,8 @@ def carry_out(
 ) -> dict[str, BackstopError]:
     """Do what is left of an incident whose plan is chosen, and close it when all of it is done.
 
-    A component that does not come back does not hold up those after it; but nothing is validated, and no end is
-    told, before all are back or left out. People who cannot be told hold up nothing.
+    A component that does not come back does not hold up those after it; but nothing is validated, and no end
+    is told, before all are back or left out. People who cannot be told hold up nothing.
 
     :param redo: steps to be done although they have passed or were left out.
     :param begins: told of each step before it; :param ended: with its result, or why it failed.

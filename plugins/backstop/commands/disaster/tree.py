@@ -65,7 +65,7 @@ class TreeComponent:
                 )
             )
         except SourceError as error:
-            return Found(Condition.GONE, error.message)
+            return Found(Condition.GONE, error.message.partition(":")[0])
         except BackstopError as error:
             return Found(Condition.UNKNOWN, f"{patterns} cannot be compared with a backup: {error.message}")
         if changes.problem:
