@@ -29,8 +29,11 @@ def files_recovery_time_alert(trees: Iterable[Tree]) -> DeadlineAlert | None:
 
 def disaster_recovery_time_alert(targets: Iterable[Target]) -> DeadlineAlert | None:
     """A deadline for runs that bring everything of one of these targets back; None: none has an objective."""
-    every = [one for target in targets for one in (target.database, *target.trees.values())]
-    return _alert(one.objectives.rto for one in every)
+    return _alert(
+        objectives.rto
+        for target in targets
+        for objectives in (target.database.objectives, *(tree.objectives for tree in target.trees.values()))
+    )
 
 
 def _alert(objectives: Iterable[timedelta | None]) -> DeadlineAlert | None:

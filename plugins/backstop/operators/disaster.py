@@ -84,7 +84,7 @@ class DeclareDisasterOperator(BackstopOperator):
         others = []
         for name in disasters.journal.open_incidents():
             disaster = disasters.open(name)
-            if any(event.data.get("origin") == origin(context) for event in disaster.events()):
+            if any(event.data.get("text") == _declared_by(context) for event in disaster.events()):
                 return disaster
             others.append(name)
         if others:
@@ -101,13 +101,11 @@ class DeclareDisasterOperator(BackstopOperator):
 
         before = None if self.point.strip() in ("", LATEST) else parse_moment(self.point)
         noticed = parse_moment(self.noticed_at) if self.noticed_at.strip() else None
-        return disasters.declare(
-            self.what,
-            components=list(self.components or ()),
-            noticed_at=noticed,
-            before=before,
-            origin=origin(context),
+        disaster = disasters.declare(
+            self.what, components=list(self.components or ()), noticed_at=noticed, before=before
         )
+        disaster.note(who(context), _declared_by(context))
+        return disaster
 
 
 class IncidentOperator(BackstopOperator):
@@ -291,13 +289,8 @@ class RecordIncidentOperator(IncidentOperator):
         if status["closed_at"]:
             self.log.info("It was closed at %s by %s", status["closed_at"], status["closed_by"])
         else:
-            left = [
-                one["step"]
-                for one in status["steps"]
-                if one["step"].startswith("recover:") and one["state"] == "skipped"
-            ]
-            disaster.record()
-            disaster.close(outcome=f"recovered, without {', '.join(left)}" if left else "recovered")
+            done = disaster.record()
+            disaster.close(outcome=str(done["facts"].get("outcome") or "recovered"))
         note = incident_note(disaster.status())
         for line in note.splitlines():
             self.log.info("%s", line)
@@ -321,6 +314,6 @@ def _to_be_redone(disaster: Disaster, component: str, context: Context, *, wante
     return bool(parse_time(step["ended_at"]) < context["dag_run"].run_after)
 
 
-def origin(context: Context) -> str:
-    """What says that a run declared an incident, whichever try of its task that was."""
-    return f"airflow {context['ti'].dag_id} {context['ti'].run_id}"
+def _declared_by(context: Context) -> str:
+    """What the journal says of the run that declared it, whichever try of its task that was."""
+    return f"declared by run {context['ti'].run_id} of {context['ti'].dag_id}"
