@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from backstop.credentials import default_credentials
 from backstop.settings.disaster import Disasters
@@ -59,6 +60,15 @@ class DisasterSite(Site):
             disaster=disaster,
         )
         written.replace(self.targets)
+
+    def hold_the_start(self, reached: Path) -> None:
+        """The command that starts the server says its process id and stays: time to be killed."""
+        document = yaml.safe_load(self.targets.read_text())
+        cutover = document["targets"][TARGET]["cluster"]["recovery"]["cutover"]
+        cutover["start"] = [
+            ["sh", "-c", f"echo $$ > {reached}.new; mv {reached}.new {reached}; exec sleep 100"]
+        ]
+        self.targets.write_text(yaml.safe_dump(document))
 
     def disasters(self, **others: Any) -> Disasters:
         return Disasters(

@@ -54,7 +54,7 @@ def add_disaster_verb(verbs: argparse._SubParsersAction[argparse.ArgumentParser]
         action="append",
         default=[],
         metavar="NAME",
-        help="lost, however it looks: database, tree:<name>; with --choose: come back, of that option",
+        help="lost, however it looks: database, tree:<name> (also --options); with --choose: to come back",
     )
     steps = parser.add_argument_group("steps; with --run or without a mode")
     steps.add_argument("--step", metavar="STEP", help="just this one")

@@ -90,8 +90,9 @@ class IncidentState:
 
     @property
     def named(self) -> tuple[str, ...]:
-        """Components that whoever declared it said are lost."""
-        return tuple(self.declared.data["components"])
+        """Components that somebody said are lost, in the declaration or since."""
+        said = [one["component"] for one in self.assessment.get("components", ()) if one["declared"]]
+        return tuple(dict.fromkeys([*self.declared.data["components"], *said]))
 
     @property
     def before(self) -> datetime | None:

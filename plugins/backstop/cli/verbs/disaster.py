@@ -80,8 +80,10 @@ def _refuse_contradictions(arguments: argparse.Namespace) -> None:
         raise ConfigurationError(
             "--before belongs to --declare or --options", hint="assess with it, then choose"
         )
-    if arguments.components and not (declares or arguments.choose is not None):
-        raise ConfigurationError("--component belongs to --declare or --choose", hint="choose with it")
+    if arguments.components and not (declares or arguments.options or arguments.choose is not None):
+        raise ConfigurationError(
+            "--component belongs to --declare, --options or --choose", hint="look with it"
+        )
     if (arguments.step or arguments.from_step or arguments.redo or arguments.skip) and not runs:
         raise ConfigurationError("--step, --from-step, --redo and --skip belong to --run", hint="add --run")
     if arguments.skip and not arguments.because:
@@ -124,7 +126,10 @@ def _go_on(disasters: Disasters, arguments: argparse.Namespace) -> Disaster:
 
 def _options(disasters: Disasters, arguments: argparse.Namespace) -> int:
     disaster = disasters.open(arguments.incident)
-    assessment = disaster.assess(before=parse_moment(arguments.before) if arguments.before else None)
+    assessment = disaster.assess(
+        before=parse_moment(arguments.before) if arguments.before else None,
+        components=[disasters.kind_of(one) for one in arguments.components],
+    )
     if arguments.json:
         print_json(assessment)
     else:

@@ -99,8 +99,12 @@ class Disaster:
             return self.record(redo=redo)
         raise NotFoundError(f"there is no step {step!r}", hint=f"choose one of: {', '.join(self.steps())}")
 
-    def assess(self, *, before: datetime | None = None) -> dict[str, Any]:
-        """Look at everything, change nothing. :returns: the assessment (:mod:`.assess`)."""
+    def assess(self, *, before: datetime | None = None, components: Sequence[str] = ()) -> dict[str, Any]:
+        """Look at everything, change nothing.
+
+        :param before: and :param components: what somebody has said since the declaration; see there.
+        :returns: the assessment (:mod:`.assess`).
+        """
         state = self._steps.open_state()
         document: dict[str, Any] = {}
 
@@ -108,7 +112,7 @@ class Disaster:
             document.update(
                 self.assessing.document(
                     self.sources(),
-                    named=state.named,
+                    named=[*state.named, *components],
                     declared_at=state.clock_from,
                     lost_at=before or state.lost_at,
                     before=before or state.before,
