@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _STATES = {
     "open": "waiting",
     "running": "under way",
+    "running or interrupted": "under way",
     "interrupted": "interrupted",
     "passed": "back",
     "failed": "failed",
@@ -154,7 +155,9 @@ def situation_of(
         lost=tuple(_lost((assessment or {}).get("components", ()))),
         option=_title(assessment or {}, plan or {}),
         parts=parts,
-        step=next((name for name, one in steps.items() if one.get("state") == "running"), ""),
+        step=next(
+            (name for name, one in steps.items() if _STATES.get(str(one.get("state"))) == "under way"), ""
+        ),
         waited=timedelta(seconds=float(status.get("waited_seconds") or 0)),
         complete=bool(parts)
         and all(part.state in _OVER for part in parts)

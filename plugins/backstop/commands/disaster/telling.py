@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 
+from backstop.commands.disaster.status_page import NotToldError
 from backstop.commands.disaster.texts import message_of
 from backstop.errors import BackstopError
 from backstop.model.incident import EventKind
@@ -76,11 +77,19 @@ class Communication:
         self._clock = clock
         self._say = say
 
-    def __call__(self, incident: Told, moment: str, key: str = "") -> tuple[str, ...]:
-        """Tell whoever has not been told this yet; all at the same time, so that one who hangs delays
-        nobody.
+    def __call__(self, incident: Told, moment: str) -> None:
+        """The same as :meth:`tell`, for whoever looks at exceptions.
 
-        :param key: which of several of one moment; by default, of progress, what is back by now.
+        :raises NotToldError: somebody could not be told; the others were, and the journal has both.
+        """
+        if failures := self.tell(incident, moment):
+            raise NotToldError("; ".join(failures))
+
+    def tell(self, incident: Told, moment: str, key: str = "") -> tuple[str, ...]:
+        """Tell whoever has not been told this yet; all at the same time, so that one who hangs delays
+        nobody. Never raises.
+
+        :param key: which of several of one moment; by default, how things stand.
         :returns: who could not be told, a sentence each.
         """
         try:
@@ -91,9 +100,9 @@ class Communication:
             return (sentence,)
 
     def _tell(self, incident: Told, moment: str, key: str) -> tuple[str, ...]:
-        events = incident.events()
+        events, plan = incident.events(), incident.plan or {}
         situation = self.situation(incident, events)
-        key = key or (_standing(situation) if moment == "progress" else "")
+        key = key or _key(moment, situation, str(plan.get("option", "")))
         known = _told(events, moment, key)
         waiting = [one for one in self._listeners if one.name not in known]
         words = message_of(moment, situation, self._sources, key=key)
@@ -180,8 +189,13 @@ def _told(events: Sequence[Event], moment: str, key: str) -> set[str]:
     }
 
 
-def _standing(situation: Situation) -> str:
-    """Names what is told of progress without a clock: it is told once for each state of things."""
+def _key(moment: str, situation: Situation, option: str) -> str:
+    """Without a clock: a beginning is told once; progress for each state of things; an end for each option
+    that was carried out, and once more when it turns out well after all."""
+    if moment == "start":
+        return ""
+    if moment == "end":
+        return f"{option} {'complete' if situation.complete else 'incomplete'}"
     return ",".join(f"{part.component} {part.state}" for part in situation.parts if part.state != "waiting")
 
 
