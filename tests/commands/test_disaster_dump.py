@@ -49,6 +49,7 @@ class Lost:
 
     def __post_init__(self) -> None:
         with self.database.connect() as session:
+            session.execute("RESET search_path")
             session.execute(ROWS.encode())
         self.label = self.protection.back_up().label
         self.part = {"repository": "local", "label": self.label}

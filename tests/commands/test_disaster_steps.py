@@ -23,9 +23,11 @@ from backstop.errors import (
     RestoreError,
     StorageUnavailableError,
 )
+from backstop.model.canonical import format_time
 from backstop.model.incident import EventKind
 from backstop.repository.incidents import IncidentJournal
 from tests.lost_files import AS_IT_WAS, TARGET, LostFiles, content
+from tests.making import STARTED
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -170,18 +172,30 @@ def test_an_approval_counts_for_the_very_plan_that_was_approved(lost):
     assert states(disaster)["recover:tree:media"] == "open"
 
 
-def test_the_open_incident_is_found_and_two_of_them_must_be_told_apart(lost):
+def test_an_incident_that_is_open_is_found_and_a_second_one_is_refused_until_it_is_closed(lost):
     first = lost.disasters().declare("one")
     assert lost.disasters().open().incident_id == first.incident_id
-    second = lost.disasters().declare("two")
+
+    with pytest.raises(ConfigurationError, match=f"{first.incident_id} of calibrify is open already"):
+        lost.disasters().declare("two")
+
+    first.close(outcome="a false alarm")
+    assert lost.disasters().declare("two").incident_id != first.incident_id
+
+
+def test_two_that_were_declared_at_once_must_be_told_apart(lost):
+    first = lost.disasters().declare("one")
+    said = {"by": "bob", "what": "two", "components": [], "clock_from": format_time(STARTED), "before": None}
+    lost.disasters().journal.append("incident-20260101T000000Z-ffff", EventKind.DECLARED, said)
 
     with pytest.raises(ConfigurationError, match="2 open incidents"):
         lost.disasters().open()
 
-    second.close(outcome="a mistake")
+    lost.disasters().open("incident-20260101T000000Z-ffff").close(outcome="it is the same")
     assert lost.disasters().open().incident_id == first.incident_id
+    first.close(outcome="a false alarm")
     with pytest.raises(RestoreError, match="was closed"):
-        second.assess()
+        first.assess()
 
 
 # -- Recovering ----------------------------------------------------------------------------------------------

@@ -170,7 +170,7 @@ def _run(session: Session, arguments: argparse.Namespace, disaster: Disaster, te
         print_json(result) if arguments.json else print_fields([(arguments.step, result["sentence"])])
         return 0
     every = session.configuration.targets[session.target_name].disaster.progress_every
-    with reporting(disaster, telling, every=every, clock=utc_now):
+    with reporting(lambda: _another(session, disaster), telling, every=every, clock=utc_now):
         failed = carry_out(
             disaster,
             redo=_redone(disaster, arguments),
@@ -185,6 +185,12 @@ def _run(session: Session, arguments: argparse.Namespace, disaster: Disaster, te
             f"`recover-from-disaster --run --skip {step} --because WHY`"
         )
     return next(iter(failed.values())).exit_code if failed else 0
+
+
+def _another(session: Session, disaster: Disaster) -> Disaster:
+    """The same incident, for another thread: its journal remembers what it has read."""
+    named = session.configuration, session.target_name, session.credentials
+    return Disasters(*named, by=local_user()).open(disaster.incident_id)
 
 
 def _is_chosen(disaster: Disaster, arguments: argparse.Namespace) -> bool:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.commands.disaster.component import Condition, Found, Phases
 from backstop.commands.disaster.server import ask_server, judge_database, newest_dump
-from backstop.commands.recovery.cut_over import check_cut_over, cut_over, reopen_cluster, reserve_slot
+from backstop.commands.recovery.cut_over import (
+    check_cut_over,
+    cut_over,
+    refuse_unfit_place,
+    reopen_cluster,
+    reserve_slot,
+)
 from backstop.commands.recovery.recover import PointInTimeRestore
 from backstop.commands.recovery.summary import result_document, result_from
 from backstop.errors import BackstopError, ConfigurationError, RecoveryImpossibleError, SourceUnavailableError
@@ -82,7 +88,10 @@ class ClusterComponent:
             if done is not None:
                 return done
         phases = Phases(self.clock)
-        restore, plan = self._plan(part, sources)
+        settings = self.settings(self.clock())
+        # Refused now: an hour later would be too late to learn that it cannot take the live one's place.
+        refuse_unfit_place(live, beside=settings.destination)
+        restore, plan = self._plan(part, sources, settings)
         result = restore.run(plan)
         self._split(phases, result)
         live_inode = check_cut_over(result, live=live)
@@ -140,13 +149,15 @@ class ClusterComponent:
             )
         return self.live, self.commands
 
-    def _plan(self, part: Mapping[str, Any], sources: Sources) -> tuple[PointInTimeRestore, RecoveryPlan]:
+    def _plan(
+        self, part: Mapping[str, Any], sources: Sources, settings: RecoverSettings
+    ) -> tuple[PointInTimeRestore, RecoveryPlan]:
         repository, others = sources.named(part["repository"])
         restore = PointInTimeRestore(
             repository=repository,
             target=sources.target,
             keyring=sources.keyring(),
-            settings=self.settings(self.clock()),
+            settings=settings,
             clock=self.clock,
             progress=self.progress,
             others=others,

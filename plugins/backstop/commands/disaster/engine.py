@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.commands.disaster.planning import part_of, planned
 from backstop.commands.disaster.standing import standing
+from backstop.commands.disaster.status_page import NotToldError
 from backstop.commands.disaster.stepping import Steps
 from backstop.errors import BackstopError, NotFoundError, RestoreError
 from backstop.model.incident import EventKind
@@ -169,7 +170,8 @@ class Disaster:
 
         def bring_back(run: StepRun) -> Ended:
             facts = self.assessing.components[component].recover(part, self.sources(), run)
-            facts = {**facts, "loss_seconds": part["loss_seconds"], "loss_says": part["loss_says"]}
+            loss = part["measured_loss_seconds"]
+            facts = {**facts, "loss_seconds": loss, "loss_says": part["loss_says"]}
             return Outcome.PASSED, f"{component} is back, as of {facts['recovered_to']}", facts
 
         done = self._steps.do(f"recover:{component}", bring_back, redo=redo)
@@ -260,6 +262,8 @@ class Disaster:
             return Outcome.NOT_APPLICABLE, "nobody is named in targets.yaml to be told", {}
         try:
             failed = list(self.tell(self, moment) or ())
+        except NotToldError as error:
+            failed = [error.message]  # each of them is in the journal
         except Exception as error:
             # People who are not told must not hold up what they wait for.
             failed = [
