@@ -28,7 +28,7 @@ from backstop.operators.drill_record import CheckDrillOperator, RecordDrillOpera
 from backstop.operators.drill_verdict import ChecklistItemOperator, JudgeDrillOperator
 from backstop.operators.note import NOTE, NOTE_LIMIT
 from tests.drilled import planned
-from tests.evidenced import BASE, CONFIG, DISASTER, DRILL, FAILED_DRILL, MEDIA
+from tests.evidenced import BASE, CONFIG, DISASTER, DRILL, FAILED_DRILL, MEDIA, NOON
 from tests.operators.lab import context
 
 TARGET = "calibrify"
@@ -337,3 +337,31 @@ def test_a_note_is_never_longer_than_airflow_takes():
 
     assert len(note) <= NOTE_LIMIT
     assert note.splitlines()[-1] == "- … see the report of `record`"
+
+
+def test_a_note_that_is_signed_keeps_its_lines_whole():
+    from backstop.operators.drill_wording import answered_note
+
+    many = tuple(CheckedItem("integrity", "base", Outcome.FAILED, "x" * 90) for _ in range(40))
+    note = answered_note(replace(DRILL, checklist=many), by="ada", accepted=True, now=NOON)
+
+    assert len(note) <= NOTE_LIMIT
+    *_, pointer, last = note.splitlines()
+    assert pointer == "- … see the report of `record`"
+    assert last.endswith("**accepted**")
+
+
+def test_what_only_follows_from_a_component_that_is_not_back_is_not_said_twice():
+    from backstop.operators.drill_wording import shortfalls
+
+    checklist = (
+        CheckedItem("restore", "base", Outcome.FAILED, f"the cluster is not back: {GONE.failure}"),
+        CheckedItem("functionality", "", Outcome.NOT_DONE, f"the database is not back: {GONE.failure}"),
+        CheckedItem("configuration", "tree:config", Outcome.FAILED, "nginx -t found a fault"),
+    )
+    said = shortfalls(replace(DRILL, components=(GONE,), checklist=checklist))
+
+    assert said == [
+        f"base did not come back: {GONE.failure}",
+        "Validate configuration (tree:config): nginx -t found a fault",
+    ]
