@@ -9,6 +9,7 @@ import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -29,12 +30,22 @@ from backstop.repository.incidents import IncidentJournal
 from tests.lost_files import AS_IT_WAS, TARGET, LostFiles, content
 from tests.making import STARTED
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Iterator[LostFiles]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield LostFiles(tmp_path_factory.mktemp("lost"), patch)
+
+
 @pytest.fixture
-def lost(tmp_path, monkeypatch) -> LostFiles:
-    return LostFiles(tmp_path, monkeypatch)
+def lost(made) -> LostFiles:
+    made.reset()
+    return made
 
 
 def states(disaster) -> dict[str, str]:
