@@ -124,6 +124,13 @@ def test_a_lost_table_comes_back_and_the_way_back_is_open(run, source, folder):
     states = run("list", "--all")["targets"]["calibrify"]["backups"][0]["repositories"]
     assert {name: copy["state"] for name, copy in states.items()} == {"near": "proven", "far": "proven"}
 
+    records = run("evidence", "list")["records"]
+    assert {(one["repository"], one["kind"], bool(one["report"])) for one in records} == {
+        ("near", "proof", True),
+        ("far", "proof", True),
+    }
+    assert run("evidence", "verify")["targets"]["calibrify"]["faults"] == []
+
     with source.connect() as session:
         session.execute("DROP TABLE public.equipment")
     plan = run("restore-database", "--label", "latest-proven", "--dry-run")["plan"]
@@ -159,6 +166,14 @@ def test_a_lost_table_comes_back_and_the_way_back_is_open(run, source, folder):
         ("near", 1, 1),
         ("far", 1, 1),
     ]
+    # Whoever cuts the newest evidence off in both repositories is betrayed by the inventory.
+    for path in folder.glob("*/calibrify/meta/evidence/*.json"):
+        path.unlink()
+    faults = run("evidence", "verify", code=4)["targets"]["calibrify"]["faults"]
+    assert {(one["repository"], one["kind"], one["number"]) for one in faults} == {
+        ("near", "missing", 1),
+        ("far", "missing", 1),
+    }
     assert [path.name for path in (folder / "spool").iterdir()] == []
 
 

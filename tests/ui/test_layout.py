@@ -31,6 +31,9 @@ PAGES = (
     "targets/calibrify/restore?at=2026-11-23T11:30:00Z&mode=cut%20over",
     "targets/calibrify/restore?at=nonsense",
     "targets/none",
+    # As tests/fleet_drills.py dates them.
+    "targets/calibrify/drills/drill-20261111T120000Z-1f3a",
+    "targets/system-001/drills/drill-20261118T120000Z-77aa",
 )
 # Text against what lies behind it, as WCAG 2 counts; large text may have less than 4.5.
 CONTRAST = """() => {

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from backstop.commands.database.restore import DatabaseRestore
     from backstop.commands.disaster.engine import Disaster
     from backstop.commands.disaster.telling import Communication, Listener
+    from backstop.commands.drill.drill import Drill
     from backstop.commands.legacy.places import Place
     from backstop.commands.progress import Progress
     from backstop.commands.recovery.recover import PointInTimeRestore
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from backstop.commands.trees.watch import TreeWatch
     from backstop.crypto.key_encryption import Keyring
     from backstop.crypto.signing import DocumentSigner, Role, Signer
+    from backstop.model.drill import SignOff
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository
     from backstop.repository.inventory import Inventory
@@ -251,6 +253,21 @@ class TargetHook:
             self.tree_repositories(tree),
             keyring=self.keyring(for_reading=True),
         )
+
+    def drill(self, progress: Progress) -> Drill:
+        """Disasters of the target, rehearsed: planned, restored elsewhere, checked, taken down, recorded."""
+        from backstop.settings.drill import open_drill
+
+        return open_drill(self.configuration, self.name, self._credentials, progress=progress)
+
+    def sign_off_drill(self, drill_id: str, said: SignOff) -> list[str]:
+        """Put what somebody said of a drill into evidence and inventory; says what could not be written.
+
+        :raises BackstopError: no repository took it.
+        """
+        from backstop.settings.sign_off import sign_off
+
+        return sign_off(self.configuration, self.name, self._credentials, drill_id, said)
 
     def legacy(self) -> tuple[list[Place], dict[str, LegacyRecords]]:
         """Where backups from before Backstop lie, and what each repository has recorded of them.

@@ -19,6 +19,7 @@ PREFIXES = (
     "back_up_files__",
     "verify_backups__",
     "expire_backups__",
+    "run_drill__",
 )
 
 
