@@ -13,17 +13,22 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from embedded.airflow_api import AirflowApi
 from embedded.demo import TARGET
 from embedded.files import write_private
 from embedded.files_demo import MEDIA, back_up_dag, contents
+from tests.airflow.browsing import picture, signed_in
+from tests.chromium import CHROMIUM
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from embedded.airflow_api import Run
-    from tests.airflow.conftest import Scene
+    from playwright.sync_api import Browser
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600), pytest.mark.xdist_group("airflow")]
+    from embedded.airflow_api import Run
+    from embedded.stack import Stack
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(900), pytest.mark.xdist_group("airflow")]
 
 DISASTER = "recover_from_disaster"
 TOKEN = "page-token-nobody-reads"
@@ -70,8 +75,26 @@ def waiting() -> Iterator[Waiting]:
     waiting.server.server_close()
 
 
+@dataclass
+class Office:
+    """The stack and the two people who use it."""
+
+    stack: Stack
+    admin: AirflowApi
+    approver: AirflowApi
+
+
+@pytest.fixture(scope="module")
+def scene(running_stack: Stack) -> Office:
+    server = running_stack.airflow()
+    admin, approver = (
+        AirflowApi(server.url, sign_in=lambda name=name: server.token(name)) for name in ("admin", "approver")
+    )
+    return Office(running_stack, admin, approver)
+
+
 @contextmanager
-def told(scene: Scene, waiting: Waiting) -> Iterator[None]:
+def told(scene: Office, waiting: Waiting) -> Iterator[None]:
     """targets.yaml with a page and a chat, and somebody who cannot be told at all."""
     path = scene.stack.home.targets
     former = path.read_text()
@@ -120,12 +143,11 @@ class Aftermath:
 
 
 @pytest.fixture(scope="module")
-def aftermath(scene: Scene, waiting: Waiting) -> Iterator[Aftermath]:
+def aftermath(scene: Office, waiting: Waiting, request: pytest.FixtureRequest) -> Iterator[Aftermath]:
     admin, approver, media = scene.admin, scene.approver, scene.stack.home.media
     for dag_id in (DISASTER, back_up_dag(MEDIA)):
         admin.wait_for_dag(dag_id)
-    if not any(media.iterdir()):
-        scene.demo.files.write()
+    (media / "certificate-0001.txt").write_text("calibrated")
     admin.require_success(admin.trigger(back_up_dag(MEDIA)))
     with told(scene, waiting):
         before = contents(media)
@@ -139,9 +161,28 @@ def aftermath(scene: Scene, waiting: Waiting) -> Iterator[Aftermath]:
         incident = admin.result(refused, "declare")["incident_id"]
         recovered = admin.trigger(DISASTER, {"target": TARGET, "what": WHAT, "incident": incident})
         approver.question(recovered, "approve")
-        approver.answer(recovered, "approve", "Recover", answer_of(form))
+        if CHROMIUM is None:
+            approver.answer(recovered, "approve", "Recover", answer_of(form))
+        else:
+            fill_in(request.getfixturevalue("browser"), scene, recovered)
         admin.require_success(recovered)
         yield Aftermath(before, form, refused, after_refusal, recovered)
+
+
+def fill_in(browser: Browser, scene: Office, run: Run) -> None:
+    """As people do: the form is read, the recommended way stands in it, and one button is pressed."""
+    with signed_in(browser, scene, "approver") as page:
+        page.goto(f"/dags/{DISASTER}/runs/{run.run_id}/tasks/approve/required_actions")
+        page.get_by_text(f"Recover {TARGET}: which way?").first.wait_for()
+        page.get_by_text("admin cannot answer it").wait_for()
+        page.get_by_text("files (media)").first.wait_for()
+        picture(page, "disaster-form")
+        page.get_by_role("button", name="Recover", exact=True).click()
+        scene.admin.wait(run)
+        page.goto(f"/dags/{DISASTER}/runs/{run.run_id}")
+        page.get_by_label("Graph").first.click()
+        page.locator(".react-flow").get_by_text("infrastructure").first.wait_for()
+        picture(page, "disaster-graph")
 
 
 def answer_of(form: dict[str, Any]) -> dict[str, str]:

@@ -282,7 +282,7 @@ class RecordIncidentOperator(IncidentOperator):
         if open_steps or not status["plan"]:
             raise RestoreError(
                 f"{disaster.incident_id} of {self.target} stays open, it is not over: "
-                f"{', '.join(open_steps) or 'there is no plan'}",
+                + (", ".join(open_steps) if status["plan"] else "nobody has chosen a way back"),
                 hint="mend what is red and clear it; mark a step as successful to leave it out; or go on "
                 "with `python -m backstop recover-from-disaster`",
             )
