@@ -211,10 +211,10 @@ class Machine:
         backstop = "python -m backstop"
         self.run(
             f"{backstop} back-up-database",
+            f"{backstop} verify --label latest --repository local",
             f"{backstop} take-base-backup --full",
             f"{backstop} back-up-files --tree media",
             f"{backstop} back-up-files --tree config",
-            f"{backstop} verify --label latest --repository local",
         )
         self.labels["full"] = self.newest("-full")
         self.labels["config"] = self.newest("-tree-config")
