@@ -41,12 +41,12 @@ def ask(database: ClusterConnection, queries: Sequence[Query]) -> list[str]:
             except psycopg.Error as error:
                 wrong.append(f"query {query.name!r} failed: {error.diag.message_primary or error}")
                 continue
-            if not _as_expected(rows, query.expect):
+            if not as_expected(rows, query.expect):
                 wrong.append(f"query {query.name!r} did not give what verify.queries expects")
     return wrong
 
 
-def _as_expected(rows: list[tuple[Any, ...]], expect: Any) -> bool:
+def as_expected(rows: list[tuple[Any, ...]], expect: Any) -> bool:
     if isinstance(expect, list):
         return [[_plain(value) for value in row] for row in rows] == [
             [_plain(value) for value in row] for row in expect

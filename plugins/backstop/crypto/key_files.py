@@ -82,13 +82,13 @@ def create_file(path: Path, data: bytes, *, what: str, mode: int = 0o600) -> Non
         ) from error
 
 
-def replace_file(path: Path, data: bytes, *, what: str) -> None:
+def replace_file(path: Path, data: bytes, *, what: str, mode: int = 0o600) -> None:
     """Replace the file's content in one step; whoever reads sees the old or the new, whole.
 
     :raises KeyUnavailableError: it cannot be written; the old content stays.
     """
     try:
-        temporary = _write_beside(path, data, 0o600)
+        temporary = _write_beside(path, data, mode)
         try:
             temporary.replace(path)
         except OSError:

@@ -38,7 +38,7 @@ class KmsKeyring:
     ) -> None:
         if not key_arns:
             raise ConfigurationError("no KMS key is named", hint="set `key_arn` under `keys` in targets.yaml")
-        self._regions = {arn: _region(arn) for arn in key_arns}
+        self._regions = {arn: key_region(arn) for arn in key_arns}
         self._client_for = client_for
         self._further_required = further_required
         self._keys: tuple[KeyEncryptionKey, ...] | None = None
@@ -102,7 +102,8 @@ def kms_clients(
     return client_for
 
 
-def _region(arn: str) -> str:
+def key_region(arn: str) -> str:
+    """Where the key is. :raises ConfigurationError: that is no ARN of a key."""
     match = _KEY_ARN.fullmatch(arn)
     if match is None:
         raise ConfigurationError(

@@ -1,4 +1,4 @@
-"""Ed25519 signatures of manifests and proofs: who wrote a document, and that nobody changed it since.
+"""Signatures of manifests, proofs and evidence: who wrote a document, and that nobody changed it since.
 
 Two roles with a key each. The writer signs manifests; the verifier signs proofs with a key that the
 writer does not have, so that a taken-over writer cannot declare its own backups proven.
@@ -10,13 +10,15 @@ import json
 import os
 import stat
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
-from backstop.crypto.key_files import create_file, read_key_file
+from backstop.crypto.key_files import create_file, read_key_file, replace_file
+from backstop.crypto.signature_algorithms import ALGORITHMS, ED25519, public_key_pem, signature_holds
 from backstop.errors import IntegrityError, KeyUnavailableError
 from backstop.model.acceptance import Acceptance
 from backstop.model.backup import Manifest, Signature
 from backstop.model.canonical import canonical_json, sha256_hex
+from backstop.model.evidence import EvidenceRecord
 from backstop.model.hold import Release
 from backstop.model.legacy_proof import LegacyProof
 from backstop.model.proof import Proof
@@ -29,11 +31,32 @@ if TYPE_CHECKING:
 
 Role = Literal["manifest", "proof"]
 ROLES: tuple[Role, ...] = ("manifest", "proof")
-Document = TypeVar("Document", Manifest, Proof, Release, Acceptance, LegacyProof)
+Document = TypeVar("Document", Manifest, Proof, Release, Acceptance, LegacyProof, EvidenceRecord)
 
 _FORMAT = 1
-_NAMES: dict[type, str] = {Release: "release of a hold on", Acceptance: "acceptance of the drop in"}
+_NAMES: dict[type, str] = {
+    Release: "release of a hold on",
+    Acceptance: "acceptance of the drop in",
+    EvidenceRecord: "record of evidence",
+}
 _KEY_ID_DIGITS = 16
+
+
+class UntrustedSignerError(IntegrityError):
+    """A document that nobody signed, or a stranger, or a key that signs other things."""
+
+
+class DocumentSigner(Protocol):
+    """Signs documents: a key in a file, or one that AWS KMS keeps."""
+
+    @property
+    def key_id(self) -> str:
+        """As signatures and the list of trusted signers name it."""
+        ...
+
+    def sign(self, document: Document) -> Document:
+        """The same document, signed. :raises KeyUnavailableError: the key is out of reach."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,16 +117,26 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class TrustedSigner:
-    """A public key (raw, 32 bytes) and the one kind of document it may sign."""
+    """A public key and the one kind of document it may sign.
+
+    :param public_key: raw, 32 bytes; of an algorithm other than Ed25519, DER (SubjectPublicKeyInfo).
+    """
 
     role: Role
     public_key: bytes
+    algorithm: str = ED25519
+
+    @property
+    def pem(self) -> str:
+        """As openssl reads it."""
+        return public_key_pem(self.algorithm, self.public_key)
 
 
 class TrustedSigners:
     """The public keys we believe, by key id. Several a role, so that keys can be rotated.
 
-    On file: ``{"format": 1, "signers": [{"key", "role", "public_key"}, …]}``, the key in hexadecimal.
+    On file: ``{"format": 1, "signers": [{"key", "role", "public_key", "algorithm"}, …]}``, the key in
+    hexadecimal; no algorithm is Ed25519.
     """
 
     def __init__(self, signers: Mapping[str, TrustedSigner]) -> None:
@@ -136,7 +169,7 @@ class TrustedSigners:
 
     def verify(
         self,
-        document: Manifest | Proof | Release | Acceptance | LegacyProof,
+        document: Manifest | Proof | Release | Acceptance | LegacyProof | EvidenceRecord,
         role: Role,
         *,
         written: bytes | None = None,
@@ -146,40 +179,36 @@ class TrustedSigners:
         :param written: the canonical JSON of its ``to_dict()``, where that is at hand.
         :raises IntegrityError: unsigned, signed by a stranger or by a key of the other role, or changed.
         """
-        from cryptography.exceptions import InvalidSignature
-        from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
         name = f"{_NAMES.get(type(document), role)} {document.label} of {document.target}"
         hint = "do not use it: compare it with the copy in the other repository"
         signature = document.signature
         if signature is None:
-            raise IntegrityError(f"{name} is not signed", hint=hint)
+            raise UntrustedSignerError(f"{name} is not signed", hint=hint)
         signer = self._signers.get(signature.key)
         if signer is None:
-            raise IntegrityError(
+            raise UntrustedSignerError(
                 f"{name} is signed by the unknown key {signature.key}",
                 hint="if that key is yours, trust its public half; otherwise do not use the document",
             )
         if signer.role != role:
-            raise IntegrityError(
+            raise UntrustedSignerError(
                 f"{name} is signed by key {signature.key}, which signs {signer.role}s only", hint=hint
             )
-        try:
-            Ed25519PublicKey.from_public_bytes(signer.public_key).verify(
-                bytes.fromhex(signature.value), _signed_bytes(document, signature, written)
-            )
-        except (InvalidSignature, ValueError, TypeError) as error:
-            raise IntegrityError(
-                f"{name} was changed after key {signature.key} signed it", hint=hint
-            ) from error
+        signed = _signed_bytes(document, signature, written)
+        if signature.algorithm != signer.algorithm or not signature_holds(
+            signer.algorithm, signer.public_key, signature.value, signed
+        ):
+            raise IntegrityError(f"{name} was changed after key {signature.key} signed it", hint=hint)
+
+    @property
+    def signers(self) -> dict[str, TrustedSigner]:
+        """By key id."""
+        return dict(self._signers)
 
     def to_dict(self) -> dict[str, Any]:
         return {
             "format": _FORMAT,
-            "signers": [
-                {"key": key_id, "public_key": signer.public_key.hex(), "role": signer.role}
-                for key_id, signer in sorted(self._signers.items())
-            ],
+            "signers": [_entry(key_id, signer) for key_id, signer in sorted(self._signers.items())],
         }
 
 
@@ -207,13 +236,27 @@ def create_signing_keys(directory: Path) -> TrustedSigners:
     return made
 
 
+def trust_signer(directory: Path, key_id: str, signer: TrustedSigner) -> bool:
+    """Add a public key to ``trusted.json`` there; False: it was trusted already.
+
+    :raises KeyUnavailableError: the list is missing, malformed or cannot be rewritten.
+    """
+    path = directory / "trusted.json"
+    known = TrustedSigners.load(path).signers
+    if known.get(key_id) == signer:
+        return False
+    data = json.dumps(TrustedSigners({**known, key_id: signer}).to_dict(), indent=2).encode() + b"\n"
+    replace_file(path, data, what="list of trusted signers", mode=0o644)
+    return True
+
+
 def signing_key_id(public_key: bytes) -> str:
-    """First 16 hexadecimal digits of the SHA-256 of the raw public key."""
+    """First 16 hexadecimal digits of the SHA-256 of the public key, as the list of trusted signers has it."""
     return sha256_hex(public_key)[:_KEY_ID_DIGITS]
 
 
 def _signed_bytes(
-    document: Manifest | Proof | Release | Acceptance | LegacyProof,
+    document: Manifest | Proof | Release | Acceptance | LegacyProof | EvidenceRecord,
     signature: Signature,
     written: bytes | None,
 ) -> bytes:
@@ -237,5 +280,13 @@ def _parse_signers(document: Mapping[str, Any]) -> dict[str, TrustedSigner]:
             raise ValueError(f"role {raw['role']!r}; expected one of {', '.join(ROLES)}")
         if raw["key"] in signers:
             raise ValueError(f"key id {raw['key']!r} is listed twice")
-        signers[raw["key"]] = TrustedSigner(raw["role"], public_key)
+        algorithm = raw.get("algorithm", ED25519)
+        if algorithm not in ALGORITHMS:
+            raise ValueError(f"algorithm {algorithm!r}; this program knows {', '.join(ALGORITHMS)}")
+        signers[raw["key"]] = TrustedSigner(raw["role"], public_key, algorithm)
     return signers
+
+
+def _entry(key_id: str, signer: TrustedSigner) -> dict[str, str]:
+    entry = {"key": key_id, "public_key": signer.public_key.hex(), "role": signer.role}
+    return entry if signer.algorithm == ED25519 else {**entry, "algorithm": signer.algorithm}

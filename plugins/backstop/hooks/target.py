@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from backstop.commands.trees.restore import TreeRestore
     from backstop.commands.trees.watch import TreeWatch
     from backstop.crypto.key_encryption import Keyring
-    from backstop.crypto.signing import Role, Signer
+    from backstop.crypto.signing import DocumentSigner, Role, Signer
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository
     from backstop.repository.inventory import Inventory
@@ -103,6 +103,12 @@ class TargetHook:
         from backstop.wiring import open_signer
 
         return open_signer(self.configuration, self.name, role)
+
+    def evidence_signer(self) -> DocumentSigner:
+        """What signs evidence: a key of AWS KMS where one is named for it, else that of proofs."""
+        from backstop.wiring import open_evidence_signer
+
+        return open_evidence_signer(self.configuration, self.name, self._credentials)
 
     def for_checking(self) -> tuple[Keyring | None, Signer | None]:
         """What opens WAL and what signs proofs; None where this machine has none."""

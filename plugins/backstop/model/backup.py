@@ -76,17 +76,30 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Ed25519 over the canonical JSON of everything but itself.
+    """Over the canonical JSON of everything but itself.
 
-    :param key: the signing key's id (first 16 hex digits of the SHA-256 of its raw public key).
+    :param key: the signing key's id (first 16 hex digits of the SHA-256 of its public key).
     :param value: the signature, lower-case hexadecimal.
+    :param algorithm: another one for evidence that AWS KMS signs alone.
     """
 
     key: str
     value: str
+    algorithm: str = "ed25519"
 
     def to_dict(self) -> dict[str, str]:
-        return {"ed25519": self.value, "key": self.key}
+        return {self.algorithm: self.value, "key": self.key}
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, str] | None) -> Signature | None:
+        """:raises ValueError: it is none."""
+        if raw is None:
+            return None
+        [algorithm] = [name for name in raw if name != "key"]
+        signature = cls(key=raw["key"], value=raw[algorithm], algorithm=algorithm)
+        if not all(isinstance(part, str) for part in (signature.key, signature.value)):
+            raise ValueError("a signature of other things than text")
+        return signature
 
 
 @dataclass(frozen=True, slots=True)

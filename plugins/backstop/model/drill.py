@@ -41,6 +41,7 @@ class DrillRecord:
     :param disaster_at: the moment; everything later is taken as lost with the original.
     :param left_behind: what could not be torn down, a sentence each; empty: nothing is left.
     :param requested_by: a person or a schedule.
+    :param notes: what else somebody should know of it as a whole, a sentence each.
     """
 
     drill_id: str
@@ -59,6 +60,7 @@ class DrillRecord:
     host: str = ""
     version: str = ""
     sign_off: SignOff | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:

@@ -8,7 +8,8 @@ an export that somebody kept).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import re
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 BEFORE_THE_FIRST = "0" * 64
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class EvidenceKind(str, Enum):
@@ -37,15 +39,37 @@ class EvidenceKind(str, Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class ChainHead:
+    """The newest record of a chain, as somebody knew it.
+
+    :param sha256: of the record's bytes, which are its canonical JSON, signature included.
+    """
+
+    number: int
+    sha256: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"number": self.number, "sha256": self.sha256}
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> ChainHead:
+        """:raises ValueError: it is none."""
+        head = cls(raw["number"], raw["sha256"])
+        if type(head.number) is not int or head.number < 1 or not _SHA256.fullmatch(head.sha256):
+            raise ValueError(f"{raw!r} is no head of a chain")
+        return head
+
+
+@dataclass(frozen=True, slots=True)
 class EvidenceRecord:
     """One link.
 
     :param number: from one on. :param subject: a backup's label, a drill's or an incident's id.
     :param happened_at: when what it tells of ended; :param recorded_at: when it was put here.
     :param previous_sha256: of the canonical JSON, signature included, of the record before.
-    :param report_sha256: of the report beside it, ``<number>.html``; empty: there is none.
-    :param heads: by repository id: SHA-256 of the newest record known there, so that no repository can lose
-        its newest ones unnoticed.
+    :param report_sha256: of the report beside it, :attr:`report_name`; empty: there is none.
+    :param heads: by repository id: the newest record there when this one was written, so that no repository
+        can lose its newest ones unnoticed.
     """
 
     target: str
@@ -58,7 +82,7 @@ class EvidenceRecord:
     previous_sha256: str
     document: Mapping[str, Any]
     report_sha256: str = ""
-    heads: Mapping[str, str] | None = None
+    heads: Mapping[str, ChainHead] = field(default_factory=dict)
     signature: Signature | None = None
 
     @property
@@ -66,13 +90,28 @@ class EvidenceRecord:
         """As what others' errors name it."""
         return f"{self.number} ({self.kind.value} {self.subject})"
 
+    @property
+    def name(self) -> str:
+        """Of its file: ``00000007.json``."""
+        return f"{self.number:08d}.json"
+
+    @property
+    def report_name(self) -> str:
+        """Of its report's file. Two who write number 7 at the same time never share it."""
+        return f"{self.number:08d}-{self.report_sha256[:16]}.html" if self.report_sha256 else ""
+
+    @property
+    def head(self) -> ChainHead:
+        """As others remember it."""
+        return ChainHead(self.number, self.sha256)
+
     def signed_part(self) -> dict[str, Any]:
         """What the signature covers."""
         return {
             "document": dict(self.document),
             "format": FORMAT_VERSION,
             "happened_at": format_time(self.happened_at),
-            "heads": dict(self.heads or {}),
+            "heads": {known: head.to_dict() for known, head in self.heads.items()},
             "kind": self.kind.value,
             "number": self.number,
             "previous_sha256": self.previous_sha256,
@@ -100,7 +139,8 @@ class EvidenceRecord:
     def from_dict(cls, raw: Mapping[str, Any]) -> EvidenceRecord:
         """:raises IntegrityError: it is malformed."""
         try:
-            signature = raw["signature"]
+            if raw["format"] != FORMAT_VERSION or type(raw["number"]) is not int or raw["number"] < 1:
+                raise ValueError(f"format {raw['format']!r}, number {raw['number']!r}")
             return cls(
                 target=raw["target"],
                 repository_id=raw["repository_id"],
@@ -110,13 +150,19 @@ class EvidenceRecord:
                 happened_at=parse_time(raw["happened_at"]),
                 recorded_at=parse_time(raw["recorded_at"]),
                 previous_sha256=raw["previous_sha256"],
-                document=raw["document"],
-                report_sha256=raw["report_sha256"],
-                heads=raw["heads"],
-                signature=Signature(key=signature["key"], value=signature["ed25519"]) if signature else None,
+                document=dict(raw["document"]),
+                report_sha256=_hash_or_nothing(raw["report_sha256"]),
+                heads={str(known): ChainHead.from_dict(head) for known, head in raw["heads"].items()},
+                signature=Signature.from_dict(raw["signature"]),
             )
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise IntegrityError(
                 f"record {raw.get('number')!r} of evidence is malformed: {error}",
                 hint="compare it with the copy in the other repository",
             ) from error
+
+
+def _hash_or_nothing(text: str) -> str:
+    if text and not _SHA256.fullmatch(text):
+        raise ValueError(f"{text!r} is no SHA-256")
+    return text

@@ -8,10 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta  # noqa: TC003 read at run time by what stores it
 from enum import Enum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from backstop.model.observation import ForecastSeen
+from backstop.model.observation import ForecastSeen  # noqa: TC001 read at run time by what stores it
 
 
 class Outcome(str, Enum):

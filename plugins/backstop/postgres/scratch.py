@@ -84,7 +84,7 @@ class ScratchCluster:
         self.major = major
         self.isolation = isolation
         self.superuser = superuser
-        self.settings = {**_SETTINGS, **({"io_method": "sync"} if major >= 18 else {}), **(settings or {})}
+        self.settings = {**scratch_settings(major), **(settings or {})}
         self._bin_dir = bin_dir.resolve()
         self._parent = parent.resolve()
         self._hide = tuple(hide)
@@ -130,6 +130,15 @@ class ScratchCluster:
         """The end of the server's log."""
         return self._server.log_tail(size_bytes)
 
+    def keep(self, destination: Path) -> None:
+        """End the server in good order, and give its data directory away: it is not removed then.
+
+        :param destination: a new directory on the same file system.
+        :raises ScratchError: it did not end well.
+        """
+        self._server.shut_down()
+        self._data.rename(destination)
+
     @property
     def _data(self) -> Path:
         return self.directory / "data"
@@ -166,6 +175,11 @@ class ScratchCluster:
                 hint="check free space there, and that the programs in "
                 f"{self._bin_dir} can be read by other users",
             )
+
+
+def scratch_settings(major: int) -> dict[str, str]:
+    """What a scratch server runs with; also for one that is started again on what it left."""
+    return {**_SETTINGS, **({"io_method": "sync"} if major >= 18 else {})}
 
 
 def sweep_leftovers(parent: Path) -> list[Path]:

@@ -6,7 +6,7 @@ import contextlib
 import json
 import secrets
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from backstop.errors import IntegrityError, NotFoundError, ObjectConflictError, ObjectMissingError
 from backstop.model.backup import FORMAT_VERSION, BackupLabel, Manifest
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from backstop.crypto.signing import Signer, TrustedSigners
+    from backstop.model.legacy_proof import LegacyProof
     from backstop.model.proof import Proof
     from backstop.storage.base import Storage, Undeleted
 
@@ -281,13 +282,25 @@ class Catalog:
         )
 
 
+class EvidenceBook(Protocol):
+    """Makes evidence of proofs (:mod:`backstop.commands.evidence.book`)."""
+
+    def enter_proof(self, repository: Repository, proof: Proof | LegacyProof, *, now: datetime) -> list[str]:
+        """Never raises: what could not be done comes back in sentences."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A place where a target's backups live: its name in targets.yaml, its bytes, its catalogue."""
+    """A place where a target's backups live: its name in targets.yaml, its bytes, its catalogue.
+
+    :param evidence: makes evidence of every proof that is recorded here; None: nobody keeps any.
+    """
 
     name: str
     storage: Storage = field(repr=False)
     catalog: Catalog = field(repr=False)
+    evidence: EvidenceBook | None = field(default=None, repr=False, compare=False)
 
     @property
     def location(self) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.errors import IntegrityError
 from backstop.model.backup import BackupLabel
 from backstop.postgres.connection import source_errors
+from backstop.repository.evidence_heads import enter_head, newest_evidence
 from backstop.repository.expiring import ExpiringMarks
 from backstop.repository.holds import Holds
 from backstop.repository.inventory_rows import backup_row, hold_row, proof_row
@@ -51,8 +52,8 @@ class IndexReport:
     :param missing: labels that the inventory knew, and the repository has no longer.
     :param expired: the same, where it was on purpose.
     :param missing_holds: in words, holds whose documents have gone while their backups are there.
-    :param unreadable: manifests that cannot be trusted, which are no backups, and such proofs and holds; all
-        must be shown.
+    :param unreadable: manifests that cannot be trusted, which are no backups, and such proofs and holds, and
+        evidence that the inventory knew and the repository has no longer; all must be shown.
     """
 
     repository: str
@@ -122,6 +123,7 @@ class Inventory:
         expiring = [label.text for label in ExpiringMarks(repository).labels()]
         here = {"target": repository.catalog.target, "repository": repository.name}
         labels = [published.manifest.label.text for published, _ in found]
+        chain, head, recorded_at = newest_evidence(repository)
         with self._transaction() as session:
             for published, proofs in found:
                 going = published.manifest.label.text in expiring
@@ -136,6 +138,7 @@ class Inventory:
                 load_sql("inventory/mark_missing_holds").encode(),
                 {**here, "labels": labels, "present": [hold.sha256 for hold in holds]},
             ).fetchall()
+            forgotten = enter_head(session, repository.name, chain, head, recorded_at)
         return IndexReport(
             repository=repository.name,
             backups=len(found),
@@ -149,6 +152,7 @@ class Inventory:
                 *(error for _, one in judged for error in one.unreadable),
                 *strays,
                 *(_doubt(hold) for hold in holds if hold.damage),
+                *(IntegrityError(sentence, hint="look who removed it") for sentence in forgotten),
             ),
         )
 

@@ -9,7 +9,7 @@ import logging
 import re
 import secrets
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -112,6 +112,28 @@ def _reader(storage: Storage, key: str, now: datetime) -> Reader | None:
     if not claim.in_force(now, skew=CLOCK_SKEW):
         return None
     return Reader(key, str(claim), claim.expires_at)
+
+
+def release_pins(storage: Storage, target: str, label: BackupLabel, *, holder: str) -> None:
+    """End what marks of that holder a killed process left: expiry need not wait them out.
+
+    :param holder: a name that nobody else goes by. :raises StorageError: they end by themselves.
+    """
+    prefix = _prefix(target, label)
+    newest: dict[str, str] = {}
+    for info in storage.list(prefix):
+        name = _NAME.fullmatch(info.key[len(prefix) :])
+        if name:
+            newest[name["id"]] = max(info.key, newest.get(name["id"], ""))
+    for mark, key in newest.items():
+        try:
+            claim = Claim.from_json(storage.read(key), f"{storage.location}/{key}")
+        except (IntegrityError, ObjectMissingError):
+            continue
+        if claim.holder == holder and not claim.released:
+            number = int(_NAME.fullmatch(key[len(prefix) :])["renewal"]) + 1  # type: ignore[index]
+            released = replace(claim, id=secrets.token_hex(8), released=True)
+            storage.put_once(f"{prefix}{mark}-{number:06d}.json", released.to_json())
 
 
 def _prefix(target: str, label: BackupLabel) -> str:

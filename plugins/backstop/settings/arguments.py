@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from backstop.errors import ConfigurationError, NotFoundError
@@ -36,6 +36,25 @@ def parse_moment(text: str) -> datetime:
     if moment is None or moment.tzinfo is None:
         raise ConfigurationError(f"{text!r} is no time with its zone", hint="write 2027-01-31T00:00:00Z")
     return moment.astimezone(timezone.utc)
+
+
+def parse_period_begin(text: str) -> datetime:
+    """A day, which begins at 00:00 UTC, or a time with its zone. :raises ConfigurationError: it is neither."""
+    day = _day(text)
+    return parse_moment(text) if day is None else day
+
+
+def parse_period_end(text: str) -> datetime:
+    """A day, to its end, or a time with its zone. :raises ConfigurationError: it is neither."""
+    day = _day(text)
+    return parse_moment(text) if day is None else day + timedelta(days=1)
+
+
+def _day(text: str) -> datetime | None:
+    try:
+        return datetime.strptime(text.strip(), "%Y-%m-%d").replace(tzinfo=timezone.utc)
+    except ValueError:
+        return None
 
 
 def named_repository(repositories: Sequence[Repository], name: str) -> Repository:

@@ -99,6 +99,8 @@ class KmsKeys(NamedSection):
     """The key's own region, if given at all: it is part of the ARN."""
     escrow: EscrowPublicKey | None = None
     """An offline key that opens the backups when KMS cannot."""
+    evidence_key_arn: KeyArn | None = None
+    """The key of AWS KMS that signs evidence: SIGN_VERIFY, ECC_NIST_P256. Default: proof.pem signs it."""
     conn_id: ConnId | None = None
     """Airflow connection with the AWS credentials. Default: the machine's own (role, environment)."""
     endpoint_url: Endpoint | None = None

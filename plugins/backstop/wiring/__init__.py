@@ -6,7 +6,15 @@ the first use does that.
 
 from __future__ import annotations
 
-from backstop.wiring.keys import open_keyring, open_signer, open_trust, watched_keys
+from backstop.wiring.evidence import draw_report
+from backstop.wiring.keys import (
+    open_evidence_signer,
+    open_keyring,
+    open_kms_signer,
+    open_signer,
+    open_trust,
+    watched_keys,
+)
 from backstop.wiring.repositories import (
     cheapest_first,
     every_repository,
@@ -31,6 +39,7 @@ from backstop.wiring.targets import find_cluster, find_recovery, find_target, fi
 __all__ = [
     "cheapest_first",
     "cluster_connection",
+    "draw_report",
     "every_repository",
     "find_cluster",
     "find_recovery",
@@ -39,8 +48,10 @@ __all__ = [
     "inventory_connection",
     "open_bucket",
     "open_every_repository",
+    "open_evidence_signer",
     "open_inventory",
     "open_keyring",
+    "open_kms_signer",
     "open_lifecycle",
     "open_repositories",
     "open_repository",

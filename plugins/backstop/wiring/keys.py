@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from backstop.commands.watch.keys import WatchedKeys
     from backstop.credentials import CredentialSource
     from backstop.crypto.key_encryption import Keyring
-    from backstop.crypto.signing import Role, Signer, TrustedSigners
+    from backstop.crypto.kms_signer import KmsSigner
+    from backstop.crypto.signing import DocumentSigner, Role, Signer, TrustedSigners
     from backstop.targets import Configuration, KeysConfig, KmsKeys
 
 
@@ -64,6 +65,26 @@ def open_signer(configuration: Configuration, target_name: str, role: Role) -> S
     from backstop.crypto.signing import Signer
 
     return Signer.load(_keys(configuration, target_name).signing / f"{role}.pem")
+
+
+def open_evidence_signer(
+    configuration: Configuration, target_name: str, credentials: CredentialSource
+) -> DocumentSigner:
+    """What signs evidence: the key of AWS KMS that ``keys`` names for it, else that of proofs.
+
+    :raises KeyUnavailableError: missing, out of reach, or open to others.
+    """
+    keys = _keys(configuration, target_name)
+    if keys.storage == "aws-kms" and keys.evidence_key_arn is not None:
+        return open_kms_signer(keys, credentials)
+    return open_signer(configuration, target_name, "proof")
+
+
+def open_kms_signer(keys: KmsKeys, credentials: CredentialSource) -> KmsSigner:
+    """:raises KeyUnavailableError: no such key, not one that signs evidence, or we may not use it."""
+    from backstop.crypto.kms_signer import KmsSigner
+
+    return KmsSigner.open(keys.evidence_key_arn or "", client_for=_kms_clients(keys, credentials))
 
 
 def open_trust(configuration: Configuration, target_name: str) -> TrustedSigners:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from functools import cache
 from typing import TYPE_CHECKING
 
 from backstop.errors import BackstopError, ConfigurationError, NotFoundError
+from backstop.wiring.evidence import evidence_book
 from backstop.wiring.keys import open_trust
 from backstop.wiring.targets import find_target, find_tree
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
     from backstop.credentials import CredentialSource
     from backstop.crypto.signing import TrustedSigners
-    from backstop.repository.catalog import Repository
+    from backstop.repository.catalog import EvidenceBook, Repository
     from backstop.storage.base import Storage
     from backstop.storage.s3_lifecycle import BucketLifecycle
     from backstop.targets import Configuration, RepositoryConfig, S3Repository, Target
@@ -156,13 +158,22 @@ def _repositories(
     for name in names:
         if name not in opened:
             opened[name] = open_storage(configuration.repositories[name], credentials)
-    return [_repository(name, opened[name], target_name, trust) for name in names]
+
+    @cache
+    def every() -> list[Repository]:
+        return open_every_repository(configuration, target_name, credentials, storages=opened)
+
+    book = evidence_book(configuration, target_name, credentials, witnesses=every)
+    return [_repository(name, opened[name], target_name, trust, book) for name in names]
 
 
-def _repository(name: str, storage: Storage, target_name: str, trust: TrustedSigners) -> Repository:
+def _repository(
+    name: str, storage: Storage, target_name: str, trust: TrustedSigners, book: EvidenceBook
+) -> Repository:
     from backstop.repository.catalog import Catalog, Repository
 
-    return Repository(name=name, storage=storage, catalog=Catalog(storage, target_name, trust=trust))
+    catalog = Catalog(storage, target_name, trust=trust)
+    return Repository(name=name, storage=storage, catalog=catalog, evidence=book)
 
 
 def _s3_storage(config: S3Repository, credentials: CredentialSource) -> Storage:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import argparse
     from pathlib import Path
 
+    from backstop.targets import KmsKeys
+
 
 def check_targets(arguments: argparse.Namespace) -> int:
     if arguments.schema:
@@ -84,8 +86,22 @@ def init_keys(arguments: argparse.Namespace) -> int:
     else:
         create_signing_keys(keys.signing)
         made["signing keys"] = f"{keys.signing} made; proof.pem belongs on the machines that verify, alone"
+    if keys.storage == "aws-kms" and keys.evidence_key_arn is not None:
+        made["evidence key"] = _trust_evidence_key(keys)
     if arguments.json:
         print_json(made)
     else:
         print_fields(list(made.items()))
     return 0
+
+
+def _trust_evidence_key(keys: KmsKeys) -> str:
+    """Whoever reads evidence verifies it without KMS, by the public half."""
+    from backstop.credentials import default_credentials
+    from backstop.crypto.signing import trust_signer
+    from backstop.wiring import open_kms_signer
+
+    signer = open_kms_signer(keys, default_credentials())
+    if not trust_signer(keys.signing, signer.key_id, signer.trusted):
+        return f"{signer.key_id} of {signer.arn} is trusted already"
+    return f"{signer.key_id} of {signer.arn} is trusted now; copy {keys.signing}/trusted.json to the other machines"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING
 
+from backstop.commands.evidence.book import enter_proof
 from backstop.errors import IntegrityError, NotFoundError
 from backstop.model.proof import Proof
 
@@ -45,7 +46,7 @@ def disprove(
         if known and not known[-1].matched:
             continue
         rest = len(sentences) - _NAMED
-        repository.catalog.record_proof(
+        proof = repository.catalog.record_proof(
             Proof(
                 label=label,
                 target=published.manifest.target,
@@ -63,5 +64,6 @@ def disprove(
             ),
             signer=signer,
         )
+        enter_proof(repository, proof, now=finished_at)
         recorded.append(label)
     return recorded

@@ -13,7 +13,7 @@ from backstop.errors import RestoreError, ScratchError
 from backstop.sql import load_sql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     import psycopg
@@ -30,6 +30,7 @@ class RestoredCopy:
     """A restored database on a server of our own.
 
     :param administrator: the scratch server's superuser, on its maintenance database.
+    :param keep: ends a scratch server, and moves its data directory to where it stays.
     """
 
     database: ClusterConnection
@@ -38,6 +39,7 @@ class RestoredCopy:
     dump: Path
     expected: Fingerprint = field(repr=False)
     label: BackupLabel
+    keep: Callable[[Path], None] | None = field(default=None, repr=False)
 
     @contextmanager
     def reference(self) -> Iterator[ClusterConnection]:
@@ -139,6 +141,7 @@ def restored_in_scratch(
             dump=dump,
             expected=expected,
             label=manifest.label,
+            keep=cluster.keep,
         )
 
 

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from backstop.commands.evidence.book import enter_proof
 from backstop.commands.legacy.archive import Archive
 from backstop.commands.legacy.check import check_archive, check_dump, opened, require_same
 from backstop.commands.legacy.dump import LegacyDump
@@ -64,7 +65,7 @@ def verify_legacy(
     work = _Verification(place, backup, settings, progress)
     with staging_directory(settings.scratch, f"verify-legacy-{secrets.token_hex(4)}") as folder:
         work.run(folder)
-    return records.record(
+    proof = records.record(
         LegacyProof(
             target=records.repository.catalog.target,
             repository_id=repository_id,
@@ -85,6 +86,8 @@ def verify_legacy(
         ),
         signer=signer,
     )
+    enter_proof(records.repository, proof, now=clock())
+    return proof
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ import secrets
 import socket
 from typing import TYPE_CHECKING, Protocol
 
+from backstop.commands.evidence.book import enter_proof
 from backstop.commands.staging import staging_directory, sweep_staging
 from backstop.model.proof import Proof
 from backstop.postgres.scratch import sweep_leftovers
@@ -85,4 +86,6 @@ def record_proof(
         isolation=verification.isolation,
         host=socket.gethostname(),
     )
-    return repository.catalog.record_proof(proof, signer=signer)
+    signed = repository.catalog.record_proof(proof, signer=signer)
+    enter_proof(repository, signed, now=clock())
+    return signed

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from backstop.commands.wal.route import Leg, WalRoute
 from backstop.errors import BackstopError, NotFoundError
+from backstop.model.canonical import format_time
 from backstop.model.lsn import DEFAULT_SEGMENT_BYTES
 from backstop.model.recovery import windows_for
 from backstop.model.timeline import Histories, StoredHistory
@@ -26,33 +27,41 @@ if TYPE_CHECKING:
     from backstop.repository.catalog import Repository
 
 
-def recovery_sources(repository: Repository, *, target: str, keyring: Keyring) -> RecoverySources:
+def recovery_sources(
+    repository: Repository, *, target: str, keyring: Keyring, stored_by: datetime | None = None
+) -> RecoverySources:
     """What :func:`~backstop.model.recovery.plan_recovery` decides by, for the cluster backed up last.
 
+    :param stored_by: what was stored later, by the repository's clock, is taken as not there.
     :raises NotFoundError: there is no base backup of this target.
     """
     manifests = [
         published.manifest
         for published in repository.catalog.backups().backups
         if published.manifest.kind.physical
+        and (stored_by is None or published.manifest.finished_at <= stored_by)
     ]
     if not manifests:
         raise NotFoundError(
-            f"{repository.location} holds no base backup of {target}",
+            f"{repository.location} holds no base backup of {target}"
+            + ("" if stored_by is None else f" that had ended by {format_time(stored_by)}"),
             hint="take one, or restore a dump",
         )
     newest = max(manifests, key=lambda manifest: manifest.snapshot_at)
     archive = WalArchive(repository.storage, target, newest.system_id)
-    return RecoverySources(
-        bases=[BaseBackup.from_manifest(manifest) for manifest in manifests],
-        wal=StoredWal.collect(
-            _segments(archive),
-            system_id=newest.system_id,
-            segment_bytes=int(newest.summary.get("wal_segment_bytes", DEFAULT_SEGMENT_BYTES)),
-            tails=_tails(archive),
-        ),
-        histories=Histories.read(_histories(archive, keyring)),
+    bases = [BaseBackup.from_manifest(manifest) for manifest in manifests]
+    wal = StoredWal.collect(
+        _segments(archive, stored_by),
+        system_id=newest.system_id,
+        segment_bytes=int(newest.summary.get("wal_segment_bytes", DEFAULT_SEGMENT_BYTES)),
+        tails=_tails(archive, stored_by),
     )
+    histories = _histories(archive, keyring)
+    if stored_by is not None:
+        # Of a timeline that began later nothing else is there.
+        begun = max([*wal.timelines, *(base.timeline for base in bases)], default=1)
+        histories = (one for one in histories if one.timeline <= begun)
+    return RecoverySources(bases=bases, wal=wal, histories=Histories.read(histories))
 
 
 def route_of(plan: RecoveryPlan) -> WalRoute:
@@ -84,14 +93,18 @@ def _route(path: Sequence[TimelineSpan], start: Lsn, end: Lsn, segment_bytes: in
     return WalRoute(tuple(Leg(span.timeline, max(span.begin, start)) for span in spans), end, segment_bytes)
 
 
-def _segments(archive: WalArchive) -> Iterator[tuple[str, str, datetime]]:
+def _segments(archive: WalArchive, by: datetime | None) -> Iterator[tuple[str, str, datetime]]:
     for info in archive.storage.list(archive.names.whole):
+        if by is not None and info.modified_at > by:
+            continue
         if stored := archive.names.parse_segment(info):
             yield stored.segment, stored.sha, stored.modified_at
 
 
-def _tails(archive: WalArchive) -> Iterator[TailPiece]:
+def _tails(archive: WalArchive, by: datetime | None) -> Iterator[TailPiece]:
     for info in archive.storage.list(archive.names.tails):
+        if by is not None and info.modified_at > by:
+            continue
         if found := archive.names.parse_delta(info):
             yield TailPiece(
                 segment=found.segment,

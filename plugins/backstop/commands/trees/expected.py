@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from backstop.postgres.connection import server_encoding, source_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from pathlib import PurePosixPath
+    from pathlib import Path, PurePosixPath
 
     import psycopg
 
@@ -74,13 +75,39 @@ def missing_files(expected: ExpectedFiles, entries: Iterable[Entry]) -> MissingF
 
     :raises BackstopError: the database does not answer, or the query fails.
     """
+    return _missing(expected, (entry.path for entry in entries if entry.kind in _FILES))
+
+
+def missing_on_disk(expected: ExpectedFiles, root: Path) -> MissingFiles:
+    """The same for files that lie under their whole paths below ``root``. No symbolic link is followed: one
+    that was restored may lead to what is live.
+
+    :raises BackstopError: the database does not answer, or the query fails.
+    :raises OSError: a folder cannot be looked into.
+    """
+    return _missing(expected, _on_disk(os.fsencode(root)))
+
+
+def _missing(expected: ExpectedFiles, present: Iterable[bytes]) -> MissingFiles:
     wanted = set(_asked(expected))
     count = len(wanted)
-    for entry in entries:
-        if entry.kind in _FILES:
-            wanted.discard(entry.path)
+    for path in present:
+        wanted.discard(path)
     named = tuple(shown(path) for path in sorted(wanted)[:NAMED])
     return MissingFiles(expected=count, missing=len(wanted), named=named)
+
+
+def _on_disk(root: bytes) -> Iterator[bytes]:
+    waiting = [b""]
+    while waiting:
+        folder = waiting.pop()
+        with os.scandir(root + b"/" + folder) as found:
+            for one in found:
+                path = folder + b"/" + one.name if folder else one.name
+                if one.is_dir(follow_symlinks=False):
+                    waiting.append(path)
+                elif one.is_symlink() or one.is_file(follow_symlinks=False):
+                    yield path
 
 
 def _asked(expected: ExpectedFiles) -> Iterator[bytes]:

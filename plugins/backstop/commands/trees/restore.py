@@ -74,7 +74,10 @@ class _Opened:
 
 @dataclass(slots=True)
 class TreeRestore:
-    """One backup of a file tree on its way back, from one repository to this machine."""
+    """One backup of a file tree on its way back, from one repository to this machine.
+
+    :param holder: how marks against expiry name it.
+    """
 
     repository: Repository
     label: BackupLabel
@@ -83,6 +86,7 @@ class TreeRestore:
     clock: Callable[[], datetime]
     progress: Progress
     watch: Stopwatch = field(default_factory=Stopwatch)
+    holder: str = "restore"
 
     def plan(self, *, only: Sequence[str] = (), destination: Path | None = None) -> TreeRestorePlan:
         """Look at everything that could stop the restore, change nothing: a dry run is this.
@@ -269,7 +273,7 @@ class TreeRestore:
         sweep_staging(self.settings.scratch)
         name = f"restore-{self.label}-{secrets.token_hex(4)}"
         with (
-            pin(self.repository.storage, manifest.target, self.label, holder="restore", clock=self.clock),
+            pin(self.repository.storage, manifest.target, self.label, holder=self.holder, clock=self.clock),
             staging_directory(self.settings.scratch, name) as folder,
         ):
             with self.watch.phase("list"):

@@ -1,0 +1,84 @@
+"""Validate configuration: the target's own validators, on restored files."""
+
+from __future__ import annotations
+
+import glob
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backstop.commands.checklist.line import failed, in_words, not_applicable, not_done, passed, tried
+from backstop.commands.probing.environment import restored_environment
+from backstop.commands.target_command import environment_elsewhere, run_command, without_secrets
+from backstop.model.figures import duration_in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from backstop.commands.checklist.restored import ChecklistSettings, RestoredFiles
+    from backstop.model.measured import CheckedItem
+
+ITEM = "configuration"
+ROOT = "{root}"
+
+
+def validate_configuration(
+    trees: Sequence[RestoredFiles], *, settings: ChecklistSettings
+) -> Iterator[CheckedItem]:
+    """A line a command."""
+    validated = [tree for tree in trees if tree.validators]
+    if not validated:
+        yield not_applicable(ITEM, "", _why_none(trees))
+    for tree in validated:
+        if tree.failure:
+            yield not_done(ITEM, tree.component, f"{in_words(tree.component)} are not back: {tree.failure}")
+            continue
+        for argv in tree.validators:
+            yield tried(ITEM, tree.component, partial(_run, tree, argv, trees, settings))
+
+
+def expanded(argv: Sequence[str], root: str) -> list[str] | None:
+    """``{root}`` put in; an argument that begins with it and is a glob stands for every file that it matches.
+
+    :returns: None: a glob matches nothing.
+    """
+    found: list[str] = []
+    for argument in argv:
+        placed = argument.replace(ROOT, root)
+        if argument.startswith(ROOT) and glob.has_magic(argument.removeprefix(ROOT)):
+            pattern = argument.removeprefix(ROOT).lstrip("/")
+            matches = sorted(str(one) for one in Path(root).glob(pattern))
+            if not matches:
+                return None
+            found += matches
+        else:
+            found.append(placed)
+    return found
+
+
+def _run(
+    tree: RestoredFiles, argv: Sequence[str], trees: Sequence[RestoredFiles], settings: ChecklistSettings
+) -> CheckedItem:
+    command = expanded(argv, str(tree.root))
+    if command is None:
+        return failed(ITEM, tree.component, f"{argv[0]}: no restored file is called as its arguments say")
+    places = {one.name: one.root for one in trees if not one.failure}
+    environment = environment_elsewhere(restored_environment(None, places) | dict(settings.environment))
+    try:
+        end = run_command(command, environment=environment, timeout=settings.validator_timeout)
+    except OSError as error:
+        return failed(ITEM, tree.component, f"{argv[0]} cannot be run: {error.strerror}")
+    said = without_secrets(end.tail, settings.secrets).replace(str(tree.root), ROOT)
+    details = said.splitlines()
+    if end.status is None:
+        within = duration_in_words(settings.validator_timeout)
+        return failed(ITEM, tree.component, f"{argv[0]} did not end within {within}", details)
+    if end.status != 0:
+        return failed(ITEM, tree.component, f"{argv[0]} exited with {end.status}", details)
+    return passed(ITEM, tree.component, f"{argv[0]} found {in_words(tree.component)} in order", details)
+
+
+def _why_none(trees: Sequence[RestoredFiles]) -> str:
+    if not trees:
+        return "no files were lost in this scenario"
+    return "targets.yaml names no validator for the files that were lost"
