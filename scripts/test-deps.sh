@@ -1,8 +1,8 @@
 #!/bin/sh
 # Install what tests marked `system` want and pip cannot bring: the distribution's PostgreSQL, a browser, Prometheus,
-# rsync.
+# rsync, nginx.
 set -eu
-packages="postgresql postgresql-contrib chromium prometheus rsync zstd util-linux acl attr"
+packages="postgresql postgresql-contrib chromium prometheus rsync zstd util-linux acl attr nginx-light systemd"
 
 if ! command -v apt-get >/dev/null 2>&1; then
     echo "error: make test-deps knows Debian and Ubuntu only" >&2
@@ -33,21 +33,23 @@ case $missing in
     sed -ri 's/^#?(create_main_cluster) .*/\1 = false/' /etc/postgresql-common/createcluster.conf
     ;;
 esac
-case $missing in
-*" prometheus"*)
-    # Only promtool and servers of the tests' own are wanted: none shall be started and take port 9090, neither
-    # now (the policy) nor at the next boot (the mask).
-    if [ ! -e /usr/sbin/policy-rc.d ]; then
-        trap 'rm -f /usr/sbin/policy-rc.d' EXIT
-        printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
-        chmod 755 /usr/sbin/policy-rc.d
-    fi
-    if [ ! -e /etc/systemd/system/prometheus.service ]; then
-        mkdir -p /etc/systemd/system
-        ln -s /dev/null /etc/systemd/system/prometheus.service
-    fi
-    ;;
-esac
+# Only programs and servers of the tests' own are wanted: none shall be started and take port 9090 or 80, neither
+# now (the policy) nor at the next boot (the mask).
+for service in prometheus nginx; do
+    case $missing in
+    *" $service"*)
+        if [ ! -e /usr/sbin/policy-rc.d ]; then
+            trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+            printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+            chmod 755 /usr/sbin/policy-rc.d
+        fi
+        if [ ! -e "/etc/systemd/system/$service.service" ]; then
+            mkdir -p /etc/systemd/system
+            ln -s /dev/null "/etc/systemd/system/$service.service"
+        fi
+        ;;
+    esac
+done
 for package in $missing; do
     # One package that this release lacks shall not keep out the others.
     if apt-get install -y -qq --no-install-recommends "$package" >/dev/null; then

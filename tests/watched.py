@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 from backstop.model.finding import Finding, Level
 from backstop.model.observation import (
+    AccuracySeen,
     BackupSeen,
     ComponentSeen,
+    DrilledSeen,
+    DrillSeen,
     ForecastSeen,
     KeySeen,
     Observation,
@@ -52,6 +55,7 @@ def component(kind: str, *, now: datetime = NOW) -> ComponentSeen:
         forecast=ForecastSeen(900, 700, 1300, 12),
         backups=30,
         proven_backups=29,
+        accuracy=AccuracySeen(20, 17, 0.11, 96.0, now - timedelta(hours=5)),
     )
 
 
@@ -87,6 +91,18 @@ def well(
         keys=(KeySeen(KEY, "usable", now - 40 * DAY, now + 50 * DAY, 60),),
         clock_offsets={"database": -0.25},
         scratch_bytes=0,
+        drill=DrillSeen(
+            "drill-20261120T060000Z-1f3a",
+            "all",
+            ended_at=now - 6 * DAY,
+            passed=True,
+            objectives_met=True,
+            accepted=True,
+            last_passed_at=now - 6 * DAY,
+            components=tuple(
+                DrilledSeen(kind, timedelta(minutes=18), timedelta(seconds=2), True, True) for kind in kinds
+            ),
+        ),
     )
 
 

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 
+from moto.server import ThreadedMotoServer
+
+from backstop.credentials import default_credentials
 from backstop.crypto.keyring import LocalKeyring
+from backstop.crypto.kms import kms_clients
+from backstop.targets import load_targets
+from backstop.wiring import open_evidence_signer
 from tests.cli.installation import CHECKOUT
+from tests.mocked_kms import new_signing_key
 
 
 def test_init_keys_keeps_what_is_there(run, installation):
@@ -50,3 +58,35 @@ def test_check_targets_prints_the_schema(run):
     published = (CHECKOUT / "docs" / "targets.schema.json").read_text(encoding="utf-8")
 
     assert run("check-targets", "--schema") == (0, published, "")
+
+
+def test_init_keys_trusts_the_key_of_kms_that_signs_evidence(run, installation, monkeypatch):
+    """Against moto: a MOCK of AWS KMS."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        url = f"http://{host}:{port}"
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "mock")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "mock")
+        arn = new_signing_key(kms_clients(endpoint_url=url))
+        key = "arn:aws:kms:eu-central-1:123456789012:key/00000000-0000-0000-0000-000000000000"
+        text = (installation / "targets.yaml").read_text()
+        kms = f"storage: aws-kms, key_arn: '{key}', evidence_key_arn: '{arn}', endpoint_url: '{url}', "
+        text = re.sub(r"storage: local, path: [^,]+, ", kms, text).replace(", escrow: {waived: test}", "")
+        (installation / "targets.yaml").write_text(text)
+
+        code, out, _ = run("init-keys")
+        again = run("init-keys")[1]
+
+        signer = open_evidence_signer(
+            load_targets(installation / "targets.yaml"), "calibrify", default_credentials()
+        )
+    finally:
+        server.stop()
+    assert code == 0
+    assert f"{arn} ({signer.key_id}) is trusted now" in out
+    assert "is trusted already" in again
+    trusted = json.loads((installation / "signing" / "trusted.json").read_text())["signers"]
+    assert [one["algorithm"] for one in trusted if one["key"] == signer.key_id] == ["ecdsa-p256-sha256"]
+    assert len(trusted) == 3

@@ -51,6 +51,7 @@ _FOUND: dict[str, tuple[str, Any]] = {
     "ring": ("KeyFinding", ("key", "key ring")),
     "spool": ("SpaceFinding", ("space", "spool /var/spool/backstop")),
     "source": ("SourceUnreachable", ("source", "database")),
+    "drill-overdue": ("DrillFinding", ("drill", "overdue", Level.WARNING)),
 }
 
 
@@ -110,6 +111,11 @@ def _repositories(*names: str, **changes: Any) -> Callable[[Observation], Observ
     )
 
 
+def _drill_failed(one: Observation) -> Observation:
+    assert one.drill is not None
+    return replace(one, drill=replace(one.drill, passed=False))
+
+
 def _with(**changes: Any) -> Callable[[Observation], Observation]:
     return lambda one: replace(one, **changes)
 
@@ -140,5 +146,6 @@ _SPOILT: dict[str, tuple[str, Callable[[Observation], Observation]]] = {
     "no-space": ("LittleSpace HardlyAnySpace", _repositories("local", free_bytes=4 * 10**10)),
     "scratch": ("ScratchLeftOver", _with(scratch_bytes=10**9)),
     "clock": ("ClockSkew", _with(clock_offsets={"database": -90.0})),
+    "drill-failed": ("DrillFailed", _drill_failed),
     "half-seen": ("WatchIncomplete", _with(unseen=("the slot: connection refused",))),
 }

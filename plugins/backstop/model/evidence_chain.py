@@ -123,6 +123,9 @@ def judge_chain(
     for number in sorted(places):
         found += _own_faults(places[number], target, repository_id, places)
     own = {fault.number for fault in found}
+    for number in sorted(places):
+        if number not in own:
+            found += _dates(places[number])
     highest = max([*places, *(one.head.number for one in known)], default=0)
     found += _gaps(places, highest, known)
     for number in sorted(places):
@@ -183,11 +186,12 @@ def _own_faults(
             f"record {record.number} lies in the place of record {number}"
             + (", and in its own too" if twice else ": the order was changed"),
         )
+
+
+def _dates(one: StoredRecord) -> Iterator[EvidenceFault]:
+    record = one.believed
+    if record is None:
         return
-    yield from _dates(one, record)
-
-
-def _dates(one: StoredRecord, record: EvidenceRecord) -> Iterator[EvidenceFault]:
     if one.stored_at - record.recorded_at > CLOCKS_MAY_DIFFER:
         yield EvidenceFault(
             FaultKind.BACK_DATED,

@@ -21,6 +21,7 @@ CHECKS = {
     "wal-gap": "no WAL is missing between base backups and now",
     "slot": "the replication slot exists, moves on and is within its bounds",
     "forecast": "a restore would take no longer than the objective",
+    "drill": "disasters are rehearsed in time, and the last rehearsal showed what it should",
     "key": "keys open what is stored, and are not too old",
     "repository": "repositories answer, and take what is written",
     "space": "there is room for the next backups",

@@ -46,6 +46,57 @@ class ForecastSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class AccuracySeen:
+    """How well forecasts of restores have hit, each made of the restores before it.
+
+    :param judged: restores that could be forecast; :param within: of them those that lay in the interval.
+    :param median_error: by how much the middling one was off, as a part of what it took: 0.1 is a tenth.
+    :param median_error_seconds: the same in seconds.
+    :param newest_at: when the newest of them ended.
+    """
+
+    judged: int
+    within: int
+    median_error: float
+    median_error_seconds: float
+    newest_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class DrilledSeen:
+    """What the last drill measured of one component.
+
+    :param component: a kind. :param downtime: and :param loss: measured; None: not back, or not known.
+    """
+
+    component: str
+    downtime: timedelta | None = None
+    loss: timedelta | None = None
+    rto_met: bool | None = None
+    rpo_met: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DrillSeen:
+    """The last drill of a target.
+
+    :param passed: everything came back, every check passed, nothing was left behind.
+    :param objectives_met: None: there are none, or it is not known.
+    :param accepted: what whoever signed it off said; None: nobody has yet.
+    :param last_passed_at: when the last one that passed ended; None: none has.
+    """
+
+    drill_id: str
+    scenario: str
+    ended_at: datetime
+    passed: bool
+    objectives_met: bool | None = None
+    accepted: bool | None = None
+    last_passed_at: datetime | None = None
+    components: tuple[DrilledSeen, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ComponentSeen:
     """What is backed up as one.
 
@@ -62,6 +113,7 @@ class ComponentSeen:
     :param forecast: of a restore of the newest backup, as verifications took; what WAL was written since is
         not counted.
     :param backups: how many there are, each counted once; :param proven_backups: of them proven somewhere.
+    :param accuracy: of such forecasts, over proofs and drills; None: too few.
     """
 
     kind: str
@@ -79,6 +131,7 @@ class ComponentSeen:
     backups: int = 0
     proven_backups: int = 0
     scheduled_since: datetime | None = None
+    accuracy: AccuracySeen | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +240,7 @@ class Observation:
     :param scratch_bytes: left over by verifications and restores that nobody runs any more.
     :param unseen: in words, what could not be looked at this time, and is therefore not known.
     :param first_observed_at: of the first watch of this target: nothing was due before it.
+    :param drill: the last one; None: there was none.
     """
 
     target: str
@@ -201,6 +255,7 @@ class Observation:
     scratch_bytes: int | None = None
     unseen: tuple[str, ...] = ()
     first_observed_at: datetime | None = None
+    drill: DrillSeen | None = None
 
     def component(self, kind: str) -> ComponentSeen | None:
         """The one of that kind, if the target has it."""

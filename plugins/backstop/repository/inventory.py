@@ -38,6 +38,7 @@ MIGRATIONS = (
     "0005_watched_manifests",
     "0006_findings_told",
     "0007_drills",
+    "0008_observed_loss",
 )
 """Applied in this order, each once; every one can be run again without harm."""
 

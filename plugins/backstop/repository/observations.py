@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.model.observation import Observation
 from backstop.model.words import printable
 from backstop.postgres.connection import source_errors
+from backstop.repository.observed_losses import enter_losses
 from backstop.sql import load_sql
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Observations:
                     load_sql("inventory/upsert_observation").encode(),
                     {"target": one.target, "observed_at": one.observed_at, "document": to_json(one)},
                 )
+                enter_losses(session, one)
 
     def all(self) -> tuple[Observation, ...]:
         """Of every target that was ever watched, by name."""

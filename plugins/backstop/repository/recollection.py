@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.errors import IntegrityError
 from backstop.model.backup import BackupLabel
 from backstop.postgres.connection import source_errors
+from backstop.repository.drills import list_drills
 from backstop.repository.inventory import record_backup
 from backstop.repository.inventory_rows import manifest_from, status_of
 from backstop.sql import load_sql
@@ -17,19 +18,28 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from backstop.model.backup import Manifest
+    from backstop.model.drill import DrillRecord
     from backstop.model.proof import Proof
     from backstop.repository.catalog import Published, Repository
     from backstop.repository.inventory import Inventory
 
 
+DRILLS = 60
+"""So many drills are remembered: five years of monthly ones."""
+
+
 @dataclass(frozen=True, slots=True)
 class KnownProof:
-    """One verification. :param difference: the first one; empty when it matched."""
+    """One verification.
+
+    :param difference: the first one; empty when it matched. :param replayed_bytes: of WAL.
+    """
 
     finished_at: datetime
     matched: bool
     difference: str
     seconds: Mapping[str, float]
+    replayed_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +83,13 @@ class Recollection:
 
     :param backups: also those that have gone lately.
     :param expired: gone on purpose, or about to be. :param missing: gone, and nobody expired them.
+    :param drills: the newest first; None: nobody knows.
     """
 
     backups: Mapping[str, Mapping[BackupLabel, KnownBackup]] = field(default_factory=dict)
     expired: Mapping[str, frozenset[BackupLabel]] = field(default_factory=dict)
     missing: Mapping[str, frozenset[BackupLabel]] = field(default_factory=dict)
+    drills: tuple[DrillRecord, ...] | None = None
 
     @property
     def filled(self) -> frozenset[str]:
@@ -94,9 +106,10 @@ def recall(inventory: Inventory, target: str) -> Recollection:
         rows = session.execute(load_sql("inventory/known_backups").encode(), asked).fetchall()
         proofs = session.execute(load_sql("inventory/known_proofs").encode(), asked).fetchall()
         gone = session.execute(load_sql("inventory/gone_backups").encode(), asked).fetchall()
+        drills = tuple(list_drills(session, target, DRILLS))
     found: dict[tuple[str, str, str], list[KnownProof]] = {}
-    for repository, label, sha256, finished_at, matched, difference, seconds in proofs:
-        known = KnownProof(finished_at, matched, difference, seconds)
+    for repository, label, sha256, finished_at, matched, difference, seconds, replayed_bytes in proofs:
+        known = KnownProof(finished_at, matched, difference, seconds, replayed_bytes)
         found.setdefault((repository, label, sha256), []).append(known)
     backups: dict[str, dict[BackupLabel, KnownBackup]] = {}
     for row in rows:
@@ -110,7 +123,7 @@ def recall(inventory: Inventory, target: str) -> Recollection:
     expired, missing = (
         {name: frozenset(labels) for name, labels in left[why].items()} for why in ("expired", "missing")
     )
-    return Recollection(backups, expired, missing)
+    return Recollection(backups, expired, missing, drills)
 
 
 def enter(
@@ -150,11 +163,21 @@ def known_from(published: Published, proofs: tuple[Proof, ...]) -> KnownBackup:
         read_at=None,
         proofs=tuple(
             KnownProof(
-                proof.finished_at, proof.matched, next(iter(proof.differences), ""), dict(proof.durations)
+                proof.finished_at,
+                proof.matched,
+                next(iter(proof.differences), ""),
+                dict(proof.durations),
+                replayed_bytes(proof.checks),
             )
             for proof in proofs
         ),
     )
+
+
+def replayed_bytes(checks: Mapping[str, Any]) -> int:
+    """Of WAL, as a proof's checks have it; 0: it replayed none."""
+    found = checks.get("replayed_bytes")
+    return found if isinstance(found, int) else 0
 
 
 def _known(row: tuple[Any, ...], proofs: tuple[KnownProof, ...]) -> KnownBackup | None:

@@ -39,7 +39,7 @@ def parse_moment(text: str) -> datetime:
 
 
 def parse_period_begin(text: str) -> datetime:
-    """A day, which begins at 00:00 UTC, or a time with its zone. :raises ConfigurationError: it is neither."""
+    """A day, from 00:00 UTC on, or a time with its zone. :raises ConfigurationError: it is neither."""
     day = _day(text)
     return parse_moment(text) if day is None else day
 

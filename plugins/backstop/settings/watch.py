@@ -63,7 +63,7 @@ class WatchedTargets:
 
 def watch_settings(configuration: Configuration, name: str, repositories: list[Repository]) -> WatchSettings:
     """What is expected of the target's repositories. :raises NotFoundError: no such target."""
-    from backstop.commands.watch.settings import WatchSettings
+    from backstop.commands.watch.settings import ExpectedDrills, WatchSettings
 
     target = find_target(configuration, name)
     return WatchSettings(
@@ -73,6 +73,11 @@ def watch_settings(configuration: Configuration, name: str, repositories: list[R
         late_after=target.watch.late_after,
         prove_within=target.watch.prove_within,
         wal_repositories=tuple(target.database.repositories) if target.cluster else (),
+        drills=ExpectedDrills(
+            scheduled=target.drill.schedule is not None,
+            due_every=target.drill.due_every,
+            sign_off_within=target.drill.sign_off.within if target.drill.sign_off.required else None,
+        ),
     )
 
 

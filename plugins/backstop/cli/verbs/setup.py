@@ -103,5 +103,7 @@ def _trust_evidence_key(keys: KmsKeys) -> str:
 
     signer = open_kms_signer(keys, default_credentials())
     if not trust_signer(keys.signing, signer.key_id, signer.trusted):
-        return f"{signer.key_id} of {signer.arn} is trusted already"
-    return f"{signer.key_id} of {signer.arn} is trusted now; copy {keys.signing}/trusted.json to the other machines"
+        return f"{signer.arn} ({signer.key_id}) is trusted already"
+    return (
+        f"{signer.arn} ({signer.key_id}) is trusted now; copy {keys.signing}/trusted.json to other machines"
+    )

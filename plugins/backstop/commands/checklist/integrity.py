@@ -49,7 +49,7 @@ def check_files(tree: RestoredFiles) -> ComparedFiles:
     def look() -> CheckedItem:
         found.extend(tree.compare())
         content = [one for one in found if not is_metadata(one)]
-        what = counted(tree.files, "files") if tree.files is not None else in_words(tree.component)
+        what = counted(tree.files, "file") if tree.files is not None else in_words(tree.component)
         if content:
             sentence = f"{in_words(tree.component)} differ from the list of {tree.label}"
             return failed(ITEM, tree.component, sentence, content)
@@ -72,7 +72,7 @@ def check_pages(database: RestoredDatabase) -> CheckedItem:
         pages = database.pages() if database.pages is not None else None
         if pages is None:
             return not_applicable(ITEM, database.component, "the cluster has no checksums of its pages")
-        return passed(ITEM, database.component, f"{counted(pages, 'pages')} have the checksum they should")
+        return passed(ITEM, database.component, f"{counted(pages, 'page')} have the checksum they should")
 
     return tried(ITEM, database.component, look)
 
@@ -121,7 +121,7 @@ def _catalogue(database: RestoredDatabase, served: ClusterConnection) -> Checked
     return passed(
         ITEM,
         database.component,
-        f"{counted(relations, 'relations')} of {counted(len(names), 'databases')} have their files",
+        f"{counted(relations, 'relation')} of {counted(len(names), 'database')} have their files",
     )
 
 
@@ -132,16 +132,18 @@ def _indexes(database: RestoredDatabase, served: ClusterConnection) -> CheckedIt
         return failed(ITEM, database.component, "amcheck found damaged indexes", [*damaged, hint])
     if checked is None:
         return not_applicable(ITEM, database.component, "amcheck is installed in no database")
-    return passed(ITEM, database.component, f"amcheck found nothing wrong in {counted(checked, 'indexes')}")
+    return passed(
+        ITEM, database.component, f"amcheck found nothing wrong in {counted(checked, 'index', 'indexes')}"
+    )
 
 
 def _ledger(database: RestoredDatabase, served: ClusterConnection) -> CheckedItem:
     wrong = ask(served.with_database(database.dbname), database.queries)
-    asked = counted(len(database.queries), "queries")
+    asked = counted(len(database.queries), "query", "queries")
     if wrong:
-        sentence = f"{len(wrong)} of {asked} were not answered as targets.yaml expects"
+        sentence = f"{len(wrong)} of {asked} did not get the answer that targets.yaml expects"
         return failed(ITEM, database.component, sentence, wrong)
-    return passed(ITEM, database.component, f"{asked} were answered as targets.yaml expects")
+    return passed(ITEM, database.component, f"{asked} got the answer that targets.yaml expects")
 
 
 def _not_back(tree: RestoredFiles) -> str:

@@ -60,6 +60,6 @@ def in_words(component: str) -> str:
     return "the cluster" if component == "base" else "the database"
 
 
-def counted(count: int, what: str) -> str:
-    """``1 file``, ``4,220 files``."""
-    return f"{count:,} {what}" if count != 1 else f"1 {what.removesuffix('s')}"
+def counted(count: int, one: str, many: str = "") -> str:
+    """``1 file``, ``4,220 files``. :param many: of a word that does not end in s then."""
+    return f"{count:,} {one}" if count == 1 else f"{count:,} {many or one + 's'}"

@@ -60,9 +60,9 @@ def _compared(database: RestoredDatabase, served: ClusterConnection, tree: Resto
         # Never the live one, which the tree's own settings lead to.
         found = missing_on_disk(replace(tree.expected, database=lambda: served), tree.root)
         if not found.missing:
-            sentence = f"all {counted(found.expected, 'files')} that rows name are there"
+            sentence = f"all {counted(found.expected, 'file')} that rows name are there"
             return passed(ITEM, tree.component, sentence)
-        said = f"{found.missing:,} of {counted(found.expected, 'files')} that rows name are not there"
+        said = f"{found.missing:,} of {counted(found.expected, 'file')} that rows name are not there"
         lag = _lag(database, tree)
         if _is_loss(found, tree, lag):
             sentence = f"{said}: the files are {duration_in_words(lag)} older than the database"

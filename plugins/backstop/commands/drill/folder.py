@@ -1,6 +1,6 @@
 """Where a drill's things lie, one drill of a target at a time, and how all of it goes away again.
 
-``<directory>/backstop-drills/<target>/<drill id>/``: ``drill.json`` is the plan, and stays as long as anything
+``<directory>/backstop-drills/<target>/<drill id>/``: ``drill.json`` is the plan, and stays while anything
 else does; a folder a component beside it. Whatever kills a drill, the next one finds this and clears it away.
 """
 
@@ -119,6 +119,10 @@ class DrillFolder:
         made = folder / f"{stem}-{secrets.token_hex(4)}"
         made.mkdir(mode=0o700)
         return made
+
+    def discard(self, folder: Path) -> None:
+        """What there is of a component that did not come back: its room may be needed."""
+        _remove_component(folder)
 
     def remove(self, drill_id: str) -> tuple[str, ...]:
         """Everything of the drill; what is not there is no error. Waits for a step that still runs.

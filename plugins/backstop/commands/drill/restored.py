@@ -24,7 +24,6 @@ class RestoredComponent:
     :param isolation: how the server is kept apart from the machine, in words;
         :param isolation_kind: and :param isolation_uid: the same, to do it again.
     :param root: of a tree: the folder under which its files lie under their whole paths.
-    :param excuses: a file that says what metadata could not be given to them; empty: none was needed.
     :param differences: what the restore's own comparison found, one sentence each.
     :param checks: what it compared: ``tables``, ``rows``, ``files``, …
     """
@@ -42,7 +41,6 @@ class RestoredComponent:
     isolation_uid: int = 0
     tablespaces: tuple[str, ...] = ()
     root: str = ""
-    excuses: str = ""
     differences: tuple[str, ...] = ()
     checks: Mapping[str, int | str] = field(default_factory=dict)
 

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backstop.commands.drill.pieces import Brought
-from backstop.commands.trees.layout import Folder
+from backstop.commands.trees.area import NEW
 from backstop.commands.trees.restore import TreeRestore
-from backstop.commands.trees.swap import opened
-from backstop.errors import VerificationError
+from backstop.files.names import staging_name
 from backstop.model.backup import BackupLabel
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from backstop.commands.drill.pieces import Task
-    from backstop.commands.trees.plan import RestoredTree
-
-_NAMED = 3
 
 
 def restore_tree(task: Task) -> Brought:
-    """:raises BackstopError: it is not back, or what came back is not what was stored."""
+    """What differs from the backup's list is told, and left where it lies.
+
+    :raises BackstopError: it is not back.
+    """
     planned, folder = task.planned, task.folder
     section = task.settings.trees[planned.component.partition(":")[2]]
     restore = TreeRestore(
@@ -44,15 +42,10 @@ def restore_tree(task: Task) -> Brought:
     with task.phases.phase("validate"):
         differences = restore.validate(restored)
         if differences:
-            more = f" and {len(differences) - _NAMED} more" if len(differences) > _NAMED else ""
-            raise VerificationError(
-                f"what came back of {planned.label} differs from its list: "
-                + "; ".join(differences[:_NAMED])
-                + more,
-                hint="restore it from another repository, and check this one",
-            )
-        excuses = _keep_excuses(restored, folder)
-        restore.swap(restored)
+            # A swap would be refused, and rightly; it is looked at where it lies.
+            root = folder / os.fsdecode(staging_name(restored.token)) / os.fsdecode(NEW) / root.name
+        else:
+            restore.swap(restored)
     return Brought(
         planned.recovers_to,
         planned.loss,
@@ -61,15 +54,7 @@ def restore_tree(task: Task) -> Brought:
         notes=restored.not_set,
         where={
             "root": str(root),
-            "excuses": str(excuses),
+            "differences": differences,
             "checks": {"files": restored.files, "names": restored.names, "bytes": restored.plain_bytes},
         },
     )
-
-
-def _keep_excuses(restored: RestoredTree, folder: Path) -> Path:
-    """They lie in what the swap removes; whoever compares again wants them."""
-    path = folder / "excuses.json"
-    with opened(Folder.from_text(restored.places[0]), restored.token) as area:
-        path.write_bytes(area.excuses().to_json())
-    return path

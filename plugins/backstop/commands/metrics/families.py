@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from backstop.commands.metrics import series
-from backstop.commands.metrics.protection import add_component, add_wal
+from backstop.commands.metrics.protection import add_component, add_drill, add_wal
 from backstop.commands.metrics.sheet import Sheet
 from backstop.commands.metrics.surroundings import add_keys, add_repositories
 from backstop.model.finding import EVERY_TARGET, Level
@@ -108,6 +108,8 @@ def _add_look(sheet: Sheet, seen: Observation, findings: tuple[Finding, ...], *,
         failed = any(has_failed(one, component.kind) for one in findings)
         good = component.on_time and not failed and not stale
         add_component(sheet, seen.target, component, good=good)
+    if seen.drill is not None:
+        add_drill(sheet, seen.target, seen.drill)
     add_wal(sheet, seen)
     add_repositories(sheet, seen)
     add_keys(sheet, seen)

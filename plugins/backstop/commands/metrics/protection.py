@@ -1,4 +1,4 @@
-"""Series of what is backed up, and of the WAL."""
+"""Series of what is backed up, of the WAL, and of drills."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from backstop.commands.metrics.sheet import Sheet
-    from backstop.model.observation import BackupSeen, ComponentSeen, Observation, SlotSeen, WindowSeen
+    from backstop.model.observation import (
+        BackupSeen,
+        ComponentSeen,
+        DrillSeen,
+        Observation,
+        SlotSeen,
+        WindowSeen,
+    )
 
 SLOT_STATES = ("active", "inactive", "missing", "lost")
 
@@ -36,6 +43,21 @@ def add_component(sheet: Sheet, target: str, seen: ComponentSeen, *, good: bool)
         sheet.set(series.PREDICTED_RTO, (*labels, "low"), seen.forecast.low_seconds)
         sheet.set(series.PREDICTED_RTO, (*labels, "high"), seen.forecast.high_seconds)
         sheet.set(series.RTO_SAMPLES, labels, seen.forecast.samples)
+    if seen.accuracy is not None:
+        sheet.set(series.FORECAST_JUDGED, labels, seen.accuracy.judged)
+        sheet.set(series.FORECAST_WITHIN, labels, seen.accuracy.within / seen.accuracy.judged)
+        sheet.set(series.FORECAST_ERROR, labels, seen.accuracy.median_error)
+
+
+def add_drill(sheet: Sheet, target: str, seen: DrillSeen) -> None:
+    """The last rehearsed disaster."""
+    sheet.set(series.DRILL_AT, (target,), seen.ended_at)
+    sheet.set(series.DRILL_PASSED_AT, (target,), seen.last_passed_at)
+    sheet.set(series.DRILL_PASSED, (target,), seen.passed)
+    sheet.set(series.DRILL_OBJECTIVES, (target,), seen.objectives_met)
+    for one in seen.components:
+        sheet.set(series.DRILL_DOWNTIME, (target, one.component), one.downtime)
+        sheet.set(series.DRILL_LOSS, (target, one.component), one.loss)
 
 
 def _add_newest(sheet: Sheet, labels: tuple[str, str], newest: BackupSeen) -> None:

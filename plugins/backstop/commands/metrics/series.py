@@ -116,6 +116,48 @@ RTO_OBJECTIVE = _gauge(
     "backstop_rto_objective_seconds", "target kind", "How long a restore may take, by targets.yaml."
 )
 
+FORECAST_JUDGED = _gauge(
+    "backstop_forecast_judged_restores",
+    "target kind",
+    "Measured restores, of proofs and drills, of which those before them allowed a forecast.",
+)
+FORECAST_WITHIN = _gauge(
+    "backstop_forecast_within_interval_ratio",
+    "target kind",
+    "Which part of them lay in the interval of their forecast; 0.8 is meant.",
+)
+FORECAST_ERROR = _gauge(
+    "backstop_forecast_median_error_ratio",
+    "target kind",
+    "By how much the middling forecast was off, as a part of what the restore took.",
+)
+
+# Rehearsed disasters.
+DRILL_AT = _gauge("backstop_drill_last_timestamp_seconds", "target", "When the last drill ended.")
+DRILL_PASSED_AT = _gauge(
+    "backstop_drill_last_passed_timestamp_seconds", "target", "When the last drill that passed ended."
+)
+DRILL_PASSED = _gauge(
+    "backstop_drill_passed",
+    "target",
+    "Whether everything came back in the last drill, every check passed, and nothing was left behind.",
+)
+DRILL_OBJECTIVES = _gauge(
+    "backstop_drill_objectives_met",
+    "target",
+    "Whether the last drill met every objective; absent: none is set, or it is not known.",
+)
+DRILL_DOWNTIME = _gauge(
+    "backstop_drill_downtime_seconds",
+    "target kind",
+    "From the disaster of the last drill until this was restored and validated; absent: it did not come back.",
+)
+DRILL_LOSS = _gauge(
+    "backstop_drill_loss_seconds",
+    "target kind",
+    "What the last drill's disaster would have cost of this, measured at the repositories.",
+)
+
 # Continuous archiving.
 WAL_BEHIND = _gauge(
     "backstop_wal_behind_bytes", "target repository", "WAL that the server has written and this has not."

@@ -19,6 +19,7 @@ Backups, by manifests and proofs
     kinds           backups that are late, odd in size, or too old for the objective
     proofs          backups that are not proven, or failed
     restores        how long a restore would take
+    drills          whether disasters are rehearsed, and what the last rehearsal showed
     missing_copies  what one repository lacks and another has
     manifests       those that have gone though nobody expired them
     objects         whether the bytes are there

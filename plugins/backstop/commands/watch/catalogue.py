@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from backstop.commands.watch.kinds import judge_kind, merged
 from backstop.commands.watch.manifests import judge_manifests
 from backstop.commands.watch.missing_copies import judge_steps
-from backstop.commands.watch.part import Part, together
+from backstop.commands.watch.part import EVERY, Part, together
 from backstop.commands.watch.proofs import judge_proofs
 from backstop.commands.watch.restores import past_restores
 from backstop.commands.watch.shelf import Shelf, look_at_shelf
@@ -47,6 +47,7 @@ def recollect(
                 ),
             ),
             unseen=(f"what the inventory remembers: {error.message}",),
+            unjudged=frozenset({("drill", EVERY)}),
         )
         return Recollection(), None, part
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from backstop.commands.watch.part import Part
-from backstop.commands.watch.restores import judge_duration
+from backstop.commands.watch.restores import accuracy_of, judge_duration
 from backstop.commands.watch.wording import in_words
 from backstop.model.anomaly import Sample, size_anomaly
 from backstop.model.figures import duration_in_words
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from backstop.commands.watch.restores import Past
     from backstop.commands.watch.settings import WatchedKind
     from backstop.commands.watch.sight import Sight
-    from backstop.model.forecast import Restore
     from backstop.model.punctuality import Punctuality
     from backstop.repository.recollection import KnownBackup, KnownProof, Recollection
 
@@ -98,7 +98,7 @@ def _every_copy(sight: Sight, recollection: Recollection) -> Iterator[tuple[str,
                 yield repository.name, known, False
 
 
-def judge_kind(sight: Sight, kind: WatchedKind, backups: Sequence[Copies], past: Sequence[Restore]) -> Part:
+def judge_kind(sight: Sight, kind: WatchedKind, backups: Sequence[Copies], past: Sequence[Past]) -> Part:
     """The component, and what is wrong with its backups as such.
 
     :param backups: of this kind, oldest first. :param past: restores of this kind, oldest first.
@@ -113,7 +113,9 @@ def judge_kind(sight: Sight, kind: WatchedKind, backups: Sequence[Copies], past:
     missed = certain or (some_answer and on_time.overdue and on_time.overdue_by > EXCUSED_FOR)
     newest = backups[-1] if backups else None
     proven = next((copies for copies in reversed(backups) if copies.proven_in), None)
-    foreseen = forecast(past, bytes=newest.known.plain_bytes) if newest else None
+    restores = [one.restore for one in past]
+    foreseen = forecast(restores, bytes=newest.known.plain_bytes) if newest else None
+    before = sight.previous.component(kind.kind) if sight.previous else None
     loss = _loss(sight, kind, looked_at)
     lost = certain or (some_answer and loss is not None and loss > (kind.rpo or loss) + EXCUSED_FOR)
     component = ComponentSeen(
@@ -133,6 +135,7 @@ def judge_kind(sight: Sight, kind: WatchedKind, backups: Sequence[Copies], past:
         rpo=kind.rpo,
         rto=kind.rto,
         forecast=foreseen,
+        accuracy=accuracy_of(past, before.accuracy if before else None),
         backups=len(backups),
         proven_backups=sum(bool(copies.proven_in) for copies in backups),
     )

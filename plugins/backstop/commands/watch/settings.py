@@ -35,6 +35,20 @@ class WatchedKind:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExpectedDrills:
+    """Which rehearsals are expected.
+
+    :param scheduled: some are; else only what those that there were have shown is judged.
+    :param due_every: so old the last one that passed may be.
+    :param sign_off_within: so long nobody need have signed one off; None: nobody has to.
+    """
+
+    scheduled: bool = False
+    due_every: timedelta = timedelta(days=35)
+    sign_off_within: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WatchSettings:
     """Thresholds and rules.
 
@@ -43,6 +57,7 @@ class WatchSettings:
     :param late_after: and :param prove_within: see ``targets/watch.py``.
     :param sync_grace: what one repository lacks for no longer than this, the hourly sync brings.
     :param wal_repositories: names of those that should have the cluster's WAL.
+    :param drills: see ``targets/drill.py``.
     """
 
     kinds: tuple[WatchedKind, ...]
@@ -52,6 +67,7 @@ class WatchSettings:
     prove_within: timedelta
     sync_grace: timedelta = timedelta(hours=2)
     wal_repositories: tuple[str, ...] = ()
+    drills: ExpectedDrills = ExpectedDrills()
 
     def kind(self, name: str) -> WatchedKind | None:
         """The one of that name, if targets.yaml (still) names it."""

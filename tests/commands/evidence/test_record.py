@@ -1,0 +1,225 @@
+"""Evidence goes wherever it can go, and a proof is never lost because a chain cannot be written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from backstop.commands.check.disprove import disprove
+from backstop.commands.evidence.catch_up import catch_up
+from backstop.errors import KeyServiceUnavailableError, StorageFullError, StorageUnavailableError
+from backstop.model.evidence import EvidenceKind
+from tests.evidencing import EvidenceWorld, now
+from tests.making import STARTED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from backstop.crypto.signing import DocumentSigner
+    from backstop.model.proof import Proof
+
+SOON = timedelta(hours=1)
+
+
+def silent(world: EvidenceWorld, monkeypatch: pytest.MonkeyPatch, name: str) -> list[str]:
+    """A repository that does not answer; what was asked of it."""
+    asked: list[str] = []
+
+    def fail(*_: Any, **__: Any) -> Any:
+        asked.append(name)
+        raise StorageUnavailableError(f"{name} does not answer")
+
+    for method in ("list", "read", "put_once", "stat", "versions"):
+        monkeypatch.setattr(world.storages[name], method, fail)
+    world.makers[name].catalog._repository_id = None
+    return asked
+
+
+def prove(world: EvidenceWorld, *, minutes: int = 10, **book: Any) -> tuple[Proof, list[str]]:
+    """Record a proof in ``local`` as commands do; and what was said of its evidence."""
+    maker = world.makers["local"]
+    published = maker.catalog.backups().backups[0] if maker.catalog.backups().backups else maker.publish()
+    repository = world.booked("local", **book)
+    proof = maker.prove(published, signer=world.verifier, minutes=minutes)
+    assert repository.evidence is not None
+    return proof, repository.evidence.enter_proof(repository, proof, now=now())
+
+
+def no_kms() -> DocumentSigner:
+    raise KeyServiceUnavailableError("KMS does not answer", hint="wait")
+
+
+def test_evidence_is_recorded_in_every_repository_and_each_names_the_others_newest(
+    world: EvidenceWorld,
+) -> None:
+    recorded = world.record("drill-6")
+
+    assert set(recorded.records) == {"local", "far"}
+    assert recorded.sentences() == []
+    local, far = recorded.records["local"], recorded.records["far"]
+    assert local.heads == {far.repository_id: world.chain("far").head_at(5)}
+    assert far.heads == {local.repository_id: local.head}
+
+
+def test_a_repository_that_does_not_answer_keeps_evidence_out_of_no_other(
+    world: EvidenceWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = silent(world, monkeypatch, "local")
+
+    recorded = world.record("drill-6")
+
+    assert set(recorded.records) == {"far"}
+    assert "not in repository local: local does not answer" in recorded.sentences()[0]
+    assert asked == ["local"], "patience with one that is down is minutes: it is asked once"
+
+
+def test_when_no_repository_takes_it_that_is_an_error(
+    world: EvidenceWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("local", "far"):
+        silent(world, monkeypatch, name)
+
+    with pytest.raises(StorageUnavailableError, match="does not answer"):
+        world.record("drill-6")
+
+
+def test_a_report_that_cannot_be_drawn_does_not_cost_the_record(world: EvidenceWorld) -> None:
+    from backstop.commands.evidence.record import record_evidence
+
+    def fails(_: object) -> str:
+        raise ZeroDivisionError("no time passed")
+
+    recorded = record_evidence(
+        EvidenceKind.DRILL,
+        "drill-6",
+        {},
+        repositories=world.repositories,
+        signer=world.verifier,
+        happened_at=now(),
+        now=now(),
+        render=fails,
+    )
+
+    assert recorded.records["local"].report_sha256 == ""
+    assert "has no report: it cannot be drawn (ZeroDivisionError: no time passed)" in recorded.sentences()[0]
+    assert world.verify().sound
+
+
+def test_a_proof_becomes_a_record_in_the_repository_that_it_is_of(world: EvidenceWorld) -> None:
+    proof, told = prove(world)
+
+    record = world.chain("local").read(6)
+    assert told == []
+    assert (record.kind, record.subject) == (EvidenceKind.PROOF, str(proof.label))
+    assert record.document == proof.to_dict()
+    assert set(record.heads) == {world.makers["far"].catalog.repository_id()}
+    assert world.chain("far").head_at(6) is None
+    assert world.verify().sound
+
+
+def test_a_failed_verification_of_a_damaged_backup_becomes_a_record_too(world: EvidenceWorld) -> None:
+    label = world.makers["local"].publish().manifest.label
+
+    disprove(
+        world.booked("local"),
+        {label: ["object x is missing"]},
+        signer=world.verifier,
+        started_at=now(),
+        finished_at=now(),
+    )
+
+    assert world.chain("local").read(6).document["differences"] == ["object x is missing"]
+
+
+@pytest.mark.parametrize("trouble", ["kms", "disk"])
+def test_a_proof_whose_evidence_cannot_be_written_counts_and_is_added_later(
+    world: EvidenceWorld, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    prove(world)
+    storage = world.storages["local"]
+    put_once: Callable[..., Any] = storage.put_once
+
+    def full(key: str, data: bytes) -> Any:
+        if "/evidence/" in key:
+            raise StorageFullError("no space left", hint="make some")
+        return put_once(key, data)
+
+    with monkeypatch.context() as patch:
+        if trouble == "disk":
+            patch.setattr(storage, "put_once", full)
+        proof, told = prove(world, minutes=40, **({"signer": no_kms} if trouble == "kms" else {}))
+
+    assert len(told) == 1
+    assert f"the proof of {proof.label} in local is recorded, but not in the chain of evidence yet" in told[0]
+    assert "evidence catch-up" in told[0]
+    [published] = world.makers["local"].catalog.backups().backups
+    assert proof in world.makers["local"].catalog.proofs(published), "the proof counts"
+
+    added, told = catch_up(world.booked("local"), now=now())
+
+    assert (added, told) == ([str(proof.label)], [])
+    assert world.chain("local").read(7).document == proof.to_dict()
+    assert catch_up(world.booked("local"), now=now()) == ([], [])
+    assert world.verify().sound
+
+
+def test_a_proof_that_no_record_tells_of_is_named(world: EvidenceWorld) -> None:
+    maker = world.makers["local"]
+    published = maker.publish(started_at=now())
+    maker.prove(published, signer=world.verifier)
+
+    assert world.found() == {("proof without evidence", None)}
+
+
+def test_proofs_from_before_there_was_evidence_are_counted_and_no_fault(world: EvidenceWorld) -> None:
+    maker = world.makers["local"]
+    maker.prove(maker.publish(started_at=STARTED - timedelta(days=400)), signer=world.verifier)
+
+    verdict = world.verify()
+
+    assert verdict.sound
+    assert verdict.chains[0].remarks == ("1 proof from before there was evidence",)
+
+
+def test_a_proof_that_was_taken_away_or_changed_while_its_backup_is_there_is_named(
+    world: EvidenceWorld,
+) -> None:
+    proof, _ = prove(world)
+    [key] = world.makers["local"].catalog.proof_records.keys()[proof.label]
+    world.remove("local", key)
+
+    assert world.found() == {("proof gone", 6)}
+
+    world.makers["local"].catalog.record_proof(replace(proof, matched=False), signer=world.verifier)
+    assert ("proof gone", 6) in world.found()
+
+
+def test_of_an_expired_backup_the_chain_alone_tells_as_it_should(world: EvidenceWorld) -> None:
+    proof, _ = prove(world)
+    [key] = world.makers["local"].catalog.proof_records.keys()[proof.label]
+    world.remove("local", key)
+    world.makers["local"].catalog.withdraw(proof.label)
+
+    verdict = world.verify()
+
+    assert verdict.sound
+    assert verdict.chains[0].remarks == ("1 proof of backups that are not there any more",)
+
+
+def test_a_run_asks_a_silent_witness_once_however_many_proofs_it_records(
+    world: EvidenceWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = silent(world, monkeypatch, "far")
+    maker = world.makers["local"]
+    published = maker.publish()
+    repository = world.booked("local")
+    assert repository.evidence is not None
+
+    for minutes in (1, 2, 3):
+        proof = maker.prove(published, signer=world.verifier, minutes=minutes)
+        assert repository.evidence.enter_proof(repository, proof, now=now()) == []
+
+    assert asked == ["far"]

@@ -1,0 +1,113 @@
+"""The validators for drills: they find what is wrong with restored configuration, and touch nothing live."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from embedded.sample.trees import write_config
+
+VALIDATORS = Path(__file__).parents[2] / "include/validators"
+SITE = "etc/nginx/sites-available/calibrify.conf"
+UNITS = "etc/systemd/system"
+
+needs_nginx = pytest.mark.skipif(
+    shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None,
+    reason="nginx is not installed (Debian: package nginx-light)",
+)
+needs_systemd = pytest.mark.skipif(
+    shutil.which("systemd-analyze") is None,
+    reason="systemd-analyze is not installed (Debian: package systemd)",
+)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Calibrify's configuration, as a drill has restored it."""
+    write_config(tmp_path / "root")
+    return tmp_path / "root"
+
+
+def validate(script: str, *arguments: str | Path, cwd: Path | None = None) -> tuple[int, str]:
+    done = subprocess.run(
+        [VALIDATORS / script, *map(str, arguments)], capture_output=True, text=True, check=False, cwd=cwd
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def spoil(path: Path, before: str, after: str) -> None:
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+
+
+@pytest.mark.system
+@needs_nginx
+def test_a_restored_site_is_taken_by_nginx_and_nothing_else_is_touched(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    spoil(root / SITE, "listen 80;", "listen 80; access_log /var/log/nginx/calibrify-drill.log;")
+
+    assert validate("nginx-site.sh", SITE, cwd=root) == (0, "")
+    assert [one.name for one in tmp_path.iterdir()] == ["root"], "its own folder is gone"
+    assert not Path("/var/log/nginx/calibrify-drill.log").exists()
+
+
+@pytest.mark.system
+@needs_nginx
+@pytest.mark.parametrize(
+    ("before", "after", "says"),
+    [
+        ("listen 80;", "listn 80;", 'unknown directive "listn"'),
+        ("proxy_pass http://127.0.0.1:8000;", "proxy_pass http://127.0.0.1:8000", "calibrify.conf"),
+    ],
+)
+def test_a_site_that_nginx_does_not_take_is_found(root: Path, before: str, after: str, says: str):
+    spoil(root / SITE, before, after)
+
+    status, said = validate("nginx-site.sh", root / SITE)
+
+    assert status == 1
+    assert says in said
+
+
+@pytest.mark.system
+@needs_nginx
+def test_a_site_that_is_not_there_is_named(root: Path):
+    assert validate("nginx-site.sh", root / "gone.conf") == (1, f"{root}/gone.conf is not there\n")
+
+
+@pytest.mark.system
+@needs_systemd
+def test_restored_units_are_in_order_though_their_programs_are_on_another_host(root: Path):
+    units = sorted((root / UNITS).iterdir())
+    here, elsewhere = (
+        validate("systemd-units.sh", *options, *units) for options in ((), ("--programs-elsewhere",))
+    )
+
+    assert here[0] == 1
+    assert "/opt/calibrify/venv/bin/gunicorn is not executable" in here[1]
+    assert elsewhere[0] == 0, elsewhere[1]
+
+
+@pytest.mark.system
+@needs_systemd
+@pytest.mark.parametrize("after", ["Restart=onfailure", "Restrat=on-failure"])
+def test_a_unit_that_systemd_would_only_warn_of_is_found(root: Path, after: str):
+    unit = root / UNITS / "calibrify-web.service"
+    spoil(unit, "Restart=on-failure", after)
+
+    status, said = validate("systemd-units.sh", "--programs-elsewhere", unit)
+
+    assert status == 1
+    assert "calibrify-web.service:9" in said
+
+
+def test_validators_ask_for_what_they_shall_look_at():
+    assert validate("nginx-site.sh") == (2, "no site was named\n")
+    assert validate("systemd-units.sh", "--programs-elsewhere") == (2, "no unit file was named\n")
