@@ -3,9 +3,9 @@
 python -m benchmarks.forecast [--learn 4] [--later 10] [--directory DIR] [--json FILE]
 
 A dump, a base backup and a file tree are backed up small, and again several times as large. Each is restored
-and compared (``verify``), the sizes by turns: first so many of each size to learn from, then so many later ones,
-each of which the forecast is asked about beforehand. Printed for each kind and size: how many lay in the
-interval, by how much the median forecast was off, and what the machine had to do besides.
+and compared (``verify``), the sizes by turns: first so many of each size to learn from, then so many later
+ones, each of which the forecast is asked about beforehand. Printed for each kind and size: how many lay in
+the interval, by how much the median forecast was off, and what the machine had to do besides.
 """
 
 from __future__ import annotations
@@ -193,10 +193,8 @@ def main() -> None:
     for kind, one in found["kinds"].items():
         for size in SIZES:
             row = one[size]
-            within = f"{row['within']} of {row['later']}"
-            print(
-                f"{kind:<11} {size:<6} {row['median_seconds']:6.1f} s  {within:<15}  {row['median_error']:.0%}"
-            )
+            within, error = f"{row['within']} of {row['later']}", row["median_error"]
+            print(f"{kind:<11} {size:<6} {row['median_seconds']:6.1f} s  {within:<15}  {error:.0%}")
 
 
 if __name__ == "__main__":

@@ -54,12 +54,14 @@ def follow(
     *,
     words: Callable[[str], str],
     meanwhile: Mapping[str, Callable[[], object] | Sequence[Callable[[], object]]] | None = None,
+    part: str = "",
 ) -> list[str]:
     """Type every command of a section; each must end as the page says.
 
     :param run: types one line; its exit code, and what it said.
     :param words: puts the names of the machine at hand in the place of the page's.
     :param meanwhile: what happens just before the command that begins so; a list: at each occurrence one.
+    :param part: one that its table of decisions leads to, without the others; empty: all of them.
     :returns: what each of them said.
     """
     waiting = {
@@ -67,6 +69,8 @@ def follow(
     }
     said: list[str] = []
     for command in sections()[title]:
+        if part and command.part not in ("", part):
+            continue
         for begin, events in waiting.items():
             if command.text.startswith(begin) and events:
                 events.pop(0)()

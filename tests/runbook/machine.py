@@ -192,6 +192,15 @@ class Machine:
         finally:
             shell.close()
 
+    def decide(self, title: str, part: str) -> list[str]:
+        """The lines of one part of a section: what its table of decisions leads to."""
+        shell = Shell(self.environment)
+        try:
+            prepare(shell.run, self.words)
+            return follow(title, shell.run, words=self.words, part=part)
+        finally:
+            shell.close()
+
     def run(self, *lines: str) -> str:
         """Commands that are not the page's."""
         shell = Shell(self.environment)
