@@ -11,23 +11,25 @@ the interval, by how much the median forecast was off, and what the machine had 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 import os
 import random
 import statistics
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backstop.cli.main import main as backstop
 from backstop.model.forecast import forecast
 from backstop.model.forecast_accuracy import forecast_accuracy
 from backstop.model.restore_rates import Restore
 from embedded import databases, sample
 from embedded.configuration import variables
-from embedded.home import CHECKOUT, Home
+from embedded.home import Home
 from embedded.stack import Stack
 from embedded.steps import Steps
 
@@ -76,23 +78,13 @@ class Site:
         self.bytes: dict[str, int] = {}
 
     def backstop(self, *argv: str) -> Any:
-        done = subprocess.run(
-            [sys.executable, "-m", "backstop", *argv, "--json"],
-            env={
-                "PATH": os.environ["PATH"],
-                "LANG": "C.UTF-8",
-                "PYTHONPATH": str(CHECKOUT / "plugins"),
-                **variables(self.stack.home),
-            },
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise SystemExit(f"backstop {' '.join(argv)} ended with {done.returncode}: {done.stderr}")
-        return json.loads(done.stdout)
+        """In this process: what starting Python takes is no part of a restore."""
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = backstop([*argv, "--json"])
+        if code != 0:
+            raise SystemExit(f"backstop {' '.join(argv)} ended with {code}: {err.getvalue()}")
+        return json.loads(out.getvalue())
 
     def back_up(self, size: str) -> None:
         for kind, argv in (
@@ -179,6 +171,7 @@ def main() -> None:
             sample.load(stack.protected.connection(), scale=SMALL_SCALE)
             databases.grant_backup_role(stack.protected)
             sample.write_media(stack.home.media, scale=SMALL_SCALE)
+            os.environ.update(variables(stack.home))
             site = Site(stack)
             site.back_up("small")
             site.grow()
