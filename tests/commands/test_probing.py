@@ -78,6 +78,15 @@ def test_what_a_command_writes_is_shown_without_secrets():
     assert "/x" in shown
 
 
+def test_a_secret_of_this_worker_is_not_shown_wherever_a_command_has_it_from(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setenv("AIRFLOW_CONN_CALIBRIFY", "postgres://backup@db/x?sslkey=tr0ub4dor")
+    (tmp_path / "leak").write_text("postgres://backup@db/x?sslkey=tr0ub4dor\n")
+
+    assert asked(command=["sh", "-c", f"cat {tmp_path}/leak; exit 1"]).details == ("********",)
+
+
 def test_a_secret_that_the_cut_of_a_long_output_halves_is_not_shown():
     script = "printf 'password=%0.s-' $(seq 1 40000); echo; echo the end; exit 1"
 

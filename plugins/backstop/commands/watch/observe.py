@@ -149,7 +149,7 @@ def _observation(sight: Sight, found: Part, *, took_seconds: float) -> Observati
         scratch_bytes=next((one.size_bytes for one in found.seen if isinstance(one, ScratchSeen)), None),
         unseen=tuple(dict.fromkeys(found.unseen)),
         first_observed_at=(previous.first_observed_at or previous.observed_at) if previous else sight.now,
-        drill=_drill(sight, found),
+        drill=next((one for one in found.seen if isinstance(one, DrillSeen)), None),
     )
 
 
@@ -158,13 +158,6 @@ def _windows(sight: Sight, found: Part) -> tuple[WindowSeen, ...]:
     if sight.previous is not None and ("wal-gap", EVERY) in found.unjudged:
         return sight.previous.windows
     return tuple(one for one in found.seen if isinstance(one, WindowSeen))
-
-
-def _drill(sight: Sight, found: Part) -> DrillSeen | None:
-    """That of before where nobody could look."""
-    if sight.previous is not None and ("drill", EVERY) in found.unjudged:
-        return sight.previous.drill
-    return next((one for one in found.seen if isinstance(one, DrillSeen)), None)
 
 
 def _wal(sight: Sight, found: Part) -> WalSeen | None:
