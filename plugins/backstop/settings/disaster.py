@@ -163,7 +163,7 @@ class Disasters:
             by=self._by,
             journal=self.journal,
             assessing=self._assessing(incident_id),
-            sources=lambda: Sources(self._name, self._repositories, self._keyring),
+            sources=lambda: Sources(self._name, self._answering(), self._keyring),
             ground=Ground(infrastructure.prepare, infrastructure.check, infrastructure.timeout),
             validate_item=self._validate,
             keep=self._keep,
@@ -190,7 +190,7 @@ class Disasters:
             order=order,
             objectives=self._objectives(),
             alternatives=alternatives,
-            unopened=self.unopened,
+            unopened=lambda: {**self.unopened, **self.journal.unheard},
             losses=self._losses,
         )
 
@@ -239,6 +239,10 @@ class Disasters:
                 self.unopened[name] = error.message
         return opened
 
+    def _answering(self) -> list[Repository]:
+        """Patience with one that is down is minutes, each time; the journal has just asked them all."""
+        return [one for one in self._repositories if one.name not in self.journal.unheard]
+
     def _hurried(self) -> list[Repository]:
         """For the journal: one that is down must not cost minutes with every line."""
         from backstop.repository.catalog import Catalog, Repository
@@ -271,7 +275,10 @@ class Disasters:
             now=now,
             host=socket.gethostname(),
         )
-        return keep_record(record, self._configuration, self._credentials, self._repositories, now=now)
+        kept = keep_record(record, self._configuration, self._credentials, self._answering(), now=now)
+        missed = {**self.unopened, **self.journal.unheard}
+        kept["problems"] += [f"the record is not in repository {name}: {why}" for name, why in missed.items()]
+        return kept
 
 
 def open_disaster(

@@ -41,7 +41,7 @@ class Assessing:
 
     :param components: by kind, every one of the target; :param order: in which they come back.
     :param alternatives: other kinds that bring the same back: ``{"base": "dump"}``.
-    :param unopened: repositories that cannot even be opened, and why.
+    :param unopened: gives the repositories that cannot even be opened or do not answer, and why.
     :param losses: what watches saw to be at risk in a repository around a moment: when, and at most how much.
     """
 
@@ -51,7 +51,7 @@ class Assessing:
     order: Sequence[str]
     objectives: Mapping[str, Objective]
     alternatives: Mapping[str, str] = field(default_factory=dict)
-    unopened: Mapping[str, str] = field(default_factory=dict)
+    unopened: Callable[[], Mapping[str, str]] = dict
     losses: Callable[[str, datetime], Sequence[Watched]] = lambda repository, moment: ()
 
     def document(
@@ -80,7 +80,7 @@ class Assessing:
             alternatives=self.alternatives,
         )
         recommended = options[0].id if options and lost else None
-        repositories = {**dict.fromkeys((one.name for one in sources.repositories), ""), **self.unopened}
+        repositories = {**dict.fromkeys((one.name for one in sources.repositories), ""), **self.unopened()}
         repositories |= found.problems
         return {
             "incident_id": self.incident_id,

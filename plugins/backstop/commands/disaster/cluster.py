@@ -18,7 +18,13 @@ from backstop.commands.recovery.cut_over import (
 )
 from backstop.commands.recovery.recover import PointInTimeRestore
 from backstop.commands.recovery.summary import result_document, result_from
-from backstop.errors import BackstopError, ConfigurationError, RecoveryImpossibleError, SourceUnavailableError
+from backstop.errors import (
+    BackstopError,
+    CommandError,
+    ConfigurationError,
+    RecoveryImpossibleError,
+    SourceUnavailableError,
+)
 from backstop.model.canonical import format_time, parse_time
 from backstop.model.recovery import RecoveryTarget, TargetKind
 
@@ -209,13 +215,26 @@ class ClusterComponent:
         result = result_from(earlier["result"])
         if not os.path.lexists(live) and earlier["live_inode"] is None:
             return None  # there was none, and nothing was put there
-        reopen_cluster(live, commands, live_inode=earlier["live_inode"], recovered_inode=result.data_inode)
+        try:
+            reopen_cluster(
+                live, commands, live_inode=earlier["live_inode"], recovered_inode=result.data_inode
+            )
+        except CommandError:
+            # It may have been started before whoever did it was killed, and no command starts a server twice.
+            if not self._answers(result.system_id):
+                raise
         if live.stat().st_ino != result.data_inode:
             return None
         kept = sorted(str(path) for path in live.parent.glob(f"{live.name}-before-*"))
         facts = dict(earlier["facts"])
         notes = [*facts["notes"], "the cut-over was interrupted, and ended by another run", *self._protect()]
         return {**facts, "kept": kept[-1:], "notes": notes}
+
+    def _answers(self, system_id: str) -> bool:
+        try:
+            return ask_server(self.reader).system_id == system_id
+        except BackstopError:
+            return False
 
     def _protect(self) -> list[str]:
         if not self.slot:

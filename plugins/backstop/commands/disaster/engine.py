@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from backstop.commands.disaster.planning import part_of, planned
 from backstop.commands.disaster.standing import standing
 from backstop.commands.disaster.status_page import NotToldError
-from backstop.commands.disaster.stepping import Steps
+from backstop.commands.disaster.stepping import Steps, step_document
 from backstop.errors import BackstopError, NotFoundError, RestoreError
 from backstop.model.incident import EventKind
-from backstop.model.incident_state import VALIDATIONS, plan_digest
+from backstop.model.incident_state import VALIDATIONS, StepStatus, plan_digest
 from backstop.model.measured import Outcome
 
 if TYPE_CHECKING:
@@ -249,13 +249,13 @@ class Disaster:
 
     def _decided(self, step: str, *, redo: bool) -> dict[str, Any]:
         """What people do, or wait for: it has its own verbs, and nothing is decided by going on."""
-        settled = self._steps.settled(step, redo=redo)
-        if settled is not None:
-            return settled
-        if step == "choose":
+        state = self._steps.open_state()
+        if step == "choose" and not state.plan:
             raise RestoreError("nobody has chosen an option", hint="choose one: `--choose OPTION`")
-        self.assess()
-        return self._steps.settled(step, redo=False) or {}
+        skipped = state.step(step).status is StepStatus.SKIPPED
+        if step == "assess" and (redo or not (state.assessment or skipped)):
+            self.assess()
+        return step_document(self.state().step(step))
 
     def _tell(self, moment: str) -> Ended:
         if self.tell is None:
