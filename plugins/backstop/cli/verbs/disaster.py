@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backstop.cli.disaster_output import part_words, print_assessment, print_status, seconds_in_words
+from backstop.cli.exit_codes import DIFFERENT
 from backstop.cli.output import print_fields, print_json, say
 from backstop.cli.session import Session, local_user
 from backstop.cli.terminal import confirm, declined, progress_bar
@@ -184,7 +185,12 @@ def _run(session: Session, arguments: argparse.Namespace, disaster: Disaster, te
             f"  next: {error.hint or 'mend it'}; then `recover-from-disaster --run`, or without it: "
             f"`recover-from-disaster --run --skip {step} --because WHY`"
         )
-    return next(iter(failed.values())).exit_code if failed else 0
+    if failed:
+        return next(iter(failed.values())).exit_code
+    if left := disaster.state().left():
+        say(f"backstop: closed, and not everything is back: {', '.join(left)}")
+        return DIFFERENT
+    return 0
 
 
 def _another(session: Session, disaster: Disaster) -> Disaster:
