@@ -396,7 +396,7 @@ def test_a_component_left_out_is_no_component_that_is_back(lost):
 
     assert carry_out(disaster) == {}
 
-    assert disaster.status()["outcome"] == "not everything is back: tree:media"
+    assert disaster.status()["outcome"] == "not everything is back: tree:media, dump"
 
 
 def test_waiting_for_people_is_not_counted_as_our_time(lost):
@@ -544,8 +544,9 @@ def test_what_it_took_and_lost_is_evidence_in_every_repository(lost):
     [document] = [json.loads(path.read_text()) for path in evidence.glob("*.json")]
     incident = document["document"]
     assert document["kind"] == "incident"
-    [media] = incident["components"]
+    media, dump = incident["components"]
     assert media["component"] == "tree:media"
+    assert dump["failure"] == "it is not in the plan that was chosen"
     assert 0 < media["downtime"] < 600
     assert media["rto"] == 4 * 3600
     assert media["loss"] > 0

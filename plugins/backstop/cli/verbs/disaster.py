@@ -50,7 +50,7 @@ def recover_from_disaster(arguments: argparse.Namespace) -> int:
             return _choose(disasters, arguments)
         if arguments.close is not None:
             disaster = disasters.open(arguments.incident)
-            disaster.close(outcome=arguments.close)
+            disaster.close(outcome=arguments.close or _as_it_is(disaster))
             return _show(disaster, arguments)
         disaster = disasters.open(arguments.incident) if arguments.carry_on else _go_on(disasters, arguments)
         if not _settle(disaster, arguments):
@@ -253,6 +253,11 @@ def _say_end(disaster: Disaster, step: str, end: Mapping[str, Any] | BackstopErr
         say(f"backstop: {step} FAILED, {elapsed} on the clock: {end.message}")
     else:
         say(f"backstop: {step}: {end['outcome']}, {elapsed} on the clock: {end['sentence']}")
+
+
+def _as_it_is(disaster: Disaster) -> str:
+    left = ", ".join(disaster.state().left())
+    return f"closed by hand; not back: {left}" if left else "closed by hand"
 
 
 def _show(disaster: Disaster, arguments: argparse.Namespace) -> int:
