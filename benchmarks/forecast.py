@@ -1,6 +1,6 @@
 """How well a forecast of restores hits: real ones of two sizes, each against those before it.
 
-python -m benchmarks.forecast [--learn 4] [--later 10] [--directory DIR] [--json FILE]
+python -m benchmarks.forecast [--learn 4] [--later 10] [--kinds KIND...] [--directory DIR] [--json FILE]
 
 A dump, a base backup and a file tree are backed up small, and again several times as large. Each is restored
 and compared (``verify``), the sizes by turns: first so many of each size to learn from, then so many later
@@ -72,8 +72,9 @@ class Later:
 class Site:
     """A stack without Airflow that is backed up twice: small, then large."""
 
-    def __init__(self, stack: Stack) -> None:
+    def __init__(self, stack: Stack, kinds: Sequence[str]) -> None:
         self.stack = stack
+        self.kinds = kinds
         self.labels: dict[tuple[str, str], str] = {}
         self.bytes: dict[str, int] = {}
 
@@ -92,7 +93,8 @@ class Site:
             ("base", ("take-base-backup", "--full")),
             ("tree:media", ("back-up-files", "--tree", "media")),
         ):
-            self.labels[kind, size] = self.backstop(*argv)["label"]
+            if kind in self.kinds:
+                self.labels[kind, size] = self.backstop(*argv)["label"]
         [target] = self.backstop("list")["targets"].values()
         self.bytes |= {one["label"]: one["plain_bytes"] for one in target["backups"]}
 
@@ -122,13 +124,13 @@ class Site:
 
 def measured(site: Site, *, learn: int, later: int) -> dict[str, Any]:
     """By kind: the samples, and what the forecasts of the later ones were worth."""
-    samples: dict[str, list[Restore]] = {kind: [] for kind in KINDS}
-    found = {(kind, size): Later() for kind in KINDS for size in SIZES}
+    samples: dict[str, list[Restore]] = {kind: [] for kind in site.kinds}
+    found = {(kind, size): Later() for kind in site.kinds for size in SIZES}
     loads = []
     for number in range(learn + later):
         loads.append(os.getloadavg()[0])
         for size in SIZES:
-            for kind in KINDS:
+            for kind in site.kinds:
                 came = site.restore(kind, size)
                 if number >= learn:
                     found[kind, size].take(samples[kind], came)
@@ -143,7 +145,7 @@ def measured(site: Site, *, learn: int, later: int) -> dict[str, Any]:
                 "accuracy": _accuracy(samples[kind]),
                 "samples": [[one.bytes, one.seconds] for one in samples[kind]],
             }
-            for kind in KINDS
+            for kind in site.kinds
         },
     }
 
@@ -160,6 +162,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="forecasts against real restores")
     parser.add_argument("--learn", type=int, default=4, help="restores of each size to learn from")
     parser.add_argument("--later", type=int, default=10, help="restores of each size that are foretold")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, help="of backups")
     parser.add_argument("--directory", type=Path, help="where the servers live (default: a new one in /tmp)")
     parser.add_argument("--json", type=Path, help="write all samples there")
     arguments = parser.parse_args()
@@ -172,7 +175,7 @@ def main() -> None:
             databases.grant_backup_role(stack.protected)
             sample.write_media(stack.home.media, scale=SMALL_SCALE)
             os.environ.update(variables(stack.home))
-            site = Site(stack)
+            site = Site(stack, arguments.kinds)
             site.back_up("small")
             site.grow()
             site.back_up("large")
