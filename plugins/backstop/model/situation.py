@@ -50,7 +50,8 @@ class Part:
 
     :param state: ``waiting``, ``under way``, ``interrupted``, ``back``, ``failed``, ``left out``.
     :param point: the moment to which it goes back, or is back; None: as new as it can be had.
-    :param loss: work that will not be, or is not back; None: not known.
+    :param loss: work that will not be, or is not back; None: not known. :param loss_says: how far it is, for
+        insiders.
     """
 
     component: str
@@ -59,6 +60,7 @@ class Part:
     repository: str = ""
     point: datetime | None = None
     loss: timedelta | None = None
+    loss_says: str = ""
     forecast: Estimate | None = None
     began_at: datetime | None = None
 
@@ -205,6 +207,7 @@ def _part(raw: Mapping[str, Any], step: Mapping[str, Any]) -> Part:
         repository=str(raw.get("repository") or ""),
         point=parse_time(point) if point else None,
         loss=None if loss is None else timedelta(seconds=float(loss)),
+        loss_says=str(found.get("loss_says") or ""),
         forecast=_estimate(raw.get("forecast")),
         began_at=parse_time(began) if began else None,
     )

@@ -36,6 +36,16 @@ def test_everybody_is_told_and_the_journal_has_it():
     assert WHAT in incident.telling[0]["text"]
 
 
+def test_the_journal_has_what_each_of_them_read():
+    incident = FakeIncident()
+
+    telling(Ear("board"), Ear("page", public=True)).tell(incident, "start")
+
+    board, page = incident.telling
+    assert WHAT in board["text"]
+    assert WHAT not in f"{page['subject']} {page['text']}"
+
+
 def test_a_message_is_told_once_however_often_the_step_is_tried_again():
     incident, ear = FakeIncident(), Ear()
 

@@ -29,10 +29,13 @@ class Listener(Protocol):
     """Somebody who is told.
 
     :param name: stays the same from run to run: by it, the journal remembers what was told.
+    :param public: it takes what everybody may read.
     """
 
     @property
     def name(self) -> str: ...
+    @property
+    def public(self) -> bool: ...
 
     def tell(self, message: Message) -> None:
         """Returns within bounded time when it has been told; raises anything when it has not."""
@@ -131,20 +134,21 @@ class Communication:
             return ()
         with ThreadPoolExecutor(len(listeners), thread_name_prefix="tell") as pool:
             asked = [(one, pool.submit(copy_context().run, _attempt, one, words)) for one in listeners]
-            outcomes = [(one.name, future.result()) for one, future in asked]
+            outcomes = [(one, future.result()) for one, future in asked]
         failures = []
-        for name, failed in outcomes:
+        for listener, failed in outcomes:
+            name, public = listener.name, words.public
             if failed:
                 failures.append(f"{name} could not be told of {words.moment}: {failed}")
                 log.error("%s", failures[-1])
             try:
                 incident.told(
                     name,
-                    words.subject,
+                    public.title if listener.public else words.subject,
                     failed,
                     moment=words.moment,
                     key=words.key,
-                    text=words.text,
+                    text=public.text if listener.public else words.text,
                     doubts=list(words.doubts),
                 )
             except BackstopError as error:  # rather told twice than a recovery that stops
