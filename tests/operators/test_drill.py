@@ -41,7 +41,7 @@ class Engine:
     def __init__(self):
         self.given = {}
         self.recovered = {"base": BASE, "tree:config": CONFIG}
-        self.checked = (CheckedItem("integrity", "base", Outcome.PASSED, "131 tables match"),)
+        self.checked = tuple(CheckedItem(item, "", Outcome.PASSED, f"{item} is well") for item in CHECKLIST)
         self.left = ()
         self.dead = []
         self.calls = []
@@ -174,7 +174,7 @@ def test_whatever_came_back_is_checked(engine, recoveries):
     result = step(CheckDrillOperator, restored=pushed(*recoveries))
 
     assert [one.recovery for one in engine.given["restored"]] == list(recoveries)
-    assert [one["sentence"] for one in result] == ["131 tables match"]
+    assert [one["sentence"] for one in result] == [f"{item} is well" for item in CHECKLIST]
 
 
 def record(engine, within=None, *, recoveries=(BASE, CONFIG), checked=None, left="[]"):
@@ -199,10 +199,19 @@ def test_the_record_has_what_each_task_found(engine):
     assert "`base` from local: back after 19 min 48 s" in within["ti"].pushed[NOTE]
 
 
-def test_a_drill_whose_checklist_was_killed_is_recorded_all_the_same(engine):
-    record(engine, checked=[], recoveries=())
+def test_a_checklist_that_was_killed_is_no_checklist_on_which_nothing_was_found(engine):
+    document = record(engine, checked=[])
 
-    assert engine.given == {"restored": [], "checklist": [], "left": ()}
+    assert {one.outcome for one in engine.given["checklist"]} == {Outcome.NOT_DONE}
+    assert [one["item"] for one in document["checklist"]] == list(CHECKLIST)
+    assert not drill_from(document).passed
+
+
+def test_a_drill_of_which_nothing_is_known_is_recorded_all_the_same(engine):
+    document = record(engine, checked=[], recoveries=())
+
+    assert engine.given["restored"] == []
+    assert not drill_from(document).passed
 
 
 def test_a_teardown_that_leaves_something_is_red_and_recorded(engine):

@@ -131,7 +131,17 @@ def restored_from(pushed: Any) -> list[RestoredComponent]:
 
 
 def checked_from_documents(documents: Any) -> list[CheckedItem]:
-    """The result of :class:`CheckDrillOperator`; nothing where it came to no end."""
-    from backstop.model.checked_document import checked_from
+    """The result of :class:`CheckDrillOperator`; every line that it says nothing of was not done.
 
-    return [checked_from(one) for one in documents or ()]
+    A checklist that was killed must not pass for one on which nothing was found.
+    """
+    from backstop.model.checked_document import checked_from
+    from backstop.model.drill import CHECKLIST
+    from backstop.model.measured import CheckedItem, Outcome
+
+    found = [checked_from(one) for one in documents or ()]
+    said = {one.item for one in found}
+    missing = [item for item in CHECKLIST if item not in said]
+    return found + [
+        CheckedItem(item, "", Outcome.NOT_DONE, "`check` came to no end: see its log") for item in missing
+    ]
