@@ -128,9 +128,9 @@ def define_drill(target: Target, scenarios: Mapping[str, str]) -> DAG:
             map_index_template="{{ task.component }}",
             **planned,
         ).expand(component=prepare.output)
-        restored = result_of("restore", key=RESTORED)
+        found = {"prepared": result_of("prepare"), "restored": result_of("restore", key=RESTORED)}
         # What has come back is checked although something else has not.
-        check = CheckDrillOperator(task_id="check", **planned, restored=restored, trigger_rule="all_done")
+        check = CheckDrillOperator(task_id="check", **planned, **found, trigger_rule="all_done")
         alone = DrillWithoutAirflowOperator(task_id="without_airflow", **planned)
         tear_down = TearDownDrillOperator(
             task_id="tear_down", **planned, retries=2, retry_delay=timedelta(seconds=10)
@@ -138,7 +138,7 @@ def define_drill(target: Target, scenarios: Mapping[str, str]) -> DAG:
         record = RecordDrillOperator(
             task_id="record",
             **planned,
-            restored=restored,
+            **found,
             checked=result_of("check"),
             left_behind=result_of("tear_down", key=LEFT_BEHIND),
             alone=result_of("without_airflow"),
