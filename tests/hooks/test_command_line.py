@@ -1,4 +1,4 @@
-"""The command line as after the loss of Airflow: no Airflow, no inventory, credentials in a file of its own."""
+"""The command line as after the loss of Airflow: no Airflow, no inventory, its credentials in its own file."""
 
 from __future__ import annotations
 
