@@ -1,4 +1,4 @@
-"""The command line as after the loss of Airflow: no Airflow, no inventory, its credentials in its own file."""
+"""The command line as after the loss of Airflow: no Airflow, no inventory, credentials of its own."""
 
 from __future__ import annotations
 
