@@ -55,7 +55,8 @@ def drill_note(record: DrillRecord, *, limit: int = NOTE_LIMIT) -> str:
     lines += [f"- {_component(one)}" for one in record.components]
     lines += [f"- ✗ {sentence}" for sentence in shortfalls(record)]
     pointer = "- … see the report of `record`"
-    note, room = [], limit - len(pointer) - 1
+    note: list[str] = []
+    room = limit - len(pointer) - 1
     for line in lines:
         if len(line) + 1 > room:
             return "\n".join([*note, pointer])
@@ -94,8 +95,8 @@ def drill_statements(record: DrillRecord, report: str) -> list[str]:
         for one in found:
             lines.append(f"  - {_SIGNS[one.outcome]} {one.component or 'all'}: {one.sentence}")
             lines += [f"    - {detail}" for detail in one.details[:_DETAILS]]
-    if found := shortfalls(record):
-        lines += ["", "**Not as it should be:**", "", *(f"- {sentence}" for sentence in found)]
+    if wrong := shortfalls(record):
+        lines += ["", "**Not as it should be:**", "", *(f"- {sentence}" for sentence in wrong)]
     notes = [f"{one.component}: {sentence}" for one in record.components for sentence in one.notes]
     if notes:
         lines += ["", "**Know this:**", "", *(f"- {sentence}" for sentence in notes)]
