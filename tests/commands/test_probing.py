@@ -224,6 +224,18 @@ def test_a_page_that_never_answers_so_has_failed_when_its_time_is_over(expected:
     assert not any(secret in everything(line) for secret in ("geheim", "stack trace"))
 
 
+def test_a_page_is_asked_itself_past_any_proxy_and_a_redirect_is_its_answer(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    with pages((302, b"")) as (url, requests):
+        line = asked(url=url, status=302)
+
+    assert line.outcome is Outcome.PASSED, line.sentence
+    assert len(requests) == 1
+
+
 def test_a_page_that_nobody_serves_has_failed():
     with pages((200, b"")) as (url, _):
         pass

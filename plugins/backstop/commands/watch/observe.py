@@ -93,8 +93,8 @@ def observe_target(
     looks = (
         Look("catalogue", _OF_THE_CATALOGUE, lambda sight: look_at_catalogue(sight, recollection)),
         Look("WAL in the repositories", ("wal-gap",), look_at_wal),
-        Look("drills", ("drill",), lambda sight: look_at_drills(sight, recollection.drills)),
         Look("evidence", ("evidence",), lambda sight: look_at_evidence(sight, asked)),
+        Look("drills", ("drill",), lambda sight: look_at_drills(sight, recollection.drills)),
         *target.others,
     )
     with ThreadPoolExecutor(len(looks), thread_name_prefix="watch") as pool:
