@@ -80,6 +80,14 @@ def test_a_file_that_is_missing_or_changed_is_damage_and_is_named(lost):
     assert any("removed" in line and "a.jpg" in line for line in found["details"])
 
 
+def test_files_that_an_attacker_has_encrypted_are_damage_though_none_is_missing(lost):
+    (lost.media / "b.jpg").write_text("ransom!")
+
+    found = component(lost.disasters().declare("files look odd").assess(), "tree:media")
+
+    assert (found["state"], "1 changed" in found["sentence"]) == ("damaged", True)
+
+
 def test_a_tree_that_is_not_there_is_gone(lost):
     shutil.rmtree(lost.media)
 
