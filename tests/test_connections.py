@@ -13,7 +13,11 @@ from tests.dags.test_dags import EXAMPLE
 def configuration(tmp_path, **target):
     document = yaml.safe_load(EXAMPLE.read_text())
     document["repositories"]["s3"]["conn_id"] = "backstop_s3"
-    document["repositories"]["other"] = {**document["repositories"]["s3"], "bucket": "other", "conn_id": "other"}
+    document["repositories"]["other"] = {
+        **document["repositories"]["s3"],
+        "bucket": "other",
+        "conn_id": "other",
+    }
     document["inventory"] = {"conn_id": "backstop_inventory"}
     document["targets"]["calibrify"].update(target)
     path = tmp_path / "targets.yaml"

@@ -200,8 +200,9 @@ def _failure_reaches_a_leaf(task: Any) -> bool:
     counting = [one for one in task.downstream_list if not one.is_teardown or one.on_failure_fail_dagrun]
     if not counting:
         return True
+    passing_on = ("all_success", "none_failed")
     return any(
-        (one.trigger_rule == "all_success" or getattr(one, "judges_the_run", False))
+        (one.trigger_rule in passing_on or getattr(one, "judges_the_run", False))
         and _failure_reaches_a_leaf(one)
         for one in counting
     )

@@ -32,7 +32,15 @@ TREE_RESTORED = (TreeRestore, "restore_beside", "tree:media")
 TREE_VALIDATED = (TreeRestore, "validate", "tree:media")
 TREE_IN_PLACE = (TreeRestore, "swap", "tree:media")
 STEPS = pytest.mark.parametrize(
-    "step", [FETCHED, REPLAYED, STOPPED, TREE_RESTORED, TREE_VALIDATED, TREE_IN_PLACE], ids=lambda one: one[1]
+    "step",
+    [
+        pytest.param(FETCHED, marks=pytest.mark.long, id="fetched"),
+        pytest.param(REPLAYED, id="replayed"),
+        pytest.param(STOPPED, marks=pytest.mark.long, id="stopped"),
+        pytest.param(TREE_RESTORED, id="tree restored"),
+        pytest.param(TREE_VALIDATED, id="tree validated"),
+        pytest.param(TREE_IN_PLACE, id="tree in place"),
+    ],
 )
 
 
@@ -199,14 +207,13 @@ def while_tearing_down(patch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("scenario", "plant"),
     [
-        ("database", after(FETCHED)),
-        ("database", while_recovering),
-        ("database", while_serving),
-        ("tree:media", after(TREE_RESTORED)),
-        ("tree:media", after(TREE_IN_PLACE)),
-        ("tree:media", while_tearing_down),
+        pytest.param("database", after(FETCHED), marks=pytest.mark.long, id="fetched"),
+        pytest.param("database", while_recovering, id="recovering"),
+        pytest.param("database", while_serving, marks=pytest.mark.long, id="serving"),
+        pytest.param("tree:media", after(TREE_RESTORED), id="tree restored"),
+        pytest.param("tree:media", after(TREE_IN_PLACE), id="tree in place"),
+        pytest.param("tree:media", while_tearing_down, id="tearing down"),
     ],
-    ids=["fetched", "recovering", "serving", "tree restored", "tree in place", "tearing down"],
 )
 def test_what_a_killed_drill_left_is_cleared_away_by_the_next(
     drills: DrillWorld, scenario: str, plant: Callable[[pytest.MonkeyPatch], None]

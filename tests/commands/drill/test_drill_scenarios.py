@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from backstop.storage.base import Storage
     from embedded.seaweedfs import EmbeddedSeaweedFS
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(300)]
 
 EVERY = [str(one) for one in scenarios_of(database=True, trees=TREES, repositories=["local", "s3"])]
 
@@ -73,7 +73,7 @@ def _the_next_second() -> datetime:
 
 
 class Spoiled:
-    """A storage in which the objects of some backups are other bytes, as whoever encrypts disks leaves them."""
+    """A storage in which objects of some backups are other bytes, as whoever encrypts disks leaves them."""
 
     def __init__(self, storage: Storage, labels: list[str]) -> None:
         self._storage, self._labels = storage, labels
@@ -285,7 +285,6 @@ def test_a_target_without_base_backups_comes_back_from_the_newest_dump(
     assert drills.leftovers() == []
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("scenario", EVERY)
 def test_every_scenario_brings_back_what_it_takes(drills: DrillWorld, scenario: str) -> None:
     seen = seeing(drills)
@@ -300,3 +299,39 @@ def test_every_scenario_brings_back_what_it_takes(drills: DrillWorld, scenario: 
     assert seen.get("base", numbers(8)) == numbers(8)
     assert any(Loss.AIRFLOW.value in scenario for _ in record.notes) or not record.notes
     assert drills.leftovers() == []
+
+
+def test_a_server_that_has_been_idle_for_many_segments_comes_back_and_has_lost_nothing() -> None:
+    folder = Path(tempfile.mkdtemp(prefix="backstop-"))
+    folder.chmod(0o711)
+    try:
+        with running_world(folder, 18) as world:
+            made = DrillWorld(world)
+            world.source.ledger.write(5)
+            world.backups.take()
+            world.source.ledger.write(5)
+            world.source.switch()
+            world.ship()
+            idle = _the_next_second()
+            with world.source.server.connect() as session:
+                for _ in range(12):
+                    session.execute("SELECT pg_logical_emit_message(false, 'tests', 'no commit')")
+                    session.execute("SELECT pg_switch_wal()")
+            world.source.caught_up()
+            world.ship()
+            settings = replace(made.settings(), trees={})
+            settings = replace(settings, database=replace(settings.database, rpo=timedelta(seconds=1)))
+            seen = seeing(made)
+            one = made.drill()
+            one.settings = settings
+
+            record = one.run(one.plan(scenario="database", moment=idle))
+
+            [recovery] = record.components
+            assert recovery.failure == ""
+            assert seen["base"] == numbers(10)
+            assert recovery.loss == timedelta(0)
+            assert recovery.rpo_met is True
+            assert made.leftovers() == []
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
