@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from embedded.airflow_api import Run
     from embedded.stack import Stack
 
-pytestmark = [pytest.mark.airflow, pytest.mark.timeout(900), pytest.mark.xdist_group("airflow")]
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1200), pytest.mark.xdist_group("airflow")]
 
 DISASTER = "recover_from_disaster"
 TOKEN = "page-token-nobody-reads"
@@ -210,11 +210,11 @@ def test_everything_is_back_in_its_place(aftermath, scene):
 
 
 def test_those_who_wait_were_told_of_start_progress_and_end_each_once(aftermath, waiting):
-    states = [one["state"] for one in waiting.page]
-    assert states[0] == "identified"
-    assert states[-1] == "resolved"
-    assert states.count("resolved") == 1
-    assert len({one["text"] for one in waiting.page}) == len(waiting.page)
+    assert [one["state"] for one in waiting.page][-1] == "resolved"
+    titles = [one["title"] for one in waiting.page]
+    for title in ("Service disruption: we are restoring from a backup", "Service restored"):
+        assert titles.count(title) == 1
+    assert "Service disruption: the restore goes on" in titles
     assert [one["subject"] for one in waiting.chat if "recovery begins" in one["subject"]] == [
         f"[{TARGET}] recovery begins: {WHAT}"
     ]
