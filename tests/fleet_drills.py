@@ -38,12 +38,18 @@ def rehearsed(
 ) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     """Rows of drills, and rows of incidents."""
     drills = [
-        _drill(replace(one, target=target)) for one in _past(HISTORIES.get(number, ()), "drill_id", now)
+        _drill(replace(one, target=target, requested_by=f"schedule of run_drill__{target}"))
+        for one in _past(HISTORIES.get(number, ()), "drill_id", now)
     ]
     incidents = [
         _incident(replace(one, target=target)) for one in _past(DISASTERS.get(number, ()), "incident_id", now)
     ]
     return drills, incidents
+
+
+def newest_drill(number: int, *, now: datetime) -> str:
+    """The id of the newest one of a target that has rehearsed."""
+    return next(one.drill_id for one in _past(HISTORIES[number], "drill_id", now))
 
 
 def _past(history: Sequence[tuple[Any, int]], name: str, now: datetime) -> Iterator[Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backstop.reports import render_cover, render_report
-from tests.chromium import needs_chromium
+from tests.chromium import CONTRAST, needs_chromium
 from tests.evidenced import (
     DRILL,
     FAILED_DRILL,
@@ -22,7 +22,6 @@ from tests.evidenced import (
     signed_off_later,
 )
 from tests.reports.test_self_contained import LONG, spoiled
-from tests.ui.test_layout import CONTRAST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

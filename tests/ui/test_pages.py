@@ -150,6 +150,7 @@ def test_a_target_shows_what_is_there_what_was_found_and_what_goes(read):
     assert "the dump due at 01:00 three days ago is not there" in said
     assert "Next: look into back_up_database: is it paused?" in said
     assert "No drill recorded." in said
+    assert "10 of 12 came as foretold, half at most 11 % off" in said
     assert "Next to expire" in said
 
 

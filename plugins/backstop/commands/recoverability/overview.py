@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from backstop.model.drill import DrillRecord
     from backstop.model.finding_state import OpenFinding
-    from backstop.model.observation import ComponentSeen, ForecastSeen, Observation
+    from backstop.model.observation import AccuracySeen, ComponentSeen, ForecastSeen, Observation
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class TargetRow:
     :param loss: what would have been lost at ``watched_at``; :param rpo: the objective.
     :param forecast: of bringing the database back as it is now; :param rto: the objective.
     :param stored_bytes: over all repositories that were looked at.
-    :param drill: the newest.
+    :param drill: the newest. :param accuracy: how well forecasts like this one have hit.
     """
 
     target: str
@@ -48,6 +48,7 @@ class TargetRow:
     criticals: int = 0
     warnings: int = 0
     drill: DrillRecord | None = None
+    accuracy: AccuracySeen | None = None
 
     @property
     def loses_too_much(self) -> bool:
@@ -146,6 +147,7 @@ def _row(
         loss=main.loss if main else None,
         rpo=main.rpo if main else None,
         forecast=main.forecast if main else None,
+        accuracy=main.accuracy if main else None,
         rto=main.rto if main else None,
         stored_bytes=sum(stored) if stored else None,
         criticals=criticals,
