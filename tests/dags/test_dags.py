@@ -200,7 +200,8 @@ def _failure_reaches_a_leaf(task: Any) -> bool:
     counting = [one for one in task.downstream_list if not one.is_teardown or one.on_failure_fail_dagrun]
     if not counting:
         return True
-    return any(one.trigger_rule == "all_success" and _failure_reaches_a_leaf(one) for one in counting)
+    passing_on = ("all_success", "none_failed")
+    return any(one.trigger_rule in passing_on and _failure_reaches_a_leaf(one) for one in counting)
 
 
 def test_nothing_that_asks_people_or_swaps_is_ever_retried(read_dags):
