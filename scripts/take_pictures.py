@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 PAGES = {
     "overview": ("", 560),
     "target": ("targets/system-003", 760),
+    "drill": ("targets/system-003/drills/{drill}", 1010),
     "restore": ("targets/calibrify/restore?at=latest&mode=cut%20over", 760),
 }
-"""What is taken, and how much of its height."""
+"""What is taken, and how much of its height; ``{drill}`` is the newest one of that target."""
 WIDTH = 1200
 
 
@@ -40,6 +41,7 @@ def main(folder: Path) -> None:
     from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
     from tests.chromium import CHROMIUM
     from tests.fleet import populate
+    from tests.fleet_drills import newest_drill
     from tests.fleet_targets import targets_yaml
     from tests.ui.restorable import restorable
     from tests.ui.served import served
@@ -61,13 +63,13 @@ def main(folder: Path) -> None:
             with served(inventory, load_targets(path), now=now) as address, sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
                 for scheme in ("light", "dark"):
-                    _take(browser, address, scheme, folder)
+                    _take(browser, address, scheme, folder, drill=newest_drill(3, now=now))
                 browser.close()
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _take(browser: Browser, address: str, scheme: str, folder: Path) -> None:
+def _take(browser: Browser, address: str, scheme: str, folder: Path, *, drill: str) -> None:
     context = browser.new_context(
         viewport={"width": WIDTH, "height": 760},
         color_scheme="dark" if scheme == "dark" else "light",
@@ -75,7 +77,7 @@ def _take(browser: Browser, address: str, scheme: str, folder: Path) -> None:
     )
     page = context.new_page()
     for name, (path, height) in PAGES.items():
-        page.goto(address + path, wait_until="networkidle")
+        page.goto(address + path.format(drill=drill), wait_until="networkidle")
         picture = folder / f"{name}-{scheme}.png"
         page.screenshot(path=picture, clip={"x": 0, "y": 0, "width": WIDTH, "height": height})
         _compress(picture)

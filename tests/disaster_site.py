@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import tempfile
@@ -61,13 +62,26 @@ class DisasterSite(Site):
         )
         written.replace(self.targets)
 
-    def hold_the_start(self, reached: Path) -> None:
-        """The command that starts the server says its process id and stays: time to be killed."""
+    def hold_the_start(self, reached: Path, *, behind_it: bool = False) -> None:
+        """The command that starts the server says its process id and stays: time to be killed.
+
+        :param behind_it: it starts the server first, and refuses to start one twice.
+        """
         document = yaml.safe_load(self.targets.read_text())
         cutover = document["targets"][TARGET]["cluster"]["recovery"]["cutover"]
-        cutover["start"] = [
-            ["sh", "-c", f"echo $$ > {reached}.new; mv {reached}.new {reached}; exec sleep 100"]
-        ]
+        [start] = cutover["start"]
+        first = f"{shlex.join(start)} && " if behind_it else ""
+        script = f"{first}echo $$ > {reached}.new; mv {reached}.new {reached}; exec sleep 100"
+        cutover["start"] = [["sh", "-c", script]]
+        self.targets.write_text(yaml.safe_dump(document))
+
+    def start_once(self) -> None:
+        """The command that starts the server fails when one runs."""
+        document = yaml.safe_load(self.targets.read_text())
+        cutover = document["targets"][TARGET]["cluster"]["recovery"]["cutover"]
+        [start] = cutover["start"]
+        there = self.server.data / "postmaster.pid"
+        cutover["start"] = [["sh", "-c", f"test ! -e {there} && {shlex.join(start)}"]]
         self.targets.write_text(yaml.safe_dump(document))
 
     def disasters(self, **others: Any) -> Disasters:

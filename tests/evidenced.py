@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from backstop.model.backup import BackupLabel, Signature
 from backstop.model.drill import DrillRecord, SignOff
@@ -280,6 +281,17 @@ FAILED_PROOF = replace(
     matched=False,
     differences=("table public.equipment: 120,000 rows were dumped, 40,000 are there",),
 )
+
+
+def moved(value: Any, by: timedelta) -> Any:
+    """The same at another time."""
+    if isinstance(value, datetime):
+        return value + by
+    if isinstance(value, tuple):
+        return tuple(moved(one, by) for one in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{one.name: moved(getattr(value, one.name), by) for one in fields(value)})
+    return value
 
 
 def evidence(

@@ -16,6 +16,7 @@ from psycopg import sql
 
 from backstop.repository.inventory import Inventory
 from backstop.repository.observations import to_json
+from tests.fleet_drills import DRILL_COLUMNS, INCIDENT_COLUMNS, rehearsed
 from tests.fleet_history import S3, history, kinds_of
 from tests.fleet_now import observe
 from tests.fleet_troubles import KEY, TROUBLES
@@ -61,6 +62,9 @@ def populate(
             if trouble.name != "never watched":
                 seen = observe(name, kinds, made, trouble=trouble, now=now, draw=draw)
                 _copy(session, "backup_observation", _OBSERVATION, [(name, seen.observed_at, to_json(seen))])
+            drills, incidents = rehearsed(number, name, now=now)
+            _copy(session, "backup_drill", DRILL_COLUMNS, drills)
+            _copy(session, "backup_incident", INCIDENT_COLUMNS, incidents)
             _copy(
                 session,
                 "backup_finding",

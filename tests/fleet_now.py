@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from backstop.model.observation import (
+    AccuracySeen,
     BackupSeen,
     ComponentSeen,
     ForecastSeen,
@@ -111,6 +112,7 @@ def _component(kind: str, here: Sequence[Made], *, at: datetime, loss: timedelta
         on_time=kind == "tree:config" or at - newest.finished_at < timedelta(hours=26),
         loss=loss if kind == "base" else by_backups,
         forecast=ForecastSeen(median, median * 0.8, median * 1.4, len(restores)) if restores else None,
+        accuracy=AccuracySeen(12, 10, 0.114, median * 0.114, at) if restores else None,
     )
 
 

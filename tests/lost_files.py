@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import shutil
 from pathlib import Path  # noqa: TC003 the fields of a dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from backstop.commands.disaster.engine import Disaster
 
 TARGET = "calibrify"
+KEPT = {"as it was", "connections.json", "ring.json", "signing", "targets.yaml"}
 
 
 class LostFiles:
@@ -44,6 +46,20 @@ class LostFiles:
         self.describe()
         self.text("init-keys")
         self.back_up()
+        self._parts = (self.folder / "near", self.folder / "far", self.media.parent, self.config.parent)
+        for part in self._parts:
+            shutil.copytree(part, self.folder / "as it was" / part.name)
+
+    def reset(self) -> None:
+        """As after the backups: files, repositories, targets.yaml."""
+        for path in self.folder.iterdir():
+            if path.name not in KEPT:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for part in self._parts:
+            part.parent.mkdir(exist_ok=True)
+            shutil.copytree(self.folder / "as it was" / part.name, part)
+        self.told.clear()
+        self.describe()
 
     def describe(self, *, media: dict[str, Any] | None = None, **disaster: Any) -> None:
         """targets.yaml with this ``disaster`` section. :param media: further words about that tree."""

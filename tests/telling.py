@@ -116,6 +116,7 @@ class Ear:
     name: str = "ear"
     heard: list[Message] = field(default_factory=list)
     answer: Callable[[Message], None] | None = None
+    public: bool = False
 
     def tell(self, message: Message) -> None:
         if self.answer is not None:

@@ -174,6 +174,10 @@ class RecoveryImpossibleError(RestoreError):
         self.nearest = nearest
 
 
+class DrillFailedError(BackstopError):
+    """A rehearsed disaster showed that something would not come back, or not as it should."""
+
+
 class SwapBlockedError(RestoreError):
     """Something in the live database forbids renaming it; each reason is named."""
 

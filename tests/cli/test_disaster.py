@@ -120,15 +120,17 @@ sys.exit(main(["recover-from-disaster", "--run", "--yes"]))
 """
 
 
+@pytest.mark.parametrize("started", [False, pytest.param(True, marks=pytest.mark.long)])
 def test_killed_in_the_middle_of_a_cut_over_the_next_run_ends_it_without_recovering_anew(
-    site: DisasterSite,
+    site: DisasterSite, started: bool
 ) -> None:
     before, reached = site.rows(), site.folder / "reached"
+    reached.unlink(missing_ok=True)
     site.lose_the_server()
     site.run(VERB, "--declare", "the disk of db1 died", "--component", "database")
     site.run(VERB, "--options")
     site.run(VERB, "--choose", "newest")
-    site.hold_the_start(reached)
+    site.hold_the_start(reached, behind_it=started)
     script = _KILLED.format(path=[str(CHECKOUT / "plugins"), str(CHECKOUT)])
     recovering = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
     wait_for(lambda: reached.exists() or recovering.poll() is not None, lambda: "it never came so far")
@@ -137,6 +139,7 @@ def test_killed_in_the_middle_of_a_cut_over_the_next_run_ends_it_without_recover
     assert reached.exists(), said
     os.kill(int(reached.read_text()), signal.SIGKILL)
     site.describe()
+    site.start_once()
     assert states(site.run(VERB, "--status"))["recover:base"] == "interrupted"
 
     status = site.run(VERB, "--run", "--yes")

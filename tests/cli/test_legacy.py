@@ -147,6 +147,12 @@ def test_old_archives_are_listed_proven_and_unpacked_elsewhere(host: Host):
         cut.name: "failed",
     }
     assert "nothing to prove" in host.run("verify-legacy")[1]
+    code, recorded = host.run("evidence", "list", "--json")
+    assert {(one["kind"], one["subject"]) for one in recorded["records"]} == {
+        ("proof", good.name),
+        ("proof", cut.name),
+    }
+    assert host.run("evidence", "verify")[0] == 0
 
     into = host.folder / "back"
     code, restored = host.run("restore-legacy", "--backup", good.name, "--into", str(into), "--json")

@@ -5,12 +5,21 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from psycopg import sql
 
 from backstop.cli.main import main
+from backstop.commands.evidence.record import record_evidence
+from backstop.credentials import default_credentials
+from backstop.model.drill_document import drill_document, sign_off_document
+from backstop.model.evidence import EvidenceKind
+from backstop.settings.arguments import utc_now
+from backstop.targets import load_targets
+from backstop.wiring import open_every_repository, open_evidence_signer
+from tests.evidenced import DRILL
 
 pytestmark = pytest.mark.integration
 
@@ -124,6 +133,13 @@ def test_a_lost_table_comes_back_and_the_way_back_is_open(run, source, folder):
     states = run("list", "--all")["targets"]["calibrify"]["backups"][0]["repositories"]
     assert {name: copy["state"] for name, copy in states.items()} == {"near": "proven", "far": "proven"}
 
+    records = run("evidence", "list")["records"]
+    assert {(one["repository"], one["kind"], bool(one["report"])) for one in records} == {
+        ("near", "proof", True),
+        ("far", "proof", True),
+    }
+    assert run("evidence", "verify")["targets"]["calibrify"]["faults"] == []
+
     with source.connect() as session:
         session.execute("DROP TABLE public.equipment")
     plan = run("restore-database", "--label", "latest-proven", "--dry-run")["plan"]
@@ -159,6 +175,14 @@ def test_a_lost_table_comes_back_and_the_way_back_is_open(run, source, folder):
         ("near", 1, 1),
         ("far", 1, 1),
     ]
+    # Whoever cuts the newest evidence off in both repositories is betrayed by the inventory.
+    for path in folder.glob("*/calibrify/meta/evidence/*.json"):
+        path.unlink()
+    faults = run("evidence", "verify", code=4)["targets"]["calibrify"]["faults"]
+    assert {(one["repository"], one["kind"], one["number"]) for one in faults} == {
+        ("near", "missing", 1),
+        ("far", "missing", 1),
+    }
     assert [path.name for path in (folder / "spool").iterdir()] == []
 
 
@@ -210,6 +234,7 @@ def test_a_dropped_inventory_is_rebuilt_row_for_row_and_a_restore_needs_none(run
     run("hold", "--label", label, "--reason", "audit")
     run("hold", "--label", label, "--reason", "a mistake")
     run("release-hold", "--label", label, "--number", "2")
+    rehearse()
     run("rebuild-inventory")
     before = everything(postgres18, raw["schema"])
     name = sql.Identifier(raw["schema"])
@@ -227,6 +252,26 @@ def test_a_dropped_inventory_is_rebuilt_row_for_row_and_a_restore_needs_none(run
     }  # fmt: skip
     assert everything(postgres18, raw["schema"]) == before
     assert [len(before[table]) for table in ("backup_inventory", "backup_proof", "backup_hold")] == [2, 2, 4]
+    assert [row["accepted"] for (row,) in before["backup_drill"]] == [True]
+
+
+def rehearse() -> None:
+    """What a drill and its sign-off leave: evidence in every repository, and nothing yet in the inventory."""
+    configuration, credentials = load_targets(), default_credentials()
+    repositories = open_every_repository(configuration, "calibrify", credentials)
+    for kind, document in (
+        (EvidenceKind.DRILL, drill_document(replace(DRILL, sign_off=None))),
+        (EvidenceKind.SIGN_OFF, sign_off_document(DRILL.sign_off)),
+    ):
+        record_evidence(
+            kind,
+            DRILL.drill_id,
+            document,
+            repositories=repositories,
+            signer=lambda: open_evidence_signer(configuration, "calibrify", credentials),
+            happened_at=DRILL.ended_at,
+            now=utc_now(),
+        )
 
 
 def everything(server, dbname: str) -> dict[str, list]:

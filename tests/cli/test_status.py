@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timezone
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
 import pytest
 
 from backstop.cli.main import main
 from backstop.model.finding import EVERY_TARGET, Finding, Level
 from backstop.model.finding_state import seen
+from backstop.repository.drills import store_drill
+from backstop.repository.inventory import Inventory
+from backstop.repository.observations import Observations
+from tests.evidenced import DRILL
 from tests.fleet import name_of
 from tests.fleet_targets import targets_yaml
 from tests.fleet_troubles import TROUBLES
+from tests.watched import well
 
 pytestmark = pytest.mark.integration
 
@@ -116,3 +122,22 @@ def test_an_inventory_without_tables_says_how_to_make_them(installation, databas
 
 def test_an_unknown_target_is_not_found(installation):
     assert main(["status", "--target", "unheard-of"]) == 3
+
+
+def test_the_last_drill_and_how_well_forecasts_hit_are_said(installation, fleet_now, database, capsys):
+    inventory = Inventory(database)
+    inventory.migrate()
+    Observations(database).store([well(now=fleet_now)])
+    store_drill(inventory, replace(DRILL, ended_at=fleet_now - timedelta(days=6)))
+    (installation.parent / "connections.json").write_text(credentials_of(database))
+
+    assert main(["status", "--target", "calibrify"]) == 0
+    said = capsys.readouterr().out
+    assert main(["status", "--target", "calibrify", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)["targets"]
+
+    assert "17 of 20 restores took as long as their forecast said" in said
+    assert "off by 1 min 36 s, 11%" in said
+    assert "6 d ago (all): passed, an objective missed, signed off by ada" in said
+    assert found["forecast_accuracy"]["judged"] == 20
+    assert found["last_drill"]["drill_id"] == DRILL.drill_id

@@ -49,6 +49,7 @@ class Lost:
 
     def __post_init__(self) -> None:
         with self.database.connect() as session:
+            session.execute("RESET search_path")
             session.execute(ROWS.encode())
         self.label = self.protection.back_up().label
         self.part = {"repository": "local", "label": self.label}
@@ -124,7 +125,7 @@ def test_a_database_that_was_dropped_is_gone_and_comes_back(lost):
 
 def test_the_former_database_is_kept(lost):
     with lost.database.connect() as session:
-        session.execute("DELETE FROM public.equipment")
+        session.execute("TRUNCATE public.equipment, public.measurements")
 
     done = lost.recover(Tried())
 
@@ -135,6 +136,7 @@ def test_the_former_database_is_kept(lost):
 
 def test_killed_before_the_swap_the_live_database_is_as_it_was_and_the_next_try_ends_it(lost):
     with lost.database.connect() as session:
+        session.execute("TRUNCATE public.measurements")
         session.execute("DELETE FROM public.equipment WHERE id > 10")
     killed = Tried(killed=True)
     with pytest.raises(SystemExit):
@@ -148,10 +150,12 @@ def test_killed_before_the_swap_the_live_database_is_as_it_was_and_the_next_try_
 
 def test_killed_after_the_renames_the_application_is_started_and_nothing_is_restored_again(lost, folder):
     with lost.database.connect() as session:
+        session.execute("TRUNCATE public.measurements")
         session.execute("DELETE FROM public.equipment WHERE id > 10")
     first = Tried()
     lost.recover(first)
     with lost.database.connect() as session:
+        session.execute("TRUNCATE public.measurements")
         session.execute("DELETE FROM public.equipment WHERE id > 999")
     started = folder / "started"
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -23,20 +24,45 @@ from backstop.errors import (
     RestoreError,
     StorageUnavailableError,
 )
+from backstop.model.canonical import format_time
 from backstop.model.incident import EventKind
 from backstop.repository.incidents import IncidentJournal
 from tests.lost_files import AS_IT_WAS, TARGET, LostFiles, content
+from tests.making import STARTED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Iterator[LostFiles]:
+    with pytest.MonkeyPatch.context() as patch:
+        yield LostFiles(tmp_path_factory.mktemp("lost"), patch)
+
+
 @pytest.fixture
-def lost(tmp_path, monkeypatch) -> LostFiles:
-    return LostFiles(tmp_path, monkeypatch)
+def lost(made) -> LostFiles:
+    made.reset()
+    return made
 
 
 def states(disaster) -> dict[str, str]:
     return {one["step"]: one["state"] for one in disaster.status()["steps"]}
+
+
+def newest_of(lost: LostFiles, tree: str) -> str:
+    manifests = lost.folder / "near" / TARGET / "meta" / "manifests"
+    return max(path.stem for path in manifests.glob(f"*-tree-{tree}.json"))
+
+
+def spoil(lost: LostFiles, tree: str) -> None:
+    """Other bytes in what ``near`` holds of it."""
+    for stored in lost.payload(tree):
+        size = stored.stat().st_size
+        stored.unlink()  # the other repository may hold the same inode
+        stored.write_bytes(b"x" * size)
 
 
 def component(assessment, name):
@@ -67,6 +93,14 @@ def test_a_file_that_is_missing_or_changed_is_damage_and_is_named(lost):
     assert any("removed" in line and "a.jpg" in line for line in found["details"])
 
 
+def test_files_that_an_attacker_has_encrypted_are_damage_though_none_is_missing(lost):
+    (lost.media / "b.jpg").write_text("ransom!")
+
+    found = component(lost.disasters().declare("files look odd").assess(), "tree:media")
+
+    assert (found["state"], "1 changed" in found["sentence"]) == ("damaged", True)
+
+
 def test_a_tree_that_is_not_there_is_gone(lost):
     shutil.rmtree(lost.media)
 
@@ -90,6 +124,37 @@ def test_a_server_that_does_not_answer_is_damage_and_nothing_that_leads_back_is_
     assert all("dump: nothing of it leads there" in one["impossible"] for one in assessment["options"])
 
 
+def test_what_a_restore_has_proven_is_told_and_how_long_such_restores_took(lost):
+    label = newest_of(lost, "media")
+    for _ in range(3):
+        lost.text("verify", "--label", label, "--repository", "near")
+
+    assessment = lost.disasters().declare("x", components=["tree:media"]).assess()
+
+    newest = next(one for one in assessment["options"] if one["id"] == "newest")
+    [part] = [one for one in newest["parts"] if one["component"] == "tree:media"]
+    assert (part["repository"], part["label"], part["proven"]) == ("near", label, True)
+    assert part["forecast"]["samples"] == 3
+    assert (
+        part["forecast"]["low_seconds"]
+        < part["forecast"]["median_seconds"]
+        < part["forecast"]["high_seconds"]
+    )
+
+
+def test_a_copy_whose_verification_failed_is_passed_over_and_named(lost):
+    label = newest_of(lost, "media")
+    spoil(lost, "media")
+    lost.text("verify", "--label", label, "--repository", "near", code=4)
+
+    assessment = lost.disasters().declare("x", components=["tree:media"]).assess()
+
+    [passed_over] = assessment["passed_over"]
+    assert passed_over.startswith(f"{label} in near: its last verification failed")
+    parts = [part for one in assessment["options"] for part in one["parts"]]
+    assert {part["repository"] for part in parts if part["component"] == "tree:media"} == {"far"}
+
+
 def test_an_assessment_changes_nothing(lost):
     before = sorted(path for path in lost.media.rglob("*"))
     (lost.media / "a.jpg").unlink()
@@ -105,7 +170,7 @@ def test_one_repository_that_is_away_is_named_and_the_other_one_leads_back(lost)
     assessment = lost.disasters().declare("near is gone too", components=["tree:media"]).assess()
 
     problems = {one["name"]: one["problem"] for one in assessment["repositories"]}
-    assert "not a Backstop repository" in problems["near"]
+    assert problems["near"]
     assert problems["far"] == ""
     parts = [part for one in assessment["options"] for part in one["parts"]]
     assert {part["repository"] for part in parts} == {"far"}
@@ -170,18 +235,30 @@ def test_an_approval_counts_for_the_very_plan_that_was_approved(lost):
     assert states(disaster)["recover:tree:media"] == "open"
 
 
-def test_the_open_incident_is_found_and_two_of_them_must_be_told_apart(lost):
+def test_an_incident_that_is_open_is_found_and_a_second_one_is_refused_until_it_is_closed(lost):
     first = lost.disasters().declare("one")
     assert lost.disasters().open().incident_id == first.incident_id
-    second = lost.disasters().declare("two")
+
+    with pytest.raises(ConfigurationError, match=f"{first.incident_id} of calibrify is open already"):
+        lost.disasters().declare("two")
+
+    first.close(outcome="a false alarm")
+    assert lost.disasters().declare("two").incident_id != first.incident_id
+
+
+def test_two_that_were_declared_at_once_must_be_told_apart(lost):
+    first = lost.disasters().declare("one")
+    said = {"by": "bob", "what": "two", "components": [], "clock_from": format_time(STARTED), "before": None}
+    lost.disasters().journal.append("incident-20260101T000000Z-ffff", EventKind.DECLARED, said)
 
     with pytest.raises(ConfigurationError, match="2 open incidents"):
         lost.disasters().open()
 
-    second.close(outcome="a mistake")
+    lost.disasters().open("incident-20260101T000000Z-ffff").close(outcome="it is the same")
     assert lost.disasters().open().incident_id == first.incident_id
+    first.close(outcome="a false alarm")
     with pytest.raises(RestoreError, match="was closed"):
-        second.assess()
+        first.assess()
 
 
 # -- Recovering ----------------------------------------------------------------------------------------------
@@ -233,10 +310,7 @@ def test_a_recovery_that_fails_at_its_end_leaves_the_files_that_were_live(lost):
 
 def test_a_backup_that_is_damaged_leaves_what_is_live_and_another_repository_brings_it_back(lost):
     (lost.media / "a.jpg").write_text("live\n")
-    for stored in lost.payload("media"):
-        size = stored.stat().st_size
-        stored.unlink()  # the other repository may hold the same inode
-        stored.write_bytes(b"x" * size)
+    spoil(lost, "media")
     disaster = lost.chosen()
 
     with pytest.raises(BackstopError):
@@ -338,7 +412,7 @@ def test_a_probe_that_fails_keeps_the_incident_open_and_is_asked_again_alone(los
     tries = disaster.state().step("recover:tree:media").tries
     assert carry_out(disaster) == {}
     assert disaster.state().step("recover:tree:media").tries == tries
-    assert disaster.status()["outcome"] == "everything is back"
+    assert disaster.status()["outcome"] == "not everything is back: dump"  # its server is nowhere
 
 
 def test_people_who_cannot_be_told_hold_up_nothing(lost):
@@ -371,7 +445,7 @@ def test_a_component_left_out_is_no_component_that_is_back(lost):
 
     assert carry_out(disaster) == {}
 
-    assert disaster.status()["outcome"] == "not everything is back: tree:media"
+    assert disaster.status()["outcome"] == "not everything is back: tree:media, dump"
 
 
 def test_waiting_for_people_is_not_counted_as_our_time(lost):
@@ -519,8 +593,9 @@ def test_what_it_took_and_lost_is_evidence_in_every_repository(lost):
     [document] = [json.loads(path.read_text()) for path in evidence.glob("*.json")]
     incident = document["document"]
     assert document["kind"] == "incident"
-    [media] = incident["components"]
+    media, dump = incident["components"]
     assert media["component"] == "tree:media"
+    assert dump["failure"] == "it is not in the plan that was chosen"
     assert 0 < media["downtime"] < 600
     assert media["rto"] == 4 * 3600
     assert media["loss"] > 0

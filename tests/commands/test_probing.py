@@ -78,6 +78,15 @@ def test_what_a_command_writes_is_shown_without_secrets():
     assert "/x" in shown
 
 
+def test_a_secret_of_this_worker_is_not_shown_wherever_a_command_has_it_from(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setenv("AIRFLOW_CONN_CALIBRIFY", "postgres://backup@db/x?sslkey=tr0ub4dor")
+    (tmp_path / "leak").write_text("postgres://backup@db/x?sslkey=tr0ub4dor\n")
+
+    assert asked(command=["sh", "-c", f"cat {tmp_path}/leak; exit 1"]).details == ("********",)
+
+
 def test_a_secret_that_the_cut_of_a_long_output_halves_is_not_shown():
     script = "printf 'password=%0.s-' $(seq 1 40000); echo; echo the end; exit 1"
 
@@ -213,6 +222,18 @@ def test_a_page_that_never_answers_so_has_failed_when_its_time_is_over(expected:
     assert line.sentence.endswith(f"/health did not answer as expected within 0.7 s: {says}")
     assert len(requests) >= 2
     assert not any(secret in everything(line) for secret in ("geheim", "stack trace"))
+
+
+def test_a_page_is_asked_itself_past_any_proxy_and_a_redirect_is_its_answer(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+
+    with pages((302, b"")) as (url, requests):
+        line = asked(url=url, status=302)
+
+    assert line.outcome is Outcome.PASSED, line.sentence
+    assert len(requests) == 1
 
 
 def test_a_page_that_nobody_serves_has_failed():

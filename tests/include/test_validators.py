@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import uuid
 from pathlib import Path
 
 import pytest
@@ -51,11 +52,12 @@ def test_a_restored_site_is_taken_by_nginx_and_nothing_else_is_touched(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("TMPDIR", str(tmp_path))
-    spoil(root / SITE, "listen 80;", "listen 80; access_log /var/log/nginx/calibrify-drill.log;")
+    log = Path(f"/var/log/nginx/drill-{uuid.uuid4().hex}.log")
+    spoil(root / SITE, "listen 80;", f"listen 80; access_log {log};")
 
     assert validate("nginx-site.sh", SITE, cwd=root) == (0, "")
     assert [one.name for one in tmp_path.iterdir()] == ["root"], "its own folder is gone"
-    assert not Path("/var/log/nginx/calibrify-drill.log").exists()
+    assert not log.exists()
 
 
 @pytest.mark.system
@@ -106,6 +108,17 @@ def test_a_unit_that_systemd_would_only_warn_of_is_found(root: Path, after: str)
 
     assert status == 1
     assert "calibrify-web.service:9" in said
+
+
+@pytest.mark.system
+@needs_systemd
+def test_a_warning_of_systemd_is_a_fault_where_every_program_is_here(root: Path):
+    unit = root / UNITS / "calibrify-web.service"
+    spoil(unit, "/opt/calibrify/venv/bin/gunicorn calibrify.wsgi --bind 127.0.0.1:8000", "/bin/true")
+    assert validate("systemd-units.sh", unit) == (0, "")
+    spoil(unit, "Restart=on-failure", "Restart=onfailure")
+
+    assert validate("systemd-units.sh", unit)[0] == 1
 
 
 def test_validators_ask_for_what_they_shall_look_at():

@@ -10,6 +10,7 @@ from backstop.errors import IntegrityError
 from backstop.model.canonical import canonical_json
 from backstop.model.drill_document import drill_document, drill_from, sign_off_document, sign_off_from
 from backstop.model.incident_document import incident_document, incident_from
+from backstop.model.measured import Outcome
 from tests.evidenced import DRILL, FAILED_DRILL, INCIDENT
 
 
@@ -76,3 +77,16 @@ def test_a_malformed_document_is_refused_by_name(spoil, says):
 def test_an_incident_knows_how_long_people_were_waited_for():
     assert INCIDENT.waited(now=INCIDENT.ended_at) == timedelta(seconds=609 + 595)
     assert INCIDENT.recovered
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        {"components": ()},
+        {"components": (replace(INCIDENT.components[0], failure="the key is gone"),)},
+        {"checklist": (replace(INCIDENT.checklist[0], outcome=Outcome.NOT_DONE),)},
+    ],
+    ids=["nothing", "one is not back", "something was not looked at"],
+)
+def test_an_incident_is_recovered_only_when_all_is_back_and_was_looked_at(spoil):
+    assert not replace(INCIDENT, **spoil).recovered

@@ -204,3 +204,21 @@ def test_what_cannot_come_back_is_said_and_what_can_is_recommended():
 
 def test_without_anything_there_is_no_option():
     assert options_for(MEDIA, [], lost_at=LOST_AT) == ()
+
+
+def test_a_server_that_had_nothing_to_write_has_lost_what_the_watch_saw_and_not_hours():
+    idle = window(50, 3)
+
+    [unseen, *_] = options_for(BASE, [idle], lost_at=LOST_AT)
+    [seen, *_] = options_for(BASE, [replace(idle, behind=timedelta(seconds=2))], lost_at=LOST_AT)
+
+    assert (unseen.loss, unseen.parts[0].measured) == (hours(3), None)
+    assert (seen.loss, seen.parts[0].measured) == (timedelta(seconds=2), timedelta(seconds=2))
+
+
+def test_the_loss_at_an_earlier_moment_is_none_of_what_was_missing_at_the_end():
+    seen = window(50, 0, behind=timedelta(minutes=3))
+
+    [best, *_] = options_for(BASE, [seen], lost_at=LOST_AT - hours(1), before=LOST_AT - hours(1))
+
+    assert best.loss == timedelta(0)

@@ -27,7 +27,7 @@ def stakeholder(notifier: str = PIGEON, *, patience: float = 30.0, **arguments) 
 
 def tell(*listeners: StakeholderListener, incident: FakeIncident | None = None) -> tuple[str, ...]:
     talk = Communication(listeners, TextSources(), clock=lambda: after(0))
-    return talk(incident or FakeIncident(), "start")
+    return talk.tell(incident or FakeIncident(), "start")
 
 
 def test_a_notifier_is_called_with_the_message_as_those_of_alerts_are():

@@ -7,6 +7,7 @@ import pytest
 import tests.airflow_home  # noqa: F401
 from backstop.operators.backup import BackUpDatabaseOperator
 from backstop.operators.base_backup import TakeBaseBackupOperator
+from backstop.operators.drill_verdict import JudgeDrillOperator
 from backstop.operators.files import BackUpFilesOperator
 from backstop.operators.links import LINKS, ManifestLink, ProofLink, RecoverabilityLink
 from backstop.operators.verification import VerifyBackupOperator
@@ -73,3 +74,15 @@ def test_airflow_keeps_the_links_of_plain_and_of_mapped_tasks():
     for task in ("plain", "mapped"):
         assert set(kept.get_task(task).extra_links) >= NAMES
     assert {type(link) for link in LINKS} == {RecoverabilityLink, ManifestLink, ProofLink}
+
+
+def test_a_drill_links_to_its_report_once_it_has_an_id(served_at):
+    served_at("https://airflow.example.org")
+    operator = JudgeDrillOperator(task_id="judge", target="calibrify", record="null")
+    assert links_of(operator)["Report"] == ""
+
+    operator.drill_id = "drill-20261126T120000Z-1f3a"
+    assert links_of(operator) == {
+        "Recoverability": "https://airflow.example.org/backstop/targets/calibrify",
+        "Report": "https://airflow.example.org/backstop/targets/calibrify/drills/drill-20261126T120000Z-1f3a",
+    }

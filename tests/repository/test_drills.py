@@ -71,7 +71,9 @@ def test_columns_say_what_reports_ask_for(inventory: Inventory, query):
     ]
 
 
-def test_what_somebody_said_of_a_drill_stays_when_its_unsigned_record_is_read_again(inventory: Inventory):
+def test_what_somebody_said_of_a_drill_stays_when_its_unsigned_record_is_read_again(
+    inventory: Inventory, query
+):
     store_drill(inventory, UNSIGNED)
     assert store_sign_off(inventory, "calibrify", DRILL.drill_id, SIGNED)
     store_drill(inventory, UNSIGNED)
@@ -80,6 +82,8 @@ def test_what_somebody_said_of_a_drill_stays_when_its_unsigned_record_is_read_ag
     assert found.sign_off is not None
     assert (found.sign_off.by, found.sign_off.accepted) == ("ada", False)
     assert "\x00" not in found.sign_off.remarks
+    columns = "signed_off_by, signed_off_at, accepted"
+    assert query(f"SELECT {columns} FROM backup_drill") == [("ada", NOON, False)]
 
 
 def test_a_sign_off_of_an_unknown_drill_is_said_to_be_one(inventory: Inventory):

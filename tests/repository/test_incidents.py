@@ -145,6 +145,15 @@ def test_one_that_fails_while_it_is_written_to_does_not_keep_the_event_out_of_th
     assert one.failed == {"far": f"calibrify/meta/incidents/{INCIDENT}/1.json was not taken"}
 
 
+def test_one_that_cannot_be_read_is_told_apart_from_one_that_cannot_be_written_to():
+    one = journal(near=MemoryStorage(), far=Silent(), worn=Breaking(MemoryStorage()))
+
+    note(one, "taken")
+
+    assert set(one.failed) == {"far", "worn"}
+    assert one.unheard == {"far": "s3://gone does not answer"}
+
+
 def test_where_no_repository_takes_it_the_writer_is_told():
     with pytest.raises(StorageUnavailableError, match="was not taken"):
         note(journal(near=Breaking(MemoryStorage())), "lost")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import pytest
 
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys
+from backstop.repository.drills import store_drill
 from backstop.repository.holds import Holds
 from backstop.repository.inventory import Inventory
 from backstop.settings.arguments import utc_now
 from backstop.storage.memory import MemoryStorage
+from tests.evidenced import DRILL
 from tests.making import Maker
 
 pytestmark = pytest.mark.integration
@@ -55,6 +58,7 @@ def session(database, tmp_path):
             maker.storage.delete(f"calibrify/meta/manifests/{label}.json")
             maker.storage.delete(f"calibrify/meta/expiring/{label}.json")
             inventory.index(maker.repository)
+    store_drill(inventory, replace(DRILL, ended_at=utc_now()))
     with database.connect() as session:
         session.execute("SET search_path TO public")
         yield session
@@ -74,7 +78,8 @@ def test_every_column_of_every_table_is_described(session):
 
     assert {table for table, _ in columns} == {
         "backup_inventory", "backup_proof", "backup_hold", "backup_schema_migration",
-        "backup_observation", "backup_finding",
+        "backup_observation", "backup_finding", "backup_drill", "backup_incident", "evidence_head",
+        "backup_observed_loss",
     }  # fmt: skip
     for table, column in columns:
         assert f"`{table}`" in TEXT

@@ -31,7 +31,9 @@ def test_every_route_but_the_metrics_sends_those_who_are_not_logged_in_to_the_lo
         path = route.path  # type: ignore[attr-defined]
         if path in OPEN:
             continue
-        address = "/backstop" + path.format(target="calibrify", label="x", path="x")
+        address = "/backstop" + path.format(
+            target="calibrify", label="x", path="x", drill_id="x", incident_id="x"
+        )
         for method in route.methods or ():  # type: ignore[attr-defined]
             answer = bare_site.client.request(method, address)
             assert answer.status_code == 303, (method, path)

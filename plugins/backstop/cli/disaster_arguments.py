@@ -35,6 +35,8 @@ def add_disaster_verb(verbs: argparse._SubParsersAction[argparse.ArgumentParser]
     )
     mode.add_argument(
         "--close",
+        nargs="?",
+        const="",
         metavar="OUTCOME",
         help="end it with these words, whatever is left to do",
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from backstop import __version__
 from backstop.cli.arguments import LABEL_HELP, escrow_key, repository, target, verb
 from backstop.cli.disaster_arguments import add_disaster_verb
+from backstop.cli.drill_arguments import add_drill_verbs
 from backstop.cli.evidence_arguments import add_evidence_verb
 from backstop.cli.exit_codes import EXIT_CODES
 from backstop.cli.file_arguments import add_file_verbs
@@ -43,6 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_file_verbs(verbs)
     add_retention_verbs(verbs)
     add_sync_verb(verbs)
+    add_drill_verbs(verbs)
     add_upkeep_verbs(verbs)
     add_legacy_verbs(verbs)
     add_evidence_verb(verbs)

@@ -26,6 +26,8 @@ _LEADS_ELSEWHERE = ("PG", "AWS_")
 _HIDDEN = "********"
 _IN_A_URL = re.compile(r"(?P<before>\w://[^/\s:@]*:)[^/\s@]+(?=@)")
 _SHORTEST_SECRET = 4
+_SECRET_NAME = re.compile(r"(?i)password|passwd|secret|token|credential|_key$|_conn(_|$)")
+_SHORTEST_OF_OURS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +80,21 @@ def run_command(argv: Sequence[str], *, environment: Mapping[str, str], timeout:
 
 
 def without_secrets(text: str, secrets: Iterable[str] = ()) -> str:
-    """What may stand in a report: no password of an address, of a tool's message, or of those named."""
+    """What may stand in a report: no password of an address or of a tool's message, nothing that is named
+    here, and no secret of this worker's environment.
+    """
+    known = [one for one in secrets if len(one) >= _SHORTEST_SECRET]
+    known += [
+        value
+        for name, value in os.environ.items()
+        if _SECRET_NAME.search(name) and len(value) >= _SHORTEST_OF_OURS
+    ]
+    # The longest first: one may be the beginning of another.
+    for secret in sorted(known, key=len, reverse=True):
+        text = text.replace(secret, _HIDDEN)
     redactor = Redactor()
     text = "\n".join(redactor.line(line) for line in text.splitlines())
-    text = _IN_A_URL.sub(rf"\g<before>{_HIDDEN}", text)
-    # The longest first: one may be the beginning of another.
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        if len(secret) >= _SHORTEST_SECRET:
-            text = text.replace(secret, _HIDDEN)
-    return text
+    return _IN_A_URL.sub(rf"\g<before>{_HIDDEN}", text)
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

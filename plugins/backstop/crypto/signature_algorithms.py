@@ -1,7 +1,7 @@
 """The two kinds of signature there are: Ed25519 by a key in a file, ECDSA P-256 by a key that AWS KMS keeps.
 
 KMS makes P-256 keys in every region and every partition; its Ed25519 keys are young, and sign no more than
-4 KiB at a time unless in a mode that openssl does not verify. Both are verified without KMS.
+4 KiB, or else a digest (Ed25519ph) that few tools verify. Both of ours are verified without KMS, by openssl.
 """
 
 from __future__ import annotations

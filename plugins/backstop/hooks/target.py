@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING
 from backstop.hooks.credentials import AirflowCredentials
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from backstop.commands.database.restore import DatabaseRestore
+    from backstop.commands.disaster.engine import Disaster
+    from backstop.commands.disaster.telling import Communication, Listener
+    from backstop.commands.drill.drill import Drill
     from backstop.commands.legacy.places import Place
     from backstop.commands.progress import Progress
     from backstop.commands.recovery.recover import PointInTimeRestore
@@ -20,10 +23,12 @@ if TYPE_CHECKING:
     from backstop.commands.trees.watch import TreeWatch
     from backstop.crypto.key_encryption import Keyring
     from backstop.crypto.signing import DocumentSigner, Role, Signer
+    from backstop.model.drill import SignOff
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository
     from backstop.repository.inventory import Inventory
     from backstop.repository.legacy_records import LegacyRecords
+    from backstop.settings.disaster import Disasters
     from backstop.targets import Configuration, Target
     from backstop.targets.trees import Tree
 
@@ -203,6 +208,30 @@ class TargetHook:
             progress=progress,
         )
 
+    def disasters(
+        self,
+        *,
+        by: str,
+        progress: Progress | None = None,
+        tell: Callable[[Disaster, str], None] | None = None,
+    ) -> Disasters:
+        """Incidents of the target: to declare one, or to go on with one, wherever it was begun.
+
+        :param by: who, for the journal. :param tell: says to people how it stands.
+        """
+        from backstop.settings.disaster import Disasters
+
+        return Disasters(
+            self.configuration, self.name, self._credentials, by=by, progress=progress, tell=tell
+        )
+
+    def communication(self, *, more: Sequence[Listener]) -> Communication:
+        """Whoever waits for this target: its status page, and :param more: its stakeholders."""
+        from backstop.settings.arguments import utc_now
+        from backstop.settings.communication import communication
+
+        return communication(self.configuration, self.name, self._credentials, clock=utc_now, more=more)
+
     def tree_watch(self, tree: str, *, say: Callable[[str], None]) -> TreeWatch:
         """What waits for changes in one of the target's file trees; not open yet.
 
@@ -224,6 +253,21 @@ class TargetHook:
             self.tree_repositories(tree),
             keyring=self.keyring(for_reading=True),
         )
+
+    def drill(self, progress: Progress) -> Drill:
+        """Disasters of the target, rehearsed: planned, restored elsewhere, checked, taken down, recorded."""
+        from backstop.settings.drill import open_drill
+
+        return open_drill(self.configuration, self.name, self._credentials, progress=progress)
+
+    def sign_off_drill(self, drill_id: str, said: SignOff) -> list[str]:
+        """Put what somebody said of a drill into evidence and inventory; says what could not be written.
+
+        :raises BackstopError: no repository took it.
+        """
+        from backstop.settings.sign_off import sign_off
+
+        return sign_off(self.configuration, self.name, self._credentials, drill_id, said)
 
     def legacy(self) -> tuple[list[Place], dict[str, LegacyRecords]]:
         """Where backups from before Backstop lie, and what each repository has recorded of them.

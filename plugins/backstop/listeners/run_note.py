@@ -19,6 +19,8 @@ PREFIXES = (
     "back_up_files__",
     "verify_backups__",
     "expire_backups__",
+    "run_drill__",
+    "recover_from_disaster",
 )
 
 

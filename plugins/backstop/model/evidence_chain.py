@@ -123,9 +123,9 @@ def judge_chain(
     for number in sorted(places):
         found += _own_faults(places[number], target, repository_id, places)
     own = {fault.number for fault in found}
-    for number in sorted(places):
-        if number not in own:
-            found += _dates(places[number])
+    for number, one in places.items():
+        if number not in own and (record := one.believed) is not None:
+            found += _dates(one, record)
     highest = max([*places, *(one.head.number for one in known)], default=0)
     found += _gaps(places, highest, known)
     for number in sorted(places):
@@ -188,10 +188,7 @@ def _own_faults(
         )
 
 
-def _dates(one: StoredRecord) -> Iterator[EvidenceFault]:
-    record = one.believed
-    if record is None:
-        return
+def _dates(one: StoredRecord, record: EvidenceRecord) -> Iterator[EvidenceFault]:
     if one.stored_at - record.recorded_at > CLOCKS_MAY_DIFFER:
         yield EvidenceFault(
             FaultKind.BACK_DATED,

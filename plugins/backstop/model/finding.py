@@ -27,6 +27,7 @@ CHECKS = {
     "space": "there is room for the next backups",
     "scratch": "nothing is left over from verifications and restores",
     "clock": "the clocks of worker, database and repository agree",
+    "evidence": "records of evidence are there as they were",
     "source": "the protected database answers",
     "run": "the last run of a procedure succeeded",
     "watch": "the watch itself could look at everything",

@@ -31,6 +31,8 @@ class Reach:
         known against it.
     :param rank: of the repository: the cheapest is 0.
     :param timeline: of a recovery window.
+    :param behind: at most so much was not stored there at the loss, as somebody who watched saw it; None:
+        nobody did. :param behind_says: in words.
     """
 
     component: str
@@ -46,6 +48,8 @@ class Reach:
     forecast: ForecastSeen | None = None
     rank: int = 0
     timeline: int | None = None
+    behind: timedelta | None = None
+    behind_says: str = ""
 
     def at(self, moment: datetime | None) -> datetime:
         """The latest state not after that moment that it leads to."""
@@ -75,6 +79,17 @@ class Part:
     @property
     def component(self) -> str:
         return self.reach.component
+
+    @property
+    def seen(self) -> bool:
+        """The loss was seen by a watch, and not only bounded by when WAL was stored."""
+        return self.reach.behind is not None and self.to == self.reach.ends_at
+
+    @property
+    def measured(self) -> timedelta | None:
+        """What counts as the loss in the end; None: it is only bounded, and too loosely to say."""
+        loosely = self.reach.timeline is not None and not self.seen
+        return None if loosely and self.rpo is not None and self.loss > self.rpo else self.loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +225,15 @@ def _option(
             continue
         best = max(there, key=lambda reach: (reach.at(moment), reach.proven, -reach.rank, reach.begins_at))
         to = best.at(moment)
-        parts.append(Part(best, to, _point(best, moment), max(lost_at - to, timedelta(0)), one.rto, one.rpo))
+        parts.append(Part(best, to, _point(best, moment), _loss(best, to, lost_at), one.rto, one.rpo))
     return Option(option_id, title, tuple(parts), tuple(impossible))
+
+
+def _loss(reach: Reach, to: datetime, lost_at: datetime) -> timedelta:
+    """By the time of what is stored; a server that had nothing to write looks as if it had lost hours, and
+    whoever watched it knows better."""
+    bound = max(lost_at - to, timedelta(0))
+    return min(bound, reach.behind) if reach.behind is not None and to == reach.ends_at else bound
 
 
 def _point(reach: Reach, moment: datetime | None) -> str:

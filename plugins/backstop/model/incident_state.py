@@ -20,6 +20,9 @@ VALIDATIONS = ("functionality", "consistency", "integrations")
 AFTER = (*(f"validate:{item}" for item in VALIDATIONS), "tell:end", "record")
 
 
+_DATABASE = {"base", "dump"}
+
+
 class StepStatus(str, Enum):
     """Of one step."""
 
@@ -170,6 +173,15 @@ class IncidentState:
         end = until or (self.closed.at if self.closed else now)
         known = [event for event in self.events if event.at <= end]
         return waited(known, now=end)
+
+    def left(self) -> list[str]:
+        """What is lost, and not back: of the newest assessment, and of the plan."""
+        back = {kind for kind, step in self.recovered().items() if step.status is StepStatus.PASSED}
+        if back & _DATABASE:
+            # Either brings the database back.
+            back |= _DATABASE
+        lost = dict.fromkeys([*self.assessment.get("lost", ()), *self.plan.get("order", ())])
+        return [one for one in lost if one not in back]
 
     def _ended(self, name: str, began: Event | None, end: Event, tries: int) -> StepState:
         return StepState(

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 _KINDS = {"back_up_database": "dump", "take_base_backup": "base"}
-_JUDGED_BY_EFFECT = ("sync_repositories", "archive_wal")
+_JUDGED_BY_EFFECT = ("sync_repositories", "archive_wal", "run_drill")
 
 
 def procedure_of(dag_id: str) -> str:
@@ -49,6 +49,6 @@ def level_of_run(dag_id: str) -> Level:
     """How bad it is when one fails: critical, but for what the watch measures by itself.
 
     Repositories out of step are a warning; WAL that does not arrive is critical once it costs more than the
-    objective, whoever receives it.
+    objective, whoever receives it; of drills the finding `drill` tells.
     """
     return Level.WARNING if procedure_of(dag_id) in _JUDGED_BY_EFFECT else Level.CRITICAL

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _STATES = {
     "open": "waiting",
     "running": "under way",
+    "running or interrupted": "under way",
     "interrupted": "interrupted",
     "passed": "back",
     "failed": "failed",
@@ -49,7 +50,8 @@ class Part:
 
     :param state: ``waiting``, ``under way``, ``interrupted``, ``back``, ``failed``, ``left out``.
     :param point: the moment to which it goes back, or is back; None: as new as it can be had.
-    :param loss: work that will not be, or is not back; None: not known.
+    :param loss: work that will not be, or is not back; None: not known. :param loss_says: how far it is, for
+        insiders.
     """
 
     component: str
@@ -58,6 +60,7 @@ class Part:
     repository: str = ""
     point: datetime | None = None
     loss: timedelta | None = None
+    loss_says: str = ""
     forecast: Estimate | None = None
     began_at: datetime | None = None
 
@@ -154,7 +157,9 @@ def situation_of(
         lost=tuple(_lost((assessment or {}).get("components", ()))),
         option=_title(assessment or {}, plan or {}),
         parts=parts,
-        step=next((name for name, one in steps.items() if one.get("state") == "running"), ""),
+        step=next(
+            (name for name, one in steps.items() if _STATES.get(str(one.get("state"))) == "under way"), ""
+        ),
         waited=timedelta(seconds=float(status.get("waited_seconds") or 0)),
         complete=bool(parts)
         and all(part.state in _OVER for part in parts)
@@ -202,6 +207,7 @@ def _part(raw: Mapping[str, Any], step: Mapping[str, Any]) -> Part:
         repository=str(raw.get("repository") or ""),
         point=parse_time(point) if point else None,
         loss=None if loss is None else timedelta(seconds=float(loss)),
+        loss_says=str(found.get("loss_says") or ""),
         forecast=_estimate(raw.get("forecast")),
         began_at=parse_time(began) if began else None,
     )

@@ -34,6 +34,8 @@ class StakeholderListener:
     """One notifier. In its templates ``alert`` is known as in those of ``alerts``, and ``public`` beside it:
     what everybody may read."""
 
+    public = False
+
     def __init__(
         self,
         config: NotifierConfig,

@@ -45,12 +45,15 @@ def explained() -> Iterator[None]:
         raise AirflowFailException(f"unexpected {type(error).__name__}: {error}") from error
 
 
-def result_of(task_id: str) -> str:
+def result_of(task_id: str, *, key: str = "return_value") -> str:
     """A template that renders to another task's result, as JSON; ``null`` when it has none.
 
     Unlike ``task.output`` it draws no line in the graph, which then shows the order of the steps alone.
+
+    :param key: of what it pushed by itself, which is there although it failed later.
     """
-    return "{{ ti.xcom_pull(task_ids='" + task_id + "') | tojson }}"
+    which = "" if key == "return_value" else f", key='{key}'"
+    return "{{ ti.xcom_pull(task_ids='" + task_id + "'" + which + ") | tojson }}"
 
 
 class TakesResults:

@@ -42,7 +42,23 @@ class ProofLink(BaseOperatorLink):  # type: ignore[misc]
         return page_of(operator.target, operator.backup_label, "proofs")
 
 
+class DrillLink(BaseOperatorLink):  # type: ignore[misc]
+    """The report of the drill: what came back, how fast, and what the checklist found."""
+
+    name = "Report"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: Any) -> str:
+        return drill_page(operator.target, operator.drill_id)
+
+
 LINKS = (RecoverabilityLink(), ManifestLink(), ProofLink())
+
+DRILL_LINKS = (RecoverabilityLink(), DrillLink())
+
+
+def drill_page(target: str, drill_id: str | None) -> str:
+    """Of one drill; empty while it has no id."""
+    return f"{page_of(target)}/drills/{quote(drill_id, safe='')}" if drill_id else ""
 
 
 def page_of(target: str, *backup: str | None) -> str:

@@ -25,15 +25,20 @@ _COMMIT = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class SegmentContent:
-    """:param last_record: where the last record that can be read begins; None when there is none."""
+    """:param last_record: where the last record that can be read begins; None when there is none.
+
+    :param last_commit: where the last commit's record begins.
+    """
 
     last_record: Lsn | None
     last_commit_at: datetime | None
+    last_commit: Lsn | None = None
 
 
-def look_into(segment: Path, tools: PostgresTools) -> SegmentContent:
+def look_into(segment: Path, tools: PostgresTools, *, by: datetime | None = None) -> SegmentContent:
     """Read one segment file, whose name is its own, to where its valid records end.
 
+    :param by: commits that are later do not count.
     :raises ToolError: pg_waldump cannot be run.
     """
     listing = segment.with_name(f"{segment.name}.listing")
@@ -48,12 +53,15 @@ def look_into(segment: Path, tools: PostgresTools) -> SegmentContent:
         if not listing.exists():
             raise
     last_record: Lsn | None = None
-    last_commit: datetime | None = None
+    last_commit_at: datetime | None = None
+    last_commit: Lsn | None = None
     with listing.open(encoding="utf-8", errors="replace") as lines:
         for line in lines:
             if found := _RECORD.search(line):
                 last_record = Lsn.parse(found["lsn"])
             if found := _COMMIT.search(line):
-                last_commit = datetime.fromisoformat(f"{found['time']}+00:00")
+                at = datetime.fromisoformat(f"{found['time']}+00:00")
+                if by is None or at <= by:
+                    last_commit_at, last_commit = at, last_record
     listing.unlink()
-    return SegmentContent(last_record, last_commit)
+    return SegmentContent(last_record, last_commit_at, last_commit)

@@ -81,7 +81,7 @@ class IncidentView:
 
 
 def view_incident(incident: IncidentRecord) -> IncidentView:
-    events = sorted(incident.events, key=lambda one: one.at)
+    events = list(incident.events)
     last = max([incident.declared_at, *(one.at for one in events)])
     ends_at = max(incident.ended_at or last, incident.declared_at)
     waits, told, attempts = waits_of(events), told_in(events), attempts_of(events)

@@ -35,6 +35,16 @@ def drill_part(drill: DrillRecord) -> Markup:
     return render_part("drill.html", view=view_drill(drill), record=None)
 
 
+def drill_page(drill: DrillRecord) -> str:
+    """The whole page, for a drill whose record of evidence is not at hand."""
+    return render_page("drill.html", view=view_drill(drill), record=None)
+
+
+def incident_page(incident: IncidentRecord) -> str:
+    """The whole page, for an incident whose record of evidence is not at hand."""
+    return render_page("incident.html", view=view_incident(incident), record=None)
+
+
 def incident_part(incident: IncidentRecord) -> Markup:
     """What :func:`render_report` shows of an incident, to stand within another page."""
     return render_part("incident.html", view=view_incident(incident), record=None)

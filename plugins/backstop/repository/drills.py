@@ -85,6 +85,22 @@ def drills_of(inventory: Inventory, target: str | None = None, limit: int = _MOS
         return list_drills(session, target, limit)
 
 
+def one_drill(session: psycopg.Connection[tuple[Any, ...]], target: str, drill_id: str) -> DrillRecord | None:
+    """None: the inventory has no such drill. :raises IntegrityError: another version entered it."""
+    asked = {"target": target, "drill_id": drill_id}
+    row = session.execute(load_sql("inventory/drill").encode(), asked).fetchone()
+    return drill_from(row[0]) if row else None
+
+
+def one_incident(
+    session: psycopg.Connection[tuple[Any, ...]], target: str, incident_id: str
+) -> IncidentRow | None:
+    """None: the inventory has no such incident."""
+    asked = {"target": target, "incident_id": incident_id}
+    row = session.execute(load_sql("inventory/incident").encode(), asked).fetchone()
+    return IncidentRow(*row) if row else None
+
+
 def store_incident(
     inventory: Inventory,
     *,

@@ -44,6 +44,8 @@ class _Place:
     repository: Repository
     known: dict[tuple[str, int], Event | None] = field(default_factory=dict)
     silent_since: datetime | None = None
+    unheard: str = ""
+    """Why it could not even be read when it was last asked; empty: it could."""
 
     def events(self, incident: str) -> list[Event]:
         found = ((number, event) for (name, number), event in self.known.items() if name == incident)
@@ -72,6 +74,11 @@ class IncidentJournal:
         """By repository that did not answer when it was last asked: why."""
         self.damaged: list[str] = []
         """Events that cannot be read, one sentence each; another repository's copy counts."""
+
+    @property
+    def unheard(self) -> dict[str, str]:
+        """By repository that cannot even be read: why. Whoever wants more of it waits in vain."""
+        return {place.repository.name: place.unheard for place in self._places if place.unheard}
 
     def incidents(self) -> list[str]:
         """Every incident that any repository knows of, oldest first.
@@ -148,8 +155,9 @@ class IncidentJournal:
             except BackstopError as error:
                 failures.append(error)
                 self._is_silent(place, error)
+                place.unheard = error.message
             else:
-                place.silent_since = None
+                place.silent_since, place.unheard = None, ""
                 self.failed.pop(place.repository.name, None)
         if not self._answering():
             if failures:

@@ -21,13 +21,14 @@ from backstop.settings.disaster_components import component_of, database_kind
 from backstop.wiring import (
     cheapest_first,
     find_target,
+    open_inventory,
     open_keyring,
     open_repository,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from backstop.credentials import CredentialSource
@@ -112,7 +113,7 @@ class Disasters:
         :param components: that are lost, however they look: ``database``, ``tree:<name>``.
         :param before: a moment just before a mistake or an attack.
         :raises NotFoundError: the target has no such component.
-        :raises ConfigurationError: nothing is said, or a moment lies ahead.
+        :raises ConfigurationError: nothing is said, a moment lies ahead, or an incident is open already.
         """
         now = self._clock()
         if not what.strip():
@@ -124,6 +125,11 @@ class Disasters:
                     hint="correct the time, or its zone",
                 )
         kinds = [self.kind_of(one) for one in components]
+        if already := self.journal.open_incidents():
+            raise ConfigurationError(
+                f"{already[0]} of {self._name} is open already",
+                hint="go on with it, without --declare; or close it first: --close WORDS",
+            )
         incident_id = new_incident_id(now)
         self.journal.append(
             incident_id,
@@ -157,7 +163,7 @@ class Disasters:
             by=self._by,
             journal=self.journal,
             assessing=self._assessing(incident_id),
-            sources=lambda: Sources(self._name, self._repositories, self._keyring),
+            sources=lambda: Sources(self._name, self._answering(), self._keyring),
             ground=Ground(infrastructure.prepare, infrastructure.check, infrastructure.timeout),
             validate_item=self._validate,
             keep=self._keep,
@@ -184,8 +190,22 @@ class Disasters:
             order=order,
             objectives=self._objectives(),
             alternatives=alternatives,
-            unopened=self.unopened,
+            unopened=lambda: {**self.unopened, **self.journal.unheard},
+            losses=self._losses,
         )
+
+    def _losses(self, repository: str, moment: datetime) -> Sequence[tuple[datetime, timedelta | None]]:
+        """As the inventory has them; it may have died with Airflow."""
+        from backstop.model.drill_loss import SAMPLE_GAP
+        from backstop.repository.observed_losses import losses_around
+
+        try:
+            inventory = open_inventory(self._configuration, self._credentials)
+            if inventory is None:
+                return ()
+            return losses_around(inventory, self._name, repository, moment, within=SAMPLE_GAP)
+        except BackstopError:
+            return ()
 
     def _order(self) -> list[str]:
         """As the target says; else what services read to start first, then the database, then the rest."""
@@ -219,6 +239,10 @@ class Disasters:
                 self.unopened[name] = error.message
         return opened
 
+    def _answering(self) -> list[Repository]:
+        """Patience with one that is down is minutes, each time; the journal has just asked them all."""
+        return [one for one in self._repositories if one.name not in self.journal.unheard]
+
     def _hurried(self) -> list[Repository]:
         """For the journal: one that is down must not cost minutes with every line."""
         from backstop.repository.catalog import Catalog, Repository
@@ -251,7 +275,10 @@ class Disasters:
             now=now,
             host=socket.gethostname(),
         )
-        return keep_record(record, self._configuration, self._credentials, self._repositories, now=now)
+        kept = keep_record(record, self._configuration, self._credentials, self._answering(), now=now)
+        missed = {**self.unopened, **self.journal.unheard}
+        kept["problems"] += [f"the record is not in repository {name}: {why}" for name, why in missed.items()]
+        return kept
 
 
 def open_disaster(

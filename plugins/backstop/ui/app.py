@@ -20,9 +20,11 @@ from backstop.ui.form_token import FormTokens
 from backstop.ui.headers import SecurityHeaders
 from backstop.ui.inventory import InventoryOfServer
 from backstop.ui.metrics import metrics
-from backstop.ui.pages import pages, root_of
+from backstop.ui.pages import pages
+from backstop.ui.paths import root_of
 from backstop.ui.problems import LoginRequired, PageError, UnknownPage, WrongInput
 from backstop.ui.rendering import STATIC, render
+from backstop.ui.reports import report_pages
 from backstop.ui.restore import restores
 
 if TYPE_CHECKING:
@@ -66,6 +68,9 @@ def create_app(
     app.include_router(metrics(inventory=inventory, configuration=configuration, clock=clock))
     app.include_router(
         pages(inventory=inventory, configuration=configuration, clock=clock), dependencies=looking
+    )
+    app.include_router(
+        report_pages(inventory=inventory, configuration=configuration, clock=clock), dependencies=looking
     )
     app.include_router(
         restores(gate=gate, tokens=tokens, inventory=inventory, configuration=configuration, clock=clock),

@@ -17,7 +17,9 @@ from backstop.errors import NotFoundError
 from backstop.model.backup import BackupLabel
 from backstop.ui.charts.panels import draw_panels
 from backstop.ui.charts.timeline import draw_timeline
+from backstop.ui.paths import root_of
 from backstop.ui.reading import Reading
+from backstop.ui.rehearsals import drill_line, rehearsals_of
 from backstop.ui.rendering import render
 
 if TYPE_CHECKING:
@@ -49,7 +51,9 @@ def pages(
         now = clock()
         names = [name for name in configuration().targets if name in request.state.viewer.targets]
         overview = reading.read(lambda session, _: read_overview(session, targets=names, now=now))
-        return _page(request, "overview.html", now=now, overview=overview, query=q.strip())
+        return _page(
+            request, "overview.html", now=now, overview=overview, query=q.strip(), drill_line=drill_line
+        )
 
     @router.get("/targets/{target}")
     def show_target(request: Request, target: str, days: Annotated[int, Query()] = RANGES[1]) -> HTMLResponse:
@@ -79,6 +83,8 @@ def pages(
                 held=frozenset(one.label for one in view.holds),
             ),
             panels=draw_panels(view.series, now=now),
+            last_drill=drill_line(view.drills[0]) if view.drills else None,
+            rehearsals=rehearsals_of(view.drills, view.incidents),
         )
 
     @router.get("/targets/{target}/backups/{label}")
@@ -99,11 +105,6 @@ def pages(
         return _page(request, "backup.html", now=now, view=view)
 
     return router
-
-
-def root_of(request: Request) -> str:
-    """Where the pages are mounted, without a slash at its end."""
-    return str(request.scope.get("root_path", "")).rstrip("/")
 
 
 def _page(request: Request, template: str, *, now: datetime, **variables: Any) -> HTMLResponse:

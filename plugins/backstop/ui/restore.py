@@ -17,7 +17,7 @@ from backstop.commands.recoverability.backups import read_stored
 from backstop.errors import ConfigurationError, NotFoundError
 from backstop.repository.observations import read_observations
 from backstop.ui.form_token import FormTokens, require_same_origin
-from backstop.ui.pages import root_of
+from backstop.ui.paths import root_of
 from backstop.ui.problems import Refused, WrongInput
 from backstop.ui.reading import Reading
 from backstop.ui.rendering import render

@@ -138,7 +138,7 @@ def test_neither_token_nor_address_is_logged_or_journalled(server, caplog):
     server.status = 500
     page = listener(server)
 
-    failures = Communication([page], TextSources(), clock=lambda: after(0))(incident, "start")
+    failures = Communication([page], TextSources(), clock=lambda: after(0)).tell(incident, "start")
 
     shown = f"{failures} {incident.telling} {page!r} {caplog.text}"
     assert "answered 500" in shown

@@ -111,6 +111,16 @@ def test_nothing_is_promised_that_nobody_knows():
     assert "how much that is, is not known" in message.text
 
 
+def test_a_loss_that_is_only_bounded_is_told_as_that_to_insiders():
+    says = "not known, at most 3 min"
+    incident = FakeIncident(parts=[part("base", loss_seconds=None, loss_says=says)])
+
+    message = message_of("start", incident.situation(after(0)), TextSources())
+
+    assert f"what was changed after 2026-11-26 14:18 UTC; {says}" in message.text
+    assert "how much that is, is not known" in message.public.text
+
+
 def test_own_templates_are_used_for_each_of_the_two():
     sources = TextSources(
         stakeholders={"start": "{{ incident.target }} {{ option.title }}, {{ estimate.median }}"},

@@ -1,4 +1,4 @@
-"""A cluster and two trees to be lost, backed up at a few moments; one a module."""
+"""A cluster and two trees to be lost, backed up at a few moments; one a process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def shared() -> Iterator[DrillWorld]:
     """Five rows, base backup and trees; three more rows and files; all WAL stored in two repositories."""
     folder = Path(tempfile.mkdtemp(prefix="backstop-"))

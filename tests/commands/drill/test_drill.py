@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -12,10 +13,12 @@ from backstop.commands.drill.restored import RestoredComponent
 from backstop.errors import LeaseHeldError, RestoreError
 from backstop.model.drill_plan import DrillPlan
 from backstop.model.measured import CheckedItem, Outcome
+from tests.recovery_world import numbers
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from backstop.commands.drill.drill import Drill
     from tests.drill_world import DrillWorld
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
@@ -81,23 +84,33 @@ def test_everything_comes_back_elsewhere_as_it_was_and_nothing_live_is_touched(d
     assert drills.leftovers() == []
 
 
-def test_each_step_can_be_another_process_and_only_json_goes_between(drills: DrillWorld) -> None:
+@pytest.mark.parametrize("component", ["tree:media", pytest.param("base", marks=pytest.mark.long)])
+def test_each_step_can_be_another_process_and_only_json_goes_between(
+    drills: DrillWorld, component: str
+) -> None:
     seen = []
-    drills.around.checks = lambda plan, restored: seen.extend(drills.ledger(one) for one in restored) or ()
-    planned = drills.drill(attended=False).plan(
-        scenario="database", moment=drills.world.source.ledger.moments[8]
-    )
 
-    def anew() -> tuple[object, DrillPlan]:
-        return drills.drill(attended=False), DrillPlan.from_dict(planned.to_dict())
+    def look(plan: DrillPlan, restored: list[RestoredComponent]) -> tuple[()]:
+        for one in restored:
+            seen.append(drills.ledger(one) if component == "base" else drills.files(one, "media"))
+        return ()
+
+    drills.around.checks = look
+    scenario = "database" if component == "base" else component
+    moment = drills.world.source.ledger.moments[8]
+    planned = drills.drill(attended=False).plan(scenario=scenario, moment=moment)
+
+    def anew() -> tuple[Drill, DrillPlan]:
+        return drills.drill(attended=False), DrillPlan.from_dict(json.loads(json.dumps(planned.to_dict())))
 
     drill, plan = anew()
     drill.prepare(plan)
     drill, plan = anew()
-    restored = drill.restore(plan, "base").to_dict()
+    drill.restore(plan, component)
     drill, plan = anew()
     # Clearing a task does it again.
-    restored = [RestoredComponent.from_dict(drill.restore(plan, "base").to_dict()), restored][:1]
+    document = json.loads(json.dumps(drill.restore(plan, component).to_dict()))
+    restored = [RestoredComponent.from_dict(document)]
     drill, plan = anew()
     checklist = drill.check(plan, restored)
     assert [one.drill_id for one in drill.found()] == [plan.drill_id]
@@ -106,11 +119,11 @@ def test_each_step_can_be_another_process_and_only_json_goes_between(drills: Dri
     assert drill.tear_down(plan) == left == ()
     record = drill.record(plan, restored, checklist, left)
 
-    assert seen == [[1, 2, 3, 4, 5, 6, 7, 8]]
+    assert seen == [numbers(8) if component == "base" else ["first.txt"]]
     assert record.passed
     assert drills.leftovers() == []
     with pytest.raises(RestoreError, match="has no folder"):
-        drill.restore(plan, "base")
+        drill.restore(plan, component)
 
 
 def test_two_drills_of_one_target_exclude_each_other(drills: DrillWorld) -> None:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from types import SimpleNamespace as Namespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from backstop.commands.drill.shelf import Shelf
 from backstop.errors import BackstopError, ConfigurationError, NotFoundError, RestoreError
 from backstop.postgres import isolation, tools
 from tests.protection import utc_now
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from backstop.model.proof import Proof
+    from backstop.repository.catalog import Published
     from tests.drill_world import DrillWorld
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
@@ -98,6 +104,63 @@ def test_a_component_in_one_repository_alone_is_named_when_that_one_is_lost(dril
 
 def test_nothing_that_was_proven_before_the_attack_is_refused(drills: DrillWorld) -> None:
     refused(drills, NotFoundError, "no proven backup of tree:config", hint="verify", scenario="ransomware")
+
+
+def proven(patch: pytest.MonkeyPatch, at: dict[str, datetime]) -> None:
+    """Let these have a proof that matched, from that moment on."""
+
+    def proofs(self: Shelf, published: Published) -> list[Proof]:
+        finished_at = at.get(published.manifest.label.text)
+        return (
+            [cast("Proof", Namespace(finished_at=finished_at, matched=True, durations={}))]
+            if finished_at
+            else []
+        )
+
+    patch.setattr(Shelf, "proofs", proofs)
+
+
+def test_after_an_attack_only_what_was_proven_before_it_and_stored_by_then_is_trusted(
+    drills: DrillWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, moment = drills.world.source.ledger, utc_now()
+    since = ledger.moments[8]
+    # Newer ones had ended by then as well; of config one is proven, but only after the attack.
+    proven(
+        monkeypatch,
+        {
+            drills.base: since, drills.trees["config"]: since, drills.trees["media"]: since,
+            drills.later["config"]: moment + timedelta(seconds=1),
+        },
+    )  # fmt: skip
+
+    plan = drills.drill().plan(scenario="ransomware", moment=moment)
+
+    assert plan.window_begins_at == since
+    assert {one.component: one.label for one in plan.components} == {
+        "tree:config": drills.trees["config"],
+        "base": drills.base,
+        "tree:media": drills.trees["media"],
+    }
+    assert {one.trusted_until for one in plan.components} == {moment}
+    assert all(one.proven_at == since for one in plan.components)
+    assert drills.later["config"] in [
+        one.label for one in drills.drill().plan(scenario="all", moment=moment).components
+    ]
+
+
+def test_a_repository_that_is_lost_is_never_opened(drills: DrillWorld) -> None:
+    drill = drills.drill()
+
+    plan = drill.plan(scenario="repository:local")
+    drill.prepare(plan)
+    restored = drill.restore(plan, "tree:config")
+    drill.tear_down(plan)
+
+    assert restored.failure == ""
+    assert set(drills.opened) == {"second"}
+    assert {(one.repository, one.others) for one in plan.components} == {("second", ())}
+    assert drills.leftovers() == []
 
 
 def test_a_target_without_that_kind_of_backup_is_told_to_take_one(drills: DrillWorld) -> None:

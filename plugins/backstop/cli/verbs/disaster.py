@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backstop.cli.disaster_output import part_words, print_assessment, print_status, seconds_in_words
+from backstop.cli.exit_codes import DIFFERENT
 from backstop.cli.output import print_fields, print_json, say
 from backstop.cli.session import Session, local_user
 from backstop.cli.terminal import confirm, declined, progress_bar
@@ -49,7 +50,7 @@ def recover_from_disaster(arguments: argparse.Namespace) -> int:
             return _choose(disasters, arguments)
         if arguments.close is not None:
             disaster = disasters.open(arguments.incident)
-            disaster.close(outcome=arguments.close)
+            disaster.close(outcome=arguments.close or _as_it_is(disaster))
             return _show(disaster, arguments)
         disaster = disasters.open(arguments.incident) if arguments.carry_on else _go_on(disasters, arguments)
         if not _settle(disaster, arguments):
@@ -170,7 +171,7 @@ def _run(session: Session, arguments: argparse.Namespace, disaster: Disaster, te
         print_json(result) if arguments.json else print_fields([(arguments.step, result["sentence"])])
         return 0
     every = session.configuration.targets[session.target_name].disaster.progress_every
-    with reporting(disaster, telling, every=every, clock=utc_now):
+    with reporting(lambda: _another(session, disaster), telling, every=every, clock=utc_now):
         failed = carry_out(
             disaster,
             redo=_redone(disaster, arguments),
@@ -184,7 +185,18 @@ def _run(session: Session, arguments: argparse.Namespace, disaster: Disaster, te
             f"  next: {error.hint or 'mend it'}; then `recover-from-disaster --run`, or without it: "
             f"`recover-from-disaster --run --skip {step} --because WHY`"
         )
-    return next(iter(failed.values())).exit_code if failed else 0
+    if failed:
+        return next(iter(failed.values())).exit_code
+    if left := disaster.state().left():
+        say(f"backstop: closed, and not everything is back: {', '.join(left)}")
+        return DIFFERENT
+    return 0
+
+
+def _another(session: Session, disaster: Disaster) -> Disaster:
+    """The same incident, for another thread: its journal remembers what it has read."""
+    named = session.configuration, session.target_name, session.credentials
+    return Disasters(*named, by=local_user()).open(disaster.incident_id)
 
 
 def _is_chosen(disaster: Disaster, arguments: argparse.Namespace) -> bool:
@@ -241,6 +253,11 @@ def _say_end(disaster: Disaster, step: str, end: Mapping[str, Any] | BackstopErr
         say(f"backstop: {step} FAILED, {elapsed} on the clock: {end.message}")
     else:
         say(f"backstop: {step}: {end['outcome']}, {elapsed} on the clock: {end['sentence']}")
+
+
+def _as_it_is(disaster: Disaster) -> str:
+    left = ", ".join(disaster.state().left())
+    return f"closed by hand; not back: {left}" if left else "closed by hand"
 
 
 def _show(disaster: Disaster, arguments: argparse.Namespace) -> int:

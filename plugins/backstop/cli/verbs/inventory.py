@@ -9,6 +9,8 @@ from backstop.cli.output import print_json, print_table, say
 from backstop.cli.session import chosen_target
 from backstop.credentials import default_credentials
 from backstop.errors import BackstopError, ConfigurationError
+from backstop.repository.drills import enter_evidence
+from backstop.repository.evidence import evidence_of
 from backstop.targets import load_targets
 from backstop.wiring import open_every_repository, open_inventory
 
@@ -38,17 +40,22 @@ def rebuild_inventory(arguments: argparse.Namespace) -> int:
     named = [chosen_target(configuration, arguments.target)] if arguments.target else []
     reports: list[tuple[str, IndexReport]] = []
     failures: list[BackstopError] = []
+    malformed: list[str] = []
     for target in named or sorted(configuration.targets):
         for repository in open_every_repository(configuration, target, credentials):
             try:
                 reports.append((target, inventory.index(repository)))
+                # Drills and incidents are known again from what is signed of them.
+                malformed += enter_evidence(inventory, evidence_of(repository).believed())
             except BackstopError as error:
                 failures.append(error)
                 say(f"backstop: {target} in {repository.name} was not read: {error}")
+    for sentence in malformed:
+        say(f"backstop: left out, {sentence}")
     _print(reports, as_json=arguments.json)
     if failures:
         return failures[0].exit_code
-    return DAMAGED if any(report.unreadable for _, report in reports) else DONE
+    return DAMAGED if malformed or any(report.unreadable for _, report in reports) else DONE
 
 
 def _print(reports: list[tuple[str, IndexReport]], *, as_json: bool) -> None:

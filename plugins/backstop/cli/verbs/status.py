@@ -26,7 +26,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from backstop.commands.recoverability.overview import TargetRow
+    from backstop.model.drill import DrillRecord
     from backstop.model.finding_state import OpenFinding
+    from backstop.model.observation import AccuracySeen
 
 
 def status(arguments: argparse.Namespace) -> int:
@@ -91,6 +93,8 @@ def _print_one(row: TargetRow, found: Sequence[OpenFinding], now: datetime) -> N
         ("last backup", human_time(row.backup_at) if row.backup_at else "never"),
         ("would be lost", _against(row.loss, row.rpo)),
         ("restore takes", _against(_forecast(row), row.rto)),
+        ("forecasts", _hits(row.accuracy)),
+        ("last drill", _drill(row.drill, now)),
         ("stored", human_bytes(row.stored_bytes) if row.stored_bytes is not None else "not known"),
         (
             "watched",
@@ -120,8 +124,21 @@ def _document(row: TargetRow, found: Sequence[OpenFinding]) -> dict[str, Any]:
         "rpo_seconds": rpo,
         "restore_forecast": asdict(row.forecast) if row.forecast else None,
         "rto_seconds": rto,
+        "forecast_accuracy": asdict(row.accuracy) if row.accuracy else None,
+        "last_drill": _drill_document(row.drill) if row.drill else None,
         "stored_bytes": row.stored_bytes,
         "findings": [_finding(one) for one in found if one.finding.target == row.target],
+    }
+
+
+def _drill_document(drill: DrillRecord) -> dict[str, Any]:
+    return {
+        "drill_id": drill.drill_id,
+        "scenario": drill.scenario,
+        "ended_at": drill.ended_at,
+        "passed": drill.passed,
+        "objectives_met": drill.objectives_met,
+        "signed_off_by": drill.sign_off.by if drill.sign_off else None,
     }
 
 
@@ -142,6 +159,26 @@ def _forecast(row: TargetRow) -> timedelta | None:
 
 def _duration(duration: timedelta | None) -> str:
     return duration_in_words(duration) if duration is not None else "-"
+
+
+def _hits(accuracy: AccuracySeen | None) -> str:
+    """Empty while too few restores were measured."""
+    if accuracy is None:
+        return ""
+    off = duration_in_words(timedelta(seconds=accuracy.median_error_seconds))
+    return (
+        f"{accuracy.within} of {accuracy.judged} restores took as long as their forecast said; "
+        f"the middling one was off by {off}, {accuracy.median_error:.0%}"
+    )
+
+
+def _drill(drill: DrillRecord | None, now: datetime) -> str:
+    if drill is None:
+        return "never"
+    words = {None: "", True: ", objectives met", False: ", an objective missed"}
+    signed = f", signed off by {drill.sign_off.by}" if drill.sign_off else ", not signed off"
+    result = f"{'passed' if drill.passed else 'failed'}{words[drill.objectives_met]}{signed}"
+    return f"{_ago(drill.ended_at, now)} ({drill.scenario}): {result}"
 
 
 def _against(measured: timedelta | None, objective: timedelta | None) -> str:

@@ -13,19 +13,22 @@ from backstop.commands.target_command import environment_elsewhere, run_command,
 from backstop.model.figures import duration_in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from backstop.commands.checklist.restored import ChecklistSettings, RestoredFiles
     from backstop.model.measured import CheckedItem
+    from backstop.postgres.connection import ClusterConnection
 
 ITEM = "configuration"
 ROOT = "{root}"
 
 
 def validate_configuration(
-    trees: Sequence[RestoredFiles], *, settings: ChecklistSettings
+    database: ClusterConnection | None, trees: Sequence[RestoredFiles], *, settings: ChecklistSettings
 ) -> Iterator[CheckedItem]:
-    """A line a command."""
+    """A line a command. :param database: the restored one, for validators that ask it; None: none is back."""
+    places = {one.name: one.root for one in trees if not one.failure}
+    environment = environment_elsewhere(restored_environment(database, places) | dict(settings.environment))
     validated = [tree for tree in trees if tree.validators]
     if not validated:
         yield not_applicable(ITEM, "", _why_none(trees))
@@ -34,7 +37,7 @@ def validate_configuration(
             yield not_done(ITEM, tree.component, f"{in_words(tree.component)} are not back: {tree.failure}")
             continue
         for argv in tree.validators:
-            yield tried(ITEM, tree.component, partial(_run, tree, argv, trees, settings))
+            yield tried(ITEM, tree.component, partial(_run, tree, argv, environment, settings))
 
 
 def expanded(argv: Sequence[str], root: str) -> list[str] | None:
@@ -57,13 +60,11 @@ def expanded(argv: Sequence[str], root: str) -> list[str] | None:
 
 
 def _run(
-    tree: RestoredFiles, argv: Sequence[str], trees: Sequence[RestoredFiles], settings: ChecklistSettings
+    tree: RestoredFiles, argv: Sequence[str], environment: Mapping[str, str], settings: ChecklistSettings
 ) -> CheckedItem:
     command = expanded(argv, str(tree.root))
     if command is None:
         return failed(ITEM, tree.component, f"{argv[0]}: no restored file is called as its arguments say")
-    places = {one.name: one.root for one in trees if not one.failure}
-    environment = environment_elsewhere(restored_environment(None, places) | dict(settings.environment))
     try:
         end = run_command(command, environment=environment, timeout=settings.validator_timeout)
     except OSError as error:

@@ -60,14 +60,15 @@ def _lines(
         yield differences.line
     progress.phase("permissions")
     yield from check_permissions(trees, compared)
-    progress.phase("validators")
-    yield from validate_configuration(trees, settings=settings)
     if database is not None and not database.failure and database.pages is not None:
         # While it is stopped.
         progress.phase("pages")
         yield check_pages(database)
     with ExitStack() as stack:
         served, why = _served(database, stack)
+        connection = served.with_database(database.dbname) if database and served else None
+        progress.phase("validators")
+        yield from validate_configuration(connection, trees, settings=settings)
         progress.phase("database")
         yield from check_served(database, served, why)
         yield from compare_rows_and_files(database, served, trees, why)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from backstop.commands.disaster.component import Condition, Found
 from backstop.commands.disaster.reaches import survey
 from backstop.errors import BackstopError
 from backstop.model.canonical import format_time
+from backstop.model.drill_loss import loss_by_watch
+from backstop.model.figures import duration_in_words
 from backstop.model.incident_options import Wanted, options_for
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from backstop.commands.disaster.component import Component, Sources
-    from backstop.model.incident_options import Option, Part
+    from backstop.model.drill_loss import Loss
+    from backstop.model.incident_options import Option, Part, Reach
     from backstop.model.observation import ForecastSeen
+
+    Watched = tuple[datetime, timedelta | None]
 
 _LOST = (Condition.DAMAGED, Condition.GONE)
 
@@ -36,7 +41,8 @@ class Assessing:
 
     :param components: by kind, every one of the target; :param order: in which they come back.
     :param alternatives: other kinds that bring the same back: ``{"base": "dump"}``.
-    :param unopened: repositories that cannot even be opened, and why.
+    :param unopened: gives the repositories that cannot even be opened or do not answer, and why.
+    :param losses: what watches saw to be at risk in a repository around a moment: when, and at most how much.
     """
 
     target: str
@@ -45,7 +51,8 @@ class Assessing:
     order: Sequence[str]
     objectives: Mapping[str, Objective]
     alternatives: Mapping[str, str] = field(default_factory=dict)
-    unopened: Mapping[str, str] = field(default_factory=dict)
+    unopened: Callable[[], Mapping[str, str]] = dict
+    losses: Callable[[str, datetime], Sequence[Watched]] = lambda repository, moment: ()
 
     def document(
         self,
@@ -67,13 +74,13 @@ class Assessing:
         found = survey(sources, kinds)
         options = options_for(
             [self._wanted(kind) for kind in lost or self.order],
-            found.reaches,
+            self._watched(found.reaches, lost_at),
             lost_at=lost_at,
             before=before,
             alternatives=self.alternatives,
         )
         recommended = options[0].id if options and lost else None
-        repositories = {**dict.fromkeys((one.name for one in sources.repositories), ""), **self.unopened}
+        repositories = {**dict.fromkeys((one.name for one in sources.repositories), ""), **self.unopened()}
         repositories |= found.problems
         return {
             "incident_id": self.incident_id,
@@ -94,6 +101,20 @@ class Assessing:
             "options": [_option(one, chosen=one.id == recommended) for one in options],
             "recommended": recommended,
         }
+
+    def _watched(self, reaches: Sequence[Reach], lost_at: datetime) -> list[Reach]:
+        """With what was seen to be at risk right before the loss: after it, nobody hears the server."""
+        seen: dict[str, Loss | None] = {}
+        for one in reaches:
+            if one.timeline is not None and one.repository not in seen:
+                samples = [sample for sample in self.losses(one.repository, lost_at) if sample[0] <= lost_at]
+                seen[one.repository] = loss_by_watch(lost_at, samples)
+        return [
+            replace(one, behind=loss.duration, behind_says=loss.says)
+            if one.timeline is not None and (loss := seen[one.repository]) is not None
+            else one
+            for one in reaches
+        ]
 
     def _look(self, kind: str, sources: Sources) -> Found:
         try:
@@ -147,6 +168,7 @@ def _part(part: Part) -> dict[str, Any]:
         "recovered_to": format_time(part.to),
         "proven": reach.proven,
         "loss_seconds": part.loss.total_seconds(),
+        "measured_loss_seconds": _seconds(part.measured),
         "loss_says": _loss_says(part),
         "forecast": _forecast(reach.forecast),
         "bytes": reach.bytes,
@@ -159,7 +181,12 @@ def _loss_says(part: Part) -> str:
         return "nothing that was written before the loss"
     if part.reach.timeline is None:
         return "what was written since this backup"
-    return "at most: from the time at which the last WAL that is stored had been written"
+    if part.seen:
+        return part.reach.behind_says
+    words = duration_in_words(part.loss)
+    if part.measured is None:
+        return f"not known, at most {words}: nothing that was written later is stored, and nobody watched"
+    return f"at most, by when WAL was stored: the newest had been written {words} before"
 
 
 def _forecast(seen: ForecastSeen | None) -> dict[str, Any] | None:

@@ -9,10 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.commands.disaster.component import Condition, Found, Phases
 from backstop.commands.disaster.server import ask_server, judge_database, newest_dump
-from backstop.commands.recovery.cut_over import check_cut_over, cut_over, reopen_cluster, reserve_slot
+from backstop.commands.recovery.cut_over import (
+    check_cut_over,
+    cut_over,
+    refuse_unfit_place,
+    reopen_cluster,
+    reserve_slot,
+)
 from backstop.commands.recovery.recover import PointInTimeRestore
 from backstop.commands.recovery.summary import result_document, result_from
-from backstop.errors import BackstopError, ConfigurationError, RecoveryImpossibleError, SourceUnavailableError
+from backstop.errors import (
+    BackstopError,
+    CommandError,
+    ConfigurationError,
+    RecoveryImpossibleError,
+    SourceUnavailableError,
+)
 from backstop.model.canonical import format_time, parse_time
 from backstop.model.recovery import RecoveryTarget, TargetKind
 
@@ -82,7 +94,10 @@ class ClusterComponent:
             if done is not None:
                 return done
         phases = Phases(self.clock)
-        restore, plan = self._plan(part, sources)
+        settings = self.settings(self.clock())
+        # Refused now: an hour later would be too late to learn that it cannot take the live one's place.
+        refuse_unfit_place(live, beside=settings.destination)
+        restore, plan = self._plan(part, sources, settings)
         result = restore.run(plan)
         self._split(phases, result)
         live_inode = check_cut_over(result, live=live)
@@ -140,13 +155,15 @@ class ClusterComponent:
             )
         return self.live, self.commands
 
-    def _plan(self, part: Mapping[str, Any], sources: Sources) -> tuple[PointInTimeRestore, RecoveryPlan]:
+    def _plan(
+        self, part: Mapping[str, Any], sources: Sources, settings: RecoverSettings
+    ) -> tuple[PointInTimeRestore, RecoveryPlan]:
         repository, others = sources.named(part["repository"])
         restore = PointInTimeRestore(
             repository=repository,
             target=sources.target,
             keyring=sources.keyring(),
-            settings=self.settings(self.clock()),
+            settings=settings,
             clock=self.clock,
             progress=self.progress,
             others=others,
@@ -198,13 +215,26 @@ class ClusterComponent:
         result = result_from(earlier["result"])
         if not os.path.lexists(live) and earlier["live_inode"] is None:
             return None  # there was none, and nothing was put there
-        reopen_cluster(live, commands, live_inode=earlier["live_inode"], recovered_inode=result.data_inode)
+        try:
+            reopen_cluster(
+                live, commands, live_inode=earlier["live_inode"], recovered_inode=result.data_inode
+            )
+        except CommandError:
+            # It may have been started before whoever did it was killed, and no command starts a server twice.
+            if not self._answers(result.system_id):
+                raise
         if live.stat().st_ino != result.data_inode:
             return None
         kept = sorted(str(path) for path in live.parent.glob(f"{live.name}-before-*"))
         facts = dict(earlier["facts"])
         notes = [*facts["notes"], "the cut-over was interrupted, and ended by another run", *self._protect()]
         return {**facts, "kept": kept[-1:], "notes": notes}
+
+    def _answers(self, system_id: str) -> bool:
+        try:
+            return ask_server(self.reader).system_id == system_id
+        except BackstopError:
+            return False
 
     def _protect(self) -> list[str]:
         if not self.slot:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.commands.disaster.planning import part_of, planned
 from backstop.commands.disaster.standing import standing
-from backstop.commands.disaster.stepping import Steps
+from backstop.commands.disaster.status_page import NotToldError
+from backstop.commands.disaster.stepping import Steps, step_document
 from backstop.errors import BackstopError, NotFoundError, RestoreError
 from backstop.model.incident import EventKind
-from backstop.model.incident_state import VALIDATIONS, plan_digest
+from backstop.model.incident_state import VALIDATIONS, StepStatus, plan_digest
 from backstop.model.measured import Outcome
 
 if TYPE_CHECKING:
@@ -169,7 +170,8 @@ class Disaster:
 
         def bring_back(run: StepRun) -> Ended:
             facts = self.assessing.components[component].recover(part, self.sources(), run)
-            facts = {**facts, "loss_seconds": part["loss_seconds"], "loss_says": part["loss_says"]}
+            loss = part["measured_loss_seconds"]
+            facts = {**facts, "loss_seconds": loss, "loss_says": part["loss_says"]}
             return Outcome.PASSED, f"{component} is back, as of {facts['recovered_to']}", facts
 
         done = self._steps.do(f"recover:{component}", bring_back, redo=redo)
@@ -247,19 +249,21 @@ class Disaster:
 
     def _decided(self, step: str, *, redo: bool) -> dict[str, Any]:
         """What people do, or wait for: it has its own verbs, and nothing is decided by going on."""
-        settled = self._steps.settled(step, redo=redo)
-        if settled is not None:
-            return settled
-        if step == "choose":
+        state = self._steps.open_state()
+        if step == "choose" and not state.plan:
             raise RestoreError("nobody has chosen an option", hint="choose one: `--choose OPTION`")
-        self.assess()
-        return self._steps.settled(step, redo=False) or {}
+        skipped = state.step(step).status is StepStatus.SKIPPED
+        if step == "assess" and (redo or not (state.assessment or skipped)):
+            self.assess()
+        return step_document(self.state().step(step))
 
     def _tell(self, moment: str) -> Ended:
         if self.tell is None:
             return Outcome.NOT_APPLICABLE, "nobody is named in targets.yaml to be told", {}
         try:
             failed = list(self.tell(self, moment) or ())
+        except NotToldError as error:
+            failed = [error.message]  # each of them is in the journal
         except Exception as error:
             # People who are not told must not hold up what they wait for.
             failed = [

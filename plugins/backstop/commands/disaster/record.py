@@ -29,7 +29,7 @@ def incident_record(
     tried = state.recovered()
     components = tuple(
         _component(state, kind, parts.get(kind, {}), tried.get(kind), objectives)
-        for kind in [*parts, *(kind for kind in tried if kind not in parts)]
+        for kind in dict.fromkeys([*parts, *tried, *state.left()])
     )
     closed = state.closed
     return IncidentRecord(
@@ -93,6 +93,8 @@ def _failure(state: IncidentState, kind: str, tried: StepState | None) -> str:
     now = state.step(f"recover:{kind}")
     if now.status is StepStatus.SKIPPED:
         return now.sentence
+    if kind not in state.plan.get("order", ()) and tried is None:
+        return "it is not in the plan that was chosen"
     if tried is not None:
         return tried.sentence
     return "it was interrupted" if now.status is StepStatus.BEGUN else "it was not tried"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from backstop.commands.disaster.telling import next_period
 from backstop.model.canonical import parse_time
+from backstop.model.words import what_failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -16,31 +18,36 @@ if TYPE_CHECKING:
 
     from backstop.commands.disaster.telling import Communication, Told
 
+log = logging.getLogger(__name__)
+
 
 @contextmanager
 def reporting(
-    incident: Told,
+    open_incident: Callable[[], Told],
     communication: Communication,
     *,
     every: timedelta,
     clock: Callable[[], datetime],
-    stop: threading.Event | None = None,
 ) -> Iterator[None]:
     """A thread beside the step; it ends with it, and nothing that it fails with reaches the step.
 
-    :param incident: an object of its own where the step's may not be shared between threads.
-    :param stop: set by it when the step is over; given by tests.
+    :param open_incident: gives one that no other thread uses: its journal remembers what it has read.
     """
-    over = stop or threading.Event()
-    declared_at = parse_time(incident.status()["declared_at"])
+    over = threading.Event()
 
     def tell() -> None:
+        try:
+            incident = open_incident()
+            declared_at = parse_time(incident.status()["declared_at"])
+        except Exception as error:  # the step is what counts
+            log.error("Nobody will be told how it goes on: %s", what_failed(error))
+            return
         while True:
             now = clock()
             key, due_at = next_period(declared_at, now, every)
             if over.wait((due_at - now).total_seconds()):
                 return
-            communication(incident, "progress", key)
+            communication.tell(incident, "progress", key)
 
     thread = threading.Thread(target=copy_context().run, args=(tell,), name="progress", daemon=True)
     thread.start()

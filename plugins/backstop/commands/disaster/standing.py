@@ -35,6 +35,7 @@ def standing(
         "waited_seconds": round(state.waited(now).total_seconds(), 3),
         "objectives": _objectives(state, objectives, now),
         "steps": [_step(state.step(name), closed=closed is not None) for name in state.steps()],
+        "left": state.left(),
         "plan": dict(state.plan),
         "plan_sha256": state.plan_sha256,
         "estimate": _estimate(state),

@@ -88,6 +88,7 @@ class StatusPageListener:
     """Takes what everybody may read. :param find: where the page is; asked whenever it is told something."""
 
     name = "status page"
+    public = True
 
     def __init__(self, find: Callable[[], Page]) -> None:
         self._find = find

@@ -85,7 +85,7 @@ class Steps:
         if redo:
             return None
         if state.settled:
-            return _document(state)
+            return step_document(state)
         if state.status is StepStatus.BEGUN:
             _refuse_while_it_runs(state)
         return None
@@ -148,8 +148,9 @@ def _refuse_while_it_runs(state: StepState) -> None:
     )
 
 
-def _document(state: StepState) -> dict[str, Any]:
-    outcome = Outcome.PASSED if state.status is StepStatus.PASSED else Outcome.NOT_DONE
+def step_document(state: StepState) -> dict[str, Any]:
+    """What came of it, as :meth:`Steps.do` says it. What was decided has passed, whoever was killed then."""
+    outcome = Outcome.NOT_DONE if state.status is StepStatus.SKIPPED else Outcome.PASSED
     return {
         "step": state.step,
         "run": state.run,

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 
+from backstop.commands.disaster.status_page import NotToldError
 from backstop.commands.disaster.texts import message_of
 from backstop.errors import BackstopError
 from backstop.model.incident import EventKind
@@ -28,10 +29,13 @@ class Listener(Protocol):
     """Somebody who is told.
 
     :param name: stays the same from run to run: by it, the journal remembers what was told.
+    :param public: it takes what everybody may read.
     """
 
     @property
     def name(self) -> str: ...
+    @property
+    def public(self) -> bool: ...
 
     def tell(self, message: Message) -> None:
         """Returns within bounded time when it has been told; raises anything when it has not."""
@@ -76,11 +80,19 @@ class Communication:
         self._clock = clock
         self._say = say
 
-    def __call__(self, incident: Told, moment: str, key: str = "") -> tuple[str, ...]:
-        """Tell whoever has not been told this yet; all at the same time, so that one who hangs delays
-        nobody.
+    def __call__(self, incident: Told, moment: str) -> None:
+        """The same as :meth:`tell`, for whoever looks at exceptions.
 
-        :param key: which of several of one moment; by default, of progress, what is back by now.
+        :raises NotToldError: somebody could not be told; the others were, and the journal has both.
+        """
+        if failures := self.tell(incident, moment):
+            raise NotToldError("; ".join(failures))
+
+    def tell(self, incident: Told, moment: str, key: str = "") -> tuple[str, ...]:
+        """Tell whoever has not been told this yet; all at the same time, so that one who hangs delays
+        nobody. Never raises.
+
+        :param key: which of several of one moment; by default, how things stand.
         :returns: who could not be told, a sentence each.
         """
         try:
@@ -91,9 +103,9 @@ class Communication:
             return (sentence,)
 
     def _tell(self, incident: Told, moment: str, key: str) -> tuple[str, ...]:
-        events = incident.events()
+        events, plan = incident.events(), incident.plan or {}
         situation = self.situation(incident, events)
-        key = key or (_standing(situation) if moment == "progress" else "")
+        key = key or _key(moment, situation, str(plan.get("option", "")))
         known = _told(events, moment, key)
         waiting = [one for one in self._listeners if one.name not in known]
         words = message_of(moment, situation, self._sources, key=key)
@@ -122,20 +134,21 @@ class Communication:
             return ()
         with ThreadPoolExecutor(len(listeners), thread_name_prefix="tell") as pool:
             asked = [(one, pool.submit(copy_context().run, _attempt, one, words)) for one in listeners]
-            outcomes = [(one.name, future.result()) for one, future in asked]
+            outcomes = [(one, future.result()) for one, future in asked]
         failures = []
-        for name, failed in outcomes:
+        for listener, failed in outcomes:
+            name, public = listener.name, words.public
             if failed:
                 failures.append(f"{name} could not be told of {words.moment}: {failed}")
                 log.error("%s", failures[-1])
             try:
                 incident.told(
                     name,
-                    words.subject,
+                    public.title if listener.public else words.subject,
                     failed,
                     moment=words.moment,
                     key=words.key,
-                    text=words.text,
+                    text=public.text if listener.public else words.text,
                     doubts=list(words.doubts),
                 )
             except BackstopError as error:  # rather told twice than a recovery that stops
@@ -180,8 +193,13 @@ def _told(events: Sequence[Event], moment: str, key: str) -> set[str]:
     }
 
 
-def _standing(situation: Situation) -> str:
-    """Names what is told of progress without a clock: it is told once for each state of things."""
+def _key(moment: str, situation: Situation, option: str) -> str:
+    """Without a clock: a beginning is told once; progress for each state of things; an end for each option
+    that was carried out, and once more when it turns out well after all."""
+    if moment == "start":
+        return ""
+    if moment == "end":
+        return f"{option} {'complete' if situation.complete else 'incomplete'}"
     return ",".join(f"{part.component} {part.state}" for part in situation.parts if part.state != "waiting")
 
 

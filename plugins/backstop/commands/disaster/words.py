@@ -9,6 +9,7 @@ from backstop.model.figures import duration_in_words, moment_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from backstop.model.situation import Estimate, Part, Situation
 
@@ -93,7 +94,7 @@ def _figures(estimate: Estimate, situation: Situation) -> dict[str, str]:
     }
 
 
-def _whole_minute(situation: Situation, after: timedelta) -> Any:
+def _whole_minute(situation: Situation, after: timedelta) -> datetime:
     """Never earlier than it is."""
     return situation.now + after + timedelta(seconds=59)
 
@@ -105,17 +106,17 @@ def _part(part: Part, name: str) -> dict[str, str]:
         "backup": part.label,
         "repository": part.repository,
         "back_to": moment_in_words(part.point) if part.point else "",
-        "loss": loss_words(part.point, part.loss),
+        "loss": loss_words(part.point, part.loss, part.loss_says),
     }
 
 
-def loss_words(point: Any, loss: timedelta | None) -> str:
-    """What is missing afterwards, as a clause."""
+def loss_words(point: datetime | None, loss: timedelta | None, says: str = "") -> str:
+    """What is missing afterwards, as a clause. :param says: how far it is known, where no figure says it."""
     if loss is not None and loss <= timedelta(0):
         return "nothing is lost"
     after = f"what was changed after {moment_in_words(point)}" if point else "the newest changes"
     if loss is None:
-        return f"{after}; how much that is, is not known"
+        return f"{after}; {says or 'how much that is, is not known'}"
     return f"{after}, {duration_in_words(loss)} of work"
 
 

@@ -151,11 +151,13 @@ def _loss(task: Task, way: ClusterWay, plan: RecoveryPlan, end: RecoveryEnd) -> 
     if seen is not None:
         return seen
     parts = list(way.stored_parts(plan))
+    reached = reached_by(moment, parts, start=plan.window.base.start, base_at=plan.window.base.finished_at)
+    # When nothing is stored of what came later, nobody knows what that was.
     known = plan.target.kind is TargetKind.TIME or any(one.stored_at > moment for one in parts)
     return loss_by_storage(
         moment,
-        reached_by(moment, parts, start=plan.window.base.start, base_at=plan.window.base.finished_at),
-        end=end.lsn if known else None,
+        reached,
+        end=way.commits_before(moment, plan, behind=reached.lsn, end=end.lsn) if known else None,
         segment_bytes=plan.segment_bytes,
         rpo=task.planned.rpo,
     )

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 from backstop.commands.recovery.preflight import WalSight
 from backstop.commands.recovery.sources import recovery_sources, route_of
+from backstop.commands.recovery.stored_wal import LOOK_BACK_SEGMENTS
 from backstop.commands.wal.sources import ArchivedWal
 from backstop.model.drill_loss import StoredPart
 from backstop.model.drill_moment import Span
 from backstop.model.lsn import WalSegment
 from backstop.model.recovery import RecoveryTarget, TargetKind, plan_recovery, windows_for
+from backstop.model.recovery_fit import CLOCK_ERROR
 from backstop.model.recovery_target import LATEST_TIMELINE
 from backstop.postgres.tools import PostgresTools
 from backstop.repository.wal_archive import WalArchive
@@ -23,8 +25,12 @@ if TYPE_CHECKING:
 
     from backstop.commands.wal.sources import WalSource
     from backstop.crypto.key_encryption import Keyring
+    from backstop.model.lsn import Lsn
     from backstop.model.recovery import RecoveryPlan, RecoverySources
     from backstop.repository.catalog import Repository
+
+MOST_LOOKED_INTO = 64
+"""Segments between what was stored and where a recovery ended: of a server that was idle, and switched."""
 
 
 @dataclass(slots=True)
@@ -86,12 +92,8 @@ class ClusterWay:
         to_end = RecoveryTarget(TargetKind.LATEST, timeline=timeline, base=base)
         to_moment = replace(to_end, kind=TargetKind.TIME, time=moment)
         newest = plan_recovery(to_end, self.sources, now=now)
-        sight = WalSight(
-            self.staging, self.wal(newest.system_id), PostgresTools.find(newest.server_major, server=True)
-        )
-        last_commit_at = sight.end(newest)[1]
-        ends_at = last_commit_at or newest.window.end_time
-        if ends_at is None or moment >= ends_at:
+        last_commit_at = self._last_commit_at(self._sight(newest), newest, moment)
+        if last_commit_at is None or moment >= last_commit_at:
             # Not with a base backup that is newer than the moment.
             begun = [
                 one.base.label
@@ -101,6 +103,44 @@ class ClusterWay:
             if begun:
                 return plan_recovery(replace(to_end, base=base or begun[-1]), self.sources, now=now)
         return plan_recovery(to_moment, self.sources, now=now, last_commit_at=last_commit_at)
+
+    def commits_before(self, moment: datetime, plan: RecoveryPlan, *, behind: Lsn, end: Lsn) -> Lsn | None:
+        """A position that everything committed by the moment lies before, not far behind the last of it.
+
+        :param behind: that far everything is known to be stored. :param end: where recovery to it ended.
+        :returns: None: it is too far to look.
+        """
+        size = plan.segment_bytes
+        if end <= behind or end.position // size - behind.position // size > MOST_LOOKED_INTO:
+            return end if end <= behind else None
+        first = behind.position // size
+        found = self._sight(plan).last_commit_by(moment, plan, first=first, end=end)
+        return behind if found is None else found + 1
+
+    def _sight(self, plan: RecoveryPlan) -> WalSight:
+        tools = PostgresTools.find(plan.server_major, server=True)
+        return WalSight(self.staging, self.wal(plan.system_id), tools)
+
+    def _last_commit_at(self, sight: WalSight, newest: RecoveryPlan, moment: datetime) -> datetime | None:
+        """Of an idle server it lies far back: looked for in whatever was written after the moment.
+
+        None: there was none since.
+        """
+        following = route_of(newest).last.number - self._expected_at(newest, moment)
+        return sight.last_commit(newest, look_back=max(following, LOOK_BACK_SEGMENTS))
+
+    def _expected_at(self, newest: RecoveryPlan, moment: datetime) -> int:
+        """Number of the first segment that may hold a commit later than the moment, by when it was stored."""
+        last = route_of(newest).last.number
+        coverage = newest.window.coverage
+        for run in coverage.runs if coverage else ():
+            # Clocks differ: one segment too many is no harm.
+            found = self.sources.wal.first_written_after(
+                run.timeline, run.first, run.last, moment - CLOCK_ERROR
+            )
+            if found is not None:
+                return found
+        return last
 
     def wal(self, system_id: str) -> list[WalSource]:
         """Where WAL is read from."""

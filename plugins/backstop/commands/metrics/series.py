@@ -150,7 +150,7 @@ DRILL_OBJECTIVES = _gauge(
 DRILL_DOWNTIME = _gauge(
     "backstop_drill_downtime_seconds",
     "target kind",
-    "From the disaster of the last drill until this was restored and validated; absent: it did not come back.",
+    "From the last drill's disaster until this was restored and validated; absent: it did not come back.",
 )
 DRILL_LOSS = _gauge(
     "backstop_drill_loss_seconds",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta  # noqa: TC003 fields' types
 from typing import TYPE_CHECKING, Any
 
 from backstop.model.finding import EVERY_TARGET, Level
 from backstop.model.standing import Standing, standing
+from backstop.repository.drills import newest_drills
 from backstop.repository.findings import read_open_findings
 from backstop.repository.observations import read_observations
 from backstop.sql import load_sql
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from backstop.model.drill import DrillRecord
     from backstop.model.finding_state import OpenFinding
-    from backstop.model.observation import ComponentSeen, ForecastSeen, Observation
+    from backstop.model.observation import AccuracySeen, ComponentSeen, ForecastSeen, Observation
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class TargetRow:
     :param loss: what would have been lost at ``watched_at``; :param rpo: the objective.
     :param forecast: of bringing the database back as it is now; :param rto: the objective.
     :param stored_bytes: over all repositories that were looked at.
+    :param drill: the newest. :param accuracy: how well forecasts like this one have hit.
     """
 
     target: str
@@ -44,6 +47,8 @@ class TargetRow:
     stored_bytes: int | None = None
     criticals: int = 0
     warnings: int = 0
+    drill: DrillRecord | None = None
+    accuracy: AccuracySeen | None = None
 
     @property
     def loses_too_much(self) -> bool:
@@ -82,7 +87,7 @@ def read_overview(
     targets: Collection[str],
     now: datetime,
 ) -> Overview:
-    """Three questions to the inventory, however many targets.
+    """Four questions to the inventory, however many targets.
 
     :param targets: names of those to show.
     """
@@ -92,7 +97,13 @@ def read_overview(
         found.setdefault(one.finding.target, []).append(one)
     unseen = [name for name in targets if name not in seen]
     known = _newest_backups(session, unseen) if unseen else {}
-    rows = [_row(name, seen.get(name), found.get(name, ()), known.get(name), now=now) for name in targets]
+    drills = newest_drills(session)
+    rows = [
+        replace(
+            _row(name, seen.get(name), found.get(name, ()), known.get(name), now=now), drill=drills.get(name)
+        )
+        for name in targets
+    ]
     rows.sort(key=lambda row: row.target)
     rows.sort(key=lambda row: row.standing.word, reverse=True)
     return Overview(tuple(rows), tuple(found.get(EVERY_TARGET, ())))
@@ -136,6 +147,7 @@ def _row(
         loss=main.loss if main else None,
         rpo=main.rpo if main else None,
         forecast=main.forecast if main else None,
+        accuracy=main.accuracy if main else None,
         rto=main.rto if main else None,
         stored_bytes=sum(stored) if stored else None,
         criticals=criticals,

@@ -11,6 +11,7 @@ from backstop.commands.recoverability.backups import component_of, read_stored
 from backstop.commands.recoverability.holds import read_holds
 from backstop.commands.recoverability.leaving import departures
 from backstop.model.standing import Standing, standing
+from backstop.repository.drills import list_drills, list_incidents
 from backstop.repository.findings import read_closed_findings, read_open_findings
 from backstop.repository.observations import read_observations
 from backstop.sql import load_sql
@@ -23,12 +24,15 @@ if TYPE_CHECKING:
     from backstop.commands.recoverability.backups import StoredBackup
     from backstop.commands.recoverability.holds import HoldSeen
     from backstop.commands.recoverability.leaving import Departures, Policies
+    from backstop.model.drill import DrillRecord
     from backstop.model.finding_state import OpenFinding
     from backstop.model.observation import Observation
     from backstop.model.retention_forecast import Leaving
+    from backstop.repository.drills import IncidentRow
 
 HISTORY = timedelta(days=365)
 CLOSED_LATELY = timedelta(days=14)
+MOST_DRILLS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class TargetView:
     :param series: of the last year, what has expired too.
     :param departures: when those of each kind and repository probably go.
     :param open: findings, the worst first; :param closed: those that closed lately, the newest first.
+    :param drills: and :param incidents: the newest first.
     """
 
     target: str
@@ -72,11 +77,15 @@ class TargetView:
     open: tuple[OpenFinding, ...]
     closed: tuple[OpenFinding, ...]
     holds: tuple[HoldSeen, ...]
+    drills: tuple[DrillRecord, ...] = ()
+    incidents: tuple[IncidentRow, ...] = ()
 
     @property
     def is_known(self) -> bool:
         """Whether the inventory has anything of it."""
-        return self.observation is not None or bool(self.backups or self.series or self.open or self.closed)
+        return self.observation is not None or bool(
+            self.backups or self.series or self.open or self.closed or self.drills or self.incidents
+        )
 
     @property
     def leaving(self) -> dict[tuple[str, str], Leaving]:
@@ -91,7 +100,7 @@ def read_target(
     policies: Policies,
     now: datetime,
 ) -> TargetView:
-    """Six questions to the inventory. A target that it does not know is one that was never backed up.
+    """Eight questions to the inventory. A target that it does not know is one that was never backed up.
 
     :param policies: what each repository keeps, by its name and the backup's label.
     """
@@ -113,6 +122,8 @@ def read_target(
         open=findings,
         closed=read_closed_findings(session, target, now - CLOSED_LATELY),
         holds=holds,
+        drills=tuple(list_drills(session, target, MOST_DRILLS)),
+        incidents=tuple(list_incidents(session, target, MOST_DRILLS)),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 from backstop.commands.recovery.look import look_for_restore_point, look_for_transaction
@@ -68,6 +68,19 @@ class WalSight:
         """Where the plan's last record begins, and when the last transaction near it committed."""
         with self._stretches([route_of(plan)]) as stretches:
             return stretches[0].end()
+
+    def last_commit(self, plan: RecoveryPlan, *, look_back: int) -> datetime | None:
+        """When the last transaction committed. :param look_back: how many segments are looked into for it."""
+        with self._stretches([route_of(plan)]) as stretches:
+            return stretches[0].end(look_back=look_back)[1]
+
+    def last_commit_by(self, moment: datetime, plan: RecoveryPlan, *, first: int, end: Lsn) -> Lsn | None:
+        """Where the last transaction that had committed by the moment did so; None: none did from there on.
+
+        :param first: number of the segment to begin with; :param end: nothing behind it is looked into.
+        """
+        with self._stretches([replace(route_of(plan), end=end)]) as stretches:
+            return stretches[0].last_commit_by(moment, first=first)
 
     @contextmanager
     def _stretches(self, routes: Sequence[WalRoute]) -> Iterator[list[WalStretch]]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _TOGETHER_BYTES = 64 * 1024 * 1024
 _JOBS = 4
-_LOOK_BACK_SEGMENTS = 8
+LOOK_BACK_SEGMENTS = 8
 
 
 @dataclass(slots=True)
@@ -99,10 +99,13 @@ class WalStretch:
                 self.readable = False
         return found
 
-    def end(self) -> tuple[Lsn | None, datetime | None]:
-        """Where the last record begins, and when the last transaction in the last segments committed."""
+    def end(self, *, look_back: int = LOOK_BACK_SEGMENTS) -> tuple[Lsn | None, datetime | None]:
+        """Where the last record begins, and when the last transaction in the last segments committed.
+
+        :param look_back: how many segments before the last one are looked into, until a commit is found.
+        """
         last_record: Lsn | None = None
-        oldest = max(self.first, self.last - _LOOK_BACK_SEGMENTS)
+        oldest = max(self.first, self.last - look_back)
         for number in range(self.last, oldest - 1, -1):
             self._fetch(range(number, number + 1))
             found = look_into(self._here[number], self.tools)
@@ -110,6 +113,18 @@ class WalStretch:
             if found.last_commit_at is not None:
                 return last_record, found.last_commit_at
         return last_record, None
+
+    def last_commit_by(self, moment: datetime, *, first: int) -> Lsn | None:
+        """Where the last transaction that had committed by the moment did so.
+
+        :param first: the segment to go back to; None: there was none from there on.
+        """
+        for number in range(self.last, max(self.first, first) - 1, -1):
+            self._fetch(range(number, number + 1))
+            found = look_into(self._here[number], self.tools, by=moment)
+            if found.last_commit is not None:
+                return found.last_commit
+        return None
 
     def _by_timeline(self, first: int, last: int) -> Iterator[list[WalSegment]]:
         segments: list[WalSegment] = []

@@ -21,9 +21,12 @@ CHECK = "drill"
 
 
 def look_at_drills(sight: Sight, drills: Sequence[DrillRecord] | None) -> Part:
-    """:param drills: as the inventory has them, the newest first; None: nobody remembers any."""
+    """:param drills: as the inventory has them, the newest first; None: nobody knows now, and what the watch
+    before saw stays.
+    """
     if drills is None:
-        return Part()
+        known = sight.previous.drill if sight.previous else None
+        return Part(seen=(known,) if known else ())
     seen = _seen(drills)
     findings = [*_overdue(sight, seen)]
     if drills:
@@ -121,12 +124,8 @@ def _of_sign_off(sight: Sight, last: DrillRecord) -> Iterator[Finding]:
         )
     elif last.sign_off is None and within is not None and sight.now - last.ended_at > within:
         waited = duration_in_words(sight.now - last.ended_at)
-        yield _finding(
-            sight,
-            "sign-off",
-            f"nobody has signed {last.drill_id} off, {waited} after its end",
-            f"`{command}`",
-        )
+        sentence = f"nobody has signed {last.drill_id} off, {waited} after its end"
+        yield _finding(sight, "sign-off", sentence, f"read its report, then `{command} --accepted`")
 
 
 def _why(drill: DrillRecord) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.commands.watch.catalogue import look_at_catalogue, look_at_shelves, recollect
 from backstop.commands.watch.drills import look_at_drills
+from backstop.commands.watch.evidence import look_at_evidence
 from backstop.commands.watch.loss import aged
 from backstop.commands.watch.objects import look_at_objects
 from backstop.commands.watch.part import EVERY, ClockSeen, Part, ScratchSeen, together
@@ -92,6 +93,7 @@ def observe_target(
     looks = (
         Look("catalogue", _OF_THE_CATALOGUE, lambda sight: look_at_catalogue(sight, recollection)),
         Look("WAL in the repositories", ("wal-gap",), look_at_wal),
+        Look("evidence", ("evidence",), lambda sight: look_at_evidence(sight, asked)),
         Look("drills", ("drill",), lambda sight: look_at_drills(sight, recollection.drills)),
         *target.others,
     )
@@ -149,7 +151,7 @@ def _observation(sight: Sight, found: Part, *, took_seconds: float) -> Observati
         scratch_bytes=next((one.size_bytes for one in found.seen if isinstance(one, ScratchSeen)), None),
         unseen=tuple(dict.fromkeys(found.unseen)),
         first_observed_at=(previous.first_observed_at or previous.observed_at) if previous else sight.now,
-        drill=_drill(sight, found),
+        drill=next((one for one in found.seen if isinstance(one, DrillSeen)), None),
     )
 
 
@@ -158,13 +160,6 @@ def _windows(sight: Sight, found: Part) -> tuple[WindowSeen, ...]:
     if sight.previous is not None and ("wal-gap", EVERY) in found.unjudged:
         return sight.previous.windows
     return tuple(one for one in found.seen if isinstance(one, WindowSeen))
-
-
-def _drill(sight: Sight, found: Part) -> DrillSeen | None:
-    """That of before where nobody could look."""
-    if sight.previous is not None and ("drill", EVERY) in found.unjudged:
-        return sight.previous.drill
-    return next((one for one in found.seen if isinstance(one, DrillSeen)), None)
 
 
 def _wal(sight: Sight, found: Part) -> WalSeen | None:
