@@ -4,7 +4,8 @@
 (model/restore_rates.py). The interval comes from how far earlier restores were off, as ratios: by their
 quantiles when there are enough, by Student's t when there are few. Those of about the size asked about count
 alone where there are some: what else a machine does is much of a second, and little of an hour. Beyond the
-sizes that were seen, nobody knows whether time grows with size or stays; the interval then reaches towards both.
+sizes that were seen, nobody knows whether time grows with size or stays; the interval then reaches towards
+both.
 """
 
 from __future__ import annotations
