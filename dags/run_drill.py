@@ -39,6 +39,7 @@ A red drill is good news that came early. No backup and nothing live has suffere
 - **`checklist`:** the item that is named after it: its log says what was found, on which component.
 - **`judge`:** the gist of it all: what did not come back, what took too long, what is lost. Mend it, then
   trigger again with the same **Moment** to see that it is mended.
+- **`steps`:** never by itself: one of `restore`, `check`, `without_airflow` is red.
 - **`sign_off`:** nobody answered in `drill.sign_off.within`, or somebody wants it done again. The record
   stands. To sign it off later: `python -m backstop sign-off-drill`.
 
@@ -66,7 +67,11 @@ from backstop.operators.drill import (
 from backstop.operators.drill_alone import DrillWithoutAirflowOperator
 from backstop.operators.drill_record import CheckDrillOperator, RecordDrillOperator
 from backstop.operators.drill_sign_off import SignOffDrillOperator
-from backstop.operators.drill_verdict import ChecklistItemOperator, JudgeDrillOperator
+from backstop.operators.drill_verdict import (
+    ChecklistItemOperator,
+    DrillStepsOperator,
+    JudgeDrillOperator,
+)
 from backstop.settings.scenarios import scenarios_of
 from backstop.targets import load_targets
 
@@ -128,9 +133,9 @@ def define_drill(target: Target, scenarios: Mapping[str, str]) -> DAG:
             map_index_template="{{ task.component }}",
             **planned,
         ).expand(component=prepare.output)
-        restored = result_of("restore", key=RESTORED)
+        found = {"prepared": result_of("prepare"), "restored": result_of("restore", key=RESTORED)}
         # What has come back is checked although something else has not.
-        check = CheckDrillOperator(task_id="check", **planned, restored=restored, trigger_rule="all_done")
+        check = CheckDrillOperator(task_id="check", **planned, **found, trigger_rule="all_done")
         alone = DrillWithoutAirflowOperator(task_id="without_airflow", **planned)
         tear_down = TearDownDrillOperator(
             task_id="tear_down", **planned, retries=2, retry_delay=timedelta(seconds=10)
@@ -138,7 +143,7 @@ def define_drill(target: Target, scenarios: Mapping[str, str]) -> DAG:
         record = RecordDrillOperator(
             task_id="record",
             **planned,
-            restored=restored,
+            **found,
             checked=result_of("check"),
             left_behind=result_of("tear_down", key=LEFT_BEHIND),
             alone=result_of("without_airflow"),
@@ -152,11 +157,13 @@ def define_drill(target: Target, scenarios: Mapping[str, str]) -> DAG:
         # The run ends as these leaves do: a drill that failed stays red whoever signs it off, and a teardown,
         # which does not count for the run, cannot hide that.
         judge = JudgeDrillOperator(task_id="judge", **recorded)
+        steps = DrillStepsOperator(task_id="steps", trigger_rule="none_failed")
         sign_off = SignOffDrillOperator(task_id="sign_off", **recorded)
         plan >> prepare >> restore >> check >> tear_down
         prepare >> alone >> tear_down
         tear_down >> record >> [checklist, judge, sign_off]
         [check, alone] >> record
+        [restore, check, alone] >> steps
     return dag
 
 

@@ -1,4 +1,4 @@
-"""``python -m embedded up|down|status`` (``make up``, ``make down``, ``make status``)."""
+"""``python -m embedded up|down|status|drill`` (``make up``, ``make down``, ``make status``)."""
 
 from __future__ import annotations
 
@@ -26,11 +26,15 @@ def main(arguments: list[str] | None = None) -> int:
     status = verbs.add_parser("status", help="addresses, process ids, health, memory")
     status.add_argument("--json", action="store_true", help="for programs")
     verbs.add_parser("wipe", help="stop everything and delete its state: databases, backups and keys")
+    drill = verbs.add_parser("drill", help="rehearse a disaster through Airflow; `make demo` first")
+    drill.add_argument("--scenario", default="", help="what is lost: all, database, tree:media, airflow, …")
     options = parser.parse_args(arguments)
     try:
         stack = Stack(Home.from_environment())
         if options.verb == "status":
             return _status(stack, as_json=options.json)
+        if options.verb == "drill":
+            return _drill(stack, options.scenario)
         {"up": _up, "down": _down, "wipe": _wipe}[options.verb](stack)
     except BackstopError as error:
         print(f"error: {error.message}", file=sys.stderr)
@@ -89,6 +93,24 @@ def _status(stack: Stack, *, as_json: bool) -> int:
             print(_line(part))
         print(f"{'in all':<24} {'':>8} {sum(part.memory_bytes for part in parts) / 1e6:>7.0f} MB")
     return 0 if all(part.health == "healthy" for part in parts) else 1
+
+
+def _drill(stack: Stack, scenario: str) -> int:
+    from embedded.airflow_api import AirflowApi
+    from embedded.drill_demo import DrillDemo
+
+    server, steps = stack.airflow(), Steps()
+    admin = AirflowApi(server.url, sign_in=lambda: server.token("admin"))
+    approver = AirflowApi(server.url, sign_in=lambda: server.token("approver"))
+    demo = DrillDemo(steps)
+    demo.run(admin, approver, scenario=scenario)
+    for one in demo.record["components"]:
+        print(f"  {one['component']:<12} back after {one['downtime']:.0f} s, from {one['repository']}")
+    print(
+        f"\nReady to be signed off after {demo.seconds:.0f} s\n  report: {server.url}/backstop/targets/"
+        f"{demo.record['target']}/drills/{demo.record['drill_id']}"
+    )
+    return 0
 
 
 def _line(part: Part) -> str:

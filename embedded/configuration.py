@@ -114,6 +114,7 @@ def _target(home: Home, server_account: str | None) -> dict[str, Any]:
         },
         "trees": _trees(home),
         "drill": _drill(home),
+        "disaster": _disaster(home),
     }
 
 
@@ -135,6 +136,36 @@ def _drill(home: Home) -> dict[str, Any]:
             "config": [_sample("check_config.py", f"{{root}}{home.host / 'opt/calibrify/config'}")]
         },
         "sign_off": {"required": True, "within": "7d"},
+    }
+
+
+def _disaster(home: Home) -> dict[str, Any]:
+    """What services read first, then the database, then what it shows; all of it asked as it is live."""
+    return {
+        "order": ["tree:config", "database", "tree:media"],
+        "infrastructure": {
+            "check": [["test", "-d", str(home.recovered)]],
+            "prepare": [["mkdir", "-p", str(home.recovered)]],
+        },
+        "validation": {
+            "functionality": [
+                {"name": "Calibrify answers", "command": _sample("health.py", str(home.media))}
+            ],
+            "consistency": [
+                {
+                    "name": "every calibration is of known equipment",
+                    "sql": "SELECT count(*) FROM calibrations AS c "
+                    "WHERE NOT EXISTS (SELECT FROM equipment AS e WHERE e.id = c.equipment_id)",
+                    "expect": 0,
+                },
+            ],
+            "integrations": [
+                {
+                    "name": "services find their configuration",
+                    "command": _sample("check_config.py", str(home.host / "opt/calibrify/config")),
+                },
+            ],
+        },
     }
 
 

@@ -299,6 +299,7 @@ def main() -> int:
         f"\nDone after {steps.seconds():.0f} s. Airflow is up: {server.url}\n"
         f"  sign in as admin or approver; passwords: {server.directory / 'passwords.json'}\n"
         f"  what could be restored now: {server.page}\n"
+        "  rehearse a disaster, and sign it off: .venv/bin/python -m embedded drill\n"
         "  stop with `make down`; what it holds stays"
     )
     return 0

@@ -84,8 +84,11 @@ class Stack:
 
     # -- Up --------------------------------------------------------------------------------------------------
 
-    def up(self, steps: Steps) -> None:
-        """Bring up whatever does not run. Each step can be repeated, so a start cut short is continued."""
+    def up(self, steps: Steps, *, without_airflow: bool = False) -> None:
+        """Bring up whatever does not run. Each step can be repeated, so a start cut short is continued.
+
+        :param without_airflow: everything else, for the command line alone.
+        """
         self.home.prepare()
         with self.home.lock(), ThreadPoolExecutor(1) as background:
             with steps.step("PostgreSQL for metadata") as step:
@@ -93,9 +96,10 @@ class Stack:
                 databases.prepare_metadata(self.metadata)
                 step.result = f"127.0.0.1:{self.metadata.port}"
             server = self.airflow()
-            server.configure()
-            # Creating Airflow's tables takes as long as all that follows up to Airflow itself.
-            migration = background.submit(server.migrate)
+            if not without_airflow:
+                server.configure()
+                # Creating Airflow's tables takes as long as all that follows up to Airflow itself.
+                migration = background.submit(server.migrate)
             with steps.step("PostgreSQL to protect") as step:
                 self.protected.start()
                 databases.prepare_protected(self.protected)
@@ -112,6 +116,8 @@ class Stack:
                 receiver.wait_until_archiving(self.home.spool / "archive-wal-calibrify.json")
                 step.result = str(receiver.log)
             self._migrate_inventory(steps)
+            if without_airflow:
+                return
             with steps.step("Airflow's tables") as step:
                 step.result = "created" if migration.result() else "there already"
             with steps.step("Airflow") as step:

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from backstop.model.scenario import Scenario
-
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -30,18 +28,6 @@ class FilesStory:
     noticed_seconds: float = 0.0
     file_lost: str = ""
     file_seconds: float = 0.0
-
-
-@dataclass
-class DrillStory:
-    """What a drill came to.
-
-    :param record: as its task returned it; :param seconds: until it could be signed off.
-    """
-
-    record: dict[str, Any] = field(default_factory=dict)
-    seconds: float = 0.0
-    signed_by: str = ""
 
 
 @dataclass
@@ -73,7 +59,6 @@ class Story:
     cluster_downtime_seconds: float = 0.0
     protected_again: str = ""
     files: FilesStory = field(default_factory=FilesStory)
-    drill: DrillStory = field(default_factory=DrillStory)
 
 
 def size(count_bytes: int) -> str:
@@ -108,7 +93,7 @@ def show(story: Story, console: Console) -> None:
     )
     facts.add_row("Downtime of the cut over", f"{story.cluster_downtime_seconds:.2f} s")
     facts.add_row("Protected again by", story.protected_again)
-    for name, text in (*_about_files(story.files), *_about_drill(story.drill)):
+    for name, text in _about_files(story.files):
         facts.add_row(name, text)
     rows = Table(title="Rows per table")
     for column in ("Table", "Before", "After the accident", "Restored"):
@@ -147,16 +132,3 @@ def _about_files(story: FilesStory) -> list[tuple[str, str]]:
     rows.append(("Media folder lost", f"{back}, {story.media_seconds:.1f} s after the approval"))
     rows.append((f"{story.file_lost} lost", f"back {story.file_seconds:.1f} s after the approval"))
     return rows
-
-
-def _about_drill(story: DrillStory) -> list[tuple[str, str]]:
-    if not story.record:
-        return []
-    back = ", ".join(
-        f"{one['component']} after {one['downtime']:.0f} s" for one in story.record["components"]
-    )
-    supposed = Scenario.parse(story.record["scenario"]).sentence
-    return [
-        ("Drill", f"{supposed}: {back}; checked, taken down, signed off by {story.signed_by}"),
-        ("Time of the drill", f"{story.seconds:.0f} s"),
-    ]

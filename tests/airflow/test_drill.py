@@ -3,23 +3,34 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import sys
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from backstop.model.drill import CHECKLIST, DrillRecord
 from backstop.model.drill_document import drill_from, sign_off_from
 from embedded.demo import BASE_BACKUP, TARGET
 from embedded.drill_demo import DRILL
+from embedded.files import write_private
 from embedded.files_demo import CONFIG, MEDIA, back_up_dag
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from embedded.airflow_api import Run
     from tests.airflow.conftest import Scene
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(900), pytest.mark.xdist_group("airflow")]
+
+
+OTHERS = ("database", "tree:media", "tree:config", "repository:s3", "repository:local", "ransomware")
 
 
 @pytest.fixture(scope="module")
@@ -96,10 +107,7 @@ def in_inventory(scene: Scene, drill_id: str) -> DrillRecord:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(
-    "scenario",
-    ["database", "tree:media", "tree:config", "repository:s3", "repository:local", "ransomware"],
-)
+@pytest.mark.parametrize("scenario", OTHERS)
 def test_whatever_is_lost_comes_back(protected: Scene, scenario: str) -> None:
     run, _ = drill(protected, scenario)
 
@@ -122,6 +130,82 @@ def test_without_airflow_the_command_line_does_it_alone(protected: Scene) -> Non
     assert states(protected, run)["restore"] == {"skipped"}
     assert in_inventory(protected, record.drill_id).sign_off is not None
     assert left_over(protected) == []
+
+
+@pytest.mark.long
+def test_a_worker_that_is_killed_in_the_middle_leaves_nothing_behind_and_the_run_is_red(
+    protected: Scene, tmp_path: Path
+) -> None:
+    begun = tmp_path / "begun"
+    tell_and_hang = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(600)"
+    probe = {"name": "hangs", "command": [sys.executable, "-c", tell_and_hang, str(begun)], "timeout": "10m"}
+    with drill_rules(protected, probes=[probe]):
+        run = protected.admin.trigger(DRILL, {"scenario": "all"})
+        wait_for(begun)
+        assert left_over(protected)
+        os.kill(protected.task(run, "check")["pid"], signal.SIGKILL)
+        protected.approver.question(run, "sign_off", timeout=600)
+        protected.approver.answer(run, "sign_off", "Accepted", {"remarks": "We pulled the plug."})
+        protected.admin.wait(run)
+
+    record = record_of(protected, run)
+    assert protected.admin.state(run) == "failed"
+    assert states(protected, run)["tear_down"] == {"success"}
+    assert not record.passed
+    assert all(not one.failure for one in record.components)
+    assert left_over(protected) == []
+
+
+@pytest.mark.long
+def test_a_component_that_does_not_come_back_is_red_and_the_others_are_checked(protected: Scene) -> None:
+    packs = protected.stack.home.repository / TARGET / "data" / "trees" / MEDIA
+    away = packs.with_name("away")
+    packs.rename(away)
+    try:
+        # With the other repository lost too, nobody can lend what is missing.
+        run, form = drill(protected, "repository:s3")
+    finally:
+        away.rename(packs)
+
+    record = record_of(protected, run)
+    assert protected.admin.state(run) == "failed"
+    assert form["subject"].startswith(f"Drill of {TARGET}: failed.")
+    assert [one.component for one in record.components if one.failure] == ["tree:media"]
+    assert {"passed"} == {one.outcome.value for one in record.checklist if one.component == f"tree:{CONFIG}"}
+    assert left_over(protected) == []
+
+
+@contextmanager
+def drill_rules(scene: Scene, **rules: Any) -> Iterator[None]:
+    """Other words about drills in targets.yaml for a while: tasks read it when they run."""
+    path = scene.stack.home.targets
+    former = path.read_text()
+    document = yaml.safe_load(former)
+    document["targets"][TARGET]["drill"].update(rules)
+    write_private(path, yaml.safe_dump(document))
+    try:
+        yield
+    finally:
+        write_private(path, former)
+
+
+def wait_for(file: Path, *, seconds: float = 300) -> None:
+    deadline = time.monotonic() + seconds
+    while not file.exists():
+        assert time.monotonic() < deadline, f"{file} never came"
+        time.sleep(0.2)
+
+
+@pytest.mark.long
+def test_a_drill_that_nobody_signs_off_in_time_ends_red(protected: Scene) -> None:
+    with drill_rules(protected, sign_off={"required": True, "within": "5s"}):
+        run = protected.admin.trigger(DRILL, {"scenario": "tree:config"})
+        protected.admin.wait(run)
+
+    assert protected.admin.state(run) == "failed"
+    [failure] = protected.admin.failures(run)
+    assert "nobody signed drill" in failure
+    assert record_of(protected, run).passed
 
 
 @pytest.mark.long

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [pytest.mark.integration, pytest.mark.parametrize("major", [18, 16])]
+# What is asked of a server here, 16 answers as 18 does; the slowest way to see that once more can wait.
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.parametrize("major", [18, pytest.param(16, marks=pytest.mark.long)]),
+]
 
 
 def server(directory: Path, major: int, **settings: str) -> EmbeddedPostgres:

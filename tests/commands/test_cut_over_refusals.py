@@ -63,6 +63,7 @@ def test_when_even_the_way_back_is_barred_the_server_is_started_and_the_message_
     for folder in (live, restored):
         folder.mkdir()
         (folder / "postgresql.auto.conf").touch()
+        (folder / "PG_VERSION").touch()
     result = SimpleNamespace(data=str(restored), data_inode=restored.stat().st_ino)
 
     with pytest.raises(CommandError, match=r"holds the recovered data, and .*data-before-20261101T000000Z"):

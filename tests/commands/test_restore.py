@@ -11,7 +11,7 @@ import pytest
 from psycopg import sql
 
 from backstop.commands.database.swap import ApplicationCommands, plan_swap_back, swap_in
-from backstop.errors import RestoreError, VerificationError
+from backstop.errors import CommandError, RestoreError, VerificationError
 from backstop.postgres import swap as rename
 from tests.commands.test_dump import ROWS
 from tests.protection import protect, utc_now
@@ -227,6 +227,54 @@ def test_a_copy_that_another_restore_made_anew_after_the_validation_is_not_swapp
             [[plan.database, plan.beside, plan.old]],
         ).fetchall()
     assert {name for (name,) in rows} == {plan.beside, *([plan.database] if live == "there" else [])}
+
+
+def test_a_database_that_was_dropped_comes_back_under_its_name_and_there_is_nothing_to_go_back_to(
+    folder: Path, database: ClusterConnection, restorer: ClusterConnection, owner: str
+):
+    with database.connect() as session:
+        session.execute(sql.SQL("SET ROLE {}").format(sql.Identifier(owner)))
+        # Spelt otherwise once it was restored: a second restore has to tell that it is equal.
+        session.execute("CREATE TABLE public.parts (n varchar(9) CHECK (n IN ('a', 'b')))")
+    protection = protect(folder, database)
+    restore = protection.restore(protection.back_up().label, server=restorer)
+    with database.connect(dbname="postgres") as session:
+        session.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(database.dbname)))
+
+    plan = restore.plan()
+    restore.restore_beside(plan)
+    oid = restore.validate(plan)["database_oid"]
+    not_taken = ApplicationCommands(probe=[["false"]])
+    with pytest.raises(CommandError, match="holds the restored data, but") as failed:
+        swap_in(plan, server=restorer, application=not_taken, accept_logical_slots=False, beside_oid=oid)
+
+    assert (plan.live_exists, plan.blockers) == (False, ())
+    assert count(database, database.dbname) == 1000
+    assert "nothing to swap back to" in str(failed.value.hint)
+    with pytest.raises(RestoreError, match="there is nothing to go back to"):
+        plan_back(database, restorer)
+
+
+def test_a_swap_that_fails_where_there_is_no_live_database_says_so(
+    folder: Path, database: ClusterConnection, restorer: ClusterConnection
+):
+    protection = protect(folder, database)
+    restore = protection.restore(protection.back_up().label, server=restorer)
+    with database.connect(dbname="postgres") as session:
+        session.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(database.dbname)))
+    plan = restore.plan()
+    restore.restore_beside(plan)
+
+    with pytest.raises(CommandError, match="and then") as failed:
+        swap_in(
+            plan,
+            server=restorer,
+            application=ApplicationCommands(stop=[["false"]], start=[["false"]]),
+            accept_logical_slots=False,
+        )
+
+    assert f"there is no database {database.dbname}, as before" in str(failed.value.hint)
+    assert count(database, plan.beside) == 1000
 
 
 def _put_in_place(admin: ClusterConnection, *, live: str, beside: str, old: str, beside_oid: int) -> None:

@@ -254,6 +254,8 @@ def test_a_disk_that_fills_during_the_start_is_named_and_the_next_start_succeeds
 
 @pytest.mark.airflow
 @pytest.mark.integration
+# Every run of the Airflow tests brings the same stack up and down; a second one beside it slows all of them.
+@pytest.mark.long
 def test_the_whole_stack_comes_up_survives_a_killed_scheduler_and_goes_down(
     home: Home, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,4 +1,4 @@
-"""The command line as after the loss of Airflow: no Airflow, no inventory, credentials in a file of its own."""
+"""The command line as after the loss of Airflow: no Airflow, no inventory, credentials of its own."""
 
 from __future__ import annotations
 
@@ -117,6 +117,24 @@ def test_what_a_killed_task_left_can_be_removed_by_another():
 
     assert not folder.exists()
     forget_credentials(folder)
+
+
+def test_what_a_killed_one_left_does_not_stop_the_next(tmp_path):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "connections.json").write_text("{}")
+
+    with credentials_file(tmp_path / "own", [S3]) as file:
+        assert "hunter2" in file.read_text()
+    assert not (tmp_path / "own").exists()
+
+
+def test_a_link_in_the_place_of_the_folder_is_never_followed(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "own").symlink_to(tmp_path / "elsewhere")
+
+    with pytest.raises(FileExistsError), credentials_file(tmp_path / "own", [S3]):
+        pass
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_a_connection_that_is_missing_is_named_before_anything_is_written(tmp_path):

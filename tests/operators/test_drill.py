@@ -28,10 +28,11 @@ from backstop.operators.drill_record import CheckDrillOperator, RecordDrillOpera
 from backstop.operators.drill_verdict import ChecklistItemOperator, JudgeDrillOperator
 from backstop.operators.note import NOTE, NOTE_LIMIT
 from tests.drilled import planned
-from tests.evidenced import BASE, CONFIG, DISASTER, DRILL, FAILED_DRILL, MEDIA
+from tests.evidenced import BASE, CONFIG, DISASTER, DRILL, FAILED_DRILL, MEDIA, NOON
 from tests.operators.lab import context
 
 TARGET = "calibrify"
+BEGUN = '["base", "tree:config"]'
 GONE = replace(BASE, recovered_to=None, downtime=None, failure="segment A4 is absent from local")
 
 
@@ -41,7 +42,7 @@ class Engine:
     def __init__(self):
         self.given = {}
         self.recovered = {"base": BASE, "tree:config": CONFIG}
-        self.checked = (CheckedItem("integrity", "base", Outcome.PASSED, "131 tables match"),)
+        self.checked = tuple(CheckedItem(item, "", Outcome.PASSED, f"{item} is well") for item in CHECKLIST)
         self.left = ()
         self.dead = []
         self.calls = []
@@ -136,7 +137,7 @@ def test_there_is_one_restore_for_each_component(engine):
 def test_no_task_restores_anything_where_airflow_is_supposed_to_be_lost(engine):
     assert step(PrepareDrillOperator, "airflow") == []
     with pytest.raises(AirflowSkipException):
-        step(CheckDrillOperator, "airflow", restored="null")
+        step(CheckDrillOperator, "airflow", prepared="[]", restored="null")
 
 
 def test_a_component_that_does_not_come_back_is_red_and_still_says_how_far_it_came(engine):
@@ -152,7 +153,10 @@ def test_a_component_that_does_not_come_back_is_red_and_still_says_how_far_it_ca
 def test_without_a_plan_nothing_is_restored_and_nothing_recorded(engine):
     for operator, more in (
         (PrepareDrillOperator, {}),
-        (RecordDrillOperator, {"restored": None, "checked": None, "left_behind": None, "alone": None}),
+        (
+            RecordDrillOperator,
+            {"prepared": None, "restored": None, "checked": None, "left_behind": None, "alone": None},
+        ),
     ):
         task = operator(task_id="x", target=TARGET, plan="null", **dict.fromkeys(more, "null"))
         with pytest.raises(AirflowFailException, match="no drill of calibrify was planned"):
@@ -171,17 +175,20 @@ def pushed(*recoveries):
 
 @pytest.mark.parametrize("recoveries", [(), (CONFIG,), (GONE, CONFIG)])
 def test_whatever_came_back_is_checked(engine, recoveries):
-    result = step(CheckDrillOperator, restored=pushed(*recoveries))
+    result = step(CheckDrillOperator, prepared=BEGUN, restored=pushed(*recoveries))
 
     assert [one.recovery for one in engine.given["restored"]] == list(recoveries)
-    assert [one["sentence"] for one in result] == ["131 tables match"]
+    assert [one["sentence"] for one in result] == [f"{item} is well" for item in CHECKLIST]
 
 
 def record(engine, within=None, *, recoveries=(BASE, CONFIG), checked=None, left="[]"):
-    said = step(CheckDrillOperator, restored=pushed(*recoveries)) if checked is None else checked
+    said = (
+        step(CheckDrillOperator, prepared=BEGUN, restored=pushed(*recoveries)) if checked is None else checked
+    )
     return step(
         RecordDrillOperator,
         within=within,
+        prepared=BEGUN,
         restored=pushed(*recoveries),
         checked=json.dumps(said),
         left_behind=left,
@@ -199,10 +206,34 @@ def test_the_record_has_what_each_task_found(engine):
     assert "`base` from local: back after 19 min 48 s" in within["ti"].pushed[NOTE]
 
 
-def test_a_drill_whose_checklist_was_killed_is_recorded_all_the_same(engine):
-    record(engine, checked=[], recoveries=())
+def test_a_checklist_that_was_killed_is_no_checklist_on_which_nothing_was_found(engine):
+    document = record(engine, checked=[])
 
-    assert engine.given == {"restored": [], "checklist": [], "left": ()}
+    assert {one.outcome for one in engine.given["checklist"]} == {Outcome.NOT_DONE}
+    assert [one["item"] for one in document["checklist"]] == list(CHECKLIST)
+    assert not drill_from(document).passed
+
+
+def test_a_drill_of_which_nothing_is_known_is_recorded_all_the_same(engine):
+    document = record(engine, checked=[], recoveries=())
+
+    assert engine.given["restored"] == []
+    assert not drill_from(document).passed
+
+
+def test_a_drill_that_was_not_begun_is_not_checked_and_leaves_no_record(engine):
+    with pytest.raises(AirflowSkipException, match="not begun"):
+        step(CheckDrillOperator, prepared="null", restored="null")
+    with pytest.raises(AirflowFailException, match="was not begun, so there is nothing to record"):
+        step(
+            RecordDrillOperator,
+            prepared="null",
+            restored="null",
+            checked="null",
+            left_behind="null",
+            alone="null",
+        )
+    assert engine.given == {}
 
 
 def test_a_teardown_that_leaves_something_is_red_and_recorded(engine):
@@ -244,6 +275,7 @@ def test_the_record_of_the_command_line_is_taken_as_it_is_and_entered_into_the_i
     document = step(
         RecordDrillOperator,
         "airflow",
+        prepared="[]",
         restored="null",
         checked="null",
         left_behind="[]",
@@ -256,7 +288,15 @@ def test_the_record_of_the_command_line_is_taken_as_it_is_and_entered_into_the_i
 
 def test_a_command_line_that_came_to_no_end_leaves_nothing_to_record(engine):
     with pytest.raises(AirflowFailException, match="the command line did not come to the end of its drill"):
-        step(RecordDrillOperator, "airflow", restored="null", checked="null", left_behind="[]", alone="null")
+        step(
+            RecordDrillOperator,
+            "airflow",
+            prepared="[]",
+            restored="null",
+            checked="null",
+            left_behind="[]",
+            alone="null",
+        )
 
 
 # -- Judging -------------------------------------------------------------------------------------------------
@@ -337,3 +377,31 @@ def test_a_note_is_never_longer_than_airflow_takes():
 
     assert len(note) <= NOTE_LIMIT
     assert note.splitlines()[-1] == "- … see the report of `record`"
+
+
+def test_a_note_that_is_signed_keeps_its_lines_whole():
+    from backstop.operators.drill_wording import answered_note
+
+    many = tuple(CheckedItem("integrity", "base", Outcome.FAILED, "x" * 90) for _ in range(40))
+    note = answered_note(replace(DRILL, checklist=many), by="ada", accepted=True, now=NOON)
+
+    assert len(note) <= NOTE_LIMIT
+    *_, pointer, last = note.splitlines()
+    assert pointer == "- … see the report of `record`"
+    assert last.endswith("**accepted**")
+
+
+def test_what_only_follows_from_a_component_that_is_not_back_is_not_said_twice():
+    from backstop.operators.drill_wording import shortfalls
+
+    checklist = (
+        CheckedItem("restore", "base", Outcome.FAILED, f"the cluster is not back: {GONE.failure}"),
+        CheckedItem("functionality", "", Outcome.NOT_DONE, f"the database is not back: {GONE.failure}"),
+        CheckedItem("configuration", "tree:config", Outcome.FAILED, "nginx -t found a fault"),
+    )
+    said = shortfalls(replace(DRILL, components=(GONE,), checklist=checklist))
+
+    assert said == [
+        f"base did not come back: {GONE.failure}",
+        "Validate configuration (tree:config): nginx -t found a fault",
+    ]

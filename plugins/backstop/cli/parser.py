@@ -7,6 +7,7 @@ from pathlib import Path
 
 from backstop import __version__
 from backstop.cli.arguments import LABEL_HELP, escrow_key, repository, target, verb
+from backstop.cli.disaster_arguments import add_disaster_verb
 from backstop.cli.drill_arguments import add_drill_verbs
 from backstop.cli.evidence_arguments import add_evidence_verb
 from backstop.cli.exit_codes import EXIT_CODES
@@ -39,6 +40,7 @@ def build_parser() -> argparse.ArgumentParser:
     _restore_database(verbs)
     _restore_to_point_in_time(verbs)
     _rescue_tables(verbs)
+    add_disaster_verb(verbs)
     add_file_verbs(verbs)
     add_retention_verbs(verbs)
     add_sync_verb(verbs)

@@ -64,7 +64,11 @@ def run_command_line(
 
 @contextmanager
 def credentials_file(folder: Path, known: Sequence[Credential]) -> Iterator[Path]:
-    """A file that :class:`~backstop.credentials.FileCredentials` reads, for as long as this lasts."""
+    """A file that :class:`~backstop.credentials.FileCredentials` reads, for as long as this lasts.
+
+    What a killed one left is removed before; a folder of somebody else's, or a link, is never used.
+    """
+    forget_credentials(folder)
     folder.mkdir(mode=0o700)
     try:
         path = folder / "connections.json"

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from backstop.hooks.credentials import AirflowCredentials
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from backstop.commands.database.restore import DatabaseRestore
+    from backstop.commands.disaster.engine import Disaster
+    from backstop.commands.disaster.telling import Communication, Listener
     from backstop.commands.drill.drill import Drill
     from backstop.commands.legacy.places import Place
     from backstop.commands.progress import Progress
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from backstop.repository.catalog import Repository
     from backstop.repository.inventory import Inventory
     from backstop.repository.legacy_records import LegacyRecords
+    from backstop.settings.disaster import Disasters
     from backstop.targets import Configuration, Target
     from backstop.targets.trees import Tree
 
@@ -204,6 +207,30 @@ class TargetHook:
             clock=utc_now,
             progress=progress,
         )
+
+    def disasters(
+        self,
+        *,
+        by: str,
+        progress: Progress | None = None,
+        tell: Callable[[Disaster, str], None] | None = None,
+    ) -> Disasters:
+        """Incidents of the target: to declare one, or to go on with one, wherever it was begun.
+
+        :param by: who, for the journal. :param tell: says to people how it stands.
+        """
+        from backstop.settings.disaster import Disasters
+
+        return Disasters(
+            self.configuration, self.name, self._credentials, by=by, progress=progress, tell=tell
+        )
+
+    def communication(self, *, more: Sequence[Listener]) -> Communication:
+        """Whoever waits for this target: its status page, and :param more: its stakeholders."""
+        from backstop.settings.arguments import utc_now
+        from backstop.settings.communication import communication
+
+        return communication(self.configuration, self.name, self._credentials, clock=utc_now, more=more)
 
     def tree_watch(self, tree: str, *, say: Callable[[str], None]) -> TreeWatch:
         """What waits for changes in one of the target's file trees; not open yet.

@@ -20,6 +20,7 @@ PREFIXES = (
     "verify_backups__",
     "expire_backups__",
     "run_drill__",
+    "recover_from_disaster",
 )
 
 

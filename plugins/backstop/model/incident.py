@@ -10,26 +10,40 @@ from collections.abc import Mapping  # noqa: TC003 read at run time by what stor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from backstop.errors import IntegrityError
+from backstop.model.canonical import format_time, parse_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+FORMAT = 1
 
 
 class EventKind(str, Enum):
     """What happened."""
 
     DECLARED = "declared"
-    """``by``, ``what``: somebody says that something is lost. The clock of the objectives starts."""
+    """``by``, ``what``, ``components``, ``clock_from``, ``before``: somebody says that something is lost. The
+    clock of the objectives starts at ``clock_from``, which may lie before the declaration: when it was
+    noticed. ``before``: a moment just before a mistake or an attack, or null."""
     ASSESSED = "assessed"
     """``assessment``: what is damaged and which options there are, commands/disaster/assess.py."""
     CHOSEN = "chosen"
-    """``by``, ``option``: which of them."""
+    """``by``, ``plan``, ``plan_sha256``: which of them, as it will be carried out."""
     WAIT_BEGAN = "wait began"
     """``for``: people are waited for; does not count as downtime of ours, and is shown apart."""
     WAIT_ENDED = "wait ended"
     """``by``."""
     STEP_BEGAN = "step began"
-    """``step``, such as ``recover:base``."""
+    """``step``, such as ``recover:base``; ``by``, ``host``, ``pid``, ``process``: who does it where."""
+    STEP_REACHED = "step reached"
+    """``step``, ``run`` (the ``uid`` of its beginning), ``facts``: how far it has come, for whoever goes on
+    when it is killed."""
     STEP_ENDED = "step ended"
-    """``step``, ``outcome`` (a :class:`~backstop.model.measured.Outcome`), ``sentence``, ``facts``."""
+    """``step``, ``run`` (empty: it was left out), ``outcome`` (a :class:`~backstop.model.measured.Outcome`),
+    ``sentence``, ``facts``."""
     TOLD = "told"
     """``channel``, ``subject``, ``failed``: stakeholders, status page."""
     ESTIMATED = "estimated"
@@ -45,12 +59,52 @@ class Event:
     """One line of the journal. :param number: from one on, without a hole, in one repository.
 
     :param data: of JSON's types alone; which keys, its kind says.
+    :param uid: the same in every repository: two journals that grew apart are merged by it.
+    :param order: greater than that of every event its writer knew of. It sorts before the clock, because
+        clocks of several machines differ.
     """
 
     number: int
     at: datetime
     kind: EventKind
     data: Mapping[str, Any] = field(default_factory=dict)
+    uid: str = ""
+    order: int = 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Without the number, which is its place in one repository."""
+        return {
+            "at": format_time(self.at),
+            "data": dict(self.data),
+            "format": FORMAT,
+            "kind": self.kind.value,
+            "order": self.order,
+            "uid": self.uid,
+        }
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any], *, number: int) -> Event:
+        """:raises IntegrityError: it is malformed."""
+        try:
+            return cls(
+                number=number,
+                at=parse_time(raw["at"]),
+                kind=EventKind(raw["kind"]),
+                data=dict(raw["data"]),
+                uid=str(raw["uid"]),
+                order=int(raw["order"]),
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise IntegrityError(
+                f"event {number} of an incident is malformed: {error}",
+                hint="the other repository's copy is read instead; without one, note by hand what it said",
+            ) from error
+
+
+def merged(journals: Iterable[Iterable[Event]]) -> list[Event]:
+    """Several repositories' journals of one incident as one, in order."""
+    events = {event.uid: event for journal in journals for event in journal}
+    return sorted(events.values(), key=lambda event: (event.order, event.at, event.uid))
 
 
 STEPS = ("assess", "choose", "tell:start", "infrastructure", "recover", "validate", "tell:end", "record")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextvars
 import logging
-import threading
 from typing import TYPE_CHECKING, Any
 
+from backstop.commands.patience import bounded
 from backstop.errors import ConfigurationError
 from backstop.model.canonical import canonical_json, sha256_hex
 from backstop.model.finding import EVERY_TARGET, Level
@@ -14,7 +13,7 @@ from backstop.notifications.alert import airflow_url, alert_of
 from backstop.settings.alerts import told_levels
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from backstop.commands.announce import Channel
     from backstop.model.announcement import Announcement
@@ -51,10 +50,7 @@ class NotifierChannel:
         self._levels = levels
         self._context = context
         self._patience_seconds = patience_seconds
-        identity = sha256_hex(
-            canonical_json({"notifier": config.notifier, "arguments": repr(config.arguments)})
-        )
-        self.name = f"{config.notifier.rpartition('.')[2]} {identity[:8]}"
+        self.name = channel_name(config)
 
     def wants(self, finding: Finding) -> bool:
         only = self._config.only
@@ -69,25 +65,8 @@ class NotifierChannel:
         """
         alert = alert_of(announcement, base_url=airflow_url())
         # Made anew for each message: rendering its templates uses it up.
-        notifier = self._make()
-        _bounded(lambda: notifier({**self._context, "alert": alert}), self._patience_seconds)
-
-    def _make(self) -> Any:
-        from airflow.sdk.module_loading import import_string
-
-        path = self._config.notifier
-        try:
-            return import_string(path)(**self._config.arguments)
-        except (ImportError, AttributeError) as error:
-            raise ConfigurationError(
-                f"there is no notifier {path}: {error}",
-                hint="correct `alerts` in targets.yaml, or install the provider's package on every worker",
-            ) from error
-        except TypeError as error:
-            raise ConfigurationError(
-                f"notifier {path} does not take these arguments: {error}",
-                hint="correct them in `alerts` of targets.yaml",
-            ) from error
+        notifier = make_notifier(self._config, section="alerts")
+        bounded(lambda: notifier({**self._context, "alert": alert}), self._patience_seconds)
 
 
 class LogChannel:
@@ -103,21 +82,29 @@ class LogChannel:
         log.log(level, "%s", announcement.message)
 
 
-def _bounded(call: Callable[[], None], seconds: float) -> None:
-    """A library that hangs cannot be interrupted; it is left behind in a thread nobody waits for."""
-    ended = threading.Event()
-    wrong: list[BaseException] = []
-    context = contextvars.copy_context()
+def channel_name(config: NotifierConfig) -> str:
+    """Stays the same as long as its arguments do, and tells none of them."""
+    identity = sha256_hex(canonical_json({"notifier": config.notifier, "arguments": repr(config.arguments)}))
+    return f"{config.notifier.rpartition('.')[2]} {identity[:8]}"
 
-    def run() -> None:
-        try:
-            context.run(call)
-        except BaseException as error:
-            wrong.append(error)
-        ended.set()
 
-    threading.Thread(target=run, name="notifier", daemon=True).start()
-    if not ended.wait(seconds):
-        raise TimeoutError(f"it did not end within {seconds:.0f} s")
-    if wrong:
-        raise wrong[0]
+def make_notifier(config: NotifierConfig, *, section: str) -> Any:
+    """:param section: of targets.yaml, which names it.
+
+    :raises ConfigurationError: there is no such notifier, or it does not take these arguments.
+    """
+    from airflow.sdk.module_loading import import_string
+
+    path = config.notifier
+    try:
+        return import_string(path)(**config.arguments)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(
+            f"there is no notifier {path}: {error}",
+            hint=f"correct `{section}` in targets.yaml, or install the provider's package on every worker",
+        ) from error
+    except TypeError as error:
+        raise ConfigurationError(
+            f"notifier {path} does not take these arguments: {error}",
+            hint=f"correct them in `{section}` of targets.yaml",
+        ) from error

@@ -27,6 +27,15 @@ def files_recovery_time_alert(trees: Iterable[Tree]) -> DeadlineAlert | None:
     return _alert(one.objectives.rto for one in trees)
 
 
+def disaster_recovery_time_alert(targets: Iterable[Target]) -> DeadlineAlert | None:
+    """A deadline for runs that bring everything of one of these targets back; None: none has an objective."""
+    return _alert(
+        objectives.rto
+        for target in targets
+        for objectives in (target.database.objectives, *(tree.objectives for tree in target.trees.values()))
+    )
+
+
 def _alert(objectives: Iterable[timedelta | None]) -> DeadlineAlert | None:
     """Airflow knows one interval a DAG and not what a run is about, so it is the shortest objective.
 

@@ -26,14 +26,16 @@ if TYPE_CHECKING:
 class CheckDrillOperator(DrillOperator):
     """Carry out the whole checklist on what has been restored. Says what it found, and does not judge.
 
+    :param prepared: the result of :class:`~backstop.operators.drill.PrepareDrillOperator`; None: it failed.
     :param restored: what :class:`~backstop.operators.drill.RestoreDrillOperator` pushed.
     """
 
-    template_fields = ("target", "plan", "restored")
-    results = ("plan", "restored")
+    template_fields = ("target", "plan", "prepared", "restored")
+    results = ("plan", "prepared", "restored")
 
-    def __init__(self, *, target: str, plan: Any, restored: Any, **kwargs: Any) -> None:
+    def __init__(self, *, target: str, plan: Any, prepared: Any, restored: Any, **kwargs: Any) -> None:
         super().__init__(target=target, plan=plan, **kwargs)
+        self.prepared = prepared
         self.restored = restored
 
     def carry_out(self, context: Context) -> list[dict[str, Any]]:
@@ -42,6 +44,8 @@ class CheckDrillOperator(DrillOperator):
         plan = self.planned()
         if by_command_line(plan):
             raise AirflowSkipException("The command line checks what it restores")
+        if self.prepared is None:
+            raise AirflowSkipException("The drill was not begun")
         checked = self.engine().check(plan, restored_from(self.restored))
         for one in checked:
             self.log.info("%s %s: %s. %s", one.item, one.component, one.outcome.value, one.sentence)
@@ -51,14 +55,17 @@ class CheckDrillOperator(DrillOperator):
 class RecordDrillOperator(DrillOperator):
     """Put what was done, found and measured into evidence and inventory, however far the drill came.
 
+    One that was not begun, such as beside another one, is none and leaves no record.
+
+    :param prepared: as in :class:`CheckDrillOperator`.
     :param restored: what each :class:`~backstop.operators.drill.RestoreDrillOperator` pushed.
     :param checked: the result of :class:`CheckDrillOperator`.
     :param left_behind: what :class:`~backstop.operators.drill.TearDownDrillOperator` pushed.
     :param alone: the result of :class:`~backstop.operators.drill_alone.DrillWithoutAirflowOperator`.
     """
 
-    template_fields = ("target", "plan", "restored", "checked", "left_behind", "alone")
-    results = ("plan", "restored", "checked", "left_behind", "alone")
+    template_fields = ("target", "plan", "prepared", "restored", "checked", "left_behind", "alone")
+    results = ("plan", "prepared", "restored", "checked", "left_behind", "alone")
     operator_extra_links = DRILL_LINKS
     drill_id: str | None = None
     """Of the drill, once it is recorded."""
@@ -68,6 +75,7 @@ class RecordDrillOperator(DrillOperator):
         *,
         target: str,
         plan: Any,
+        prepared: Any,
         restored: Any,
         checked: Any,
         left_behind: Any,
@@ -75,6 +83,7 @@ class RecordDrillOperator(DrillOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(target=target, plan=plan, **kwargs)
+        self.prepared = prepared
         self.restored = restored
         self.checked = checked
         self.left_behind = left_behind
@@ -84,6 +93,11 @@ class RecordDrillOperator(DrillOperator):
         from backstop.model.drill_document import drill_document, drill_from
 
         plan = self.planned()
+        if self.prepared is None:
+            raise DrillFailedError(
+                f"the drill of {self.target} was not begun, so there is nothing to record",
+                hint="see the log of `prepare`, then trigger a new run",
+            )
         if by_command_line(plan):
             record = drill_from(self._said_alone())
             for sentence in self._remember(record):
@@ -131,7 +145,17 @@ def restored_from(pushed: Any) -> list[RestoredComponent]:
 
 
 def checked_from_documents(documents: Any) -> list[CheckedItem]:
-    """The result of :class:`CheckDrillOperator`; nothing where it came to no end."""
-    from backstop.model.checked_document import checked_from
+    """The result of :class:`CheckDrillOperator`; every line that it says nothing of was not done.
 
-    return [checked_from(one) for one in documents or ()]
+    A checklist that was killed must not pass for one on which nothing was found.
+    """
+    from backstop.model.checked_document import checked_from
+    from backstop.model.drill import CHECKLIST
+    from backstop.model.measured import CheckedItem, Outcome
+
+    found = [checked_from(one) for one in documents or ()]
+    said = {one.item for one in found}
+    missing = [item for item in CHECKLIST if item not in said]
+    return found + [
+        CheckedItem(item, "", Outcome.NOT_DONE, "`check` came to no end: see its log") for item in missing
+    ]

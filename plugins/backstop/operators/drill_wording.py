@@ -42,20 +42,21 @@ def shortfalls(record: DrillRecord) -> list[str]:
     found += [
         f"{_about(one)}: {one.sentence}"
         for one in record.checklist
-        if one.outcome in (Outcome.FAILED, Outcome.NOT_DONE)
+        if one.outcome in (Outcome.FAILED, Outcome.NOT_DONE) and not _follows(one, record)
     ]
     found += [sentence for one in record.components for sentence in _missed(one)]
     return found + [f"left behind: {sentence}" for sentence in record.left_behind]
 
 
-def drill_note(record: DrillRecord) -> str:
-    """Markdown: how it went, what came back in what time, and as many shortfalls as fit."""
+def drill_note(record: DrillRecord, *, limit: int = NOTE_LIMIT) -> str:
+    """Markdown: how it went, what came back in what time, and as many shortfalls as fit whole."""
     lines = [f"**{verdict(record)}**: {_scenario(record)} at {exact_time(record.disaster_at)}, "
              f"seed `{record.seed}`"]  # fmt: skip
     lines += [f"- {_component(one)}" for one in record.components]
     lines += [f"- ✗ {sentence}" for sentence in shortfalls(record)]
     pointer = "- … see the report of `record`"
-    note, room = [], NOTE_LIMIT - len(pointer) - 1
+    note: list[str] = []
+    room = limit - len(pointer) - 1
     for line in lines:
         if len(line) + 1 > room:
             return "\n".join([*note, pointer])
@@ -79,7 +80,7 @@ def drill_statements(record: DrillRecord, report: str) -> list[str]:
         f"**{supposed[:1].upper()}{supposed[1:]}** at {exact_time(record.disaster_at)}, which lies between "
         f"{exact_time(record.window_begins_at)} and {exact_time(record.window_ends_at)} (seed "
         f"`{record.seed}`). Everything was restored elsewhere, checked, and taken down again.",
-        *(f"\n{sentence}." for sentence in record.notes),
+        *(f"\n{sentence[:1].upper()}{sentence[1:]}." for sentence in record.notes),
         "",
         "| Component | Back after | Allowed | Lost | Allowed | Forecast |",
         "|---|---|---|---|---|---|",
@@ -94,8 +95,8 @@ def drill_statements(record: DrillRecord, report: str) -> list[str]:
         for one in found:
             lines.append(f"  - {_SIGNS[one.outcome]} {one.component or 'all'}: {one.sentence}")
             lines += [f"    - {detail}" for detail in one.details[:_DETAILS]]
-    if found := shortfalls(record):
-        lines += ["", "**Not as it should be:**", "", *(f"- {sentence}" for sentence in found)]
+    if wrong := shortfalls(record):
+        lines += ["", "**Not as it should be:**", "", *(f"- {sentence}" for sentence in wrong)]
     notes = [f"{one.component}: {sentence}" for one in record.components for sentence in one.notes]
     if notes:
         lines += ["", "**Know this:**", "", *(f"- {sentence}" for sentence in notes)]
@@ -108,6 +109,11 @@ def worst(found: list[CheckedItem]) -> Outcome:
         if any(one.outcome is outcome for one in found):
             return outcome
     return Outcome.NOT_DONE
+
+
+def _follows(one: CheckedItem, record: DrillRecord) -> bool:
+    """Whether it only says once more that a component is not back."""
+    return any(other.failure and other.failure in one.sentence for other in record.components)
 
 
 def _scenario(record: DrillRecord) -> str:
@@ -168,4 +174,5 @@ def answered_note(record: DrillRecord, *, by: str, accepted: bool, now: datetime
     """The note once somebody has answered."""
     said = "accepted" if accepted else "to be done again"
     after = in_short(now - record.ended_at)
-    return f"{drill_note(record)[: NOTE_LIMIT - 200]}\n- signed off by {by} {after} later: **{said}**"
+    last = f"- signed off by {by[:100]} {after} later: **{said}**"
+    return f"{drill_note(record, limit=NOTE_LIMIT - len(last) - 1)}\n{last}"

@@ -62,6 +62,7 @@ class PlanRecoveryOperator(BackstopOperator):
         self.repository = repository
 
     def carry_out(self, context: Context) -> dict[str, Any]:
+        from backstop.commands.recovery.cut_over import refuse_unfit_place
         from backstop.hooks.target import TargetHook
         from backstop.model.recovery import RecoveryTarget
         from backstop.settings.arguments import utc_now
@@ -74,9 +75,11 @@ class PlanRecoveryOperator(BackstopOperator):
         hook = TargetHook(self.target)
         goal = RecoveryTarget.parse(self.point, timeline=self.timeline or "latest", base=self.base or None)
         replaces = None
-        if self.mode == "cut over":
-            replaces = str(cutover_commands(hook.configuration, self.target)[0])
         destination = recovery_destination(hook.configuration, self.target, now=utc_now())
+        if self.mode == "cut over":
+            live, _ = cutover_commands(hook.configuration, self.target)
+            refuse_unfit_place(live, beside=destination)
+            replaces = str(live)
         plan = self._first_plan(hook, goal, destination)
         for sentence in [*plan["why"], *plan["warnings"]]:
             self.log.info("%s", sentence)
@@ -227,7 +230,8 @@ class CutOverOperator(_CutOverOperator):
         hook = TargetHook(self.target)
         live, commands = cutover_commands(hook.configuration, self.target)
         outcome = cut_over(result, live=live, cluster=commands, now=utc_now())
-        self.log.warning("The cluster is %s", outcome.unprotected)
+        for sentence in (*outcome.notes, f"The cluster is {outcome.unprotected}"):
+            self.log.warning("%s", sentence)
         slot = archive_settings(hook.configuration, self.target, hook.repositories()).slot_of(self.target)
         try:
             reserve_slot(hook.cluster_for_replication(), slot)

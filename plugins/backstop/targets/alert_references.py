@@ -1,4 +1,4 @@
-"""What ``alerts`` says about targets, and what it must not say at all: secrets."""
+"""What ``alerts`` and ``disaster.stakeholders`` say of targets, and must not say at all: secrets."""
 
 from __future__ import annotations
 
@@ -25,12 +25,24 @@ def alert_mistakes(
 ) -> Iterator[Mistake]:
     """Targets that there are not, and what looks like a secret among the arguments of notifiers."""
     for level in ("critical", "warning"):
-        listed = alerts.get(level)
-        for index, notifier in enumerate(listed if isinstance(listed, list) else ()):
-            path: Path = ("alerts", level, index)
-            if isinstance(notifier, Mapping):
-                yield from _unknown_targets(document, path, notifier.get("only"), targets)
-                yield from _secrets(document, path, notifier)
+        yield from _notifiers(document, ("alerts", level), alerts.get(level), targets)
+
+
+def stakeholder_mistakes(document: Document, targets: Mapping[str, Any]) -> Iterator[Mistake]:
+    """The same of those whom each target tells of a disaster."""
+    for name, target in targets.items():
+        disaster = target.get("disaster") if isinstance(target, Mapping) else None
+        if isinstance(disaster, Mapping):
+            place: Path = ("targets", name, "disaster", "stakeholders")
+            yield from _notifiers(document, place, disaster.get("stakeholders"), targets)
+
+
+def _notifiers(document: Document, place: Path, listed: Any, targets: Mapping[str, Any]) -> Iterator[Mistake]:
+    for index, notifier in enumerate(listed if isinstance(listed, list) else ()):
+        path: Path = (*place, index)
+        if isinstance(notifier, Mapping):
+            yield from _unknown_targets(document, path, notifier.get("only"), targets)
+            yield from _secrets(document, path, notifier)
 
 
 def _unknown_targets(

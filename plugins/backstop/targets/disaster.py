@@ -13,6 +13,18 @@ from backstop.targets.database import Consent
 from backstop.targets.fields import Argv, ConnId, Duration, Text
 from backstop.targets.probes import Probe
 from backstop.targets.section import Section
+from backstop.targets.templates import BodyTemplate, Template
+
+
+class Texts(Section):
+    """What is said, as Jinja templates: `incident`, `estimate`, `component`, `option` are known in them."""
+
+    start: Template | None = None
+    """Once it is known what is lost and how long it will take."""
+    progress: Template | None = None
+    """While it goes on."""
+    end: Template | None = None
+    """When it is over."""
 
 
 class StatusPage(Section):
@@ -23,21 +35,12 @@ class StatusPage(Section):
     `Authorization: Bearer`."""
     path: str = ""
     """Appended to the connection's address."""
-    body: Text | None = None
+    body: BodyTemplate | None = None
     """What is sent, a Jinja template that renders to JSON; default: {"state", "title", "text", "until"}."""
+    texts: Texts = Field(default_factory=Texts)
+    """What everybody may read; in these templates `incident` has neither names nor paths of yours."""
     timeout: Duration = timedelta(seconds=20)
     """Then it was not told; recovery goes on."""
-
-
-class Texts(Section):
-    """What is said, as Jinja templates: `incident`, `estimate`, `component`, `option` are known in them."""
-
-    start: Text | None = None
-    """Once it is known what is lost and how long it will take."""
-    progress: Text | None = None
-    """While it goes on."""
-    end: Text | None = None
-    """When it is over."""
 
 
 class Infrastructure(Section):
@@ -65,6 +68,8 @@ class Validation(Section):
 class Disaster(Consent):
     """Assess, communicate, recover, validate."""
 
+    break_glass: bool = False
+    """Whoever asked may go on alone by saying why; that is recorded, and told."""
     stakeholders: list[NotifierConfig] = Field(default_factory=list)
     """Told at start, progress and end; `alert` is known in their templates, as in `alerts`."""
     status_page: StatusPage | None = None

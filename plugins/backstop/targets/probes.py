@@ -49,6 +49,7 @@ class HttpProbe(Section):
     name: Text
     """For reports."""
     url: Annotated[str, AfterValidator(_url)]
+    """What is asked for, by GET; redirects are answers, and are not followed."""
     status: Annotated[int, Field(ge=100, le=599)] = 200
     """What it must answer with."""
     contains: Text | None = None

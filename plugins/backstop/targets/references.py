@@ -11,7 +11,8 @@ from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from backstop.targets.alert_references import alert_mistakes
+from backstop.targets.alert_references import alert_mistakes, stakeholder_mistakes
+from backstop.targets.disaster_references import disaster_mistakes
 from backstop.targets.legacy_references import legacy_mistakes
 from backstop.targets.mistakes import Mistake, Path, did_you_mean, dotted
 
@@ -25,7 +26,9 @@ def reference_mistakes(document: Document) -> list[Mistake]:
     keys, repositories = _mapping(top.get("keys")), _mapping(top.get("repositories"))
     mistakes = [*_shared_places(document, repositories), *_regions(document, keys)]
     mistakes += alert_mistakes(document, _mapping(top.get("alerts")), _mapping(top.get("targets")))
+    mistakes += stakeholder_mistakes(document, _mapping(top.get("targets")))
     mistakes += legacy_mistakes(document, _mapping(top.get("targets")), repositories)
+    mistakes += disaster_mistakes(document, _mapping(top.get("targets")))
     for name, target in _mapping(top.get("targets")).items():
         path: Path = ("targets", name)
         chosen = _mapping(target).get("keys")

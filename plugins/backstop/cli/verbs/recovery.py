@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.cli.output import human_bytes, print_fields, print_json, print_table, say
 from backstop.cli.session import Session
 from backstop.cli.terminal import confirm, declined, progress_bar
+from backstop.commands.recovery.cut_over import cut_over, refuse_unfit_place, reserve_slot
 from backstop.commands.recovery.recover import PointInTimeRestore
 from backstop.commands.recovery.sources import recovery_sources
 from backstop.commands.recovery.summary import result_document, summary
@@ -103,6 +104,8 @@ def restore_to_point_in_time(arguments: argparse.Namespace) -> int:
     destination: Path = arguments.into or recovery_destination(
         session.configuration, session.target_name, now=utc_now()
     )
+    if live is not None:
+        refuse_unfit_place(live, beside=destination)
     with progress_bar() as progress:
         restore, plan = _first_plan(session, arguments, goal, destination)
         restore.progress = progress
@@ -174,8 +177,6 @@ def _first_plan(
 
 
 def _cut_over(session: Session, result: RecoveryResult) -> CutOverOutcome:
-    from backstop.commands.recovery.cut_over import cut_over, reserve_slot
-
     named = session.configuration, session.target_name
     live, commands = cutover_commands(*named)
     outcome = cut_over(result, live=live, cluster=commands, now=utc_now())
@@ -193,11 +194,17 @@ def _print_plan(planned: dict[str, Any], live: Path | None) -> None:
         ("from", f"{' + '.join(planned['chain'])} in {planned['repository']}"),
         ("WAL", f"{planned['segments']} whole segments and what lies behind, up to {planned['end_lsn']}"),
         ("into", planned["destination"]),
-        ("live", f"{live}: will be kept beside" if live else "left alone"),
+        ("live", _live_field(live)),
     ]
     fields += [("because", sentence) for sentence in planned["why"]]
     fields += [("warning", sentence) for sentence in planned["warnings"]]
     print_fields(fields)
+
+
+def _live_field(live: Path | None) -> str:
+    if live is None:
+        return "left alone"
+    return f"{live}: will be kept beside" if live.is_dir() else f"{live}: is not there; nothing to keep"
 
 
 def _print_result(result: RecoveryResult, outcome: CutOverOutcome | None) -> None:
@@ -219,6 +226,7 @@ def _print_result(result: RecoveryResult, outcome: CutOverOutcome | None) -> Non
             ("live", outcome.live),
             ("kept", outcome.kept or "nothing: there was no live cluster"),
             ("downtime", f"{outcome.downtime_seconds:.1f} s"),
+            *(("noted", sentence) for sentence in outcome.notes),
             ("now", outcome.unprotected),
         ]
     print_fields(fields)

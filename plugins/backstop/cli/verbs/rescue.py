@@ -74,7 +74,7 @@ def _source(
         )
         folder = staging(session.configuration, session.target_name, repositories)
         return RunningSource(connection, folder), None
-    repository, label = session.locate(arguments.label, only=arguments.repository)
+    repository, label = session.locate(arguments.label, only=arguments.repository, dumps=True)
     return BackupSource(
         repository=repository,
         label=label,

@@ -60,7 +60,7 @@ def _work(
     session: Session, repositories: list[Repository], arguments: argparse.Namespace
 ) -> list[tuple[Repository, BackupLabel]]:
     if arguments.label is not None:
-        _, label = session.locate(arguments.label, only=arguments.repository)
+        _, label = session.locate(arguments.label, only=arguments.repository, dumps=True)
         taken = [one for one in repositories if _policies(session, one).cover(label)]
         return [(repository, label) for repository in taken or repositories]
     by_name = {repository.name: repository for repository in repositories}

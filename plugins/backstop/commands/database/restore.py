@@ -191,7 +191,8 @@ class DatabaseRestore:
                     tools=tools,
                     jobs=self.settings.jobs,
                     reference=lambda: definitions_alone(
-                        self.server,
+                        # The live database may be what was lost.
+                        self.server.with_database("postgres"),
                         dump,
                         expected,
                         tools=tools,

@@ -67,6 +67,7 @@ def definitions_alone(
 ) -> Iterator[ClusterConnection]:
     """A temporary database with the dump's definitions and no rows.
 
+    :param server: on a database that is there, whatever became of others.
     :param database: names it, with the label: targets that are backed up at the same time share their labels.
     """
     from backstop.postgres.databases import apply_properties, beside_name, create_like, drop_database

@@ -124,7 +124,8 @@ def swap_in(
     """Put the validated copy in the live database's place.
 
     Whatever fails, the application is started again and the live name accepts connections: on the old data
-    if the renames did not happen, on the new if they did.
+    if the renames did not happen, on the new if they did. Where the live database is gone, the copy takes
+    its name, and nothing is kept.
 
     :param beside_oid: what :meth:`~backstop.commands.database.restore.DatabaseRestore.validate` looked at.
         A name is not enough: a second restore of the same backup drops the copy and begins anew under it.
@@ -144,7 +145,7 @@ def swap_in(
         swap.put_in_place(administrator, live=plan.database, beside=plan.beside, beside_oid=beside_oid)
         return swap.SwapReport(disconnected=0, seconds_closed=0.0, old="")
 
-    return _swapped(rename, live=plan.database, application=application)
+    return _swapped(rename, live=plan.database, application=application, live_exists=live_exists)
 
 
 def plan_swap_back(
@@ -165,8 +166,9 @@ def plan_swap_back(
         kept = databases.kept_databases(session, database)
         if not kept:
             raise RestoreError(
-                f"{server.location} keeps no former {database}",
-                hint="it was never swapped, or the former one has been dropped",
+                f"{server.location} keeps no former {database}: there is nothing to go back to",
+                hint="it was never swapped, or was gone when a restored one took its name, or the former one "
+                "has been dropped; another backup can be restored",
             )
         if former and former not in kept:
             raise RestoreError(f"{former} is no former {database}", hint=f"choose one of: {', '.join(kept)}")
@@ -205,7 +207,11 @@ def reopen(plan: Exchange, *, server: ClusterConnection, application: Applicatio
 
 
 def _swapped(
-    rename: Callable[[], swap.SwapReport], *, live: str, application: ApplicationCommands
+    rename: Callable[[], swap.SwapReport],
+    *,
+    live: str,
+    application: ApplicationCommands,
+    live_exists: bool,
 ) -> SwapOutcome:
     stopped_at = time.monotonic()
     report: swap.SwapReport | None = None
@@ -219,9 +225,11 @@ def _swapped(
             application.run("start")
         except CommandError as start_error:
             why = error.message if isinstance(error, BackstopError) else f"the swap ended: {error!r}"
+            as_it_was = f"{live} holds its old data and accepts connections"
+            if not live_exists:
+                as_it_was = f"there is no database {live}, as before"
             raise CommandError(
-                f"{why}; and then {start_error.message}",
-                hint=f"{live} holds its old data and accepts connections; start the application by hand",
+                f"{why}; and then {start_error.message}", hint=f"{as_it_was}; start the application by hand"
             ) from error
         raise
     try:
@@ -230,7 +238,9 @@ def _swapped(
     except CommandError as error:
         raise CommandError(
             f"{live} holds the restored data, but {error.message}",
-            hint=f"mend the application, or swap back to {report.old}",
+            hint=f"mend the application, or swap back to {report.old}"
+            if report.old
+            else "mend the application; there was no live database, so there is nothing to swap back to",
         ) from error
     return SwapOutcome(
         live=live,

@@ -9,6 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backstop.commands.recovery.clone import attach, detach
+from backstop.commands.recovery.live_server import (
+    MadeFolders,
+    has_cluster,
+    lock_file,
+    make_parents,
+    nearest_there,
+    refuse_unless_it_runs_here,
+    stop_server,
+)
 from backstop.errors import BackstopError, CommandError, RestoreError
 
 if TYPE_CHECKING:
@@ -26,6 +35,8 @@ class CutOverOutcome:
     :param kept: where the former data directory is; None when there was none.
     :param downtime_seconds: from stopping the cluster until its probe answered.
     :param unprotected: what has to happen before the cluster is protected again.
+    :param notes: what was otherwise than usual, one sentence each: a stop command that failed because no
+        server ran any more.
     """
 
     live: str
@@ -34,6 +45,7 @@ class CutOverOutcome:
     unprotected: str = (
         "unprotected until WAL of the new timeline is archived and a new full base backup is published"
     )
+    notes: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -45,7 +57,11 @@ def cut_over(
     """Put what was recovered and validated where the live data directory is; that one is kept beside it.
 
     Whatever fails, the live name leads to a whole data directory and the cluster is started again: with the
-    former data if the new one did not come up.
+    former data if the new one did not come up. Where there was none, there is none again, and nothing is
+    started.
+
+    A server that has crashed, was stopped already, or lost its data directory cannot be stopped: a stop
+    command that fails is noted then, and the cut-over goes on; see :func:`~.live_server.stop_server`.
 
     :param result: of :meth:`~backstop.commands.recovery.recover.PointInTimeRestore.run`, which validates.
     :param cluster: what stops, starts and probes the live cluster, and whatever depends on it.
@@ -58,41 +74,46 @@ def cut_over(
     if os.path.lexists(kept):
         raise RestoreError(f"{kept} exists already", hint="move it away")
     exists = live.is_dir()
+    former = live if has_cluster(live) else None
     stopped_at = time.monotonic()
     try:
-        cluster.run("stop")
-        if (live / "postmaster.pid").exists():
-            raise CommandError(
-                f"{live}/postmaster.pid is there after the stop command: a server runs, or crashed",
-                hint="correct the stop command, or remove that file once no server runs; nothing was moved",
-            )
+        notes = stop_server(cluster, live)
     except BaseException as error:
-        _start_again(cluster, error, live)
+        _start_again(cluster, error, former)
         raise
+    stale = lock_file(live)
+    parents = MadeFolders()
     try:
         if exists:
             live.rename(kept)
+        else:
+            parents = make_parents(live, like=restored)
         restored.rename(live)
         # Behind the rename: whoever is killed, a copy beside the live cluster must not be able to disturb it.
         attach(live)
         cluster.run("start")
         cluster.run("probe")
-        if (kept / "postmaster.pid").exists():
+        if lock_file(kept) != stale:
             # It answers the probe, too, and says nothing about what was recovered.
             raise CommandError(
                 f"the former server started by itself on what is now {kept}",
                 hint="the stop command must also keep a supervisor from starting it again",
             )
+        if notes or stale is not None:
+            # Nobody has seen the former one end: that it is not what answers must be certain.
+            refuse_unless_it_runs_here(live)
     except BaseException as error:
         try:
             _undo(cluster, restored, live, kept if exists else None, result)
+            parents.remove()
         finally:
-            _start_again(cluster, error, live)
+            _start_again(cluster, error, former)
         raise
     return CutOverOutcome(
         live=str(live),
         kept=str(kept) if exists else None,
         downtime_seconds=round(time.monotonic() - stopped_at, 3),
+        notes=notes,
     )
 
 
@@ -158,21 +179,36 @@ def check_cut_over(result: RecoveryResult, *, live: Path) -> int | None:
         )
     if (restored / "postmaster.pid").exists():
         raise RestoreError(f"a server runs in {restored}", hint="stop it first")
-    if live.is_symlink() or os.path.ismount(live):
-        raise RestoreError(
-            f"{live} is a link or a mount point and cannot be renamed",
-            hint="name the directory it leads to; a mount point takes a directory below it",
-        )
     if live.is_dir() and restored.stat().st_uid != live.stat().st_uid:
         raise RestoreError(
             f"{restored} belongs to user id {restored.stat().st_uid}, and {live} to {live.stat().st_uid}",
             hint="name the live server's user in cluster.recovery.run_as, and recover again",
         )
-    if restored.stat().st_dev != live.parent.stat().st_dev:
-        raise RestoreError(
-            f"{restored} lies on another file system than {live}", hint="recover to a place beside it"
-        )
+    refuse_unfit_place(live, beside=restored)
     return live.stat().st_ino if live.is_dir() else None
+
+
+def refuse_unfit_place(live: Path, *, beside: Path) -> None:
+    """What can be known before anything is recovered. The live directory, and those above it, may be gone.
+
+    :param beside: where the recovered one is, or will be.
+    :raises RestoreError: a directory there could never take the live name.
+    """
+    if live.is_symlink() or os.path.ismount(live):
+        raise RestoreError(
+            f"{live} is a link or a mount point and cannot be renamed",
+            hint="name the directory it leads to; a mount point takes a directory below it",
+        )
+    above = nearest_there(live.parent)
+    for path in (above, live):
+        if os.path.lexists(path) and not path.is_dir():
+            raise RestoreError(
+                f"{path} is no directory", hint="move it away, or correct cutover.data_directory"
+            )
+    if nearest_there(beside).stat().st_dev != above.stat().st_dev:
+        raise RestoreError(
+            f"{beside} lies on another file system than {live}", hint="recover to a place beside it"
+        )
 
 
 def _undo(
@@ -196,12 +232,15 @@ def _undo(
         kept.rename(live)
 
 
-def _start_again(cluster: ApplicationCommands, error: BaseException, live: Path) -> None:
+def _start_again(cluster: ApplicationCommands, error: BaseException, former: Path | None) -> None:
+    """The former server. Where there was none, its commands have nothing to start."""
+    if former is None:
+        return
     try:
         cluster.run("start")
     except CommandError as start_error:
         why = error.message if isinstance(error, BackstopError) else repr(error)
         raise CommandError(
             f"{why}; and then {start_error.message}",
-            hint=f"{live} holds its former data; start the cluster by hand",
+            hint=f"{former} holds its former data; start the cluster by hand",
         ) from error

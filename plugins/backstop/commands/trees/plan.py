@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from backstop.errors import CommandError
+from backstop.errors import CommandError, RestoreError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -138,6 +138,14 @@ class TreeSwapOutcome(_Document):
     failure: str
     undone: bool
     seconds: float
+
+    def require_former(self) -> None:
+        """:raises RestoreError: nothing had been there: going back would take the only files away."""
+        if not self.undone and self.exchanged and not any(one.kept for one in self.exchanged):
+            raise RestoreError(
+                f"there is nothing to go back to: nothing was there when {self.label} was restored",
+                hint="the restored files stay live; restore another backup, or remove them by hand",
+            )
 
     def to_dict(self) -> dict[str, Any]:
         document = _Document.to_dict(self)

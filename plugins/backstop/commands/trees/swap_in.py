@@ -59,13 +59,11 @@ def swap_in(
         return replace(outcome, commands=_commands(settings))
     except CommandError as error:
         failed = replace(outcome, failure=error.message)
-        if settings.undo_on_failure:
+        # Where nothing was live before, going back would leave nothing again.
+        if settings.undo_on_failure and outcome.kept:
             raise _undone(failed, settings, clock) from error
         raise TreeSwapError(
-            f"the restored files are live, but {error.message}",
-            hint="mend it and run after_restore by hand, or swap back; the former files are "
-            + ", ".join(outcome.kept[:3]),
-            outcome=failed,
+            f"the restored files are live, but {error.message}", hint=_live_hint(outcome), outcome=failed
         ) from error
 
 
@@ -73,6 +71,7 @@ def undo_swap(
     outcome: TreeSwapOutcome, *, settings: TreeRestoreSettings, clock: Callable[[], datetime]
 ) -> TreeSwapOutcome:
     """See :meth:`~.restore.TreeRestore.undo`."""
+    outcome.require_former()
     back = _back(outcome, clock())
     try:
         return replace(back, commands=_commands(settings))
@@ -82,6 +81,13 @@ def undo_swap(
             hint="mend what is named, and run the commands of after_restore by hand",
             outcome=replace(back, failure=error.message),
         ) from error
+
+
+def _live_hint(outcome: TreeSwapOutcome) -> str:
+    hint = "mend it and run after_restore by hand"
+    if not outcome.kept:
+        return f"{hint}; nothing was there before, so there is nothing to go back to"
+    return f"{hint}, or swap back; the former files are {', '.join(outcome.kept[:3])}"
 
 
 def _undone(

@@ -36,15 +36,20 @@ def remember_swap(folder: Path, target: str, tree: str, outcome: TreeSwapOutcome
 
 
 def last_swap(folder: Path, target: str, tree: str) -> TreeSwapOutcome:
-    """:raises NotFoundError: nothing of this tree was swapped on this host, or it went back already."""
+    """:raises NotFoundError: nothing of this tree was swapped on this host, or it went back already.
+
+    :raises RestoreError: nothing was live before that swap.
+    """
     path = _path(folder, target, tree)
     try:
-        return TreeSwapOutcome.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        outcome = TreeSwapOutcome.from_dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError):
         raise NotFoundError(
             f"nothing is known here of a swap of {tree} of {target} ({path})",
             hint="run it on the host that has the files; former ones are named ….before-<time> beside them",
         ) from None
+    outcome.require_former()
+    return outcome
 
 
 def _path(folder: Path, target: str, tree: str) -> Path:

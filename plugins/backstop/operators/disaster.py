@@ -1,0 +1,319 @@
+"""Recover from a disaster, step by step; the incident's journal in the repositories knows how far it is.
+
+A run that Airflow began can be finished at a command line, and the other way round. Whether a step is still
+to be done is the engine's to say, never the colour of a task.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from backstop.errors import BackstopError, RestoreError
+from backstop.model.canonical import parse_time
+from backstop.operators.approval import RESTORE_TAKES
+from backstop.operators.base import BackstopOperator
+from backstop.operators.disaster_left_out import leave_out_marked
+from backstop.operators.disaster_telling import communication_of, open_incident, told_meanwhile, who
+from backstop.operators.disaster_wording import incident_note
+from backstop.operators.note import NOTE, NOTE_LIMIT
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from airflow.sdk import Context
+
+    from backstop.commands.disaster.engine import Disaster
+    from backstop.settings.disaster import Disasters
+
+LATEST = "latest"
+
+
+class DeclareDisasterOperator(BackstopOperator):
+    """Say that something is lost; from then on, or from when it was noticed, the clock runs.
+
+    A run declares once, however often its task is cleared: it finds what it declared.
+
+    :param what: happened, in a few words. :param noticed_at: a time with its zone; empty: now.
+    :param components: ``database``, ``tree:<name>``, that are lost whatever they look like; JSON.
+    :param point: ``latest``, or a time just before the mistake or the attack.
+    :param incident_id: of an incident that was declared before; empty: a new one.
+    """
+
+    template_fields = ("target", "what", "noticed_at", "components", "point", "incident_id")
+    results = ("components",)
+
+    def __init__(
+        self,
+        *,
+        target: str,
+        what: str,
+        noticed_at: str = "",
+        components: Any = "[]",
+        point: str = LATEST,
+        incident_id: str = "",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(target=target, **kwargs)
+        self.what = what
+        self.noticed_at = noticed_at
+        self.components = components
+        self.point = point
+        self.incident_id = incident_id
+
+    def carry_out(self, context: Context) -> dict[str, Any]:
+        from backstop.hooks.target import TargetHook
+
+        disasters = TargetHook(self.target).disasters(by=who(context))
+        disaster = self._found(disasters, context) or self._declared(disasters, context)
+        status = disaster.status()
+        if status["closed_at"]:
+            raise RestoreError(
+                f"{disaster.incident_id} of {self.target} was closed at {status['closed_at']}",
+                hint="leave the incident empty to declare another one",
+            )
+        self.log.info("%s of %s, declared at %s", disaster.incident_id, self.target, status["declared_at"])
+        return {"incident_id": disaster.incident_id, "declared_at": status["declared_at"]}
+
+    def _found(self, disasters: Disasters, context: Context) -> Disaster | None:
+        """The one that is named, or that this run has declared.
+
+        :raises RestoreError: another one is open: two at once would recover over each other.
+        """
+        if self.incident_id.strip():
+            return disasters.open(self.incident_id.strip())
+        others = []
+        for name in disasters.journal.open_incidents():
+            disaster = disasters.open(name)
+            if any(event.data.get("text") == _declared_by(context) for event in disaster.events()):
+                return disaster
+            others.append(name)
+        if others:
+            raise RestoreError(
+                f"{self.target} has an open incident: {', '.join(others)}; two recoveries at once would undo "
+                "each other",
+                hint="trigger it with that incident to go on with it, or close it: "
+                "`python -m backstop recover-from-disaster --close`",
+            )
+        return None
+
+    def _declared(self, disasters: Disasters, context: Context) -> Disaster:
+        from backstop.settings.arguments import parse_moment
+
+        before = None if self.point.strip() in ("", LATEST) else parse_moment(self.point)
+        noticed = parse_moment(self.noticed_at) if self.noticed_at.strip() else None
+        disaster = disasters.declare(
+            self.what, components=list(self.components or ()), noticed_at=noticed, before=before
+        )
+        disaster.note(who(context), _declared_by(context))
+        return disaster
+
+
+class IncidentOperator(BackstopOperator):
+    """A step of an incident that was declared. :param incident: the result of ``DeclareDisasterOperator``."""
+
+    template_fields: tuple[str, ...] = ("target", "incident")
+    results: tuple[str, ...] = ("incident",)
+
+    def __init__(self, *, target: str, incident: Any, **kwargs: Any) -> None:
+        super().__init__(target=target, **kwargs)
+        self.incident = incident
+
+    def disaster(self, context: Context) -> Disaster:
+        """With whoever is told of it.
+
+        :raises RestoreError: none was declared: that task can be marked as successful by hand, too.
+        """
+        from backstop.operators.progress import LoggedProgress
+
+        return open_incident(self.target, self.incident, context, progress=LoggedProgress(self.log))
+
+    def say(self, done: dict[str, Any]) -> dict[str, Any]:
+        """A step's end, into the log; and what of it other tasks may read."""
+        self.log.info("%s: %s (%s)", done["step"], done["sentence"], done["outcome"])
+        return {name: done[name] for name in ("step", "outcome", "sentence")}
+
+
+class AssessDisasterOperator(IncidentOperator):
+    """Look at what is lost, and at what every repository could bring back. Changes nothing."""
+
+    def carry_out(self, context: Context) -> dict[str, Any]:
+        assessment = self.disaster(context).assess()
+        for one in assessment["components"]:
+            self.log.info("%s is %s: %s", one["component"], one["state"], one["sentence"])
+        for one in assessment["repositories"]:
+            if not one["reachable"]:
+                self.log.warning("Repository %s cannot be read: %s", one["name"], one["problem"])
+        for option in assessment["options"]:
+            self.log.info("Option %s: %s", option["id"], option["title"])
+        return {
+            "assessed_at": assessment["assessed_at"],
+            "lost": list(assessment["lost"]),
+            "options": [option["id"] for option in assessment["options"]],
+            "recommended": assessment["recommended"],
+        }
+
+
+class ApprovedIncidentOperator(IncidentOperator):
+    """A step that moves something. :param approval: the result of ``ChooseRecoveryOperator``."""
+
+    template_fields = (*IncidentOperator.template_fields, "approval")
+    results = (*IncidentOperator.results, "approval")
+
+    def __init__(self, *, target: str, incident: Any, approval: Any, **kwargs: Any) -> None:
+        super().__init__(target=target, incident=incident, **kwargs)
+        self.approval = approval
+
+    def require_approval(self) -> dict[str, Any]:
+        """:raises RestoreError: nobody chose and approved, or too long ago."""
+        from backstop.settings.arguments import utc_now
+
+        given = self.approval if isinstance(self.approval, dict) else {}
+        if not given.get("plan_sha256") or given.get("incident_id") != (self.incident or {}).get(
+            "incident_id"
+        ):
+            raise RestoreError(
+                f"nobody chose and approved a way back for {self.target}; nothing was touched",
+                hint="clear the task `approve`, and have it answered",
+            )
+        if utc_now() - parse_time(given["approved_at"]) > RESTORE_TAKES:
+            raise RestoreError(
+                f"the approval for {self.target} is of {given['approved_at']} and held for {RESTORE_TAKES}; "
+                "nothing was touched",
+                hint="clear the task `approve`, and have it answered anew",
+            )
+        return given
+
+
+class ListComponentsOperator(ApprovedIncidentOperator):
+    """What comes back, in the order of the chosen plan: one entry for each task of ``recover``."""
+
+    def carry_out(self, context: Context) -> list[dict[str, str]]:
+        given = self.require_approval()
+        for component in given["order"]:
+            self.log.info("To recover: %s", component)
+        return [{"component": component} for component in given["order"]]
+
+
+class PrepareInfrastructureOperator(ApprovedIncidentOperator):
+    """What data is restored to: the target's own commands bring it back, or say that it is there.
+
+    Cleared, it is done again.
+    """
+
+    def carry_out(self, context: Context) -> dict[str, Any]:
+        self.require_approval()
+        again = context["ti"].try_number > 1
+        with told_meanwhile(self, context) as disaster:
+            return self.say(disaster.infrastructure(redo=again))
+
+
+class RecoverComponentOperator(ApprovedIncidentOperator):
+    """Restore one component beside what is live, validate it, and put it in its place.
+
+    Cleared after it has succeeded it is not done again, because what was written since would be lost:
+    ``redo`` says that it shall be.
+
+    :param component: of the plan.
+    :param redo: components to be recovered once more although they are back; JSON.
+    """
+
+    template_fields = (*ApprovedIncidentOperator.template_fields, "component", "redo")
+    results = (*ApprovedIncidentOperator.results, "redo")
+
+    def __init__(self, *, component: str, redo: Any = "[]", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.component = component
+        self.redo = redo
+
+    def carry_out(self, context: Context) -> dict[str, Any]:
+        # Airflow renders the fields of a mapped task without asking it.
+        self.take_results()
+        given = self.require_approval()
+        with told_meanwhile(self, context) as disaster:
+            leave_out_marked(disaster, context, ["infrastructure"])
+            again = _to_be_redone(disaster, self.component, context, wanted=self.redo or ())
+            try:
+                done = disaster.recover(self.component, plan_sha256=given["plan_sha256"], redo=again)
+            except BackstopError:
+                communication_of(self.target, context).tell(disaster, "progress")
+                raise
+        return self.say(done)
+
+
+class ValidateRecoveryOperator(IncidentOperator):
+    """Ask the target's own probes, through its own front door. Cleared, they are asked again.
+
+    :param item: ``functionality``, ``consistency``, ``integrations``.
+    """
+
+    template_fields = (*IncidentOperator.template_fields, "item")
+
+    def __init__(self, *, item: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.item = item
+
+    def carry_out(self, context: Context) -> dict[str, Any]:
+        self.take_results()
+        disaster = self.disaster(context)
+        leave_out_marked(disaster, context, ["recover"])
+        done = disaster.validate(self.item, redo=True)
+        for one in done["facts"].get("checked", ()):
+            self.log.info("%s", one.get("sentence", one))
+        return self.say(done)
+
+
+class RecordIncidentOperator(IncidentOperator):
+    """Keep what it took and what was lost, and close the incident; fails while it is not over.
+
+    :cvar judges_the_run: it runs whatever has failed before, and fails for it.
+    """
+
+    judges_the_run = True
+
+    def carry_out(self, context: Context) -> dict[str, Any]:
+        disaster = self.disaster(context)
+        leave_out_marked(disaster, context, ["recover", "validate", "tell_start", "tell_end"])
+        status = disaster.status()
+        open_steps = [
+            f"{one['step']} ({one['state']})"
+            for one in status["steps"]
+            if one["step"].startswith(("recover:", "validate:")) and one["state"] not in ("passed", "skipped")
+        ]
+        if open_steps or not status["plan"]:
+            raise RestoreError(
+                f"{disaster.incident_id} of {self.target} stays open, it is not over: "
+                + (", ".join(open_steps) if status["plan"] else "nobody has chosen a way back"),
+                hint="mend what is red and clear it; mark a step as successful to leave it out; or go on "
+                "with `python -m backstop recover-from-disaster`",
+            )
+        if status["closed_at"]:
+            self.log.info("It was closed at %s by %s", status["closed_at"], status["closed_by"])
+        else:
+            done = disaster.record()
+            disaster.close(outcome=str(done["facts"].get("outcome") or "recovered"))
+        note = incident_note(disaster.status())
+        for line in note.splitlines():
+            self.log.info("%s", line)
+        context["ti"].xcom_push(key=NOTE, value=note[:NOTE_LIMIT])
+        return {"incident_id": disaster.incident_id, "outcome": disaster.status()["outcome"]}
+
+
+def _to_be_redone(disaster: Disaster, component: str, context: Context, *, wanted: Collection[str]) -> bool:
+    """Whether it is done although the journal says that it is back, or that somebody may be at it.
+
+    A run does nothing twice that it was asked for; and of a try of this task that was interrupted, Airflow
+    knows that it has ended, wherever it ran.
+    """
+    step = next((one for one in disaster.status()["steps"] if one["step"] == f"recover:{component}"), None)
+    if step is None:
+        return False
+    if step["state"] == "running or interrupted":
+        return int(context["ti"].try_number) > 1
+    if component not in wanted or not step["ended_at"]:
+        return False
+    return bool(parse_time(step["ended_at"]) < context["dag_run"].run_after)
+
+
+def _declared_by(context: Context) -> str:
+    """What the journal says of the run that declared it, whichever try of its task that was."""
+    return f"declared by run {context['ti'].run_id} of {context['ti'].dag_id}"
