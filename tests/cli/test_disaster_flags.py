@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
+import pty
 import shutil
+import subprocess
+import sys
+import threading
 
 import pytest
 
+from tests.cli.installation import CHECKOUT
 from tests.lost_files import AS_IT_WAS, LostFiles, content
 
 VERB = "recover-from-disaster"
@@ -86,3 +94,30 @@ def test_a_step_done_again_and_one_left_out_are_told(lost):
     assert content(lost.media) == AS_IT_WAS
     said = {one["step"]: one["sentence"] for one in status["steps"]}
     assert said["tell:end"].endswith("the pager says it all")
+
+
+def test_while_somebody_watches_a_bar_the_result_goes_to_stdout_all_the_same(lost):
+    shutil.rmtree(lost.media)
+    for flags in (["--declare", "x", "--component", "tree:media"], ["--options"]):
+        lost.run(VERB, *flags)
+    lost.run(VERB, "--choose", "newest", "--component", "tree:media")
+    ours, theirs = pty.openpty()
+    argv = [sys.executable, "-m", "backstop", VERB, "--run", "--yes", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(CHECKOUT / "plugins")}
+
+    running = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=theirs, env=environment)
+    os.close(theirs)
+    watching = threading.Thread(target=drain, args=(ours,))
+    watching.start()
+    document, _ = running.communicate()
+    watching.join()
+    os.close(ours)
+
+    assert json.loads(document)["left"] == ["dump"]
+
+
+def drain(terminal: int) -> None:
+    """As a terminal does."""
+    with contextlib.suppress(OSError):  # how a terminal says that nobody writes any more
+        while os.read(terminal, 65536):
+            pass

@@ -171,6 +171,7 @@ def test_proofs_that_are_in_no_chain_are_named_and_added_on_request(run, recorde
     assert code == 0
     assert "far: 20261123T010000Z-dump" in out
     assert "near: nothing to add" in out
+    assert run("evidence", "catch-up", "--repository", "nowhere")[0] == 3
     assert run("evidence", "verify")[0] == 0
 
 

@@ -52,6 +52,19 @@ def states(disaster) -> dict[str, str]:
     return {one["step"]: one["state"] for one in disaster.status()["steps"]}
 
 
+def newest_of(lost: LostFiles, tree: str) -> str:
+    manifests = lost.folder / "near" / TARGET / "meta" / "manifests"
+    return max(path.stem for path in manifests.glob(f"*-tree-{tree}.json"))
+
+
+def spoil(lost: LostFiles, tree: str) -> None:
+    """Other bytes in what ``near`` holds of it."""
+    for stored in lost.payload(tree):
+        size = stored.stat().st_size
+        stored.unlink()  # the other repository may hold the same inode
+        stored.write_bytes(b"x" * size)
+
+
 def component(assessment, name):
     return next(one for one in assessment["components"] if one["component"] == name)
 
@@ -80,6 +93,14 @@ def test_a_file_that_is_missing_or_changed_is_damage_and_is_named(lost):
     assert any("removed" in line and "a.jpg" in line for line in found["details"])
 
 
+def test_files_that_an_attacker_has_encrypted_are_damage_though_none_is_missing(lost):
+    (lost.media / "b.jpg").write_text("ransom!")
+
+    found = component(lost.disasters().declare("files look odd").assess(), "tree:media")
+
+    assert (found["state"], "1 changed" in found["sentence"]) == ("damaged", True)
+
+
 def test_a_tree_that_is_not_there_is_gone(lost):
     shutil.rmtree(lost.media)
 
@@ -101,6 +122,37 @@ def test_a_server_that_does_not_answer_is_damage_and_nothing_that_leads_back_is_
 
     assert component(assessment, "dump")["state"] == "damaged"
     assert all("dump: nothing of it leads there" in one["impossible"] for one in assessment["options"])
+
+
+def test_what_a_restore_has_proven_is_told_and_how_long_such_restores_took(lost):
+    label = newest_of(lost, "media")
+    for _ in range(3):
+        lost.text("verify", "--label", label, "--repository", "near")
+
+    assessment = lost.disasters().declare("x", components=["tree:media"]).assess()
+
+    newest = next(one for one in assessment["options"] if one["id"] == "newest")
+    [part] = [one for one in newest["parts"] if one["component"] == "tree:media"]
+    assert (part["repository"], part["label"], part["proven"]) == ("near", label, True)
+    assert part["forecast"]["samples"] == 3
+    assert (
+        part["forecast"]["low_seconds"]
+        < part["forecast"]["median_seconds"]
+        < part["forecast"]["high_seconds"]
+    )
+
+
+def test_a_copy_whose_verification_failed_is_passed_over_and_named(lost):
+    label = newest_of(lost, "media")
+    spoil(lost, "media")
+    lost.text("verify", "--label", label, "--repository", "near", code=4)
+
+    assessment = lost.disasters().declare("x", components=["tree:media"]).assess()
+
+    [passed_over] = assessment["passed_over"]
+    assert passed_over.startswith(f"{label} in near: its last verification failed")
+    parts = [part for one in assessment["options"] for part in one["parts"]]
+    assert {part["repository"] for part in parts if part["component"] == "tree:media"} == {"far"}
 
 
 def test_an_assessment_changes_nothing(lost):
@@ -258,10 +310,7 @@ def test_a_recovery_that_fails_at_its_end_leaves_the_files_that_were_live(lost):
 
 def test_a_backup_that_is_damaged_leaves_what_is_live_and_another_repository_brings_it_back(lost):
     (lost.media / "a.jpg").write_text("live\n")
-    for stored in lost.payload("media"):
-        size = stored.stat().st_size
-        stored.unlink()  # the other repository may hold the same inode
-        stored.write_bytes(b"x" * size)
+    spoil(lost, "media")
     disaster = lost.chosen()
 
     with pytest.raises(BackstopError):

@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from backstop.commands.checklist import ChecklistSettings, RestoredFiles, run_checklist
+from backstop.commands.progress import Silent
+from backstop.targets.drill import DrillApplication
 from embedded.sample.trees import write_config
 
 VALIDATORS = Path(__file__).parents[2] / "include/validators"
@@ -119,6 +122,36 @@ def test_a_warning_of_systemd_is_a_fault_where_every_program_is_here(root: Path)
     spoil(unit, "Restart=on-failure", "Restart=onfailure")
 
     assert validate("systemd-units.sh", unit)[0] == 1
+
+
+@pytest.mark.system
+@needs_nginx
+@needs_systemd
+def test_a_checklist_validates_what_a_drill_restored(root: Path):
+    tree = RestoredFiles(
+        component="tree:config",
+        label="20261126T020000Z-tree-config",
+        root=root,
+        compare=lambda: (),
+        validators=[
+            [f"{VALIDATORS}/nginx-site.sh", f"{{root}}/{SITE}"],
+            [
+                f"{VALIDATORS}/systemd-units.sh",
+                "--programs-elsewhere",
+                f"{{root}}/{UNITS}/calibrify*.service",
+            ],
+        ],
+    )
+    settings = ChecklistSettings(application=DrillApplication())
+
+    def outcomes() -> list[str]:
+        lines = run_checklist(None, [tree], settings=settings, progress=Silent())
+        return [line.outcome.value for line in lines if line.item == "configuration"]
+
+    assert outcomes() == ["passed", "passed"]
+    spoil(root / SITE, "listen 80;", "listen eighty;")
+    spoil(root / UNITS / "calibrify-worker.service", "[Service]", "[Srevice]")
+    assert outcomes() == ["failed", "failed"]
 
 
 def test_validators_ask_for_what_they_shall_look_at():

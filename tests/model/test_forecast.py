@@ -180,3 +180,23 @@ def test_more_bytes_never_take_less(seen, size, segments, more):
         forecast(seen, bytes=size + more, segments=segments).median_seconds
         >= forecast(seen, bytes=size, segments=segments).median_seconds
     )
+
+
+def test_small_restores_that_scatter_more_than_large_ones_have_an_interval_of_their_own():
+    """What else a machine does is much of a second, and little of an hour."""
+    within, worlds = {"small": 0, "large": 0}, 60
+    for seed in range(worlds):
+        random = Random(seed)
+
+        def small(random=random) -> Restore:
+            return Restore(4_500_000, 0.6 * random.lognormvariate(0, 0.4))
+
+        def large(random=random) -> Restore:
+            return Restore(65_000_000, 6.0 * random.lognormvariate(0, 0.1))
+
+        before = [draw() for _ in range(10) for draw in (small, large)]
+        for size, came in (("small", small()), ("large", large())):
+            said = forecast(before, bytes=came.bytes)
+            within[size] += said.low_seconds <= came.seconds <= said.high_seconds
+
+    assert all(0.7 <= hits / worlds <= 0.95 for hits in within.values()), within

@@ -108,6 +108,13 @@ def test_a_loss_over_its_objective_crosses_the_line_and_says_how_often():
     assert lane.said == "12 min, 2.4 times"
 
 
+def test_without_any_objective_no_loss_is_drawn_against_one():
+    words = words_of(replace(DRILL, components=(replace(BASE, rpo=None),)))
+
+    assert "No RPO is set that it could be held against" in words
+    assert "half of what is allowed" not in words
+
+
 def test_waiting_for_the_sign_off_is_drawn_apart_and_not_counted():
     drawing = view_drill(DRILL).recovery
 

@@ -63,7 +63,7 @@ OUTSIDE = """() => [...document.querySelectorAll("main *")]
   .map((e) => `${e.tagName}.${e.className}: ${e.textContent.trim().slice(0, 40)}`)"""
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(browser: Browser) -> Iterator[Page]:
     page = browser.new_page()
     yield page
@@ -92,6 +92,7 @@ def test_a_report_fits_every_screen_and_paper_and_can_be_read(page: Page, name: 
 
 
 def test_a_printed_drill_takes_few_pages(page: Page) -> None:
+    page.emulate_media(media="screen", color_scheme="light")
     page.set_content(REPORTS["drill"])
 
     printed = page.pdf(prefer_css_page_size=True)

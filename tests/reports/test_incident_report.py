@@ -59,6 +59,16 @@ def test_a_step_that_never_ended_says_so():
     assert "It goes on" in words
 
 
+def test_the_step_that_makes_the_record_is_not_called_unfinished_in_it():
+    began = Event(98, INCIDENT.ended_at, EventKind.STEP_BEGAN, {"step": "record", "run": "a3e488d6"})
+
+    words = words_of(replace(INCIDENT, events=(*INCIDENT.events, began)))
+
+    assert "Record the incident this record" in words
+    assert "did not end" not in words
+    assert "a3e488d6" not in words, "which program wrote a line is nothing for people"
+
+
 def test_the_line_of_an_objective_stands_so_much_later_as_people_were_waited_for():
     recover = lane("Recover cluster")
     (flag,) = recover.flags

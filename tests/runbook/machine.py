@@ -59,7 +59,8 @@ import boto3
 service, verb, _, key = sys.argv[1:]
 client = boto3.client(service, endpoint_url=os.environ["KMS_ENDPOINT"], region_name="eu-central-1",
                       aws_access_key_id="x", aws_secret_access_key="x")
-print(getattr(client, verb.replace("-", "_"))(KeyId=key))
+# AWS takes ARNs, moto only ids.
+print(getattr(client, verb.replace("-", "_"))(KeyId=key.rpartition("/")[2]))
 """
 
 

@@ -222,7 +222,7 @@ def test_the_key_is_disabled(machine: Machine) -> None:
             aws_access_key_id="x", aws_secret_access_key="x",
         )  # fmt: skip
         machine.key = kms.create_key()["KeyMetadata"]["Arn"]
-        kms.schedule_key_deletion(KeyId=machine.key)
+        kms.schedule_key_deletion(KeyId=machine.key.rpartition("/")[2])
         kept = ring.read_bytes()
         ring.unlink()
 

@@ -52,6 +52,7 @@ _FOUND: dict[str, tuple[str, Any]] = {
     "spool": ("SpaceFinding", ("space", "spool /var/spool/backstop")),
     "source": ("SourceUnreachable", ("source", "database")),
     "drill-overdue": ("DrillFinding", ("drill", "overdue", Level.WARNING)),
+    "evidence": ("EvidenceLost", ("evidence", "evidence in s3")),
 }
 
 

@@ -89,7 +89,10 @@ def _show(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _catch_up(actions: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    text = "Add proofs that are recorded, and could not be put into the chain of evidence at that time."
+    text = (
+        "Add what could not be put into a chain of evidence at its time: proofs that are recorded, drills "
+        "and incidents that another repository tells of."
+    )
     parser = verb(actions, "catch-up", "evidence:catch_up_with_proofs", text)
     target(parser)
     repository(parser, "--repository", "only this repository's (default: every one's)")

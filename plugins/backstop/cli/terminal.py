@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from backstop.cli.exit_codes import DECLINED
@@ -46,6 +46,30 @@ def progress_bar() -> Iterator[Progress]:
         transient=True,
     ) as bar:
         yield _OnBar(bar)
+
+
+class LaterBar:
+    """A progress that is handed out before there is a bar: what is printed or asked meanwhile goes where it
+    should, because a bar takes stdout over. There is one as long as a ``with`` block lasts.
+    """
+
+    def __init__(self) -> None:
+        self._shown: Progress = Silent()
+        self._open = ExitStack()
+
+    def __enter__(self) -> LaterBar:
+        self._shown = self._open.enter_context(progress_bar())
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._shown = Silent()
+        self._open.close()
+
+    def phase(self, name: str, *, total_bytes: int | None = None) -> None:
+        self._shown.phase(name, total_bytes=total_bytes)
+
+    def advance(self, done_bytes: int) -> None:
+        self._shown.advance(done_bytes)
 
 
 class _OnBar:

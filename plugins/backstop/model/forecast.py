@@ -2,8 +2,10 @@
 
 ``seconds = fixed cost + bytes * rate + segments of WAL * rate of replay``, none of them negative
 (model/restore_rates.py). The interval comes from how far earlier restores were off, as ratios: by their
-quantiles when there are enough, by Student's t when there are few. Beyond the sizes that were seen, nobody
-knows whether time grows with size or stays; the interval then reaches towards both.
+quantiles when there are enough, by Student's t when there are few. Those of about the size asked about count
+alone where there are some: what else a machine does is much of a second, and little of an hour. Beyond the
+sizes that were seen, nobody knows whether time grows with size or stays; the interval then reaches towards
+both.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ __all__ = ["Restore", "forecast"]
 
 FEWEST = 3
 NEWEST = 40
+NEAR = 2.0
+"""Restores that are smaller or larger by no more than this factor scatter alike."""
+ENOUGH_NEAR = 4
 ENOUGH_FOR_QUANTILES = 9
 """Fewer have no first and last tenth."""
 STUDENT = (3.078, 1.886, 1.638, 1.533, 1.476, 1.440, 1.415)
@@ -42,9 +47,10 @@ def forecast(samples: Sequence[Restore], *, bytes: int, segments: int = 0) -> Fo
     if len(seen) < FEWEST:
         return None
     rates = fitted(seen)
-    off = [math.log(one.seconds / rates.seconds(one.bytes, one.segments)) for one in seen]
+    near = _near(seen, bytes, segments)
+    off = [math.log(one.seconds / rates.seconds(one.bytes, one.segments)) for one in near]
     middle = statistics.median(off)
-    low, high = _interval(off, rates.learned)
+    low, high = _interval(off, rates.learned if near is seen else 1)
     predicted = rates.seconds(bytes, segments)
     least, most = _beyond(seen, rates, bytes, segments)
     return ForecastSeen(
@@ -53,6 +59,13 @@ def forecast(samples: Sequence[Restore], *, bytes: int, segments: int = 0) -> Fo
         high_seconds=round(max(predicted, most) * math.exp(max(high, middle + LEAST_OFF)), 3),
         samples=len(seen),
     )
+
+
+def _near(seen: Sequence[Restore], size: int, segments: int) -> Sequence[Restore]:
+    """Those of about that size; all of them, where these are too few."""
+    asked = volume(size, segments)
+    near = [one for one in seen if asked / NEAR <= volume(one.bytes, one.segments) <= asked * NEAR]
+    return near if ENOUGH_NEAR <= len(near) < len(seen) else seen
 
 
 def _interval(off: Sequence[float], learned: int) -> tuple[float, float]:

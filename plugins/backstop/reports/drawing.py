@@ -118,3 +118,8 @@ class Drawing:
     left: float = LEFT
     right: float = RIGHT
     top: float = TOP
+
+    @property
+    def has_flags(self) -> bool:
+        """Whether there is an objective in it."""
+        return any(lane.flags for lane in self.lanes)

@@ -87,7 +87,7 @@ def view_drill(drill: DrillRecord) -> DrillView:
         groups=checklist_groups(CHECKLIST, drill.checklist),
         forecasts=forecasts_of(drill.components),
         waited=drill.sign_off.at - drill.ended_at if drill.sign_off else timedelta(0),
-        notes=tuple(getattr(drill, "notes", ())),
+        notes=drill.notes,
     )
 
 

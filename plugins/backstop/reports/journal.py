@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from backstop.model.incident import Event
 
 SKIPPED = Judged("unknown", "left out")
+WRITING = Judged("good", "this record")
+_RECORD = "record"
+_NOBODY_READS = {"run"}
+"""Of an event: which of two programs wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,9 @@ def attempts_of(events: Sequence[Event]) -> tuple[Attempt, ...]:
         if event.kind is EventKind.STEP_BEGAN:
             counts[step] = counts.get(step, 0) + 1
             open_[step] = len(found)
-            found.append(Attempt(step, counts[step], event.at))
+            attempt = Attempt(step, counts[step], event.at)
+            # The record is made within that step, and so cannot have its end.
+            found.append(replace(attempt, judged=WRITING) if step == _RECORD else attempt)
         elif event.kind is EventKind.STEP_ENDED:
             sentence, judged = _text(event, "sentence"), _judged(event)
             index = open_.pop(step, None)
@@ -172,7 +178,9 @@ def moment_after(begins_at: datetime, work: timedelta, waits: Sequence[Wait]) ->
 def facts_in(event: Event) -> Iterator[tuple[str, str]]:
     """What an event says, as text: names and values, what is within another left out."""
     for name, value in event.data.items():
-        if isinstance(value, str | int | float) and not isinstance(value, bool) and value != "":
+        if name in _NOBODY_READS or value == "" or isinstance(value, bool):
+            continue
+        if isinstance(value, str | int | float):
             yield str(name).replace("_", " "), str(value)
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from backstop.crypto.signing import Signer, TrustedSigners
+    from backstop.model.evidence import EvidenceRecord
     from backstop.model.legacy_proof import LegacyProof
     from backstop.model.proof import Proof
     from backstop.storage.base import Storage, Undeleted
@@ -287,6 +288,10 @@ class EvidenceBook(Protocol):
 
     def enter_proof(self, repository: Repository, proof: Proof | LegacyProof, *, now: datetime) -> list[str]:
         """Never raises: what could not be done comes back in sentences."""
+        ...
+
+    def enter_again(self, repository: Repository, record: EvidenceRecord, *, now: datetime) -> list[str]:
+        """The same of what another repository's record tells of."""
         ...
 
 

@@ -72,8 +72,14 @@ class Disasters:
         self._tell = tell
         self.unopened: dict[str, str] = {}
         """By repository that cannot be opened: why."""
-        self._keyring = keyring or lru_cache(1)(
-            lambda: open_keyring(configuration, target, credentials, for_reading=True, escrow_key=escrow_key)
+        # Once: whoever has a password on the offline key is asked for it once.
+        self._keyring = lru_cache(1)(
+            keyring
+            or (
+                lambda: open_keyring(
+                    configuration, target, credentials, for_reading=True, escrow_key=escrow_key
+                )
+            )
         )
         self._repositories = self._opened()
         self.journal = IncidentJournal(self._hurried(), target, clock=clock)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from backstop.errors import BackstopError
 from backstop.model.drill_loss import SAMPLE_GAP
-from backstop.model.forecast import Restore
+from backstop.model.drill_samples import drilled_restores
 from backstop.model.scenario import Loss, Scenario
 from backstop.settings.arguments import utc_now
 from backstop.settings.database import private_folders, staging
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from backstop.credentials import CredentialSource
     from backstop.model.drill import DrillRecord
     from backstop.model.drill_plan import DrillPlan
+    from backstop.model.forecast import Restore
     from backstop.model.measured import CheckedItem
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository
@@ -125,13 +125,8 @@ class TargetSurroundings:
         return [(one.scenario, one.began_at) for one in self._earlier()]
 
     def restores(self) -> Mapping[str, Sequence[Restore]]:
-        found: dict[str, list[Restore]] = defaultdict(list)
-        for record in reversed(self._earlier()):
-            for one in record.components:
-                seconds = sum(phase.seconds for phase in one.phases if phase.name != "detect")
-                if not one.failure and one.bytes is not None and seconds > 0:
-                    found[one.component].append(Restore(one.bytes, seconds, one.segments or 0))
-        return found
+        found = drilled_restores(self._earlier())
+        return {component: [restore for _, restore in restores] for component, restores in found.items()}
 
     def losses(self, repository: str, moment: datetime) -> Sequence[tuple[datetime, timedelta | None]]:
         from backstop.repository.observed_losses import losses_around

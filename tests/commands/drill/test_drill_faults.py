@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backstop.commands.drill import base, drill, folder, serving, tree
+from backstop.commands.trees.assemble import Assembly
 from backstop.commands.trees.restore import TreeRestore
 from backstop.commands.wal.prefetch import Prefetcher
 from backstop.errors import IntegrityError, StorageUnavailableError
 from backstop.model.measured import CheckedItem, Outcome
 from backstop.postgres.recovery import RecoveredCluster
+from backstop.repository.pins import readers
+from tests.protection import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +31,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 FETCHED = (base, "fetch_base", "database")
 REPLAYED = (RecoveredCluster, "recover", "database")
 STOPPED = (RecoveredCluster, "shut_down", "database")
+TREE_ASSEMBLED = (Assembly, "run", "tree:media")
 TREE_RESTORED = (TreeRestore, "restore_beside", "tree:media")
 TREE_VALIDATED = (TreeRestore, "validate", "tree:media")
 TREE_IN_PLACE = (TreeRestore, "swap", "tree:media")
@@ -150,6 +154,29 @@ def test_what_cannot_be_removed_is_named_and_the_next_drill_removes_it(
     assert drills.leftovers() == []
 
 
+def test_expiry_keeps_away_from_what_a_drill_reads(
+    drills: DrillWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    afterwards(monkeypatch, TREE_RESTORED, raising(IntegrityError("enough", hint="stop")))
+    usual = TreeRestore.restore_beside
+
+    def looking(self: TreeRestore, plan: Any) -> Any:
+        storage, target = self.repository.storage, drills.protection.target
+        seen.extend(one.holder for one in readers(storage, target, self.label, now=utc_now()))
+        with self._opened(plan.only):
+            seen.extend(one.holder for one in readers(storage, target, self.label, now=utc_now()))
+        return usual(self, plan)
+
+    monkeypatch.setattr(TreeRestore, "restore_beside", looking)
+
+    record = run(drills, "tree:media")
+
+    assert len(seen) == 1
+    assert seen[0].startswith(f"drill {record.drill_id} on ")
+    assert drills.leftovers() == []
+
+
 def killed(drills: DrillWorld, scenario: str, plant: Callable[[pytest.MonkeyPatch], None]) -> None:
     """A drill in a process of its own that is killed where ``plant`` says."""
     child = os.fork()
@@ -210,7 +237,7 @@ def while_tearing_down(patch: pytest.MonkeyPatch) -> None:
         pytest.param("database", after(FETCHED), marks=pytest.mark.long, id="fetched"),
         pytest.param("database", while_recovering, id="recovering"),
         pytest.param("database", while_serving, marks=pytest.mark.long, id="serving"),
-        pytest.param("tree:media", after(TREE_RESTORED), id="tree restored"),
+        pytest.param("tree:media", after(TREE_ASSEMBLED), id="tree restored"),
         pytest.param("tree:media", after(TREE_IN_PLACE), id="tree in place"),
         pytest.param("tree:media", while_tearing_down, id="tearing down"),
     ],
@@ -228,7 +255,8 @@ def test_what_a_killed_drill_left_is_cleared_away_by_the_next(
 
 
 def test_a_killed_drill_can_be_torn_down_without_another_one(drills: DrillWorld) -> None:
-    killed(drills, "tree:media", after(TREE_RESTORED))
+    killed(drills, "tree:media", after(TREE_ASSEMBLED))
+    assert any(mark.startswith("drill drill-") for mark in drills.leftovers())
     one = drills.drill()
 
     [plan] = one.found()

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backstop.commands.drill.drill import Drill
+from backstop.model.backup import BackupLabel
 from backstop.model.drill_rotation import scenarios_of
+from backstop.model.lsn import Lsn, WalSegment
 from backstop.model.scenario import Loss
 from tests.drill_world import TREES, Around, DrillWorld
 from tests.protection import s3_corner, utc_now
@@ -136,6 +138,28 @@ def test_after_ransomware_the_last_that_was_proven_before_it_comes_back(
     assert seen == {"base": numbers(8), "tree:config": ["first.txt"], "tree:media": ["first.txt"]}
     assert record.components[1].recovered_to <= drills.attacked_at
     assert drills.leftovers() == []
+
+
+@pytest.mark.usefixtures("wal_times")
+def test_wal_that_was_stored_after_an_attack_is_not_trusted_whatever_it_holds(drills: DrillWorld) -> None:
+    manifest = (
+        drills.protection.repository("local").catalog.backup(BackupLabel(drills.proven["base"])).manifest
+    )
+    last = WalSegment.containing(Lsn.parse(str(manifest.end_lsn)) - 1, timeline=1).name
+    late = (drills.attacked_at + timedelta(hours=1)).timestamp()
+    root = drills.folder / "repository" / drills.protection.target
+    for path in [*(root / "data/wal").rglob("*"), *(root / "tail").rglob("*")]:
+        segment = path.name[:24] if "data/wal" in str(path) else path.parent.name
+        if path.is_file() and segment > last:
+            os.utime(path, (late, late))
+    settings = replace(drills.settings(), trees={})
+    settings = replace(settings, database=replace(settings.database, repositories=("local",)))
+    seen = seeing(drills)
+
+    record = measured(drills, settings, "ransomware")
+
+    assert record.components[0].failure == ""
+    assert seen["base"] == numbers(5)
 
 
 def test_a_lost_repository_gets_no_call_and_the_other_brings_everything_back(drills: DrillWorld) -> None:

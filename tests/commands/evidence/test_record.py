@@ -223,3 +223,24 @@ def test_a_run_asks_a_silent_witness_once_however_many_proofs_it_records(
         assert repository.evidence.enter_proof(repository, proof, now=now()) == []
 
     assert asked == ["far"]
+
+
+def test_what_a_repository_missed_while_it_was_down_is_recorded_there_later(
+    world: EvidenceWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        silent(world, patch, "far")
+        world.record("drill-6")
+        world.record("drill-7")
+    world.makers["far"].catalog._repository_id = None
+
+    added, told = catch_up(world.booked("far"), others=[world.makers["local"].repository], now=now())
+
+    assert (added, told) == (["drill-6", "drill-7"], [])
+    missed = world.chain("local").read(6)
+    late = world.chain("far").read(6)
+    assert (late.kind, late.subject, late.document) == (missed.kind, missed.subject, missed.document)
+    assert late.happened_at == missed.happened_at
+    assert late.recorded_at > missed.recorded_at
+    assert catch_up(world.booked("far"), others=[world.makers["local"].repository], now=now()) == ([], [])
+    assert world.verify().sound

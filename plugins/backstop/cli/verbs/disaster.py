@@ -8,7 +8,7 @@ from backstop.cli.disaster_output import part_words, print_assessment, print_sta
 from backstop.cli.exit_codes import DIFFERENT
 from backstop.cli.output import print_fields, print_json, say
 from backstop.cli.session import Session, local_user
-from backstop.cli.terminal import confirm, declined, progress_bar
+from backstop.cli.terminal import LaterBar, confirm, declined
 from backstop.commands.disaster.carry_out import carry_out
 from backstop.commands.disaster.reporting import reporting
 from backstop.errors import BackstopError, ConfigurationError, NotFoundError
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from backstop.commands.disaster.engine import Disaster
     from backstop.commands.disaster.telling import Communication
-    from backstop.commands.progress import Progress
 
 
 def recover_from_disaster(arguments: argparse.Namespace) -> int:
@@ -36,30 +35,30 @@ def recover_from_disaster(arguments: argparse.Namespace) -> int:
         clock=utc_now,
         say=lambda text: say(f"backstop: for those who wait:\n{text}"),
     )
-    with progress_bar() as progress:
-        disasters = _disasters(session, arguments, progress, telling)
-        for name, why in disasters.unopened.items():
-            say(f"backstop: repository {name} cannot be opened: {why}")
-        if arguments.declare is not None:
-            return _show(_declare(disasters, arguments, arguments.declare), arguments)
-        if arguments.status:
-            return _show(disasters.open(arguments.incident), arguments)
-        if arguments.options:
-            return _options(disasters, arguments)
-        if arguments.choose is not None:
-            return _choose(disasters, arguments)
-        if arguments.close is not None:
-            disaster = disasters.open(arguments.incident)
-            disaster.close(outcome=arguments.close or _as_it_is(disaster))
-            return _show(disaster, arguments)
-        disaster = disasters.open(arguments.incident) if arguments.carry_on else _go_on(disasters, arguments)
-        if not _settle(disaster, arguments):
-            return declined()
-        return _run(session, arguments, disaster, telling)
+    bar = LaterBar()
+    disasters = _disasters(session, arguments, bar, telling)
+    for name, why in disasters.unopened.items():
+        say(f"backstop: repository {name} cannot be opened: {why}")
+    if arguments.declare is not None:
+        return _show(_declare(disasters, arguments, arguments.declare), arguments)
+    if arguments.status:
+        return _show(disasters.open(arguments.incident), arguments)
+    if arguments.options:
+        return _options(disasters, arguments)
+    if arguments.choose is not None:
+        return _choose(disasters, arguments)
+    if arguments.close is not None:
+        disaster = disasters.open(arguments.incident)
+        disaster.close(outcome=arguments.close or _as_it_is(disaster))
+        return _show(disaster, arguments)
+    disaster = disasters.open(arguments.incident) if arguments.carry_on else _go_on(disasters, arguments)
+    if not _settle(disaster, arguments):
+        return declined()
+    return _run(session, arguments, disaster, telling, bar)
 
 
 def _disasters(
-    session: Session, arguments: argparse.Namespace, progress: Progress, telling: Communication
+    session: Session, arguments: argparse.Namespace, progress: LaterBar, telling: Communication
 ) -> Disasters:
     return Disasters(
         session.configuration,
@@ -165,13 +164,20 @@ def _settle(disaster: Disaster, arguments: argparse.Namespace) -> bool:
     return _agreed(disaster, arguments)
 
 
-def _run(session: Session, arguments: argparse.Namespace, disaster: Disaster, telling: Communication) -> int:
+def _run(
+    session: Session,
+    arguments: argparse.Namespace,
+    disaster: Disaster,
+    telling: Communication,
+    bar: LaterBar,
+) -> int:
     if arguments.step:
-        result = disaster.run(arguments.step, redo=arguments.step in arguments.redo)
+        with bar:
+            result = disaster.run(arguments.step, redo=arguments.step in arguments.redo)
         print_json(result) if arguments.json else print_fields([(arguments.step, result["sentence"])])
         return 0
     every = session.configuration.targets[session.target_name].disaster.progress_every
-    with reporting(lambda: _another(session, disaster), telling, every=every, clock=utc_now):
+    with bar, reporting(lambda: _another(session, disaster), telling, every=every, clock=utc_now):
         failed = carry_out(
             disaster,
             redo=_redone(disaster, arguments),

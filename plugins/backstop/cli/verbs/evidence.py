@@ -162,12 +162,15 @@ def catch_up_with_proofs(arguments: argparse.Namespace) -> int:
 
     session = Session(arguments)
     names = [arguments.repository] if arguments.repository else None
-    opened, failed = _open(session.configuration, session.target_name, session.credentials, names)
+    if names is not None:
+        session.repository(names[0])  # says which there are
+    every, failed = _open(session.configuration, session.target_name, session.credentials)
     added: dict[str, list[str]] = {}
     told: list[str] = []
-    for repository in opened:
+    for repository in [one for one in every if names is None or one.name in names]:
+        others = [one for one in every if one is not repository]
         try:
-            added[repository.name], sentences = catch_up(repository, now=utc_now())
+            added[repository.name], sentences = catch_up(repository, others=others, now=utc_now())
             told += sentences
         except BackstopError as error:
             failed[repository.name] = error

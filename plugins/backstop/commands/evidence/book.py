@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backstop.commands.evidence.record import record_evidence
 from backstop.errors import BackstopError
 from backstop.model.evidence import EvidenceKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from backstop.crypto.signing import DocumentSigner
@@ -49,7 +49,9 @@ class EvidenceBook:
         :returns: sentences, also logged as warnings: what could not be done. The proof is recorded whatever.
         """
         try:
-            told = self._enter(repository, proof, now)
+            told = self._enter(
+                repository, EvidenceKind.PROOF, str(proof.label), proof.to_dict(), proof.finished_at, now
+            )
         except BackstopError as error:
             told = [
                 f"the proof of {proof.label} in {repository.name} is recorded, but not in the chain of "
@@ -59,7 +61,27 @@ class EvidenceBook:
             log.warning("%s", sentence)
         return told
 
-    def _enter(self, repository: Repository, proof: Proof | LegacyProof, now: datetime) -> list[str]:
+    def enter_again(self, repository: Repository, record: EvidenceRecord, *, now: datetime) -> list[str]:
+        """Record here what another repository's record tells of.
+
+        :returns: sentences: what could not be done.
+        """
+        try:
+            return self._enter(
+                repository, record.kind, record.subject, record.document, record.happened_at, now
+            )
+        except BackstopError as error:
+            return [f"the evidence of {record.subject} is still not in {repository.name}: {error}"]
+
+    def _enter(
+        self,
+        repository: Repository,
+        kind: EvidenceKind,
+        subject: str,
+        document: Mapping[str, Any],
+        happened_at: datetime,
+        now: datetime,
+    ) -> list[str]:
         doubts: list[str] = []
         try:
             inventory = self.inventory()
@@ -67,13 +89,13 @@ class EvidenceBook:
             inventory = None
             doubts.append(f"the inventory does not know of the evidence yet: {error.message}")
         recorded = record_evidence(
-            EvidenceKind.PROOF,
-            str(proof.label),
-            proof.to_dict(),
+            kind,
+            subject,
+            document,
             repositories=[repository],
             witnesses=self._others(repository),
             signer=self.signer,
-            happened_at=proof.finished_at,
+            happened_at=happened_at,
             now=now,
             render=self.render,
             inventory=inventory,
