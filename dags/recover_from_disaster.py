@@ -37,7 +37,8 @@ What is live is whole: as it was, or as it shall be. Nothing is left half swappe
 - **`list_components`:** `approve` was marked as successful, or its answer is a day old. Clear `approve`.
 - **`infrastructure`:** a command failed; its output is in the log. Mend it, then clear this task.
 - **`recover`:** the log says what stopped it; the live component was not replaced, or was put back. Mend
-  what is named, then clear this task. Or choose another option: clear `approve`.
+  what is named, then clear this task. Or choose another option: clear `approve`. A tree on another machine
+  (`queue`) is restored by `restore_files__<queue>`.
 - **`validate`:** a probe was not answered as expected. Mend it and clear this task, or choose another
   option.
 - **`tell_start`, `tell_progress`, `tell_end`:** somebody could not be told; the log and the journal say

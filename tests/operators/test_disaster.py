@@ -396,6 +396,18 @@ def test_a_component_that_fails_is_told_of_and_live_data_is_whole(scene, monkeyp
     assert len(Pigeon.sent) == 1
 
 
+def test_files_of_another_machine_are_not_restored_on_this_one(scene):
+    scene.approved()
+    path = scene.lab.folder / "targets.yaml"
+    document = yaml.safe_load(path.read_text())
+    document["targets"]["plain"]["trees"]["config"]["queue"] = "web1"
+    path.write_text(yaml.safe_dump(document))
+
+    with pytest.raises(AirflowFailException, match=r"belongs to workers of queue web1.*restore_files__web1"):
+        scene.recover()
+    assert not scene.lab.tree.exists()
+
+
 def test_an_approval_for_another_plan_recovers_nothing(scene):
     scene.approved()
     scene.approval = {**scene.approval, "plan_sha256": "0" * 64}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from backstop.errors import BackstopError, RestoreError
+from backstop.errors import BackstopError, ConfigurationError, RestoreError
 from backstop.model.canonical import parse_time
 from backstop.operators.approval import RESTORE_TAKES
 from backstop.operators.base import BackstopOperator
@@ -229,6 +229,7 @@ class RecoverComponentOperator(ApprovedIncidentOperator):
         # Airflow renders the fields of a mapped task without asking it.
         self.take_results()
         given = self.require_approval()
+        _require_here(self.target, self.component)
         with told_meanwhile(self, context) as disaster:
             leave_out_marked(disaster, context, ["infrastructure"])
             again = _to_be_redone(disaster, self.component, context, wanted=self.redo or ())
@@ -296,6 +297,19 @@ class RecordIncidentOperator(IncidentOperator):
             self.log.info("%s", line)
         context["ti"].xcom_push(key=NOTE, value=note[:NOTE_LIMIT])
         return {"incident_id": disaster.incident_id, "outcome": disaster.status()["outcome"]}
+
+
+def _require_here(target: str, component: str) -> None:
+    """:raises ConfigurationError: its files belong to workers of another queue than the target's."""
+    from backstop.hooks.target import TargetHook
+
+    rules = TargetHook(target).target
+    tree = rules.trees.get(component.removeprefix("tree:")) if component.startswith("tree:") else None
+    if tree is not None and tree.queue and tree.queue != rules.queue:
+        raise ConfigurationError(
+            f"{component} of {target} belongs to workers of queue {tree.queue}; nothing was restored here",
+            hint=f"trigger restore_files__{tree.queue}, then mark this task as successful",
+        )
 
 
 def _to_be_redone(disaster: Disaster, component: str, context: Context, *, wanted: Collection[str]) -> bool:
