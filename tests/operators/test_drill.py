@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from backstop.commands.drill.restored import RestoredComponent
 from backstop.hooks.command_line import credentials_folder
 from backstop.hooks.target import TargetHook
+from backstop.model.checked_document import checked_document
 from backstop.model.drill import CHECKLIST
 from backstop.model.drill_document import drill_document, drill_from
 from backstop.model.drill_plan import DrillPlan
@@ -212,6 +213,15 @@ def test_a_checklist_that_was_killed_is_no_checklist_on_which_nothing_was_found(
     assert {one.outcome for one in engine.given["checklist"]} == {Outcome.NOT_DONE}
     assert [one["item"] for one in document["checklist"]] == list(CHECKLIST)
     assert not drill_from(document).passed
+
+
+def test_a_line_of_the_checklist_that_nobody_came_to_was_not_done(engine):
+    one = CheckedItem("integrity", "base", Outcome.PASSED, "131 tables match")
+
+    document = record(engine, checked=[checked_document(one)])
+
+    outcomes = {line["item"]: line["outcome"] for line in document["checklist"]}
+    assert outcomes == {item: "passed" if item == "integrity" else "not done" for item in CHECKLIST}
 
 
 def test_a_drill_of_which_nothing_is_known_is_recorded_all_the_same(engine):
