@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class ChainVerdict:
     """One chain.
 
-    :param records: those that are believed, oldest first. :param head: the newest, believed or not.
+    :param records: those that are believed, oldest first. :param head: the newest that is believed.
     :param remarks: sentences about what is no fault.
     """
 
@@ -134,8 +134,8 @@ def _judge(
     )
     proofs, said = judge_proofs(repository, stored_proofs(repository), records, now=now)
     faults += _softer_signatures(records)
-    numbered = [ChainHead(one.number, one.sha256) for one in entries if one.number is not None]
-    head = max(numbered, key=lambda one: one.number, default=None)
+    own = [one.head for one in records if (one.target, one.repository_id) == (chain.target, chain.repository_id)]
+    head = max(own, key=lambda one: one.number, default=None)
     return ChainVerdict(repository, chain.repository_id, records, head, (*faults, *proofs), (*remarks, *said))
 
 
@@ -143,7 +143,7 @@ def _not_newer(
     chain: EvidenceChain, entries: Sequence[StoredRecord], known: Sequence[KnownHead]
 ) -> list[KnownHead]:
     """Without what was added after the chain was read."""
-    newest = max((one.number or 0 for one in entries), default=0)
+    newest = max((one.number or 0 for one in entries if one.believed is not None), default=0)
     return [one for one in known if one.head.number <= newest or chain.head_at(one.head.number) != one.head]
 
 
