@@ -99,7 +99,9 @@ def test_the_form_of_a_drill_that_failed_names_everything_that_is_wrong(kept, mo
 
 def test_the_form_shows_what_files_are_called_and_takes_none_of_it_for_markup(kept, monkeypatch):
     name = "/srv/x](https://evil/) ![](https://evil/pixel) | **Verify data integrity**: passed\n- ✓ `all` <b>"
-    line = CheckedItem("integrity", "tree:media", Outcome.FAILED, "the files differ", (f"{name}: other content",))
+    line = CheckedItem(
+        "integrity", "tree:media", Outcome.FAILED, "the files differ", (f"{name}: other content",)
+    )
     record = replace(FAILED_DRILL, checklist=(line,), seed="7` **passed** `", notes=(name,))
     task = form(monkeypatch, record)
     note = drill_note(record)

@@ -192,6 +192,4 @@ def test_what_is_larger_than_any_record_is_named_and_not_read(
         lambda key, **more: read(key, **more) if "00000002" not in key else pytest.fail(f"{key} was read"),
     )
 
-    assert world.verify().sentences() == [
-        "local: record 2 cannot be read: it is larger than any record"
-    ]
+    assert world.verify().sentences() == ["local: record 2 cannot be read: it is larger than any record"]

@@ -143,8 +143,8 @@ def judge_chain(
             EvidenceFault(
                 FaultKind.OVERWRITTEN,
                 of,
-                f"the storage keeps {versions} versions of {shown_name(name)}, which is written once: somebody wrote "
-                "over it, or took it away",
+                f"the storage keeps {versions} versions of {shown_name(name)}, which is written once: "
+                "somebody wrote over it, or took it away",
             )
         )
     return tuple(sorted(found, key=lambda fault: (fault.number is None, fault.number or 0)))
@@ -224,12 +224,16 @@ def _gaps(
     for after in [*sorted(places), highest + 1]:
         first, last, before = before + 1, after - 1, after
         # One file far behind the others is one finding, and not a million.
-        stretches = [(first, last)] if last - first >= _SINGLY else [(one, one) for one in range(first, after)]
+        stretches = (
+            [(first, last)] if last - first >= _SINGLY else [(one, one) for one in range(first, after)]
+        )
         for begin, end in stretches:
             if begin < newest:
                 why = "later ones are there"
             else:
-                who = [f"{one.who} knows record {one.head.number}" for one in known if one.head.number >= begin]
+                who = [
+                    f"{one.who} knows record {one.head.number}" for one in known if one.head.number >= begin
+                ]
                 why = "; ".join(dict.fromkeys(who))
             what = f"record {begin} is" if begin == end else f"records {begin} to {end} are"
             yield EvidenceFault(FaultKind.MISSING, begin, f"{what} missing: {why}")

@@ -24,8 +24,8 @@ _MARKUP = re.compile(r"([\\`*_~\[\]<>|#!])")
 
 
 def as_text(text: str) -> str:
-    """In Markdown: one line that shows what it says. Names of files and what commands write are others' words,
-    and must not look like ours.
+    """In Markdown: one line that shows what it says. Names of files and what commands write are the words of
+    others, and must not look like ours.
     """
     return _MARKUP.sub(r"\\\1", printable(" ".join(text.split())))
 

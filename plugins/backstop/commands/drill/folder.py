@@ -149,7 +149,7 @@ class DrillFolder:
         """Every drill of which something is left here, under way or dead."""
         if not self.place.is_dir():
             return []
-        plans = [_read(one) for one in sorted(self.place.iterdir()) if one.is_dir()]
+        plans = [_read(one) for one in sorted(self.place.iterdir()) if _is_ours(one)]
         return [one for one in plans if one is not None]
 
     # -- Inside ----------------------------------------------------------------------------------------------
@@ -182,7 +182,7 @@ class DrillFolder:
 
     def _claim(self, plan: DrillPlan) -> list[DrillPlan]:
         dead = []
-        for folder in sorted(one for one in self.place.iterdir() if one.is_dir()):
+        for folder in sorted(one for one in self.place.iterdir() if _is_ours(one)):
             if folder.name == plan.drill_id:
                 continue
             other = _read(folder)
@@ -226,12 +226,12 @@ def _is_dead(folder: Path, plan: DrillPlan) -> bool:
 
 def _remove_drill(folder: Path) -> tuple[str, ...]:
     """The plan last: as long as anything is left, somebody will find it."""
-    if not folder.is_dir():
+    if not _is_ours(folder):
         return ()
     for one in folder.iterdir():
-        if one.is_dir():
+        if _is_ours(one):
             _remove_component(one)
-    left = tuple(f"{one} could not be removed" for one in folder.iterdir() if one.is_dir())
+    left = tuple(f"{one} could not be removed" for one in folder.iterdir() if _is_ours(one))
     if not left:
         remove_tree(bytes(folder), ignore_errors=True)
         left = (f"{folder} could not be removed",) if folder.exists() else ()

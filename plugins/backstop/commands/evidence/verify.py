@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from backstop.commands.evidence.heads import heads_in_records
 from backstop.commands.evidence.proofs import judge_proofs, stored_proofs
 from backstop.errors import BackstopError, NotFoundError, StorageError
-from backstop.model.evidence import ChainHead
 from backstop.model.evidence_chain import EvidenceFault, FaultKind, KnownHead, judge_chain
 from backstop.repository.evidence import evidence_of
 from backstop.repository.evidence_heads import known_heads
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from backstop.model.evidence import EvidenceRecord
+    from backstop.model.evidence import ChainHead, EvidenceRecord
     from backstop.model.evidence_chain import StoredRecord
     from backstop.repository.catalog import Repository
     from backstop.repository.evidence import EvidenceChain
@@ -134,7 +133,9 @@ def _judge(
     )
     proofs, said = judge_proofs(repository, stored_proofs(repository), records, now=now)
     faults += _softer_signatures(records)
-    own = [one.head for one in records if (one.target, one.repository_id) == (chain.target, chain.repository_id)]
+    own = [
+        one.head for one in records if (one.target, one.repository_id) == (chain.target, chain.repository_id)
+    ]
     head = max(own, key=lambda one: one.number, default=None)
     return ChainVerdict(repository, chain.repository_id, records, head, (*faults, *proofs), (*remarks, *said))
 
