@@ -146,6 +146,13 @@ def test_other_content_fails_integrity_and_other_modes_fail_permissions(tmp_path
     assert {the(lines, item).outcome for item in ("integrity", "permissions")} == {Outcome.FAILED}
 
 
+def test_files_that_could_not_be_read_again_have_not_been_compared(tmp_path: Path):
+    line = the(run(None, restored_files(tmp_path, unread=1)), "integrity")
+
+    assert line.outcome is Outcome.NOT_DONE
+    assert line.sentence.startswith("1 of 3 files could not be read again")
+
+
 def test_files_that_only_have_another_mode_have_their_content(tmp_path: Path):
     lines = run(None, restored_files(tmp_path, compare=lambda: ["a: mode 0644 instead of 0600"]))
 

@@ -221,6 +221,7 @@ class TargetSurroundings:
             compare=lambda: restored.differences,
             not_set=restored.recovery.notes,
             files=int(files) if files is not None else None,
+            unread=int(restored.checks.get("unread", 0)),
             expected=expected_files(self.configuration, self.target, tree, reader=nobody),
             validators=validators(self.configuration, self.target, tree),
             recovered_to=restored.recovery.recovered_to,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from backstop.commands.evidence.heads import heads_in_records
 from backstop.commands.evidence.proofs import judge_proofs, stored_proofs
 from backstop.errors import BackstopError, NotFoundError, StorageError
+from backstop.model.evidence import ChainHead
 from backstop.model.evidence_chain import EvidenceFault, FaultKind, KnownHead, judge_chain
 from backstop.repository.evidence import evidence_of
 from backstop.repository.evidence_heads import known_heads
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from backstop.model.evidence import ChainHead, EvidenceRecord
+    from backstop.model.evidence import EvidenceRecord
     from backstop.model.evidence_chain import StoredRecord
     from backstop.repository.catalog import Repository
     from backstop.repository.evidence import EvidenceChain
@@ -133,10 +134,10 @@ def _judge(
     )
     proofs, said = judge_proofs(repository, stored_proofs(repository), records, now=now)
     faults += _softer_signatures(records)
-    own = [
-        one.head for one in records if (one.target, one.repository_id) == (chain.target, chain.repository_id)
-    ]
-    head = max(own, key=lambda one: one.number, default=None)
+    place = (chain.target, chain.repository_id)
+    own = [one for one in entries if (seen := one.believed) and (seen.target, seen.repository_id) == place]
+    newest = max(own, key=lambda one: one.number or 0, default=None)
+    head = ChainHead(newest.number or 0, newest.sha256) if newest else None
     return ChainVerdict(repository, chain.repository_id, records, head, (*faults, *proofs), (*remarks, *said))
 
 
