@@ -120,7 +120,7 @@ class EvidenceChain:
         """The same, as it lies there."""
         for _, info in sorted(self._numbered(), key=lambda one: one[0], reverse=True):
             found = self._look(info)
-            if found is not None and self._is_own(found):
+            if found is not None and self.is_own(found):
                 return found
         return None
 
@@ -162,11 +162,11 @@ class EvidenceChain:
         return body
 
     def believed(self) -> Iterator[EvidenceRecord]:
-        """Every record that is signed and lies in its own place, oldest first. Whether others are missing, or
-        cannot be believed, ``evidence verify`` says.
+        """Every record of this chain that is signed and lies in its own place, oldest first. Whether others
+        are missing, or cannot be believed, ``evidence verify`` says.
         """
         for one in self.entries():
-            if one.believed is not None:
+            if one.believed is not None and self.is_own(one):
                 yield one.believed
 
     def entries(self) -> list[StoredRecord]:
@@ -227,14 +227,17 @@ class EvidenceChain:
                     found = self._look(infos[number])
                     if found is None:
                         raise ObjectMissingError(f"record {number}", hint="it was taken away just now")
-                    if number == 1 or self._is_own(found):
+                    if number == 1 or self.is_own(found):
                         return top, self._storage.read(f"{self._prefix}{top:08d}.json")
             except ObjectMissingError:
                 continue  # the listing knows by now
             return None
         raise StorageUnavailableError(f"the records in {self.location} do not stay as they are")
 
-    def _is_own(self, found: StoredRecord) -> bool:
+    def is_own(self, found: StoredRecord) -> bool:
+        """Whether it is believed, and was written for this chain: a record of another target, or of another
+        repository, is signed as well.
+        """
         record = found.believed
         return record is not None and (record.target, record.repository_id) == (
             self._target,
