@@ -60,6 +60,9 @@ class Around:
             return self.checks(plan, restored)
         return [CheckedItem("restore", one.component, Outcome.PASSED, "it is back") for one in restored]
 
+    def stop(self, plan: DrillPlan) -> Sequence[str]:
+        return ()
+
     def keep(self, plan: DrillPlan, record: DrillRecord) -> Sequence[str]:
         self.records.append(record)
         return ()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from backstop.commands.drill.application import remembered, stop_forgotten
 from backstop.commands.drill.drill import Drill
 from backstop.commands.drill.folder import DrillFolder
 from backstop.commands.drill.phases import Phases
@@ -16,12 +20,12 @@ from backstop.commands.drill.settings import DatabaseDrill, DrillSettings
 from backstop.commands.progress import Silent
 from backstop.errors import KeyServiceUnavailableError
 from backstop.model.measured import Outcome
+from backstop.targets.drill import DrillApplication
 from tests.drilled import planned
 from tests.evidenced import DRILL, NOON
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from backstop.commands.drill.restored import RestoredComponent
     from backstop.model.drill_plan import DrillPlan
@@ -32,9 +36,14 @@ class Around:
     def __init__(self) -> None:
         self.seen: list[RestoredComponent] = []
         self.error: Exception | None = None
+        self.application = DrillApplication()
 
     def losses(self, *_: object) -> Sequence[Any]:
         return ()
+
+    def stop(self, plan: DrillPlan) -> Sequence[str]:
+        folder = DrillFolder(Path(plan.directory), plan.target)
+        return stop_forgotten(folder.of(plan.drill_id), self.application)
 
     def check(self, plan: DrillPlan, restored: Sequence[RestoredComponent]) -> Sequence[CheckedItem]:
         self.seen = list(restored)
@@ -57,7 +66,7 @@ def drill(tmp_path: Path) -> Drill:
             database=DatabaseDrill(repositories=("local",), dbname="calibrify"),
             trees={},
         ),
-        open_repository=lambda name: None,  # type: ignore[arg-type, return-value]
+        open_repository=lambda name: SimpleNamespace(storage=None),  # type: ignore[arg-type, return-value]
         keyring=no_key,
         surroundings=Around(),  # type: ignore[arg-type]
         clock=lambda: NOON,
@@ -130,3 +139,40 @@ def test_a_link_beside_drills_is_nothing_that_a_drill_may_clear_away(tmp_path: P
     folder.remove(planned().drill_id)
 
     assert (live / "files").is_dir()
+
+
+@pytest.mark.parametrize("way", ["torn down", "by the next drill"])
+def test_an_application_that_a_killed_checklist_left_running_is_stopped(
+    drill: Drill, tmp_path: Path, way: str
+) -> None:
+    plan = replace(planned(), directory=str(tmp_path), attended=True)
+    stopped = tmp_path / "stopped"
+    application = DrillApplication(start=[["true"]], stop=[["sh", "-c", f'echo "$PGHOST" > {stopped}']])
+    drill.surroundings.application = application  # type: ignore[attr-defined]
+    drill.tear_down(plan)
+    drill.prepare(plan)
+    assert not stopped.exists()
+    going = remembered(drill.folder.of(plan.drill_id), application, {"PGHOST": "/run/drill"})
+    going.__enter__()
+
+    if way == "torn down":
+        assert drill.tear_down(plan) == ()
+    else:
+        killed = drill.folder._held.pop(plan.drill_id)
+        os.close(killed)
+        drill.prepare(replace(plan, drill_id="drill-20261126T130000Z-0002"))
+
+    assert stopped.read_text() == "/run/drill\n"
+    assert not drill.folder.of(plan.drill_id).exists()
+
+
+def test_an_application_that_cannot_be_stopped_is_left_behind(drill: Drill, tmp_path: Path) -> None:
+    plan = replace(planned(), directory=str(tmp_path))
+    application = DrillApplication(start=[["true"]], stop=[["false"]])
+    drill.surroundings.application = application  # type: ignore[attr-defined]
+    going = remembered(drill.folder.of(plan.drill_id), application, {})
+    going.__enter__()
+
+    [left] = drill.tear_down(plan)
+
+    assert left.startswith(f"the application that drill {plan.drill_id} started may still run")

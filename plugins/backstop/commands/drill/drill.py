@@ -59,6 +59,10 @@ class Surroundings(Protocol):
         """The checklist, carried out."""
         ...
 
+    def stop(self, plan: DrillPlan) -> Sequence[str]:
+        """Stops what a killed checklist left running. :returns: what still runs, a sentence each."""
+        ...
+
     def keep(self, plan: DrillPlan, record: DrillRecord) -> Sequence[str]:
         """Puts the record into evidence and inventory. :returns: what could not be done, a sentence each."""
         ...
@@ -109,7 +113,7 @@ class Drill:
 
         :raises LeaseHeldError: another drill of the target is under way.
         """
-        for dead in self.folder.claim(plan):
+        for dead in self.folder.claim(plan, ending=self._stop):
             log.warning("Drill %s had been killed: what it left was removed", dead.drill_id)
             for sentence in self._release(dead, unless_lost_in=plan):
                 log.warning("%s", sentence)
@@ -176,7 +180,8 @@ class Drill:
 
         :returns: what is left, a sentence each.
         """
-        return (*self.folder.remove(plan.drill_id), *self._release(plan, unless_lost_in=plan))
+        left = self.folder.remove(plan.drill_id, ending=lambda: self.surroundings.stop(plan))
+        return (*left, *self._release(plan, unless_lost_in=plan))
 
     def record(
         self,
@@ -230,6 +235,10 @@ class Drill:
             for sentence in left:
                 log.error("%s", sentence)
         return self.record(plan, restored, checklist, left)
+
+    def _stop(self, dead: DrillPlan) -> None:
+        for sentence in self.surroundings.stop(dead):
+            log.warning("%s", sentence)
 
     def _release(self, plan: DrillPlan, *, unless_lost_in: DrillPlan) -> list[str]:
         """End marks that a killed step of the drill may have left in repositories."""

@@ -194,8 +194,8 @@ def _in_inventory(inventory: Inventory | None, target: str, remarks: list[str]) 
 def _copies(names: Mapping[str, Sequence[str]]) -> list[str]:
     """Repositories that cannot witness for each other. :param names: by repository id."""
     return [
-        f"repositories {' and '.join(same)} have the same id, {repository_id}: one is a copy of the other, or "
-        "both are one"
+        f"repositories {' and '.join(same)} have the same id, {repository_id}: one is a copy of the "
+        "other, or both are one"
         for repository_id, same in sorted(names.items())
         if len(same) > 1
     ]
