@@ -106,6 +106,19 @@ def test_another_cluster_on_the_port_says_nothing_about_ours(look):
     assert "port" in found.sentence
 
 
+def test_what_lies_on_a_disk_that_is_not_mounted_is_not_lost(look, live, tmp_path, monkeypatch):
+    fstab = tmp_path / "fstab"
+    fstab.write_text(f"# disks\nUUID=1 / ext4 defaults 0 1\nUUID=2 {tmp_path}/data ext4 noauto 0 2\n")
+    monkeypatch.setattr("backstop.commands.disaster.unmounted.FSTAB", fstab)
+    shutil.rmtree(live)
+    live.mkdir()
+
+    found = look(SLOW)
+
+    assert found.condition is Condition.UNKNOWN
+    assert any(f"{live} of /etc/fstab is not mounted" in line for line in found.details)
+
+
 # -- Files ---------------------------------------------------------------------------------------------------
 
 
@@ -134,6 +147,15 @@ def test_work_that_was_done_since_the_newest_backup_is_no_damage(lost):
 
     assert state_of_media(assessment) == "unknown"
     assert "tree:media" not in assessment["lost"]
+
+
+def test_files_on_a_disk_that_is_not_mounted_are_not_lost(lost, tmp_path, monkeypatch):
+    fstab = tmp_path / "fstab"
+    fstab.write_text(f"UUID=2 {lost.media.parent} ext4 defaults 0 2\n")
+    monkeypatch.setattr("backstop.commands.disaster.unmounted.FSTAB", fstab)
+    lost.media.rename(lost.media.with_name("hidden"))
+
+    assert state_of_media(lost.disasters().declare("media are away").assess()) == "unknown"
 
 
 def test_what_is_there_again_when_its_turn_comes_is_not_replaced(lost):

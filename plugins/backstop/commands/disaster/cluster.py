@@ -15,6 +15,7 @@ from backstop.commands.disaster.server import (
     judges_us,
     newest_dump,
 )
+from backstop.commands.disaster.unmounted import unmounted_above
 from backstop.commands.recovery.cut_over import (
     check_cut_over,
     cut_over,
@@ -134,6 +135,8 @@ class ClusterComponent:
         """A sentence on the data directory, and whether it is missing."""
         if self.live is None:
             return "", False
+        if (hidden := unmounted_above(self.live)) is not None:
+            return f"{hidden} of /etc/fstab is not mounted: mount it, then look again", False
         try:
             with os.scandir(self.live) as entries:
                 names = {entry.name for entry in entries}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backstop.commands.disaster.component import Condition, Found, Phases
+from backstop.commands.disaster.unmounted import unmounted_above
 from backstop.commands.trees.comparison import WatchedTree, changes_since_newest
 from backstop.commands.trees.newest import NewestBackup
 from backstop.commands.trees.plan import TreeSwapError
@@ -55,6 +56,10 @@ class TreeComponent:
         used = [one for one in sources.repositories if one.name in self.repositories]
         settings = self.settings(used)
         patterns = ", ".join(settings.patterns)
+        for one in settings.patterns:
+            if (hidden := unmounted_above(Path(one))) is not None:
+                said = f"{hidden} of /etc/fstab is not mounted: mount it, then look again"
+                return Found(Condition.UNKNOWN, said)
         try:
             changes = changes_since_newest(
                 WatchedTree(
