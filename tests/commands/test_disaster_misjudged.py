@@ -33,6 +33,7 @@ from tests.lost_files import AS_IT_WAS, LostFiles, content
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+VERB = "recover-from-disaster"
 SLOW = SourceUnavailableError("db1: timeout expired")
 PASSWORD = SourceError("db1: password authentication failed (SQLSTATE 28P01)")
 FULL = SourceBusyError("db1: too many connections")
@@ -251,9 +252,32 @@ def test_a_database_that_nobody_could_look_at_is_not_said_to_be_well(lost):
     assert "not everything is back" in disaster.status()["outcome"]
 
 
-# -- An incident that somebody forgot ------------------------------------------------------------------------
+def test_nobody_is_told_that_all_is_well_while_the_database_is_silent(lost):
+    shutil.rmtree(lost.media)
+    lost.text(VERB, "--declare", "the\n\x1b[31mdisk\n# died")
+    said = lost.text(VERB, "--status")[0]
+    assert "next " in said
+    assert "--options" in said
+    assert "said at" not in said
+    assert "disk # died" in said
+    lost.text(VERB, "--options")
+    assert "--choose OPTION" in lost.text(VERB, "--status")[0]
+    lost.text(VERB, "--choose", "newest")
+    assert "`--run` does what is left" in lost.text(VERB, "--status")[0]
 
-VERB = "recover-from-disaster"
+    _, told = lost.text(VERB, "--run", "--yes", code=1)
+
+    assert "validated," not in told
+    assert "not everything is back: the" in told
+    assert "not back" in lost.text(VERB, "--status", "--incident", only(lost))[0]
+
+
+def only(lost) -> str:
+    [incident] = lost.disasters().journal.incidents()
+    return incident
+
+
+# -- An incident that somebody forgot ------------------------------------------------------------------------
 
 
 def months_ago() -> datetime:
