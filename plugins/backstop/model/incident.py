@@ -44,7 +44,7 @@ class EventKind(str, Enum):
     when it is killed."""
     STEP_ENDED = "step ended"
     """``step``, ``run`` (empty: it was left out), ``outcome`` (a :class:`~backstop.model.measured.Outcome`),
-    ``sentence``, ``facts``."""
+    ``sentence``, ``facts``. ``withdrawn``: that run gave way to another one before it did anything."""
     TOLD = "told"
     """``channel``, ``subject``, ``failed``: stakeholders, status page."""
     ESTIMATED = "estimated"
