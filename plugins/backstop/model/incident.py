@@ -135,6 +135,19 @@ def merged(journals: Iterable[Iterable[Event]]) -> list[Event]:
     return sorted(events.values(), key=lambda event: (event.order, event.at, event.uid))
 
 
+def counted(events: Iterable[Event]) -> list[Event]:
+    """Without runs that gave way before they did anything, as another had begun in the same moment."""
+    known = list(events)
+    withdrawn = {
+        one.data["run"] for one in known if one.kind is EventKind.STEP_ENDED and one.data.get("withdrawn")
+    }
+    return [
+        one
+        for one in known
+        if (one.uid if one.kind is EventKind.STEP_BEGAN else one.data.get("run")) not in withdrawn
+    ]
+
+
 STEPS = ("assess", "choose", "tell:start", "infrastructure", "recover", "validate", "tell:end", "record")
 """The plan as asked for: assess, communicate, recover, validate. ``recover:<component>`` and
 ``validate:<item>`` stand for each of theirs."""
