@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.errors import IntegrityError
 from backstop.model.canonical import format_time, parse_time
+from backstop.model.measured import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,7 +44,7 @@ class EventKind(str, Enum):
     when it is killed."""
     STEP_ENDED = "step ended"
     """``step``, ``run`` (empty: it was left out), ``outcome`` (a :class:`~backstop.model.measured.Outcome`),
-    ``sentence``, ``facts``."""
+    ``sentence``, ``facts``. ``withdrawn``: that run gave way to another one before it did anything."""
     TOLD = "told"
     """``channel``, ``subject``, ``failed``: stakeholders, status page."""
     ESTIMATED = "estimated"
@@ -52,6 +53,19 @@ class EventKind(str, Enum):
     """``by``, ``text``."""
     CLOSED = "closed"
     """``by``, ``outcome``."""
+
+
+_READ: Mapping[EventKind, Mapping[str, type | tuple[type, ...]]] = {
+    EventKind.DECLARED: {
+        "by": str, "what": str, "components": list, "clock_from": str, "before": (str, type(None)),
+    },
+    EventKind.ASSESSED: {"assessment": dict},
+    EventKind.CHOSEN: {"plan": dict, "plan_sha256": str},
+    EventKind.STEP_BEGAN: {"step": str},
+    EventKind.STEP_REACHED: {"step": str, "run": str, "facts": dict},
+    EventKind.STEP_ENDED: {"step": str, "run": str, "outcome": str, "sentence": str, "facts": dict},
+    EventKind.CLOSED: {"by": str, "outcome": str},
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +100,13 @@ class Event:
     def from_dict(cls, raw: Mapping[str, Any], *, number: int) -> Event:
         """:raises IntegrityError: it is malformed."""
         try:
+            kind, data = EventKind(raw["kind"]), dict(raw["data"])
+            _require_what_is_read(kind, data)
             return cls(
                 number=number,
                 at=parse_time(raw["at"]),
-                kind=EventKind(raw["kind"]),
-                data=dict(raw["data"]),
+                kind=kind,
+                data=data,
                 uid=str(raw["uid"]),
                 order=int(raw["order"]),
             )
@@ -101,10 +117,35 @@ class Event:
             ) from error
 
 
+def _require_what_is_read(kind: EventKind, data: Mapping[str, Any]) -> None:
+    """One line that is wrong must not stop whoever reads them all. :raises LookupError: or ValueError."""
+    for name, of in _READ.get(kind, {}).items():
+        if not isinstance(data[name], of):
+            raise TypeError(f"{name} is {type(data[name]).__name__}")
+    if kind is EventKind.DECLARED:
+        parse_time(data["clock_from"])
+        parse_time(data["before"] or data["clock_from"])
+    if kind is EventKind.STEP_ENDED:
+        Outcome(data["outcome"])
+
+
 def merged(journals: Iterable[Iterable[Event]]) -> list[Event]:
     """Several repositories' journals of one incident as one, in order."""
     events = {event.uid: event for journal in journals for event in journal}
     return sorted(events.values(), key=lambda event: (event.order, event.at, event.uid))
+
+
+def counted(events: Iterable[Event]) -> list[Event]:
+    """Without runs that gave way before they did anything, as another had begun in the same moment."""
+    known = list(events)
+    withdrawn = {
+        one.data["run"] for one in known if one.kind is EventKind.STEP_ENDED and one.data.get("withdrawn")
+    }
+    return [
+        one
+        for one in known
+        if (one.uid if one.kind is EventKind.STEP_BEGAN else one.data.get("run")) not in withdrawn
+    ]
 
 
 STEPS = ("assess", "choose", "tell:start", "infrastructure", "recover", "validate", "tell:end", "record")
@@ -113,11 +154,17 @@ STEPS = ("assess", "choose", "tell:start", "infrastructure", "recover", "validat
 
 
 def waited(events: list[Event], *, now: datetime) -> timedelta:
-    """How long people were waited for, so far. Waits do not overlap: one ends where another begins."""
+    """How long people were waited for, so far. Waits do not overlap: one ends where another begins.
+
+    Whoever asked may have been killed at the question. From the next step on, nobody waits any more.
+    """
     total, since = timedelta(0), None
     for event in events:
         if event.kind is EventKind.WAIT_BEGAN:
             since = since or event.at
-        elif event.kind in (EventKind.WAIT_ENDED, EventKind.CLOSED) and since is not None:
+        elif since is not None and (
+            event.kind in (EventKind.WAIT_ENDED, EventKind.CLOSED)
+            or (event.kind is EventKind.STEP_BEGAN and event.data.get("step") != "assess")
+        ):
             total, since = total + (event.at - since), None
     return total + (now - since if since is not None else timedelta(0))

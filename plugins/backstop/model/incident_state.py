@@ -8,7 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from backstop.model.canonical import canonical_json, parse_time, sha256_hex
-from backstop.model.incident import Event, EventKind, waited
+from backstop.model.incident import Event, EventKind, counted, waited
 from backstop.model.measured import Outcome
 
 if TYPE_CHECKING:
@@ -175,12 +175,18 @@ class IncidentState:
         return waited(known, now=end)
 
     def left(self) -> list[str]:
-        """What is lost, and not back: of the newest assessment, and of the plan."""
+        """What is lost, and not back: of the newest assessment, and of the plan. A database that nobody could
+        look at counts: that all is well cannot be said."""
         back = {kind for kind, step in self.recovered().items() if step.status is StepStatus.PASSED}
         if back & _DATABASE:
             # Either brings the database back.
             back |= _DATABASE
-        lost = dict.fromkeys([*self.assessment.get("lost", ()), *self.plan.get("order", ())])
+        unseen = [
+            one["component"]
+            for one in self.assessment.get("components", ())
+            if one["component"] in _DATABASE and one.get("state") == "unknown"
+        ]
+        lost = dict.fromkeys([*self.assessment.get("lost", ()), *self.plan.get("order", ()), *unseen])
         return [one for one in lost if one not in back]
 
     def _ended(self, name: str, began: Event | None, end: Event, tries: int) -> StepState:
@@ -204,7 +210,7 @@ class IncidentState:
     def _of(self, name: str) -> list[Event]:
         """Of a recovery, those since just this was chosen: another point is another recovery; and what is
         checked, told or recorded of the end belongs to the plan that is carried out."""
-        events = [one for one in self.events if one.data.get("step") == name]
+        events = [one for one in counted(self.events) if one.data.get("step") == name]
         kind, _, component = name.partition(":")
         if name in BEFORE:
             return events
@@ -219,7 +225,7 @@ class IncidentState:
     def recovered(self) -> dict[str, StepState]:
         """By component, what was recovered or tried in this incident, whatever was chosen later."""
         found: dict[str, StepState] = {}
-        for event in self.events:
+        for event in counted(self.events):
             step = str(event.data.get("step", ""))
             if event.kind is EventKind.STEP_ENDED and step.startswith("recover:") and event.data["run"]:
                 began = next((one for one in self.events if one.uid == event.data["run"]), None)
