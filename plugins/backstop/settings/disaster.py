@@ -21,9 +21,9 @@ from backstop.settings.disaster_components import component_of, database_kind
 from backstop.wiring import (
     cheapest_first,
     find_target,
-    open_inventory,
+    inventory_or_why,
     open_keyring,
-    open_repository,
+    open_what_can_be,
 )
 
 if TYPE_CHECKING:
@@ -70,7 +70,10 @@ class Disasters:
         self._progress = progress or Silent()
         self._clock = clock
         self._tell = tell
-        self.unopened: dict[str, str] = {}
+        self._repositories, failed = open_what_can_be(
+            configuration, target, credentials, cheapest_first(configuration, target)
+        )
+        self.unopened = {name: error.message for name, error in failed.items()}
         """By repository that cannot be opened: why."""
         # Once: whoever has a password on the offline key is asked for it once.
         self._keyring = lru_cache(1)(
@@ -81,7 +84,6 @@ class Disasters:
                 )
             )
         )
-        self._repositories = self._opened()
         self.journal = IncidentJournal(self._hurried(), target, clock=clock)
 
     def open(self, incident_id: str | None = None) -> Disaster:
@@ -205,10 +207,10 @@ class Disasters:
         from backstop.model.drill_loss import SAMPLE_GAP
         from backstop.repository.observed_losses import losses_around
 
+        inventory, _ = inventory_or_why(self._configuration, self._credentials)
+        if inventory is None:
+            return ()
         try:
-            inventory = open_inventory(self._configuration, self._credentials)
-            if inventory is None:
-                return ()
             return losses_around(inventory, self._name, repository, moment, within=SAMPLE_GAP)
         except BackstopError:
             return ()
@@ -235,15 +237,6 @@ class Disasters:
             for name, tree in self._target.trees.items()
         }
         return {"base": database, "dump": database, **trees}
-
-    def _opened(self) -> list[Repository]:
-        opened = []
-        for name in cheapest_first(self._configuration, self._name):
-            try:
-                opened.append(open_repository(self._configuration, self._name, name, self._credentials))
-            except BackstopError as error:
-                self.unopened[name] = error.message
-        return opened
 
     def _answering(self) -> list[Repository]:
         """Patience with one that is down is minutes, each time; the journal has just asked them all."""
