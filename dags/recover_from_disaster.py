@@ -71,9 +71,7 @@ from backstop.notifications.objective import disaster_recovery_time_alert
 from backstop.notifications.runs import run_failed
 from backstop.operators.base import result_of
 from backstop.operators.disaster import (
-    LATEST,
     AssessDisasterOperator,
-    DeclareDisasterOperator,
     ListComponentsOperator,
     PrepareInfrastructureOperator,
     RecordIncidentOperator,
@@ -81,6 +79,7 @@ from backstop.operators.disaster import (
     ValidateRecoveryOperator,
 )
 from backstop.operators.disaster_approval import ChooseRecoveryOperator
+from backstop.operators.disaster_declaration import LATEST, DeclareDisasterOperator
 from backstop.operators.disaster_left_out import ITEMS
 from backstop.operators.disaster_telling import TELL_PROGRESS, TellOperator, TellProgressOperator
 from backstop.targets import Target, load_targets

@@ -18,11 +18,9 @@ from backstop.commands.progress import Silent
 from backstop.commands.trees.backup import back_up_files
 from backstop.hooks.target import TargetHook
 from backstop.model.incident import EventKind
-from backstop.operators import disaster as disasters
 from backstop.operators import disaster_approval, disaster_left_out, disaster_telling
 from backstop.operators.disaster import (
     AssessDisasterOperator,
-    DeclareDisasterOperator,
     ListComponentsOperator,
     PrepareInfrastructureOperator,
     RecordIncidentOperator,
@@ -30,7 +28,8 @@ from backstop.operators.disaster import (
     ValidateRecoveryOperator,
 )
 from backstop.operators.disaster_approval import ChooseRecoveryOperator
-from backstop.operators.disaster_telling import TellOperator, TellProgressOperator
+from backstop.operators.disaster_declaration import DeclareDisasterOperator
+from backstop.operators.disaster_telling import TellOperator, TellProgressOperator, who
 from backstop.settings.arguments import utc_now
 from backstop.settings.trees import tree_backup_settings
 from tests.notifying import PIGEON, Pigeon
@@ -537,4 +536,4 @@ def test_a_run_can_be_finished_by_hand_and_the_other_way_round(scene):
 
     assert scene.recover()["outcome"] == "passed"
     assert scene.file.read_text() == "workers = 8\n"
-    assert disasters.who(scene.context("x")) == "ann"
+    assert who(scene.context("x")) == "ann"

@@ -6,7 +6,7 @@ import socket
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from backstop.commands.disaster.assess import Assessing, Objective
+from backstop.commands.disaster.assess import Assessing
 from backstop.commands.disaster.component import Sources
 from backstop.commands.disaster.engine import Disaster
 from backstop.commands.disaster.infrastructure import Ground
@@ -17,7 +17,14 @@ from backstop.model.canonical import format_time
 from backstop.model.incident import EventKind
 from backstop.repository.incidents import IncidentJournal, new_incident_id
 from backstop.settings.arguments import utc_now
-from backstop.settings.disaster_components import component_of, database_kind
+from backstop.settings.disaster_components import (
+    DATABASE,
+    alternatives_of,
+    component_of,
+    database_kind,
+    objectives_of,
+    order_of,
+)
 from backstop.wiring import (
     cheapest_first,
     find_target,
@@ -27,7 +34,7 @@ from backstop.wiring import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -36,9 +43,6 @@ if TYPE_CHECKING:
     from backstop.model.measured import CheckedItem
     from backstop.repository.catalog import Repository
     from backstop.targets import Configuration
-
-DATABASE = "database"
-"""How people call the database, whether its server or a dump of it comes back."""
 
 
 class Disasters:
@@ -155,7 +159,7 @@ class Disasters:
     def kind_of(self, component: str) -> str:
         """``base`` or ``dump`` of ``database``. :raises NotFoundError: the target has no such component."""
         kind = database_kind(self._target) if component == DATABASE else component
-        known = [*self._order(), *self._alternatives().values()]
+        known = [*order_of(self._target), *alternatives_of(self._target).values()]
         if kind not in known:
             names = [DATABASE, *(one for one in known if one.startswith("tree:"))]
             raise NotFoundError(
@@ -180,7 +184,7 @@ class Disasters:
         )
 
     def _assessing(self, incident_id: str) -> Assessing:
-        order, alternatives = self._order(), self._alternatives()
+        order, alternatives = order_of(self._target), alternatives_of(self._target)
         return Assessing(
             target=self._name,
             incident_id=incident_id,
@@ -196,7 +200,7 @@ class Disasters:
                 for kind in [*order, *alternatives.values()]
             },
             order=order,
-            objectives=self._objectives(),
+            objectives=objectives_of(self._target),
             alternatives=alternatives,
             unopened=lambda: {**self.unopened, **self.journal.unheard},
             losses=self._losses,
@@ -214,29 +218,6 @@ class Disasters:
             return losses_around(inventory, self._name, repository, moment, within=SAMPLE_GAP)
         except BackstopError:
             return ()
-
-    def _order(self) -> list[str]:
-        """As the target says; else what services read to start first, then the database, then the rest."""
-        database, trees = database_kind(self._target), self._target.trees
-        if self._target.disaster.order is not None:
-            said = [database if one == DATABASE else one for one in self._target.disaster.order]
-            return [*said, *(f"tree:{name}" for name in trees if f"tree:{name}" not in said)]
-        first = [f"tree:{name}" for name, tree in trees.items() if tree.on_change is not None]
-        return [*first, database, *(f"tree:{name}" for name in trees if f"tree:{name}" not in first)]
-
-    def _alternatives(self) -> dict[str, str]:
-        if database_kind(self._target) == "dump" or self._target.database.restore_conn_id is None:
-            return {}
-        return {"base": "dump"}
-
-    def _objectives(self) -> Mapping[str, Objective]:
-        agreed = self._target.database.objectives
-        database = Objective(agreed.rto, agreed.rpo)
-        trees = {
-            f"tree:{name}": Objective(tree.objectives.rto, tree.objectives.rpo)
-            for name, tree in self._target.trees.items()
-        }
-        return {"base": database, "dump": database, **trees}
 
     def _answering(self) -> list[Repository]:
         """Patience with one that is down is minutes, each time; the journal has just asked them all."""
@@ -270,7 +251,7 @@ class Disasters:
         record = incident_record(
             disaster.state(),
             target=self._name,
-            objectives=self._objectives(),
+            objectives=objectives_of(self._target),
             now=now,
             host=socket.gethostname(),
         )
@@ -278,33 +259,3 @@ class Disasters:
         missed = {**self.unopened, **self.journal.unheard}
         kept["problems"] += [f"the record is not in repository {name}: {why}" for name, why in missed.items()]
         return kept
-
-
-def open_disaster(
-    configuration: Configuration,
-    target: str,
-    credentials: CredentialSource,
-    *,
-    incident_id: str | None = None,
-    by: str,
-    **others: Any,
-) -> Disaster:
-    """See :meth:`Disasters.open`; :param others: of :class:`Disasters`."""
-    return Disasters(configuration, target, credentials, by=by, **others).open(incident_id)
-
-
-def declare_disaster(
-    configuration: Configuration,
-    target: str,
-    credentials: CredentialSource,
-    *,
-    by: str,
-    what: str,
-    components: Sequence[str] = (),
-    noticed_at: datetime | None = None,
-    before: datetime | None = None,
-    **others: Any,
-) -> Disaster:
-    """See :meth:`Disasters.declare`; :param others: of :class:`Disasters`."""
-    disasters = Disasters(configuration, target, credentials, by=by, **others)
-    return disasters.declare(what, components=components, noticed_at=noticed_at, before=before)

@@ -11,7 +11,8 @@ from backstop.errors import BackstopError
 from backstop.model.canonical import format_time
 from backstop.model.drill_loss import loss_by_watch
 from backstop.model.figures import duration_in_words
-from backstop.model.incident_options import Wanted, options_for
+from backstop.model.incident_option import Wanted
+from backstop.model.incident_options import options_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from backstop.commands.disaster.component import Component, Sources
     from backstop.model.drill_loss import Loss
-    from backstop.model.incident_options import Option, Part, Reach
+    from backstop.model.incident_option import Option, Part, Reach
     from backstop.model.observation import ForecastSeen
 
     Watched = tuple[datetime, timedelta | None]

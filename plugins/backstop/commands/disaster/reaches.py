@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from backstop.commands.recovery.sources import recovery_sources
 from backstop.errors import BackstopError, NotFoundError
 from backstop.model.forecast import Restore, forecast
-from backstop.model.incident_options import Reach
+from backstop.model.incident_option import Reach
 from backstop.model.restore_rates import SEGMENT_BYTES
 from backstop.model.window import recovery_windows
 
