@@ -42,7 +42,7 @@ What is live is whole: as it was, or as it shall be. Nothing is left half swappe
 - **`validate`:** a probe was not answered as expected. Mend it and clear this task, or choose another
   option.
 - **`tell_start`, `tell_progress`, `tell_end`:** somebody could not be told; the log and the journal say
-  who. The recovery goes on. Clear it to tell those, and only those, again.
+  who. The recovery goes on, and its run may end green. Clear it to tell those, and only those, again.
 - **`record`:** the recovery is not over, and the incident stays open: mend what is red above and clear
   that.
 

@@ -478,6 +478,10 @@ def test_somebody_who_cannot_be_told_makes_the_telling_red_and_the_recovery_goes
 
     assert scene.recover()["outcome"] == "passed"
     assert scene.step("tell:start")["state"] == "failed"
+    for item in disaster_left_out.ITEMS:
+        scene.validate(item)
+    assert scene.record()["outcome"]
+    assert scene.journal.status()["closed_at"] is not None
 
 
 def test_progress_waits_in_the_triggerer_until_it_is_due_or_over(scene):
@@ -511,6 +515,21 @@ def test_a_recovery_that_is_not_over_is_never_recorded_as_one(scene):
     scene.approved()
 
     with pytest.raises(AirflowFailException, match="stays open, it is not over: recover:tree:config"):
+        scene.record()
+    assert scene.journal.status()["closed_at"] is None
+
+
+def test_a_probe_that_failed_keeps_the_incident_open(scene):
+    scene.write(validation={"functionality": [{"name": "fails", "command": ["false"]}]})
+    scene.approved()
+    scene.recover()
+    for item in disaster_left_out.ITEMS:
+        if item != "functionality":
+            scene.validate(item)
+    with pytest.raises(AirflowFailException, match="fails"):
+        scene.validate("functionality")
+
+    with pytest.raises(AirflowFailException, match=r"it is not over: validate:functionality \(failed\)"):
         scene.record()
     assert scene.journal.status()["closed_at"] is None
 

@@ -183,10 +183,12 @@ class ValidateRecoveryOperator(IncidentOperator):
 class RecordIncidentOperator(IncidentOperator):
     """Keep what it took and what was lost, and close the incident; fails while it is not over.
 
-    :cvar judges_the_run: it runs whatever has failed before, and fails for it.
+    Who was not told makes it fail no more than it stops the recovery.
+
+    :cvar fails_for: tasks right before it that it runs after whatever became of them, and fails for.
     """
 
-    judges_the_run = True
+    fails_for = frozenset({"validate"})
 
     def carry_out(self, context: Context) -> dict[str, Any]:
         disaster = self.disaster(context)
