@@ -34,12 +34,13 @@ from backstop.wiring import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime, timedelta
     from pathlib import Path
 
     from backstop.credentials import CredentialSource
     from backstop.crypto.key_encryption import Keyring
+    from backstop.model.drill_samples import Sample
     from backstop.model.measured import CheckedItem
     from backstop.repository.catalog import Repository
     from backstop.targets import Configuration
@@ -204,6 +205,7 @@ class Disasters:
             alternatives=alternatives,
             unopened=lambda: {**self.unopened, **self.journal.unheard},
             losses=self._losses,
+            drilled=self._drilled,
         )
 
     def _losses(self, repository: str, moment: datetime) -> Sequence[tuple[datetime, timedelta | None]]:
@@ -218,6 +220,20 @@ class Disasters:
             return losses_around(inventory, self._name, repository, moment, within=SAMPLE_GAP)
         except BackstopError:
             return ()
+
+    def _drilled(self) -> Mapping[str, Sequence[Sample]]:
+        """As the inventory has them; without it forecasts learn from proofs alone."""
+        from backstop.model.drill_samples import drilled_restores
+        from backstop.repository.drills import drills_of
+        from backstop.settings.drill import EARLIER_DRILLS
+
+        inventory, _ = inventory_or_why(self._configuration, self._credentials)
+        if inventory is None:
+            return {}
+        try:
+            return drilled_restores(drills_of(inventory, self._name, EARLIER_DRILLS))
+        except BackstopError:
+            return {}
 
     def _answering(self) -> list[Repository]:
         """Patience with one that is down is minutes, each time; the journal has just asked them all."""

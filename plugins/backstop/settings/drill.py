@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from backstop.credentials import CredentialSource
     from backstop.model.drill import DrillRecord
     from backstop.model.drill_plan import DrillPlan
-    from backstop.model.forecast import Restore
+    from backstop.model.drill_samples import Sample
     from backstop.model.measured import CheckedItem
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.inventory import Inventory
@@ -125,9 +125,8 @@ class TargetSurroundings:
     def drilled(self) -> Sequence[tuple[str, datetime]]:
         return [(one.scenario, one.began_at) for one in self._earlier()]
 
-    def restores(self) -> Mapping[str, Sequence[Restore]]:
-        found = drilled_restores(self._earlier())
-        return {component: [restore for _, restore in restores] for component, restores in found.items()}
+    def restores(self) -> Mapping[str, Sequence[Sample]]:
+        return drilled_restores(self._earlier())
 
     def losses(self, repository: str, moment: datetime) -> Sequence[tuple[datetime, timedelta | None]]:
         from backstop.repository.observed_losses import losses_around
