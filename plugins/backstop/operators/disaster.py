@@ -204,7 +204,7 @@ class RecordIncidentOperator(IncidentOperator):
                 f"{disaster.incident_id} of {self.target} stays open, it is not over: "
                 + (", ".join(open_steps) if status["plan"] else "nobody has chosen a way back"),
                 hint="mend what is red and clear it; mark a step as successful to leave it out; or go on "
-                "with `python -m backstop recover-from-disaster`",
+                f"with `python -m backstop recover-from-disaster --target {self.target}`",
             )
         if status["closed_at"]:
             self.log.info("It was closed at %s by %s", status["closed_at"], status["closed_by"])

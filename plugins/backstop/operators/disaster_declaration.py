@@ -81,7 +81,7 @@ class DeclareDisasterOperator(BackstopOperator):
                 f"{self.target} has an open incident: {', '.join(others)}; two recoveries at once would undo "
                 "each other",
                 hint="trigger it with that incident to go on with it, or close it: "
-                "`python -m backstop recover-from-disaster --close`",
+                f"`python -m backstop recover-from-disaster --target {self.target} --close`",
             )
         return None
 

@@ -122,6 +122,12 @@ def objectives_in_words(objectives: Iterable[Objective]) -> Judged:
     return Judged("unknown", "no objective is set")
 
 
+def tone_of(result: Judged, objectives: Judged) -> str:
+    """Of the whole: what went well, but took or lost too much, is not simply good."""
+    missed = objectives.tone == "critical"
+    return "warning" if missed and result.tone == "good" else result.tone
+
+
 def forecasts_of(components: Sequence[ComponentRecovery]) -> tuple[Forecast, ...]:
     """Of those that are back and had one. It was of the restore alone, not of what that had to wait for."""
     return tuple(

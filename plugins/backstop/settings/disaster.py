@@ -104,7 +104,8 @@ class Disasters:
         if not found:
             raise NotFoundError(
                 f"{self._name} has no open incident",
-                hint="declare one: `recover-from-disaster --declare 'what is lost'`",
+                hint=f"declare one: `python -m backstop recover-from-disaster --target {self._name} "
+                "--declare 'what is lost'`",
             )
         if len(found) > 1:
             raise ConfigurationError(
