@@ -17,6 +17,7 @@ from backstop.commands.proof.tree import TreeVerifySettings, verify_tree
 from backstop.commands.trees.backup import back_up_files
 from backstop.commands.trees.settings import TreeBackupSettings, TreeRestoreSettings
 from backstop.model.backup import BackupLabel
+from backstop.model.measured import CheckedItem, Outcome
 from backstop.repository.pins import readers
 from tests.protection import utc_now
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from backstop.model.drill import DrillRecord
     from backstop.model.drill_plan import DrillPlan
     from backstop.model.drill_samples import Sample
-    from backstop.model.measured import CheckedItem
     from backstop.model.proof import Proof
     from backstop.repository.catalog import Repository
     from backstop.storage.base import Storage
@@ -56,7 +56,12 @@ class Around:
         return self.seen
 
     def check(self, plan: DrillPlan, restored: Sequence[RestoredComponent]) -> Sequence[CheckedItem]:
-        return self.checks(plan, restored) if self.checks else ()
+        if self.checks:
+            return self.checks(plan, restored)
+        return [CheckedItem("restore", one.component, Outcome.PASSED, "it is back") for one in restored]
+
+    def stop(self, plan: DrillPlan) -> Sequence[str]:
+        return ()
 
     def keep(self, plan: DrillPlan, record: DrillRecord) -> Sequence[str]:
         self.records.append(record)

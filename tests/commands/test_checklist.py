@@ -146,6 +146,13 @@ def test_other_content_fails_integrity_and_other_modes_fail_permissions(tmp_path
     assert {the(lines, item).outcome for item in ("integrity", "permissions")} == {Outcome.FAILED}
 
 
+def test_files_that_could_not_be_read_again_have_not_been_compared(tmp_path: Path):
+    line = the(run(None, restored_files(tmp_path, unread=1)), "integrity")
+
+    assert line.outcome is Outcome.NOT_DONE
+    assert line.sentence.startswith("1 of 3 files could not be read again")
+
+
 def test_files_that_only_have_another_mode_have_their_content(tmp_path: Path):
     lines = run(None, restored_files(tmp_path, compare=lambda: ["a: mode 0644 instead of 0600"]))
 
@@ -219,6 +226,30 @@ def test_validators_are_told_where_the_files_are_and_each_is_a_line(tmp_path: Pa
     assert lines[2].details == ("{root}/etc: syntax error",)
     assert lines[3].sentence == "cat: no restored file is called as its arguments say"
     assert lines[4].sentence == "/nowhere/validator cannot be run: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    "argument", ["{root}/etc/enabled/*", "--file={root}/etc/enabled/site", "{root}/up/live/site"]
+)
+def test_a_validator_is_not_led_to_live_files_by_links_that_were_restored(tmp_path: Path, argument: str):
+    root, live = tmp_path / "restored", tmp_path / "live"
+    (root / "etc/enabled").mkdir(parents=True)
+    live.mkdir()
+    (live / "site").write_text("all is well")
+    (root / "etc/enabled/site").symlink_to(live / "site")
+    (root / "up").symlink_to("..")
+    line = the(run(None, restored_files(root, validators=[["/bin/true", argument]])), "configuration")
+
+    assert line.outcome is Outcome.FAILED
+    assert "would have looked at live files" in line.sentence
+
+
+def test_a_link_among_restored_files_is_followed(tmp_path: Path):
+    (tmp_path / "available").write_text("all is well")
+    (tmp_path / "enabled").symlink_to("available")
+    line = the(run(None, restored_files(tmp_path, validators=[["cat", "{root}/enabled"]])), "configuration")
+
+    assert line.outcome is Outcome.PASSED
 
 
 def test_a_validator_that_hangs_is_ended(tmp_path: Path):
@@ -316,6 +347,16 @@ def test_rows_are_compared_with_files_in_the_restored_database_alone(
 
     assert [line.outcome for line in lines] == [Outcome.PASSED] * 2
     assert lines[1].sentence == "all 4 files that rows name are there"
+
+
+@pytest.mark.integration
+def test_a_database_whose_rows_name_no_file_shows_nothing(photos: ClusterConnection, tmp_path: Path):
+    with photos.connect() as session:
+        session.execute("TRUNCATE public.photos")
+    tree = restored_files(media(tmp_path, "1"), expected=rows(photos))
+    line = of(run(restored_database(photos), tree), "integrity", "tree:media")[-1]
+
+    assert line.outcome is Outcome.NOT_APPLICABLE
 
 
 @pytest.mark.integration

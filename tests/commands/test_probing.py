@@ -101,6 +101,11 @@ def test_a_command_is_led_to_what_was_restored_and_to_nothing_of_this_worker(
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "ours")
     monkeypatch.setenv("BACKSTOP_CREDENTIALS", "/etc/backstop/credentials.json")
     monkeypatch.setenv("AIRFLOW_HOME", "/opt/airflow")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://db.live/calibrify")
+    monkeypatch.setenv("CALIBRIFY_DB_HOST", "db.live")
+    monkeypatch.setenv("QUEUE", "amqp://calibrify:hidden@queue.live/")
+    monkeypatch.setenv("STRIPE_TOKEN", "of the live shop")
+    monkeypatch.setenv("LANGUAGE", "de")
     database = ClusterConnection(host="/run/drill", port=5432, user="postgres", dbname="calibrify")
     environment = restored_environment(database, {"media": tmp_path, "config-2": Path("/r")})
     seen = tmp_path / "seen"
@@ -121,6 +126,9 @@ def test_a_command_is_led_to_what_was_restored_and_to_nothing_of_this_worker(
         "BACKSTOP_TREE_CONFIG_2": "/r",
     }
     assert not any(name.startswith(("AWS_", "AIRFLOW")) for name in found)
+    assert not {"DATABASE_URL", "CALIBRIFY_DB_HOST", "QUEUE", "STRIPE_TOKEN"} & set(found)
+    assert found["LANGUAGE"] == "de"
+    assert "PATH" in found
 
 
 def test_without_a_database_a_client_finds_none_instead_of_the_live_one():

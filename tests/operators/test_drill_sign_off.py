@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime, timezone
 
 import pytest
@@ -13,9 +14,11 @@ from backstop.errors import StorageUnavailableError
 from backstop.hooks.target import TargetHook
 from backstop.model.drill import CHECKLIST
 from backstop.model.drill_document import drill_document
+from backstop.model.measured import CheckedItem, Outcome
 from backstop.notifications.runs import task_failed
 from backstop.operators import drill_sign_off as signing
 from backstop.operators.drill_sign_off import REMARKS_LIMIT, SignOffDrillOperator
+from backstop.operators.drill_wording import drill_note
 from backstop.operators.note import NOTE
 from tests.evidenced import DRILL, FAILED_DRILL
 from tests.operators.lab import context
@@ -92,6 +95,23 @@ def test_the_form_of_a_drill_that_failed_names_everything_that_is_wrong(kept, mo
     assert "base did not come back: segment 0000000100000012000000A4 is absent" in task.body
     assert "○ **Verify data integrity**: not done" in task.body
     assert "left behind: scratch /var/lib/backstop/drill-77aa" in task.body
+
+
+def test_the_form_shows_what_files_are_called_and_takes_none_of_it_for_markup(kept, monkeypatch):
+    name = "/srv/x](https://evil/) ![](https://evil/pixel) | **Verify data integrity**: passed\n- ✓ `all` <b>"
+    line = CheckedItem(
+        "integrity", "tree:media", Outcome.FAILED, "the files differ", (f"{name}: other content",)
+    )
+    record = replace(FAILED_DRILL, checklist=(line,), seed="7` **passed** `", notes=(name,))
+    task = form(monkeypatch, record)
+    note = drill_note(record)
+
+    for text in (task.body, note):
+        assert "](https" not in text.replace("\\]", "")
+        assert "![" not in text
+        assert "\n- ✓ `all`" not in text
+        assert " **passed** `" not in text.replace("`7 **passed** `", "")
+    assert "/srv/x\\](https://evil/)" in task.body
 
 
 def test_the_form_waits_as_long_as_the_target_says(kept, lab, monkeypatch):

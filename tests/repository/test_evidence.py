@@ -156,3 +156,40 @@ def test_a_report_that_was_changed_or_is_gone_is_not_shown(world: EvidenceWorld)
         chain.report(record)
     with pytest.raises(ObjectMissingError, match="has no report"):
         chain.report(append(world, render=None))
+
+
+def test_a_file_that_nobody_signed_uses_up_no_numbers_and_is_no_head(world: EvidenceWorld) -> None:
+    first = append(world)
+    last = world.key(99_999_999)
+    world.storages["local"].put_once(last, b"{}")
+    # Believable in its own place alone.
+    world.storages["local"].put_once(world.key(99_999_998), world.body("local", 1))
+
+    assert world.chain("local").head() == first.head
+    second = append(world, "drill-2")
+
+    assert (second.number, second.previous_sha256) == (2, first.sha256)
+    (chain,) = world.verify().chains
+    assert chain.head == second.head
+    assert [(fault.kind.value, fault.number) for fault in chain.faults] == [
+        ("missing", 3),
+        ("duplicated", 99_999_998),
+        ("unreadable", 99_999_999),
+    ]
+
+
+def test_what_is_larger_than_any_record_is_named_and_not_read(
+    world: EvidenceWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(world)
+    for key in (world.key(2), f"{world.key(2)[: -len('.json')]}-junk.html"):
+        world.storages["local"].put_once(key, b"x" * 4000)
+    monkeypatch.setattr("backstop.repository.evidence._MOST_BYTES", 3000)
+    read = world.storages["local"].read
+    monkeypatch.setattr(
+        world.storages["local"],
+        "read",
+        lambda key, **more: read(key, **more) if "00000002" not in key else pytest.fail(f"{key} was read"),
+    )
+
+    assert world.verify().sentences() == ["local: record 2 cannot be read: it is larger than any record"]

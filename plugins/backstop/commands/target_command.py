@@ -23,6 +23,10 @@ _TAIL_BYTES = 16 * 1024
 _OURS = ("AIRFLOW", "_AIRFLOW", "BACKSTOP_")
 # Who asks a restored copy must not be led to the live one, nor to where backups are.
 _LEADS_ELSEWHERE = ("PG", "AWS_")
+_A_SERVICE = re.compile(
+    r"(?i)(^|_)(database|db|dsn|sqlalchemy|postgres(ql)?|mysql|mariadb|mongo(db)?|redis|broker|celery|s3|minio)"
+    r"(_|$)"
+)
 _HIDDEN = "********"
 _IN_A_URL = re.compile(r"(?P<before>\w://[^/\s:@]*:)[^/\s@]+(?=@)")
 _SHORTEST_SECRET = 4
@@ -49,7 +53,17 @@ def worker_environment() -> dict[str, str]:
 def environment_elsewhere(more: Mapping[str, str]) -> dict[str, str]:
     """The same without what would lead a client to a database or a bucket of its own; and ``more``."""
     own = worker_environment()
-    return {name: value for name, value in own.items() if not name.startswith(_LEADS_ELSEWHERE)} | dict(more)
+    return {name: value for name, value in own.items() if not _leads_elsewhere(name, value)} | dict(more)
+
+
+def _leads_elsewhere(name: str, value: str) -> bool:
+    """A worker that runs beside the application may have its settings: ``DATABASE_URL`` and the like."""
+    return bool(
+        name.startswith(_LEADS_ELSEWHERE)
+        or _A_SERVICE.search(name)
+        or _SECRET_NAME.search(name)
+        or _IN_A_URL.search(value)
+    )
 
 
 def run_command(argv: Sequence[str], *, environment: Mapping[str, str], timeout: timedelta) -> CommandEnd:

@@ -64,9 +64,13 @@ class DrillRecord:
 
     @property
     def passed(self) -> bool:
-        """Everything is back, every check that could be made passed, nothing is left behind."""
+        """Everything is back, every check that could be made passed, nothing is left behind.
+
+        A drill of which nothing was checked has not passed.
+        """
         return (
             bool(self.components)
+            and any(one.outcome is Outcome.PASSED for one in self.checklist)
             and not any(one.failure for one in self.components)
             and not any(one.outcome in (Outcome.FAILED, Outcome.NOT_DONE) for one in self.checklist)
             and not self.left_behind

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from backstop.model.canonical import format_time
 from backstop.model.evidence import BEFORE_THE_FIRST
+from backstop.model.file_tree import shown_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"(?P<number>\d{8})\.json", re.ASCII)
 CLOCKS_MAY_DIFFER = timedelta(minutes=15)
 """Between who wrote a record and the storage, and for the time a write takes."""
+
+
+_SINGLY = 100
+"""So many missing records in a row are named one by one."""
 
 
 class FaultKind(str, Enum):
@@ -138,8 +143,8 @@ def judge_chain(
             EvidenceFault(
                 FaultKind.OVERWRITTEN,
                 of,
-                f"the storage keeps {versions} versions of {name}, which is written once: somebody wrote "
-                "over it, or took it away",
+                f"the storage keeps {versions} versions of {shown_name(name)}, which is written once: "
+                "somebody wrote over it, or took it away",
             )
         )
     return tuple(sorted(found, key=lambda fault: (fault.number is None, fault.number or 0)))
@@ -155,7 +160,7 @@ def _strays(entries: Sequence[StoredRecord]) -> Iterator[EvidenceFault]:
             kind, what = FaultKind.DUPLICATED, f"says that it is record {number}, which lies there too"
         else:
             kind, what = FaultKind.INSERTED, "is no name of a record"
-        yield EvidenceFault(kind, number, f"{one.name} {what}: somebody put it there")
+        yield EvidenceFault(kind, number, f"{shown_name(one.name)} {what}: somebody put it there")
 
 
 def _own_faults(
@@ -214,16 +219,24 @@ def _dates(one: StoredRecord, record: EvidenceRecord) -> Iterator[EvidenceFault]
 def _gaps(
     places: Mapping[int, StoredRecord], highest: int, known: Iterable[KnownHead]
 ) -> Iterator[EvidenceFault]:
-    newest = max(places, default=0)
-    for number in range(1, highest + 1):
-        if number in places:
-            continue
-        if number < newest:
-            why = "later ones are there"
-        else:
-            who = [f"{one.who} knows record {one.head.number}" for one in known if one.head.number >= number]
-            why = "; ".join(dict.fromkeys(who))
-        yield EvidenceFault(FaultKind.MISSING, number, f"record {number} is missing: {why}")
+    newest, known = max(places, default=0), tuple(known)
+    before = 0
+    for after in [*sorted(places), highest + 1]:
+        first, last, before = before + 1, after - 1, after
+        # One file far behind the others is one finding, and not a million.
+        stretches = (
+            [(first, last)] if last - first >= _SINGLY else [(one, one) for one in range(first, after)]
+        )
+        for begin, end in stretches:
+            if begin < newest:
+                why = "later ones are there"
+            else:
+                who = [
+                    f"{one.who} knows record {one.head.number}" for one in known if one.head.number >= begin
+                ]
+                why = "; ".join(dict.fromkeys(who))
+            what = f"record {begin} is" if begin == end else f"records {begin} to {end} are"
+            yield EvidenceFault(FaultKind.MISSING, begin, f"{what} missing: {why}")
 
 
 def _against_the_one_before(

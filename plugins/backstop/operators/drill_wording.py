@@ -9,7 +9,7 @@ from backstop.model.drill import CHECKLIST
 from backstop.model.figures import duration_in_words, exact_time, in_short
 from backstop.model.measured import Outcome
 from backstop.model.scenario import Scenario
-from backstop.operators.note import NOTE_LIMIT
+from backstop.operators.note import NOTE_LIMIT, as_text, in_code
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,9 +51,9 @@ def shortfalls(record: DrillRecord) -> list[str]:
 def drill_note(record: DrillRecord, *, limit: int = NOTE_LIMIT) -> str:
     """Markdown: how it went, what came back in what time, and as many shortfalls as fit whole."""
     lines = [f"**{verdict(record)}**: {_scenario(record)} at {exact_time(record.disaster_at)}, "
-             f"seed `{record.seed}`"]  # fmt: skip
+             f"seed {in_code(record.seed)}"]  # fmt: skip
     lines += [f"- {_component(one)}" for one in record.components]
-    lines += [f"- ✗ {sentence}" for sentence in shortfalls(record)]
+    lines += [f"- ✗ {as_text(sentence)}" for sentence in shortfalls(record)]
     pointer = "- … see the report of `record`"
     note: list[str] = []
     room = limit - len(pointer) - 1
@@ -79,8 +79,8 @@ def drill_statements(record: DrillRecord, report: str) -> list[str]:
     lines = [
         f"**{supposed[:1].upper()}{supposed[1:]}** at {exact_time(record.disaster_at)}, which lies between "
         f"{exact_time(record.window_begins_at)} and {exact_time(record.window_ends_at)} (seed "
-        f"`{record.seed}`). Everything was restored elsewhere, checked, and taken down again.",
-        *(f"\n{sentence[:1].upper()}{sentence[1:]}." for sentence in record.notes),
+        f"{in_code(record.seed)}). Everything was restored elsewhere, checked, and taken down again.",
+        *(f"\n{as_text(sentence[:1].upper() + sentence[1:])}." for sentence in record.notes),
         "",
         "| Component | Back after | Allowed | Lost | Allowed | Forecast |",
         "|---|---|---|---|---|---|",
@@ -93,13 +93,13 @@ def drill_statements(record: DrillRecord, report: str) -> list[str]:
         found = [one for one in record.checklist if one.item == item]
         lines.append(f"- {_SIGNS[worst(found)]} **{title}**: {worst(found).value}")
         for one in found:
-            lines.append(f"  - {_SIGNS[one.outcome]} {one.component or 'all'}: {one.sentence}")
-            lines += [f"    - {detail}" for detail in one.details[:_DETAILS]]
+            lines.append(f"  - {_SIGNS[one.outcome]} {one.component or 'all'}: {as_text(one.sentence)}")
+            lines += [f"    - {as_text(detail)}" for detail in one.details[:_DETAILS]]
     if wrong := shortfalls(record):
-        lines += ["", "**Not as it should be:**", "", *(f"- {sentence}" for sentence in wrong)]
+        lines += ["", "**Not as it should be:**", "", *(f"- {as_text(sentence)}" for sentence in wrong)]
     notes = [f"{one.component}: {sentence}" for one in record.components for sentence in one.notes]
     if notes:
-        lines += ["", "**Know this:**", "", *(f"- {sentence}" for sentence in notes)]
+        lines += ["", "**Know this:**", "", *(f"- {as_text(sentence)}" for sentence in notes)]
     return [*lines, "", f"[The whole report]({report})"]
 
 
@@ -174,5 +174,5 @@ def answered_note(record: DrillRecord, *, by: str, accepted: bool, now: datetime
     """The note once somebody has answered."""
     said = "accepted" if accepted else "to be done again"
     after = in_short(now - record.ended_at)
-    last = f"- signed off by {by[:100]} {after} later: **{said}**"
+    last = f"- signed off by {as_text(by[:100])} {after} later: **{said}**"
     return f"{drill_note(record, limit=NOTE_LIMIT - len(last) - 1)}\n{last}"

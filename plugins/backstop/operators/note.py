@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from backstop.model.figures import duration_in_words, size_in_words
+from backstop.model.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,6 +18,21 @@ NOTE = "note"
 """Key of the XCom that becomes the note on the run (``listeners/run_note.py``)."""
 NOTE_LIMIT = 1000
 """Airflow keeps no longer notes."""
+
+
+_MARKUP = re.compile(r"([\\`*_~\[\]<>|#!])")
+
+
+def as_text(text: str) -> str:
+    """In Markdown: one line that shows what it says. Names of files and what commands write are the words of
+    others, and must not look like ours.
+    """
+    return _MARKUP.sub(r"\\\1", printable(" ".join(text.split())))
+
+
+def in_code(text: str) -> str:
+    """The same in monospace; what would end that early is left out."""
+    return f"`{printable(' '.join(text.replace('`', '').split()))}`"
 
 
 def dump_note(report: Mapping[str, Any]) -> str:
@@ -37,7 +54,7 @@ def proof_note(proof: Proof, repository: str) -> str:
     if proof.matched:
         counted = _counted(proof)
         return f"- `{proof.label}` in {repository} is **proven**: restored and compared in {took}{counted}"
-    shown = [f"  - {sentence}" for sentence in proof.differences[:5]]
+    shown = [f"  - {as_text(sentence)}" for sentence in proof.differences[:5]]
     if len(proof.differences) > len(shown):
         shown.append("  - … (see the log of `verify`)")
     return "\n".join([f"- `{proof.label}` in {repository} is **not what was backed up**:", *shown])[

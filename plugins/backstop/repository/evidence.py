@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 _TRIES = 50
 """As many others may come in between."""
+_MOST_BYTES = 64 * 1024 * 1024
+"""Of a record, or a report. Whoever may write here could put more than a memory holds."""
 _SKEW = timedelta(minutes=5)
 """By so much clocks of two machines may differ."""
 
@@ -107,14 +109,20 @@ class EvidenceChain:
         raise StorageUnavailableError(f"others kept adding to {self.location}: this record found no place")
 
     def head(self) -> ChainHead | None:
-        """The newest record by its number, whether or not it can be believed; None: there is none."""
-        newest = self._newest()
-        return ChainHead(newest[0], sha256_hex(newest[1])) if newest else None
+        """The newest record that is believed; None: there is none.
+
+        What anybody could put behind it must not be what others miss when it is cleared away.
+        """
+        newest = self.newest()
+        return newest.record.head if newest and newest.record else None
 
     def newest(self) -> StoredRecord | None:
-        """The same, read."""
-        infos = [(number, info) for info in self._infos() if (number := number_in(self._name(info)))]
-        return self._look(max(infos, key=lambda one: one[0])[1]) if infos else None
+        """The same, as it lies there."""
+        for _, info in sorted(self._numbered(), key=lambda one: one[0], reverse=True):
+            found = self._look(info)
+            if found is not None and self.is_own(found):
+                return found
+        return None
 
     def head_at(self, number: int) -> ChainHead | None:
         """The record of that number; None: there is none."""
@@ -154,11 +162,11 @@ class EvidenceChain:
         return body
 
     def believed(self) -> Iterator[EvidenceRecord]:
-        """Every record that is signed and lies in its own place, oldest first. Whether others are missing, or
-        cannot be believed, ``evidence verify`` says.
+        """Every record of this chain that is signed and lies in its own place, oldest first. Whether others
+        are missing, or cannot be believed, ``evidence verify`` says.
         """
         for one in self.entries():
-            if one.believed is not None:
+            if one.believed is not None and self.is_own(one):
                 yield one.believed
 
     def entries(self) -> list[StoredRecord]:
@@ -168,8 +176,8 @@ class EvidenceChain:
 
     def reports(self) -> dict[str, str]:
         """By name, the SHA-256 of every report there."""
-        names = [info.key for info in self._infos() if info.key.endswith(".html")]
-        found = read_ahead(names, self._hash_of, name="evidence")
+        infos = [info for info in self._infos() if info.key.endswith(".html")]
+        found = read_ahead(infos, self._hash_of, name="evidence")
         return {name[len(self._prefix) :]: sha256 for name, sha256 in found if sha256}
 
     def overwritten(self) -> dict[str, int]:
@@ -203,16 +211,43 @@ class EvidenceChain:
         return number + 1, sha256_hex(body), recorded_at
 
     def _newest(self) -> tuple[int, bytes] | None:
+        """What the next record is written after: the last one of a stretch without a hole in which one at
+        least is believed, or which begins at the beginning.
+
+        Whoever may only write to the repository could otherwise use up all numbers with a single file.
+        """
         for _ in range(_TRIES):
-            numbers = [number for info in self._infos() if (number := number_in(self._name(info)))]
-            if not numbers:
-                return None
-            number = max(numbers)
+            infos = dict(self._numbered())
+            last = top = 0
             try:
-                return number, self._storage.read(f"{self._prefix}{number:08d}.json")
+                for number in sorted(infos, reverse=True):
+                    if number != last - 1:
+                        top = number
+                    last = number
+                    found = self._look(infos[number])
+                    if found is None:
+                        raise ObjectMissingError(f"record {number}", hint="it was taken away just now")
+                    if number == 1 or self.is_own(found):
+                        return top, self._storage.read(f"{self._prefix}{top:08d}.json")
             except ObjectMissingError:
-                continue  # taken away just now: the listing knows by now
+                continue  # the listing knows by now
+            return None
         raise StorageUnavailableError(f"the records in {self.location} do not stay as they are")
+
+    def is_own(self, found: StoredRecord) -> bool:
+        """Whether it is believed, and was written for this chain: a record of another target, or of another
+        repository, is signed as well.
+        """
+        record = found.believed
+        return record is not None and (record.target, record.repository_id) == (
+            self._target,
+            self._repository_id,
+        )
+
+    def _numbered(self) -> Iterator[tuple[int, ObjectInfo]]:
+        for info in self._infos():
+            if number := number_in(self._name(info)):
+                yield number, info
 
     def _infos(self) -> Iterator[ObjectInfo]:
         return iter(self._storage.list(self._prefix))
@@ -220,18 +255,23 @@ class EvidenceChain:
     def _name(self, info: ObjectInfo) -> str:
         return info.key[len(self._prefix) :]
 
-    def _hash_of(self, key: str) -> tuple[str, str]:
+    def _hash_of(self, info: ObjectInfo) -> tuple[str, str]:
+        if info.size_bytes > _MOST_BYTES:
+            return info.key, "larger than any report"
         try:
-            return key, sha256_hex(self._storage.read(key))
+            return info.key, sha256_hex(self._storage.read(info.key))
         except ObjectMissingError:
-            return key, ""
+            return info.key, ""
 
     def _look(self, info: ObjectInfo) -> StoredRecord | None:
+        name = self._name(info)
+        if info.size_bytes > _MOST_BYTES:
+            return StoredRecord(name, "", info.modified_at, None, doubt="it is larger than any record")
         try:
             body = self._storage.read(info.key)
         except ObjectMissingError:
             return None
-        name, sha256 = self._name(info), sha256_hex(body)
+        sha256 = sha256_hex(body)
         try:
             record = EvidenceRecord.from_dict(json_object(body, name))
         except IntegrityError as error:

@@ -138,16 +138,24 @@ class TargetSurroundings:
 
     def check(self, plan: DrillPlan, restored: Sequence[RestoredComponent]) -> Sequence[CheckedItem]:
         from backstop.commands.checklist import run_checklist
+        from backstop.commands.drill.application import environment_of, remembered
         from backstop.settings.checklist import checklist_settings
 
+        application = find_target(self.configuration, self.target).drill.application
         servers = [self._database(one) for one in restored if one.component in ("base", "dump")]
         trees = [self._files(one) for one in restored if one.component.startswith("tree:")]
-        return run_checklist(
-            servers[0] if servers else None,
-            trees,
-            settings=checklist_settings(self.configuration, self.target),
-            progress=self.progress,
-        )
+        with remembered(_folder(plan), application, environment_of(restored)):
+            return run_checklist(
+                servers[0] if servers else None,
+                trees,
+                settings=checklist_settings(self.configuration, self.target),
+                progress=self.progress,
+            )
+
+    def stop(self, plan: DrillPlan) -> Sequence[str]:
+        from backstop.commands.drill.application import stop_forgotten
+
+        return stop_forgotten(_folder(plan), find_target(self.configuration, self.target).drill.application)
 
     def keep(self, plan: DrillPlan, record: DrillRecord) -> Sequence[str]:
         from backstop.commands.evidence.record import record_evidence
@@ -223,6 +231,7 @@ class TargetSurroundings:
             compare=lambda: restored.differences,
             not_set=restored.recovery.notes,
             files=int(files) if files is not None else None,
+            unread=int(restored.checks.get("unread", 0)),
             expected=expected_files(self.configuration, self.target, tree, reader=nobody),
             validators=validators(self.configuration, self.target, tree),
             recovered_to=restored.recovery.recovered_to,
@@ -244,6 +253,12 @@ class TargetSurroundings:
             return question(inventory)
         except BackstopError:
             return otherwise
+
+
+def _folder(plan: DrillPlan) -> Path:
+    from backstop.commands.drill.folder import DrillFolder
+
+    return DrillFolder(Path(plan.directory), plan.target).of(plan.drill_id)
 
 
 def _scratch(configuration: Configuration, target: str, credentials: CredentialSource) -> Path:

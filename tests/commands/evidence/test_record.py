@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from backstop.commands.check.disprove import disprove
 from backstop.commands.evidence.catch_up import catch_up
 from backstop.errors import KeyServiceUnavailableError, StorageFullError, StorageUnavailableError
 from backstop.model.evidence import EvidenceKind
+from backstop.repository.evidence import EvidenceChain
 from tests.evidencing import EvidenceWorld, now
 from tests.making import STARTED
 
@@ -244,3 +246,41 @@ def test_what_a_repository_missed_while_it_was_down_is_recorded_there_later(
     assert late.recorded_at > missed.recorded_at
     assert catch_up(world.booked("far"), others=[world.makers["local"].repository], now=now()) == ([], [])
     assert world.verify().sound
+
+
+def test_a_record_of_another_target_that_was_brought_here_becomes_no_evidence_of_this_one(
+    world: EvidenceWorld,
+) -> None:
+    maker = world.makers["far"]
+    other = EvidenceChain(
+        maker.storage, "billing", repository_id=maker.catalog.repository_id(), trust=world.trust
+    )
+    for _ in range(6):
+        other.append(
+            EvidenceKind.DRILL,
+            "drill-of-billing",
+            {"passed": True},
+            happened_at=now(),
+            now=now(),
+            signer=world.verifier,
+        )
+    maker.storage.put_once(world.key(6), maker.storage.read(world.key(6, target="billing")))
+
+    assert len(list(world.chain("far").believed())) == 5
+    added, _ = catch_up(world.booked("local"), others=[maker.repository], now=now())
+
+    assert added == []
+    assert [len(chain.records) for chain in world.verify().chains] == [5, 5]
+    assert world.verify().sentences()[0].startswith("far: record 6 is record 6 of target billing")
+
+
+def test_two_repositories_with_one_id_are_both_judged_and_named(world: EvidenceWorld) -> None:
+    shutil.rmtree(world.folder / "far")
+    shutil.copytree(world.folder / "local", world.folder / "far")
+    world.replace("local", 2, b"{}")
+    copied = EvidenceWorld(world.folder, world.storages)
+
+    said = copied.verify().sentences()
+
+    assert "repositories local and far have the same id" in said[0]
+    assert any(sentence.startswith("local: record 2 cannot be read") for sentence in said)

@@ -59,12 +59,27 @@ def expanded(argv: Sequence[str], root: str) -> list[str] | None:
     return found
 
 
+def _named(command: Sequence[str], root: str) -> Iterator[str]:
+    """The restored files that arguments name, wherever in an argument they stand."""
+    yield from (root + one.partition(root)[2] for one in command if root in one)
+
+
+def _lies_below(path: str, root: Path) -> bool:
+    """Whether all links on the way to it end among the restored files; what is not there leads nowhere."""
+    return Path(path).resolve().is_relative_to(root.resolve())
+
+
 def _run(
     tree: RestoredFiles, argv: Sequence[str], environment: Mapping[str, str], settings: ChecklistSettings
 ) -> CheckedItem:
     command = expanded(argv, str(tree.root))
     if command is None:
         return failed(ITEM, tree.component, f"{argv[0]}: no restored file is called as its arguments say")
+    astray = [one for one in _named(command, str(tree.root)) if not _lies_below(one, tree.root)]
+    if astray:
+        links = [f"{ROOT}{one.removeprefix(str(tree.root))} leads out of it" for one in astray]
+        sentence = f"{argv[0]} would have looked at live files: links lead out of {in_words(tree.component)}"
+        return failed(ITEM, tree.component, sentence, links)
     try:
         end = run_command(command, environment=environment, timeout=settings.validator_timeout)
     except OSError as error:

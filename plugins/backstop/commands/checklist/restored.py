@@ -53,7 +53,8 @@ class RestoredFiles:
     :param root: the folder under which its files lie under their whole paths.
     :param compare: reads every file again and compares it with the backup's list: one sentence a difference.
     :param not_set: what metadata this user could not give to the files, in words.
-    :param files: how many there are, if that is known.
+    :param files: how many there are, if that is known. :param unread: how many of them this user could not
+        read again to compare them.
     :param expected: which files rows name; asked of the *restored* database, whatever its own says.
     :param validators: commands; ``{root}`` stands for the root.
     :param recovered_to: the moment whose files these are; :param rpo: how much older than the database they
@@ -67,6 +68,7 @@ class RestoredFiles:
     failure: str = ""
     not_set: Sequence[str] = ()
     files: int | None = None
+    unread: int = 0
     expected: ExpectedFiles | None = None
     validators: Sequence[Sequence[str]] = ()
     recovered_to: datetime | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import socket
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from backstop import __version__
@@ -15,6 +15,7 @@ from backstop.commands.drill.folder import DrillFolder
 from backstop.commands.drill.phases import Phases
 from backstop.commands.drill.pieces import Task, holder_of, measured
 from backstop.commands.drill.plan import Planner
+from backstop.commands.drill.restored import RestoredComponent
 from backstop.commands.drill.tree import restore_tree
 from backstop.errors import BackstopError
 from backstop.model.backup import BackupLabel
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from backstop.commands.drill.pieces import Brought
-    from backstop.commands.drill.restored import RestoredComponent
     from backstop.commands.drill.settings import DrillSettings
     from backstop.commands.progress import Progress
     from backstop.crypto.key_encryption import Keyring
@@ -57,6 +57,10 @@ class Surroundings(Protocol):
 
     def check(self, plan: DrillPlan, restored: Sequence[RestoredComponent]) -> Sequence[CheckedItem]:
         """The checklist, carried out."""
+        ...
+
+    def stop(self, plan: DrillPlan) -> Sequence[str]:
+        """Stops what a killed checklist left running. :returns: what still runs, a sentence each."""
         ...
 
     def keep(self, plan: DrillPlan, record: DrillRecord) -> Sequence[str]:
@@ -109,7 +113,7 @@ class Drill:
 
         :raises LeaseHeldError: another drill of the target is under way.
         """
-        for dead in self.folder.claim(plan):
+        for dead in self.folder.claim(plan, ending=self._stop):
             log.warning("Drill %s had been killed: what it left was removed", dead.drill_id)
             for sentence in self._release(dead, unless_lost_in=plan):
                 log.warning("%s", sentence)
@@ -123,20 +127,24 @@ class Drill:
         """
         planned = plan.component(component)
         with self.folder.step(plan) as place:
-            own = self.folder.component(place, component)
-            task = Task(
-                plan=plan,
-                planned=planned,
-                settings=self.settings,
-                repository=self.open_repository(planned.repository),
-                others=[self.open_repository(name) for name in planned.others],
-                keyring=self.keyring(),
-                folder=own,
-                phases=Phases(self.clock),
-                clock=self.clock,
-                progress=self.progress,
-                samples=self.surroundings.losses(planned.repository, plan.disaster_at),
-            )
+            try:
+                own = self.folder.component(place, component)
+                task = Task(
+                    plan=plan,
+                    planned=planned,
+                    settings=self.settings,
+                    repository=self.open_repository(planned.repository),
+                    others=[self.open_repository(name) for name in planned.others],
+                    keyring=self.keyring(),
+                    folder=own,
+                    phases=Phases(self.clock),
+                    clock=self.clock,
+                    progress=self.progress,
+                    samples=self.surroundings.losses(planned.repository, plan.disaster_at),
+                )
+            except (BackstopError, OSError) as error:
+                log.warning("%s is not back: %s", component, error)
+                return RestoredComponent(replace(untried(plan, planned), failure=str(error)))
             try:
                 return measured(task, _restorer(component)(task))
             except (BackstopError, OSError) as error:
@@ -145,12 +153,22 @@ class Drill:
                 return measured(task, None, failure=str(error))
 
     def check(self, plan: DrillPlan, restored: Sequence[RestoredComponent]) -> tuple[CheckedItem, ...]:
-        """Carry the checklist out on what was restored. What fails is in there."""
+        """Carry the checklist out on what was restored. What fails is in there; so is a component of the plan
+        that nobody says anything of, as when its task was killed.
+        """
+        came = {one.component for one in restored}
+        missing = [
+            RestoredComponent(untried(plan, one)) for one in plan.components if one.component not in came
+        ]
         with self.folder.step(plan):
             try:
-                return tuple(self.surroundings.check(plan, restored))
-            except BackstopError as error:
-                said = f"it could not be checked: {error}"
+                return tuple(self.surroundings.check(plan, [*restored, *missing]))
+            except Exception as error:
+                # A defect of a check must not cost the record of everything else.
+                if not isinstance(error, BackstopError):
+                    log.exception("The checklist of %s broke down", plan.drill_id)
+                known = isinstance(error, BackstopError)
+                said = f"it could not be checked: {error if known else type(error).__name__}"
                 return tuple(CheckedItem(item, "", Outcome.NOT_DONE, said) for item in CHECKLIST)
 
     def found(self) -> list[DrillPlan]:
@@ -162,7 +180,8 @@ class Drill:
 
         :returns: what is left, a sentence each.
         """
-        return (*self.folder.remove(plan.drill_id), *self._release(plan, unless_lost_in=plan))
+        left = self.folder.remove(plan.drill_id, ending=lambda: self.surroundings.stop(plan))
+        return (*left, *self._release(plan, unless_lost_in=plan))
 
     def record(
         self,
@@ -216,6 +235,10 @@ class Drill:
             for sentence in left:
                 log.error("%s", sentence)
         return self.record(plan, restored, checklist, left)
+
+    def _stop(self, dead: DrillPlan) -> None:
+        for sentence in self.surroundings.stop(dead):
+            log.warning("%s", sentence)
 
     def _release(self, plan: DrillPlan, *, unless_lost_in: DrillPlan) -> list[str]:
         """End marks that a killed step of the drill may have left in repositories."""

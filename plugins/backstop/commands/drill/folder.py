@@ -26,7 +26,7 @@ from backstop.postgres.isolated_server import socket_directory
 from backstop.postgres.scratch import sweep_leftovers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 FOLDER = "backstop-drills"
@@ -51,11 +51,14 @@ class DrillFolder:
     def of(self, drill_id: str) -> Path:
         return self.place / drill_id
 
-    def claim(self, plan: DrillPlan) -> list[DrillPlan]:
+    def claim(
+        self, plan: DrillPlan, *, ending: Callable[[DrillPlan], None] = lambda _: None
+    ) -> list[DrillPlan]:
         """Make the drill's folder, unless it is there already, and clear away what dead ones left.
 
         An attended drill keeps its claim until it is removed; nobody can take it while its process lives.
 
+        :param ending: called for each dead one while its folder is still there.
         :returns: the plans of those that were dead: their marks in repositories are still to be taken away.
         :raises LeaseHeldError: another drill of the target is under way.
         :raises StorageError: nothing can be made there.
@@ -72,7 +75,7 @@ class DrillFolder:
                 hint="name another folder in `drill.directory` of targets.yaml",
             ) from error
         try:
-            dead = self._claim(plan)
+            dead = self._claim(plan, ending)
         except BaseException:
             os.close(descriptor)
             raise
@@ -124,9 +127,10 @@ class DrillFolder:
         """What there is of a component that did not come back: its room may be needed."""
         _remove_component(folder)
 
-    def remove(self, drill_id: str) -> tuple[str, ...]:
+    def remove(self, drill_id: str, *, ending: Callable[[], Sequence[str]] = tuple) -> tuple[str, ...]:
         """Everything of the drill; what is not there is no error. Waits for a step that still runs.
 
+        :param ending: called while the folder is still there; says what it leaves, a sentence each.
         :returns: what could not be removed, a sentence each.
         """
         descriptor = self._held.pop(drill_id, None)
@@ -136,7 +140,7 @@ class DrillFolder:
         except FileNotFoundError:
             return ()
         try:
-            left = _remove_drill(self.of(drill_id))
+            left = (*ending(), *_remove_drill(self.of(drill_id)))
             # Whoever waits for the lock that we have finds the folder gone, and makes it anew.
             with suppress(OSError):
                 self.place.rmdir()
@@ -149,7 +153,7 @@ class DrillFolder:
         """Every drill of which something is left here, under way or dead."""
         if not self.place.is_dir():
             return []
-        plans = [_read(one) for one in sorted(self.place.iterdir()) if one.is_dir()]
+        plans = [_read(one) for one in sorted(self.place.iterdir()) if _is_ours(one)]
         return [one for one in plans if one is not None]
 
     # -- Inside ----------------------------------------------------------------------------------------------
@@ -180,14 +184,16 @@ class DrillFolder:
                 raise
             os.close(descriptor)  # removed meanwhile by whoever had it
 
-    def _claim(self, plan: DrillPlan) -> list[DrillPlan]:
+    def _claim(self, plan: DrillPlan, ending: Callable[[DrillPlan], None]) -> list[DrillPlan]:
         dead = []
-        for folder in sorted(one for one in self.place.iterdir() if one.is_dir()):
+        for folder in sorted(one for one in self.place.iterdir() if _is_ours(one)):
             if folder.name == plan.drill_id:
                 continue
             other = _read(folder)
             if other is not None and not _is_dead(folder, other):
                 raise self._under_way(other.drill_id)
+            if other is not None:
+                ending(other)
             left = _remove_drill(folder)
             if left:
                 raise StorageError(left[0], hint="remove it by hand, then drill again")
@@ -226,12 +232,12 @@ def _is_dead(folder: Path, plan: DrillPlan) -> bool:
 
 def _remove_drill(folder: Path) -> tuple[str, ...]:
     """The plan last: as long as anything is left, somebody will find it."""
-    if not folder.is_dir():
+    if not _is_ours(folder):
         return ()
     for one in folder.iterdir():
-        if one.is_dir():
+        if _is_ours(one):
             _remove_component(one)
-    left = tuple(f"{one} could not be removed" for one in folder.iterdir() if one.is_dir())
+    left = tuple(f"{one} could not be removed" for one in folder.iterdir() if _is_ours(one))
     if not left:
         remove_tree(bytes(folder), ignore_errors=True)
         left = (f"{folder} could not be removed",) if folder.exists() else ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from backstop.commands.drill.restored import RestoredComponent
@@ -10,7 +11,7 @@ from backstop.model.measured import ComponentRecovery, Phase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
     from pathlib import Path
 
     from backstop.commands.drill.phases import Phases
@@ -65,6 +66,12 @@ def holder_of(drill_id: str) -> str:
     return f"drill {drill_id}"
 
 
+def _downtime(plan: DrillPlan, phases: Sequence[Phase]) -> timedelta:
+    """Since the drill began; never less than the work took, should the clock have been set back since."""
+    worked = sum((one.ended_at - one.began_at for one in phases), timedelta(0))
+    return max(phases[-1].ended_at - plan.began_at, worked)
+
+
 def measured(task: Task, brought: Brought | None, failure: str = "") -> RestoredComponent:
     """The component as it is now: back, or why not."""
     plan, planned, phases = task.plan, task.planned, task.phases.found
@@ -78,7 +85,7 @@ def measured(task: Task, brought: Brought | None, failure: str = "") -> Restored
         loss=brought.loss if brought else None,
         loss_says=brought.loss_says if brought else "",
         phases=(detected, *phases),
-        downtime=phases[-1].ended_at - plan.began_at if brought and phases else None,
+        downtime=_downtime(plan, phases) if brought and phases else None,
         rto=planned.rto,
         rpo=planned.rpo,
         forecast=planned.forecast,

@@ -55,6 +55,11 @@ def restore_tree(task: Task) -> Brought:
         where={
             "root": str(root),
             "differences": differences,
-            "checks": {"files": restored.files, "names": restored.names, "bytes": restored.plain_bytes},
+            "checks": {
+                "files": restored.files,
+                "names": restored.names,
+                "bytes": restored.plain_bytes,
+                "unread": restore.unread,
+            },
         },
     )

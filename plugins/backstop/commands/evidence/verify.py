@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class ChainVerdict:
     """One chain.
 
-    :param records: those that are believed, oldest first. :param head: the newest, believed or not.
+    :param records: those that are believed, oldest first. :param head: the newest that is believed.
     :param remarks: sentences about what is no fault.
     """
 
@@ -85,7 +85,7 @@ def verify_evidence(
 
     :param kept: by repository id, what somebody kept of an earlier export or verification.
     """
-    read: dict[str, tuple[Repository, EvidenceChain, list[StoredRecord]]] = {}
+    read: list[tuple[Repository, EvidenceChain, list[StoredRecord]]] = []
     unread: dict[str, BackstopError] = {}
     known: dict[str, list[KnownHead]] = {}
     for repository in repositories:
@@ -95,8 +95,9 @@ def verify_evidence(
         except BackstopError as error:
             unread[repository.name] = error
             continue
-        read[chain.repository_id] = (repository, chain, entries)
-        for repository_id, heads in heads_in_records(entries, where=repository.name).items():
+        read.append((repository, chain, entries))
+        own = [one for one in entries if chain.is_own(one)]
+        for repository_id, heads in heads_in_records(own, where=repository.name).items():
             known.setdefault(repository_id, []).extend(heads)
     remarks: list[str] = []
     for repository_id, head in _in_inventory(inventory, target, remarks).items():
@@ -104,13 +105,17 @@ def verify_evidence(
     for repository_id, one in (kept or {}).items():
         known.setdefault(repository_id, []).append(one)
     chains: list[ChainVerdict] = []
-    for repository_id, (repository, chain, entries) in read.items():
+    for repository, chain, entries in read:
         try:
-            heads = _not_newer(chain, entries, known.get(repository_id, ()))
+            heads = _not_newer(chain, entries, known.get(chain.repository_id, ()))
             chains.append(_judge(repository, chain, entries, heads, now))
         except StorageError as error:
             unread[repository.name] = error
-    return EvidenceVerdict(target, tuple(chains), unread, _lost(known, read, unread), tuple(remarks))
+    names: dict[str, list[str]] = {}
+    for repository, chain, _ in read:
+        names.setdefault(chain.repository_id, []).append(repository.name)
+    lost = (*_copies(names), *_lost(known, names, unread))
+    return EvidenceVerdict(target, tuple(chains), unread, lost, tuple(remarks))
 
 
 def _judge(
@@ -120,7 +125,8 @@ def _judge(
     known: Sequence[KnownHead],
     now: datetime,
 ) -> ChainVerdict:
-    records = tuple(record for one in entries if (record := one.believed) is not None)
+    own = [one for one in entries if chain.is_own(one)]
+    records = tuple(record for one in own if (record := one.believed) is not None)
     remarks: list[str] = []
     faults = list(
         judge_chain(
@@ -134,8 +140,8 @@ def _judge(
     )
     proofs, said = judge_proofs(repository, stored_proofs(repository), records, now=now)
     faults += _softer_signatures(records)
-    numbered = [ChainHead(one.number, one.sha256) for one in entries if one.number is not None]
-    head = max(numbered, key=lambda one: one.number, default=None)
+    newest = max(own, key=lambda one: one.number or 0, default=None)
+    head = ChainHead(newest.number or 0, newest.sha256) if newest else None
     return ChainVerdict(repository, chain.repository_id, records, head, (*faults, *proofs), (*remarks, *said))
 
 
@@ -143,7 +149,7 @@ def _not_newer(
     chain: EvidenceChain, entries: Sequence[StoredRecord], known: Sequence[KnownHead]
 ) -> list[KnownHead]:
     """Without what was added after the chain was read."""
-    newest = max((one.number or 0 for one in entries), default=0)
+    newest = max((one.number or 0 for one in entries if chain.is_own(one)), default=0)
     return [one for one in known if one.head.number <= newest or chain.head_at(one.head.number) != one.head]
 
 
@@ -183,6 +189,16 @@ def _in_inventory(inventory: Inventory | None, target: str, remarks: list[str]) 
     except BackstopError as error:
         remarks.append(f"what the inventory remembers was not looked at: {error.message}")
         return {}
+
+
+def _copies(names: Mapping[str, Sequence[str]]) -> list[str]:
+    """Repositories that cannot witness for each other. :param names: by repository id."""
+    return [
+        f"repositories {' and '.join(same)} have the same id, {repository_id}: one is a copy of the "
+        "other, or both are one"
+        for repository_id, same in sorted(names.items())
+        if len(same) > 1
+    ]
 
 
 def _lost(

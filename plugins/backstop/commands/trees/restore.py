@@ -87,6 +87,8 @@ class TreeRestore:
     progress: Progress
     watch: Stopwatch = field(default_factory=Stopwatch)
     holder: str = "restore"
+    unread: int = 0
+    """Files that the last :meth:`validate` could not read again: their mode keeps this user from it."""
 
     def plan(self, *, only: Sequence[str] = (), destination: Path | None = None) -> TreeRestorePlan:
         """Look at everything that could stop the restore, change nothing: a dry run is this.
@@ -206,6 +208,7 @@ class TreeRestore:
                 found += (f"there are {names} files of any kind instead of {restored.names}",)
             for area in areas:
                 area.advance(RESTORED if found else VALIDATED)
+        self.unread = comparison.unreadable
         if comparison.unreadable:
             log.warning("%d files cannot be read again by this user", comparison.unreadable)
         return found
