@@ -119,10 +119,18 @@ def test_a_tree_that_looks_whole_is_lost_all_the_same_when_somebody_says_so(lost
     assert "tree:media" in assessment["lost"]
 
 
-def test_a_server_that_does_not_answer_is_damage_and_nothing_that_leads_back_is_said(lost):
+def test_a_server_that_does_not_answer_is_lost_only_if_somebody_says_so(lost):
     assessment = lost.disasters().declare("no server").assess()
 
-    assert component(assessment, "dump")["state"] == "damaged"
+    assert component(assessment, "dump")["state"] == "unknown"
+    assert any("start it" in line for line in component(assessment, "dump")["details"])
+    assert (assessment["lost"], assessment["recommended"]) == ([], None)
+    assert "dump" in lost.disasters().open().assess(components=["dump"])["lost"]
+
+
+def test_a_database_that_nothing_leads_back_to_is_said(lost):
+    assessment = lost.disasters().declare("no server", components=["database"]).assess()
+
     assert all("dump: nothing of it leads there" in one["impossible"] for one in assessment["options"])
 
 

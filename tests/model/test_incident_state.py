@@ -197,6 +197,15 @@ def test_the_clock_runs_from_when_it_was_noticed_until_it_is_closed_and_waits_ar
     assert journal.state.closed is not None
 
 
+def test_whoever_was_killed_at_the_question_is_not_waited_for_while_work_goes_on():
+    journal = Journal()
+    journal.add(EventKind.WAIT_BEGAN, **{"for": "a person at the terminal"})  # two minutes after STARTED
+    journal.add(EventKind.NOTED, by="ada", text="killed here")
+    journal.began("recover:base")
+
+    assert journal.state.waited(STARTED + minutes(90)) == minutes(2)
+
+
 def test_of_a_wait_that_goes_on_counts_what_lies_before_the_moment_that_is_asked_for():
     journal = Journal()
     journal.add(EventKind.WAIT_BEGAN, **{"for": "an approver"})  # two minutes after STARTED

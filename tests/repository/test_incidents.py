@@ -8,13 +8,22 @@ from datetime import timedelta
 import pytest
 
 from backstop.errors import StorageUnavailableError
+from backstop.model.canonical import format_time
 from backstop.model.incident import EventKind
+from backstop.model.incident_state import state_of
 from backstop.repository.catalog import Repository
 from backstop.repository.incidents import IncidentJournal
 from backstop.storage.memory import MemoryStorage
 from tests.making import STARTED
 
 INCIDENT = "incident-20261126T190000Z-1f3a"
+DECLARED = {
+    "by": "ada",
+    "what": "the disk died",
+    "components": [],
+    "clock_from": format_time(STARTED),
+    "before": None,
+}
 
 
 class Clock:
@@ -197,10 +206,53 @@ def test_a_damaged_event_is_named_and_the_other_repository_has_it():
 
 def test_an_incident_is_open_until_somebody_closes_it():
     one = journal(near=MemoryStorage())
-    note(one, "it goes on")
+    one.append(INCIDENT, EventKind.DECLARED, DECLARED)
     assert one.open_incidents() == [INCIDENT]
 
     one.append(INCIDENT, EventKind.CLOSED, {"by": "ada", "outcome": "everything is back"})
+
+    assert one.open_incidents() == []
+    assert one.incidents() == [INCIDENT]
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        b"[" * 100_000,
+        b"\xff",
+        json.dumps({"kind": "step ended", "data": {"step": "recover:base"}}).encode(),
+        json.dumps({"kind": "step ended", "data": {"outcome": "as nobody knows it"}}).encode(),
+        json.dumps({"kind": "declared", "data": {**DECLARED, "clock_from": "yesterday"}}).encode(),
+        json.dumps({"kind": "assessed", "data": {"assessment": "none"}}).encode(),
+    ],
+    ids=["too deep", "no text", "half", "no outcome", "no time", "no assessment"],
+)
+def test_a_line_that_cannot_be_used_stops_nobody_who_reads_the_others(spoiled):
+    near = MemoryStorage()
+    one = journal(near=near)
+    one.append(INCIDENT, EventKind.DECLARED, DECLARED)
+    try:
+        raw = {"at": format_time(STARTED), "format": 1, "order": 2, "uid": "x", **json.loads(spoiled)}
+        spoiled = json.dumps(raw).encode()
+    except (ValueError, RecursionError):
+        pass
+    near.put_once(f"calibrify/meta/incidents/{INCIDENT}/2.json", spoiled)
+
+    again = journal(near=near)
+    state = state_of(INCIDENT, again.events(INCIDENT))
+
+    assert state.what == "the disk died"
+    assert state.step("recover:base").tries == 0
+    assert len(again.damaged) == 1
+    assert again.failed == {}
+    again.append(INCIDENT, EventKind.NOTED, {"by": "ada", "text": "on it goes"})
+
+
+def test_an_incident_whose_declaration_is_lost_keeps_nobody_from_declaring_another():
+    near = MemoryStorage()
+    near.put_once(f"calibrify/meta/incidents/{INCIDENT}/1.json", b"no JSON")
+    one = journal(near=near)
+    note(one, "it goes on")
 
     assert one.open_incidents() == []
     assert one.incidents() == [INCIDENT]

@@ -28,6 +28,10 @@ def print_status(status: Mapping[str, Any]) -> None:
         fields.append(("before", f"nothing that was written after {_time(status['before'])} comes back"))
     if status["plan"]:
         fields.append(("plan", f"{status['plan']['option']}: {status['plan']['title']}"))
+    if status["left"]:
+        fields.append(("not back", ", ".join(status["left"])))
+    if not status["closed_at"]:
+        fields.append(("next", next_words(status)))
     if status["closed_at"]:
         fields.append(
             ("closed", f"{_time(status['closed_at'])} by {status['closed_by']}: {status['outcome']}")
@@ -35,6 +39,23 @@ def print_status(status: Mapping[str, Any]) -> None:
     print_fields(fields)
     rows = [[one["step"], one["state"], _clock_of(one), one["sentence"] or "-"] for one in status["steps"]]
     print_table(["STEP", "STATE", "TOOK", "WHAT"], rows)
+
+
+def next_words(status: Mapping[str, Any]) -> str:
+    """What to type next."""
+    states = {one["step"]: one["state"] for one in status["steps"]}
+    if status["plan"]:
+        failed = [step for step, state in states.items() if state == "failed"]
+        if failed:
+            return (
+                f"mend {failed[0]}, then `--run`; or leave it out: `--run --skip {failed[0]} --because WHY`"
+            )
+        if "running" in states.values():
+            return "wait: it goes on"
+        return "`--run` does what is left"
+    if states["assess"] == "open":
+        return "`--options`: what is lost, and which ways back there are"
+    return "`--choose OPTION` of those that `--options` shows; then `--run`"
 
 
 def clock_words(status: Mapping[str, Any]) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.errors import IntegrityError
 from backstop.model.canonical import format_time, parse_time
+from backstop.model.measured import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,6 +55,19 @@ class EventKind(str, Enum):
     """``by``, ``outcome``."""
 
 
+_READ: Mapping[EventKind, Mapping[str, type | tuple[type, ...]]] = {
+    EventKind.DECLARED: {
+        "by": str, "what": str, "components": list, "clock_from": str, "before": (str, type(None)),
+    },
+    EventKind.ASSESSED: {"assessment": dict},
+    EventKind.CHOSEN: {"plan": dict, "plan_sha256": str},
+    EventKind.STEP_BEGAN: {"step": str},
+    EventKind.STEP_REACHED: {"step": str, "run": str, "facts": dict},
+    EventKind.STEP_ENDED: {"step": str, "run": str, "outcome": str, "sentence": str, "facts": dict},
+    EventKind.CLOSED: {"by": str, "outcome": str},
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One line of the journal. :param number: from one on, without a hole, in one repository.
@@ -86,11 +100,13 @@ class Event:
     def from_dict(cls, raw: Mapping[str, Any], *, number: int) -> Event:
         """:raises IntegrityError: it is malformed."""
         try:
+            kind, data = EventKind(raw["kind"]), dict(raw["data"])
+            _require_what_is_read(kind, data)
             return cls(
                 number=number,
                 at=parse_time(raw["at"]),
-                kind=EventKind(raw["kind"]),
-                data=dict(raw["data"]),
+                kind=kind,
+                data=data,
                 uid=str(raw["uid"]),
                 order=int(raw["order"]),
             )
@@ -99,6 +115,18 @@ class Event:
                 f"event {number} of an incident is malformed: {error}",
                 hint="the other repository's copy is read instead; without one, note by hand what it said",
             ) from error
+
+
+def _require_what_is_read(kind: EventKind, data: Mapping[str, Any]) -> None:
+    """One line that is wrong must not stop whoever reads them all. :raises LookupError: or ValueError."""
+    for name, of in _READ.get(kind, {}).items():
+        if not isinstance(data[name], of):
+            raise TypeError(f"{name} is {type(data[name]).__name__}")
+    if kind is EventKind.DECLARED:
+        parse_time(data["clock_from"])
+        parse_time(data["before"] or data["clock_from"])
+    if kind is EventKind.STEP_ENDED:
+        Outcome(data["outcome"])
 
 
 def merged(journals: Iterable[Iterable[Event]]) -> list[Event]:
@@ -113,11 +141,17 @@ STEPS = ("assess", "choose", "tell:start", "infrastructure", "recover", "validat
 
 
 def waited(events: list[Event], *, now: datetime) -> timedelta:
-    """How long people were waited for, so far. Waits do not overlap: one ends where another begins."""
+    """How long people were waited for, so far. Waits do not overlap: one ends where another begins.
+
+    Whoever asked may have been killed at the question. From the next step on, nobody waits any more.
+    """
     total, since = timedelta(0), None
     for event in events:
         if event.kind is EventKind.WAIT_BEGAN:
             since = since or event.at
-        elif event.kind in (EventKind.WAIT_ENDED, EventKind.CLOSED) and since is not None:
+        elif since is not None and (
+            event.kind in (EventKind.WAIT_ENDED, EventKind.CLOSED)
+            or (event.kind is EventKind.STEP_BEGAN and event.data.get("step") != "assess")
+        ):
             total, since = total + (event.at - since), None
     return total + (now - since if since is not None else timedelta(0))

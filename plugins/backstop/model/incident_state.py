@@ -175,12 +175,18 @@ class IncidentState:
         return waited(known, now=end)
 
     def left(self) -> list[str]:
-        """What is lost, and not back: of the newest assessment, and of the plan."""
+        """What is lost, and not back: of the newest assessment, and of the plan. A database that nobody could
+        look at counts: that all is well cannot be said."""
         back = {kind for kind, step in self.recovered().items() if step.status is StepStatus.PASSED}
         if back & _DATABASE:
             # Either brings the database back.
             back |= _DATABASE
-        lost = dict.fromkeys([*self.assessment.get("lost", ()), *self.plan.get("order", ())])
+        unseen = [
+            one["component"]
+            for one in self.assessment.get("components", ())
+            if one["component"] in _DATABASE and one.get("state") == "unknown"
+        ]
+        lost = dict.fromkeys([*self.assessment.get("lost", ()), *self.plan.get("order", ()), *unseen])
         return [one for one in lost if one not in back]
 
     def _ended(self, name: str, began: Event | None, end: Event, tries: int) -> StepState:
@@ -204,7 +210,8 @@ class IncidentState:
     def _of(self, name: str) -> list[Event]:
         """Of a recovery, those since just this was chosen: another point is another recovery; and what is
         checked, told or recorded of the end belongs to the plan that is carried out."""
-        events = [one for one in self.events if one.data.get("step") == name]
+        withdrawn = _withdrawn(self.events)
+        events = [one for one in self.events if one.data.get("step") == name and _run(one) not in withdrawn]
         kind, _, component = name.partition(":")
         if name in BEFORE:
             return events
@@ -219,8 +226,11 @@ class IncidentState:
     def recovered(self) -> dict[str, StepState]:
         """By component, what was recovered or tried in this incident, whatever was chosen later."""
         found: dict[str, StepState] = {}
+        withdrawn = _withdrawn(self.events)
         for event in self.events:
             step = str(event.data.get("step", ""))
+            if _run(event) in withdrawn:
+                continue
             if event.kind is EventKind.STEP_ENDED and step.startswith("recover:") and event.data["run"]:
                 began = next((one for one in self.events if one.uid == event.data["run"]), None)
                 state = self._ended(step, began, event, 1)
@@ -242,6 +252,19 @@ def state_of(incident_id: str, events: Sequence[Event]) -> IncidentState | None:
 def plan_digest(plan: Mapping[str, Any]) -> str:
     """What a choice and an approval name, so that neither can be used for another plan."""
     return sha256_hex(canonical_json(dict(plan)))
+
+
+def _withdrawn(events: Sequence[Event]) -> set[str]:
+    """Runs that gave way before they did anything, because somebody else had begun at the same moment."""
+    return {
+        str(one.data["run"])
+        for one in events
+        if one.kind is EventKind.STEP_ENDED and one.data.get("withdrawn")
+    }
+
+
+def _run(event: Event) -> str:
+    return event.uid if event.kind is EventKind.STEP_BEGAN else str(event.data.get("run", ""))
 
 
 def _part(plan: Mapping[str, Any], component: str) -> Any:

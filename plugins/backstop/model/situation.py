@@ -71,6 +71,8 @@ class Situation:
 
     :param waited: for people; not in ``elapsed``'s favour, told beside it.
     :param complete: every component is back or was left out by somebody, and nothing that was checked failed.
+        Nor is anything lost that is not in the plan.
+    :param asked: whether something is asked at the end; else nobody knows that it works.
     :param failures: of steps, a sentence each, for insiders.
     """
 
@@ -85,6 +87,7 @@ class Situation:
     step: str = ""
     waited: timedelta = timedelta(0)
     complete: bool = False
+    asked: bool = True
     failures: tuple[str, ...] = ()
 
     @property
@@ -148,6 +151,7 @@ def situation_of(
     steps = {str(one["step"]): one for one in status.get("steps", ())}
     parts = tuple(_part(raw, steps.get(f"recover:{raw['component']}", {})) for raw in _ordered(plan or {}))
     checked = [one for name, one in steps.items() if name.startswith(("recover:", "validate:"))]
+    checks = [one for name, one in steps.items() if name.startswith("validate:")]
     return Situation(
         incident_id=incident_id,
         target=target,
@@ -161,7 +165,9 @@ def situation_of(
             (name for name, one in steps.items() if _STATES.get(str(one.get("state"))) == "under way"), ""
         ),
         waited=timedelta(seconds=float(status.get("waited_seconds") or 0)),
+        asked=not checks or not all(one.get("state") == "skipped" for one in checks),
         complete=bool(parts)
+        and not status.get("left")
         and all(part.state in _OVER for part in parts)
         and not any(one.get("state") in ("failed", "interrupted") for one in checked),
         failures=tuple(

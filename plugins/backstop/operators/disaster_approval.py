@@ -56,11 +56,19 @@ class ChooseRecoveryOperator(TakesResults, HITLOperator):  # type: ignore[misc]
             rules = self._rules()
             disaster = self._disaster(context, who(context))
             assessment = _assessed(disaster)
+            if not assessment["lost"]:
+                # Nobody is woken for a form that cannot be answered.
+                raise RestoreError(
+                    f"nothing of {self.target} is known to be lost; {UNTOUCHED}",
+                    hint="see in the log of `assess` what could not be looked at; close the incident "
+                    "(`python -m backstop recover-from-disaster --close`), then trigger it again and name "
+                    "what is lost under Suspected",
+                )
             if not rules.approval:
                 if not assessment["recommended"]:
                     raise RestoreError(
-                        f"nothing of {self.target} is known to be lost; {UNTOUCHED}",
-                        hint="trigger it again and say which components are lost",
+                        f"nothing brings {self.target} back: there is no option to choose from",
+                        hint="see what the assessment says of the repositories, and clear `assess`",
                     )
                 return self._chosen(disaster, assessment["recommended"], by=NOT_REQUIRED)
             asked_by = require_requester(context) if rules.four_eyes else requester(context)

@@ -15,7 +15,13 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from backstop.errors import BackstopError, IntegrityError, ObjectConflictError, StorageUnavailableError
+from backstop.errors import (
+    BackstopError,
+    IntegrityError,
+    NotFoundError,
+    ObjectConflictError,
+    StorageUnavailableError,
+)
 from backstop.model.canonical import canonical_json
 from backstop.model.documents import fit
 from backstop.model.incident import Event, EventKind, merged
@@ -90,9 +96,9 @@ class IncidentJournal:
             return sorted({name for place in self._places for name, _ in place.known})
 
     def open_incidents(self) -> list[str]:
-        """Those that nobody has closed."""
+        """Those that nobody has closed. One whose declaration nobody can read any more stops nobody."""
         with self._lock:
-            return [name for name in self.incidents() if not _closed(self._merged(name))]
+            return [name for name in self.incidents() if _open(self._merged(name))]
 
     def events(self, incident: str) -> list[Event]:
         """In order; empty: there is no such incident. :raises BackstopError: no repository answers."""
@@ -179,16 +185,16 @@ class IncidentJournal:
 
     def _read(self, place: _Place, incident: str, number: int) -> None:
         key = f"{self._prefix}{incident}/{number}.json"
-        body = place.repository.storage.read(key, max_bytes=_MAX_BYTES)
         event: Event | None = None
         try:
-            raw = json.loads(body)
+            raw = json.loads(place.repository.storage.read(key, max_bytes=_MAX_BYTES))
             event = Event.from_dict(raw if isinstance(raw, dict) else {}, number=number)
-        except (ValueError, IntegrityError) as error:
+        except (ValueError, RecursionError, IntegrityError, NotFoundError) as error:
             self.damaged.append(f"{place.repository.location}/{key}: {error}")
         # Its number is taken, whatever it says.
         place.known[incident, number] = event
 
 
-def _closed(events: Sequence[Event]) -> bool:
-    return any(event.kind is EventKind.CLOSED for event in events)
+def _open(events: Sequence[Event]) -> bool:
+    kinds = {event.kind for event in events}
+    return EventKind.DECLARED in kinds and EventKind.CLOSED not in kinds

@@ -15,6 +15,7 @@ from backstop.commands.progress import Progress, Silent
 from backstop.errors import BackstopError, ConfigurationError, NotFoundError
 from backstop.model.canonical import format_time
 from backstop.model.incident import EventKind
+from backstop.model.words import one_line
 from backstop.repository.incidents import IncidentJournal, new_incident_id
 from backstop.settings.arguments import utc_now
 from backstop.settings.disaster_components import (
@@ -150,7 +151,7 @@ class Disasters:
             EventKind.DECLARED,
             {
                 "by": self._by,
-                "what": what.strip(),
+                "what": one_line(what),
                 "components": kinds,
                 "clock_from": format_time(noticed_at or now),
                 "before": format_time(before) if before else None,

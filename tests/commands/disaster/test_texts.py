@@ -45,6 +45,18 @@ def test_while_it_goes_on_the_estimate_is_of_what_is_left():
     assert "about 10 min more" in text
 
 
+def test_where_nothing_is_asked_nobody_is_told_that_it_was_validated():
+    incident = FakeIncident()
+    for step in ("recover:base", "recover:tree:media"):
+        incident.step(step, "passed")
+    incident.step("validate:functionality", "skipped")
+
+    message = message_of("end", incident.situation(after(25)), TextSources())
+
+    assert "recovered; nobody has asked it whether it works" in message.text
+    assert message.public.state == "resolved"
+
+
 def test_at_the_end_it_says_what_was_lost():
     incident = FakeIncident()
     incident.step("recover:base", "passed", facts={"loss_seconds": 0.0})

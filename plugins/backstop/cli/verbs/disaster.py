@@ -4,6 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from backstop.cli.disaster_at_hand import (
+    STARTED_HERE,
+    at_hand,
+    forget,
+    recommended,
+    refuse_stale_plan,
+)
 from backstop.cli.disaster_output import part_words, print_assessment, print_status, seconds_in_words
 from backstop.cli.exit_codes import DIFFERENT
 from backstop.cli.output import print_fields, print_json, say
@@ -51,7 +58,7 @@ def recover_from_disaster(arguments: argparse.Namespace) -> int:
         disaster = disasters.open(arguments.incident)
         disaster.close(outcome=arguments.close or _as_it_is(disaster))
         return _show(disaster, arguments)
-    disaster = disasters.open(arguments.incident) if arguments.carry_on else _go_on(disasters, arguments)
+    disaster = at_hand(disasters, arguments.incident) if arguments.carry_on else _go_on(disasters, arguments)
     if not _settle(disaster, arguments):
         return declined()
     return _run(session, arguments, disaster, telling, bar)
@@ -111,11 +118,11 @@ def _declare(disasters: Disasters, arguments: argparse.Namespace, what: str) -> 
 def _go_on(disasters: Disasters, arguments: argparse.Namespace) -> Disaster:
     """With the incident that is open, or a new one."""
     try:
-        disaster = disasters.open(arguments.incident)
+        disaster = at_hand(disasters, arguments.incident)
     except NotFoundError:
         if arguments.incident is not None:
             raise
-        return _declare(disasters, arguments, "recovery was started at the command line")
+        return _declare(disasters, arguments, STARTED_HERE)
     if arguments.noticed_at or arguments.before or arguments.components:
         raise ConfigurationError(
             f"{disaster.incident_id} is open already, and was declared otherwise",
@@ -125,7 +132,7 @@ def _go_on(disasters: Disasters, arguments: argparse.Namespace) -> Disaster:
 
 
 def _options(disasters: Disasters, arguments: argparse.Namespace) -> int:
-    disaster = disasters.open(arguments.incident)
+    disaster = at_hand(disasters, arguments.incident)
     assessment = disaster.assess(
         before=parse_moment(arguments.before) if arguments.before else None,
         components=[disasters.kind_of(one) for one in arguments.components],
@@ -138,7 +145,7 @@ def _options(disasters: Disasters, arguments: argparse.Namespace) -> int:
 
 
 def _choose(disasters: Disasters, arguments: argparse.Namespace) -> int:
-    disaster = disasters.open(arguments.incident)
+    disaster = at_hand(disasters, arguments.incident)
     components = [disasters.kind_of(one) for one in arguments.components] or None
     plan = disaster.choose(arguments.choose, components=components, because=arguments.because)
     if arguments.json:
@@ -153,12 +160,18 @@ def _settle(disaster: Disaster, arguments: argparse.Namespace) -> bool:
     for step in arguments.skip:
         disaster.skip(step, because=arguments.because)
     if arguments.step:
+        if arguments.step.startswith("recover:"):
+            refuse_stale_plan(disaster)
         return True
     if not _is_chosen(disaster, arguments):
         assessment = disaster.assess()
         if not arguments.json:
             print_assessment(assessment, planned=True)
-        disaster.choose(_recommended(assessment))
+        try:
+            disaster.choose(recommended(assessment))
+        except NotFoundError:
+            forget(disaster)
+            raise
     if not arguments.json:
         _print_plan(disaster.plan)
     return _agreed(disaster, arguments)
@@ -208,6 +221,7 @@ def _another(session: Session, disaster: Disaster) -> Disaster:
 def _is_chosen(disaster: Disaster, arguments: argparse.Namespace) -> bool:
     """With --run, what was chosen counts; without a mode too, once something was."""
     if disaster.plan:
+        refuse_stale_plan(disaster)
         return True
     if arguments.carry_on and not arguments.step:
         raise NotFoundError(
@@ -215,20 +229,6 @@ def _is_chosen(disaster: Disaster, arguments: argparse.Namespace) -> bool:
             hint="look at `--options`, then `--choose` one; or leave out --run: the recommended one is taken",
         )
     return False
-
-
-def _recommended(assessment: Mapping[str, Any]) -> str:
-    if assessment["recommended"] is None:
-        if not assessment["options"]:
-            raise NotFoundError(
-                f"no repository of {assessment['target']} leads anywhere back",
-                hint="see what is said of the repositories; legacy backups: `list-legacy`",
-            )
-        raise NotFoundError(
-            "nothing is damaged, as far as can be seen, and nobody said what is lost",
-            hint="close it with --close, and begin again with --component, or --before for a mistake",
-        )
-    return str(assessment["recommended"])
 
 
 def _agreed(disaster: Disaster, arguments: argparse.Namespace) -> bool:

@@ -72,7 +72,7 @@ class Assessing:
 
         :param named: components that somebody said are lost: they are, however they look.
         """
-        looked = {kind: self._look(kind, sources) for kind in self.order}
+        looked = {kind: self.look(kind, sources) for kind in self.order}
         lost = [kind for kind in self.order if kind in named or looked[kind].condition in _LOST]
         kinds = {*self.order, *self.alternatives.values()}
         found = survey(sources, kinds, drilled=self.drilled())
@@ -120,7 +120,8 @@ class Assessing:
             for one in reaches
         ]
 
-    def _look(self, kind: str, sources: Sources) -> Found:
+    def look(self, kind: str, sources: Sources) -> Found:
+        """What is left of one component, now. Changes nothing, and never fails."""
         try:
             return self.components[kind].look(sources)
         except (BackstopError, OSError) as error:

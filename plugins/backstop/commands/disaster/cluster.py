@@ -8,7 +8,14 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from backstop.commands.disaster.component import Condition, Found, Phases
-from backstop.commands.disaster.server import ask_server, judge_database, newest_dump
+from backstop.commands.disaster.server import (
+    START_IT,
+    ask_server,
+    judge_database,
+    judges_us,
+    newest_dump,
+)
+from backstop.commands.disaster.unmounted import unmounted_above
 from backstop.commands.recovery.cut_over import (
     check_cut_over,
     cut_over,
@@ -70,17 +77,24 @@ class ClusterComponent:
         try:
             seen = ask_server(self.reader)
         except SourceUnavailableError as error:
-            condition = Condition.GONE if missing else Condition.DAMAGED
-            return Found(condition, f"the server does not answer: {error.message}", (place,) if place else ())
+            # A server that is slow, stopped, or behind a broken network has lost nothing.
+            condition = Condition.GONE if missing else Condition.UNKNOWN
+            what_next = () if missing else (START_IT,)
+            said = f"the server does not answer: {error.message}"
+            return Found(condition, said, (*((place,) if place else ()), *what_next))
         except BackstopError as error:
             said = f"the server answers, and refuses us: {error.message}"
-            condition = Condition.GONE if missing else Condition.UNKNOWN
+            gone = missing and not judges_us(error)
+            condition = Condition.GONE if gone else Condition.UNKNOWN
             return Found(condition, said, (place,) if place else ())
         if missing:
-            return Found(Condition.GONE, f"a server still answers, and {place}")
+            # Without its files no server lets anybody in: it runs elsewhere, or they are hidden from us.
+            said = f"a server answers and can be read, and {place} here: is this its machine?"
+            return Found(Condition.UNKNOWN, said)
         stranger = self._stranger(seen.system_id, sources)
         if stranger:
-            return Found(Condition.DAMAGED, stranger)
+            said = f"{stranger}: correct host and port of the connection"
+            return Found(Condition.UNKNOWN, said, (place,) if place else ())
         found = judge_database(self.reader.dbname, seen, newest_dump(sources))
         # The server is there: a database that is not is damage to it.
         condition = Condition.DAMAGED if found.condition is Condition.GONE else found.condition
@@ -121,6 +135,8 @@ class ClusterComponent:
         """A sentence on the data directory, and whether it is missing."""
         if self.live is None:
             return "", False
+        if (hidden := unmounted_above(self.live)) is not None:
+            return f"{hidden} of /etc/fstab is not mounted: mount it, then look again", False
         try:
             with os.scandir(self.live) as entries:
                 names = {entry.name for entry in entries}

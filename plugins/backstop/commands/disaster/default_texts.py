@@ -45,7 +45,9 @@ How long: {{ estimate.text }}.
 """,
     "end": """\
 {{ incident.what }} ({{ incident.id }} of {{ incident.target }}): \
-{% if incident.complete %}recovered and validated{% else %}recovery has ended, and not everything is back\
+{% if incident.complete and incident.asked %}recovered and validated\
+{% elif incident.complete %}recovered; nobody has asked it whether it works (no probes are set)\
+{% else %}recovery has ended, and not everything is back\
 {% endif %}, {{ incident.elapsed }} after it was declared\
 {% if incident.waited %}, {{ incident.waited }} of them waiting for people{% endif %}.
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from backstop.commands.disaster.component import Condition
 from backstop.commands.disaster.planning import part_of, planned
 from backstop.commands.disaster.standing import standing
 from backstop.commands.disaster.status_page import NotToldError
@@ -166,9 +167,12 @@ class Disaster:
         :raises RestoreError: another plan is chosen by now. :raises NotFoundError: it is not in the plan.
         :raises BackstopError: it failed; what is live is whole, as it was before or as it shall be.
         """
-        part = part_of(self._steps.open_state(), component, plan_sha256)
+        state = self._steps.open_state()
+        part = part_of(state, component, plan_sha256)
 
         def bring_back(run: StepRun) -> Ended:
+            if not (redo or run.earlier):
+                self._refuse_what_is_whole_again(component, state)
             facts = self.assessing.components[component].recover(part, self.sources(), run)
             loss = part["measured_loss_seconds"]
             facts = {**facts, "loss_seconds": loss, "loss_says": part["loss_says"]}
@@ -242,6 +246,25 @@ class Disaster:
         """It is over. :raises RestoreError: somebody has closed it already."""
         self._steps.open_state()
         self._steps.append(EventKind.CLOSED, {"by": by or self.by, "outcome": outcome})
+
+    def _refuse_what_is_whole_again(self, component: str, state: IncidentState) -> None:
+        """A server that was restarted, a disk that is there again: what was lost hours ago need not be.
+
+        :raises RestoreError: nobody has said that it is lost, and it no longer looks so; nothing was touched.
+        """
+        if component in state.named or component not in state.assessment.get("lost", ()):
+            return
+        if component.startswith("tree:") and state.step(f"recover:{component}").tries:
+            return  # its files may be back, and what was to follow was not done
+        found = self.assessing.look(component, self.sources())
+        whole = found.condition is Condition.WHOLE
+        if whole or (found.condition is Condition.UNKNOWN and not component.startswith("tree:")):
+            raise RestoreError(
+                f"{component} was lost when it was assessed, and is {found.condition.value} now: "
+                f"{found.sentence}; nothing was touched",
+                hint=f"leave it out: `--skip recover:{component} --because WHY`; if it is lost all the same: "
+                f"`--redo recover:{component}`",
+            )
 
     @property
     def _steps(self) -> Steps:

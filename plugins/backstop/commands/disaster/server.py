@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backstop.commands.disaster.component import Condition, Found
-from backstop.errors import BackstopError, SourceError, SourceUnavailableError
+from backstop.errors import BackstopError, SourceBusyError, SourceError, SourceUnavailableError
 from backstop.sql import load_sql
 
 if TYPE_CHECKING:
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from backstop.model.backup import Manifest
     from backstop.postgres.connection import ClusterConnection
 
+START_IT = "start it, or mend the way to it; where it does not start, say that the database is lost"
+"""What cannot be told by asking, and what to do about it."""
+_JUDGED = re.compile(r"\(SQLSTATE (?:28|42|53|55|57)")
 _IDENTITY = "SELECT system_identifier FROM pg_control_system()"
 
 
@@ -43,12 +47,17 @@ def ask_server(connection: ClusterConnection) -> Seen:
         return Seen(str(system_id), None)
 
 
+def judges_us(error: BackstopError) -> bool:
+    """Whether a server that refuses could still read its own catalogs: it has its files."""
+    return isinstance(error, SourceBusyError) or _JUDGED.search(error.message) is not None
+
+
 def look_at_database(connection: ClusterConnection, sources: Sources) -> Found:
     """Whether the database is there, with the tables that its newest dump has."""
     try:
         seen = ask_server(connection)
     except SourceUnavailableError as error:
-        return Found(Condition.DAMAGED, f"the server does not answer: {error.message}")
+        return Found(Condition.UNKNOWN, f"the server does not answer: {error.message}", (START_IT,))
     except BackstopError as error:
         return Found(Condition.UNKNOWN, f"the server answers, and refuses us: {error.message}")
     return judge_database(connection.dbname, seen, newest_dump(sources))
@@ -61,6 +70,12 @@ def judge_database(database: str, seen: Seen, dump: Manifest | None) -> Found:
     expected = dump.summary.get("tables") if dump else None
     if dump is None or not isinstance(expected, int):
         return Found(Condition.WHOLE, f"the server answers, and {database} has {seen.tables} tables")
+    if 0 < seen.tables < expected:
+        return Found(
+            Condition.UNKNOWN,
+            f"{database} has {seen.tables} tables; its newest dump, {dump.label}, has {expected}",
+            ("a table was dropped on purpose or by mistake: that cannot be told from here",),
+        )
     if seen.tables < expected:
         return Found(
             Condition.DAMAGED,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from backstop.commands.disaster.process import lives
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from backstop.model.incident_state import IncidentState, StepState
 
 
+_AT_ONCE = timedelta(seconds=10)
+"""Between somebody's word and its line in the journal."""
+
+
 def standing(
     state: IncidentState, *, target: str, objectives: Mapping[str, Objective], now: datetime
 ) -> dict[str, Any]:
@@ -28,7 +33,7 @@ def standing(
         "declared_by": state.declared_by,
         "declared_at": format_time(state.clock_from),
         "recorded_at": format_time(state.declared.at),
-        "backdated": state.clock_from != state.declared.at,
+        "backdated": state.declared.at - state.clock_from > _AT_ONCE,
         "before": format_time(state.before) if state.before else None,
         "now": format_time(now),
         "elapsed_seconds": round(state.elapsed(now).total_seconds(), 3),

@@ -18,7 +18,7 @@ from backstop.model.incident_state import StepStatus, state_of
 from backstop.model.measured import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from backstop.model.incident import Event
     from backstop.model.incident_state import IncidentState, StepState
@@ -83,6 +83,8 @@ class Steps:
         """
         state = self.open_state().step(step)
         if redo:
+            if state.status is StepStatus.BEGUN and _moves(step) and _another_lives(state.began):
+                _refuse_while_it_runs(state)
             return None
         if state.settled:
             return step_document(state)
@@ -101,7 +103,10 @@ class Steps:
         before = self.state().step(step)
         # One that failed has put right by itself what it had begun.
         earlier = before.reached if before.status is StepStatus.BEGUN else {}
+        known = {one.uid for one in self.journal.events(self.incident_id)}
         began = self.append(EventKind.STEP_BEGAN, {"step": step, "by": self.by, **self.host})
+        if _moves(step):
+            self._give_way(step, began, known)
         run = StepRun(self, step, began.uid, earlier)
         if earlier:
             # Whoever is killed again before he has noted anything himself must not hide it.
@@ -119,6 +124,24 @@ class Steps:
             raise RestoreError(f"{step}: {sentence}", hint=f"mend it, then do it again: --redo {step}")
         return {**done, "began_at": format_time(began.at)}
 
+    def _give_way(self, step: str, began: Event, known: Collection[str]) -> None:
+        """Two may begin in the same moment, and nothing may be put in place twice: rather neither.
+
+        :raises LeaseHeldError: somebody else has begun since we looked.
+        """
+        events = self.journal.events(self.incident_id)
+        ended = {one.data["run"] for one in events if one.kind is EventKind.STEP_ENDED}
+        for one in events:
+            theirs = one.kind is EventKind.STEP_BEGAN and one.data["step"] == step
+            if theirs and one.uid not in (*known, *ended, began.uid):
+                said = (
+                    f"{step} was begun by {one.data.get('by')} on {one.data.get('host')} in the same moment"
+                )
+                withdrawn = {"step": step, "run": began.uid, "outcome": Outcome.NOT_DONE.value}
+                rest = {"sentence": said, "facts": {}, "by": self.by, "withdrawn": True}
+                self.append(EventKind.STEP_ENDED, {**withdrawn, **rest})
+                raise LeaseHeldError(said, hint="see how it stands, `--status`; then wait, or `--run` again")
+
     def end(
         self, step: str, run: str, outcome: Outcome, sentence: str, facts: Mapping[str, Any]
     ) -> dict[str, Any]:
@@ -133,6 +156,15 @@ class Steps:
         }
         event = self.append(EventKind.STEP_ENDED, data)
         return {**event.data, "began_at": None, "ended_at": format_time(event.at)}
+
+
+def _moves(step: str) -> bool:
+    """Whether something is put in place by it; looking and telling twice does no harm."""
+    return step == "infrastructure" or step.startswith("recover:")
+
+
+def _another_lives(noted: Mapping[str, Any]) -> bool:
+    return lives(noted) is True and noted.get("process") != this_process()["process"]
 
 
 def _refuse_while_it_runs(state: StepState) -> None:

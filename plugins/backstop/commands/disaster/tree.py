@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from backstop.commands.disaster.component import Condition, Found, Phases
+from backstop.commands.disaster.unmounted import unmounted_above
 from backstop.commands.trees.comparison import WatchedTree, changes_since_newest
+from backstop.commands.trees.newest import NewestBackup
 from backstop.commands.trees.plan import TreeSwapError
 from backstop.commands.trees.restore import TreeRestore
-from backstop.commands.trees.swaps import remember_swap
+from backstop.commands.trees.swaps import remember_swap, swap_done
 from backstop.errors import BackstopError, SourceError, VerificationError
 from backstop.model.backup import BackupLabel
+from backstop.model.canonical import format_time, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,6 +56,10 @@ class TreeComponent:
         used = [one for one in sources.repositories if one.name in self.repositories]
         settings = self.settings(used)
         patterns = ", ".join(settings.patterns)
+        for one in settings.patterns:
+            if (hidden := unmounted_above(Path(one))) is not None:
+                said = f"{hidden} of /etc/fstab is not mounted: mount it, then look again"
+                return Found(Condition.UNKNOWN, said)
         try:
             changes = changes_since_newest(
                 WatchedTree(
@@ -72,12 +80,20 @@ class TreeComponent:
             return Found(Condition.UNKNOWN, str(changes))
         if changes.removed or changes.changed:
             sentence = f"since the newest backup of {patterns}: {changes}"
-            return Found(Condition.DAMAGED, sentence, changes.sample[:_NAMED])
+            named = changes.sample[:_NAMED]
+            if 2 * (changes.removed + changes.changed) >= self._files(used):
+                return Found(Condition.DAMAGED, sentence, named)
+            # Going back would take away what people have done since.
+            return Found(Condition.UNKNOWN, f"{sentence}: work, or damage", named)
         new = f"; {changes.added} files are newer than it" if changes.added else ""
         return Found(Condition.WHOLE, f"{patterns} has everything that its newest backup has{new}")
 
     def recover(self, part: Mapping[str, Any], sources: Sources, run: Run) -> dict[str, Any]:
         # A swap that was killed in the middle is found and ended by the next restore itself (trees/area.py).
+        if run.earlier.get("at") == "swap":
+            done = self._after_a_killed_swap(run.earlier, sources.target)
+            if done is not None:
+                return done
         repository, _ = sources.named(part["repository"])
         phases = Phases(self.clock)
         restore = TreeRestore(
@@ -100,23 +116,48 @@ class TreeComponent:
                     hint="choose another option: another backup, or the other repository",
                 )
             phases.ended("validate")
-            run.reach(at="swap", token=restored.token)
+            facts = {
+                "recovered_to": plan.snapshot_at,
+                "label": plan.label,
+                "repository": repository.name,
+                "bytes": plan.plain_bytes,
+                "segments": None,
+                "notes": [*plan.warnings, *restored.notes, *restored.not_set],
+            }
+            since = format_time(self.clock())
+            run.reach(
+                at="swap",
+                token=restored.token,
+                scratch=str(restore.settings.scratch),
+                since=since,
+                facts={**facts, "phases": phases.documents},
+            )
         except BaseException:
             with suppress(BackstopError):
                 restore.discard(restored)
             raise
         outcome = self._swap(restore, restored, sources.target)
         phases.ended("swap")
-        return {
-            "phases": phases.documents,
-            "recovered_to": plan.snapshot_at,
-            "label": plan.label,
-            "repository": repository.name,
-            "bytes": plan.plain_bytes,
-            "segments": None,
-            "kept": list(outcome.kept),
-            "notes": [*plan.warnings, *restored.notes, *restored.not_set],
-        }
+        return {**facts, "phases": phases.documents, "kept": list(outcome.kept)}
+
+    def _files(self, repositories: Sequence[Repository]) -> int:
+        """How many the newest backup has; 0: nobody knows."""
+        newest = NewestBackup(repositories, self.name).find()
+        return int(newest[1].manifest.summary.get("files", 0)) if newest else 0
+
+    def _after_a_killed_swap(self, earlier: Mapping[str, Any], target: str) -> dict[str, Any] | None:
+        """Facts when it was over before whoever did it was killed, or before it could be noted."""
+        try:
+            outcome = swap_done(Path(earlier["scratch"]), target, self.name)
+        except BackstopError:
+            return None
+        facts = dict(earlier["facts"])
+        if outcome.label != facts["label"] or outcome.failure or outcome.undone:
+            return None
+        if parse_time(outcome.swapped_at) < parse_time(earlier["since"]):
+            return None
+        notes = [*facts["notes"], "the swap was over when another run went on; nothing was restored again"]
+        return {**facts, "kept": list(outcome.kept), "notes": notes}
 
     def _swap(self, restore: TreeRestore, restored: Any, target: str) -> TreeSwapOutcome:
         try:

@@ -34,6 +34,7 @@ def inside(situation: Situation) -> dict[str, Any]:
             "parts": [_part(part, named(part.component)) for part in situation.parts],
             "step": situation.step,
             "complete": situation.complete,
+            "asked": situation.asked,
             "failures": list(situation.failures),
         },
         "estimate": estimate_words(situation),

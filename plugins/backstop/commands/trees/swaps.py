@@ -36,20 +36,26 @@ def remember_swap(folder: Path, target: str, tree: str, outcome: TreeSwapOutcome
 
 
 def last_swap(folder: Path, target: str, tree: str) -> TreeSwapOutcome:
-    """:raises NotFoundError: nothing of this tree was swapped on this host, or it went back already.
+    """One that can be taken back.
 
+    :raises NotFoundError: nothing of this tree was swapped on this host, or it went back already.
     :raises RestoreError: nothing was live before that swap.
     """
+    outcome = swap_done(folder, target, tree)
+    outcome.require_former()
+    return outcome
+
+
+def swap_done(folder: Path, target: str, tree: str) -> TreeSwapOutcome:
+    """The last one. :raises NotFoundError: nothing of this tree was swapped on this host, or it went back."""
     path = _path(folder, target, tree)
     try:
-        outcome = TreeSwapOutcome.from_dict(json.loads(path.read_text(encoding="utf-8")))
+        return TreeSwapOutcome.from_dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError):
         raise NotFoundError(
             f"nothing is known here of a swap of {tree} of {target} ({path})",
             hint="run it on the host that has the files; former ones are named ….before-<time> beside them",
         ) from None
-    outcome.require_former()
-    return outcome
 
 
 def _path(folder: Path, target: str, tree: str) -> Path:
