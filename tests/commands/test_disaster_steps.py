@@ -35,6 +35,8 @@ from tests.making import STARTED
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.xdist_group("lost_files")
+
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -145,10 +147,12 @@ def test_what_a_restore_has_proven_is_told_and_how_long_such_restores_took(lost)
     [part] = [one for one in newest["parts"] if one["component"] == "tree:media"]
     assert (part["repository"], part["label"], part["proven"]) == ("near", label, True)
     assert part["forecast"]["samples"] == 3
+    # Restores of so little may well have taken the same milliseconds.
     assert (
-        part["forecast"]["low_seconds"]
-        < part["forecast"]["median_seconds"]
-        < part["forecast"]["high_seconds"]
+        0
+        < part["forecast"]["low_seconds"]
+        <= part["forecast"]["median_seconds"]
+        <= part["forecast"]["high_seconds"]
     )
 
 

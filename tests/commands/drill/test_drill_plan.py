@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from backstop.repository.catalog import Published
     from tests.drill_world import DrillWorld
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("drills"), pytest.mark.timeout(180)]
 
 
 def refused(drills: DrillWorld, error: type[BackstopError], match: str, *, hint: str, **plan: object) -> None:
