@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from backstop.model.measured import Phase
 from backstop.reports import render_report
 from backstop.reports.drawing import LEFT, RIGHT
 from backstop.reports.drill import view_drill
@@ -141,7 +142,9 @@ def test_lines_of_a_remark_stay_lines():
     [(1188, "within the interval"), (600, "faster than foreseen"), (2000, "slower than foreseen")],
 )
 def test_a_forecast_is_held_against_what_was_measured(seconds, says):
-    measured = replace(BASE, downtime=timedelta(seconds=seconds))
+    begun = BASE.phases[0].began_at
+    phase = Phase("restore", begun, begun + timedelta(seconds=seconds))
+    measured = replace(BASE, phases=(phase,), downtime=timedelta(seconds=seconds))
 
     assert says in words_of(replace(DRILL, components=(measured,)))
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from backstop.model.drill_samples import restore_seconds
 from backstop.model.measured import Outcome
 from backstop.reports.naming import component_in_words
 
@@ -122,7 +123,10 @@ def objectives_in_words(objectives: Iterable[Objective]) -> Judged:
 
 
 def forecasts_of(components: Sequence[ComponentRecovery]) -> tuple[Forecast, ...]:
-    """Of those that are back and had one."""
+    """Of those that are back and had one.
+
+    A forecast is of the restore itself: a component's downtime has the waiting for its turn in it, too.
+    """
     return tuple(
         Forecast(
             one.component,
@@ -130,7 +134,7 @@ def forecasts_of(components: Sequence[ComponentRecovery]) -> tuple[Forecast, ...
             one.forecast.low_seconds,
             one.forecast.high_seconds,
             one.forecast.samples,
-            one.downtime.total_seconds(),
+            restore_seconds(one) or one.downtime.total_seconds(),
         )
         for one in components
         if one.forecast is not None and one.downtime is not None
