@@ -129,7 +129,10 @@ def tone_of(result: Judged, objectives: Judged) -> str:
 
 
 def forecasts_of(components: Sequence[ComponentRecovery]) -> tuple[Forecast, ...]:
-    """Of those that are back and had one. It was of the restore alone, not of what that had to wait for."""
+    """Of those that are back and had one.
+
+    A forecast is of the restore itself: a component's downtime has the waiting for its turn in it, too.
+    """
     return tuple(
         Forecast(
             one.component,
