@@ -27,6 +27,7 @@ from backstop.errors import (
 )
 from backstop.model.incident import EventKind
 from backstop.postgres.connection import ClusterConnection
+from backstop.reports.journal import attempts_of
 from backstop.repository.incidents import IncidentJournal
 from tests.lost_files import AS_IT_WAS, LostFiles, content
 
@@ -221,6 +222,8 @@ def test_of_two_who_begin_in_the_same_moment_nobody_puts_anything_in_place_twice
     step = disaster.state().step("recover:tree:media")
     assert (step.run, step.tries) == (begun[0].uid, 1)
     assert disaster.state().recovered() == {}
+    [attempt] = [one for one in attempts_of(disaster.events()) if one.step == "recover:tree:media"]
+    assert attempt.ended_at is None
 
 
 def test_a_step_that_another_process_is_seen_to_do_is_not_done_again_whatever_somebody_says(lost):

@@ -44,7 +44,7 @@ class EventKind(str, Enum):
     when it is killed."""
     STEP_ENDED = "step ended"
     """``step``, ``run`` (empty: it was left out), ``outcome`` (a :class:`~backstop.model.measured.Outcome`),
-    ``sentence``, ``facts``."""
+    ``sentence``, ``facts``. ``withdrawn``: that run gave way to another one before it did anything."""
     TOLD = "told"
     """``channel``, ``subject``, ``failed``: stakeholders, status page."""
     ESTIMATED = "estimated"
@@ -133,6 +133,19 @@ def merged(journals: Iterable[Iterable[Event]]) -> list[Event]:
     """Several repositories' journals of one incident as one, in order."""
     events = {event.uid: event for journal in journals for event in journal}
     return sorted(events.values(), key=lambda event: (event.order, event.at, event.uid))
+
+
+def counted(events: Iterable[Event]) -> list[Event]:
+    """Without runs that gave way before they did anything, as another had begun in the same moment."""
+    known = list(events)
+    withdrawn = {
+        one.data["run"] for one in known if one.kind is EventKind.STEP_ENDED and one.data.get("withdrawn")
+    }
+    return [
+        one
+        for one in known
+        if (one.uid if one.kind is EventKind.STEP_BEGAN else one.data.get("run")) not in withdrawn
+    ]
 
 
 STEPS = ("assess", "choose", "tell:start", "infrastructure", "recover", "validate", "tell:end", "record")

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from backstop.model.canonical import canonical_json, parse_time, sha256_hex
-from backstop.model.incident import Event, EventKind, waited
+from backstop.model.incident import Event, EventKind, counted, waited
 from backstop.model.measured import Outcome
 
 if TYPE_CHECKING:
@@ -210,8 +210,7 @@ class IncidentState:
     def _of(self, name: str) -> list[Event]:
         """Of a recovery, those since just this was chosen: another point is another recovery; and what is
         checked, told or recorded of the end belongs to the plan that is carried out."""
-        withdrawn = _withdrawn(self.events)
-        events = [one for one in self.events if one.data.get("step") == name and _run(one) not in withdrawn]
+        events = [one for one in counted(self.events) if one.data.get("step") == name]
         kind, _, component = name.partition(":")
         if name in BEFORE:
             return events
@@ -226,11 +225,8 @@ class IncidentState:
     def recovered(self) -> dict[str, StepState]:
         """By component, what was recovered or tried in this incident, whatever was chosen later."""
         found: dict[str, StepState] = {}
-        withdrawn = _withdrawn(self.events)
-        for event in self.events:
+        for event in counted(self.events):
             step = str(event.data.get("step", ""))
-            if _run(event) in withdrawn:
-                continue
             if event.kind is EventKind.STEP_ENDED and step.startswith("recover:") and event.data["run"]:
                 began = next((one for one in self.events if one.uid == event.data["run"]), None)
                 state = self._ended(step, began, event, 1)
@@ -252,19 +248,6 @@ def state_of(incident_id: str, events: Sequence[Event]) -> IncidentState | None:
 def plan_digest(plan: Mapping[str, Any]) -> str:
     """What a choice and an approval name, so that neither can be used for another plan."""
     return sha256_hex(canonical_json(dict(plan)))
-
-
-def _withdrawn(events: Sequence[Event]) -> set[str]:
-    """Runs that gave way before they did anything, because somebody else had begun at the same moment."""
-    return {
-        str(one.data["run"])
-        for one in events
-        if one.kind is EventKind.STEP_ENDED and one.data.get("withdrawn")
-    }
-
-
-def _run(event: Event) -> str:
-    return event.uid if event.kind is EventKind.STEP_BEGAN else str(event.data.get("run", ""))
 
 
 def _part(plan: Mapping[str, Any], component: str) -> Any:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from backstop.model.incident import EventKind
+from backstop.model.incident import EventKind, counted
 from backstop.model.measured import Outcome
 from backstop.reports.judging import Judged, outcome_judged
 
@@ -91,7 +91,7 @@ def attempts_of(events: Sequence[Event]) -> tuple[Attempt, ...]:
     found: list[Attempt] = []
     open_: dict[str, int] = {}
     counts: dict[str, int] = {}
-    for event in events:
+    for event in counted(events):
         step = _text(event, "step")
         if event.kind is EventKind.STEP_BEGAN:
             counts[step] = counts.get(step, 0) + 1
