@@ -42,7 +42,7 @@ What is live is whole: as it was, or as it shall be. Nothing is left half swappe
 - **`validate`:** a probe was not answered as expected. Mend it and clear this task, or choose another
   option.
 - **`tell_start`, `tell_progress`, `tell_end`:** somebody could not be told; the log and the journal say
-  who. The recovery goes on. Clear it to tell those, and only those, again.
+  who. The recovery goes on, and its run may end green. Clear it to tell those, and only those, again.
 - **`record`:** the recovery is not over, and the incident stays open: mend what is red above and clear
   that.
 
@@ -71,9 +71,7 @@ from backstop.notifications.objective import disaster_recovery_time_alert
 from backstop.notifications.runs import run_failed
 from backstop.operators.base import result_of
 from backstop.operators.disaster import (
-    LATEST,
     AssessDisasterOperator,
-    DeclareDisasterOperator,
     ListComponentsOperator,
     PrepareInfrastructureOperator,
     RecordIncidentOperator,
@@ -81,6 +79,7 @@ from backstop.operators.disaster import (
     ValidateRecoveryOperator,
 )
 from backstop.operators.disaster_approval import ChooseRecoveryOperator
+from backstop.operators.disaster_declaration import LATEST, DeclareDisasterOperator
 from backstop.operators.disaster_left_out import ITEMS
 from backstop.operators.disaster_telling import TELL_PROGRESS, TellOperator, TellProgressOperator
 from backstop.targets import Target, load_targets

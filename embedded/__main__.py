@@ -99,6 +99,11 @@ def _drill(stack: Stack, scenario: str) -> int:
     from embedded.airflow_api import AirflowApi
     from embedded.drill_demo import DrillDemo
 
+    ailing = [part.name for part in stack.status() if part.health != "healthy"]
+    if ailing:
+        raise StackError(
+            f"the stack does not run: {', '.join(ailing)}", hint="`make up`, then run this again"
+        )
     server, steps = stack.airflow(), Steps()
     admin = AirflowApi(server.url, sign_in=lambda: server.token("admin"))
     approver = AirflowApi(server.url, sign_in=lambda: server.token("approver"))

@@ -159,6 +159,12 @@ class AirflowApi:
             {"chosen_options": [option], "params_input": dict(params or {})},
         )
 
+    def clear(self, run: Run, *task_ids: str) -> None:
+        """Have tasks done again, and all behind them, as *Clear* does in the UI."""
+        asked = {"dag_run_id": run.run_id, "task_ids": list(task_ids), "include_downstream": True}
+        body = {**asked, "dry_run": False, "only_failed": False, "reset_dag_runs": True}
+        self.send("POST", f"/api/v2/dags/{_quoted(run.dag_id)}/clearTaskInstances", body)
+
     def result(self, run: Run, task_id: str, *, map_index: int = -1) -> Any:
         """What a task returned."""
         path = f"{run.path}/taskInstances/{task_id}/xcomEntries/return_value"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from backstop.commands.drill.restored import RestoredComponent
     from backstop.model.drill import DrillRecord
     from backstop.model.drill_plan import DrillPlan
-    from backstop.model.forecast import Restore
+    from backstop.model.drill_samples import Sample
     from backstop.model.proof import Proof
     from backstop.repository.catalog import Repository
     from backstop.storage.base import Storage
@@ -49,7 +49,7 @@ class Around:
     def drilled(self) -> Sequence[tuple[str, datetime]]:
         return self.before
 
-    def restores(self) -> Mapping[str, Sequence[Restore]]:
+    def restores(self) -> Mapping[str, Sequence[Sample]]:
         return {}
 
     def losses(self, repository: str, moment: datetime) -> Sequence[tuple[datetime, timedelta | None]]:

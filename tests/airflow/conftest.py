@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from embedded.airflow_api import AirflowApi, Run
-from embedded.demo import RESTORE, TARGET, Demo
+from embedded.demo import BASE_BACKUP, RECOVER, RESTORE, TARGET, Demo
 from embedded.files import write_private
 from embedded.steps import Steps
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from embedded.stack import Stack
-    from embedded.story import Story
+    from embedded.story import FilesStory, Story
 
 
 @dataclass
@@ -83,3 +83,23 @@ def scene(running_stack: Stack) -> Scene:
     demo.break_it()
     demo.restore(admin, approver)
     return Scene(running_stack, admin, approver, demo, demo.story)
+
+
+@pytest.fixture(scope="session")
+def files_story(scene: Scene) -> FilesStory:
+    """What became of the sample's files: backed up, proven, lost and restored."""
+    files = scene.demo.files
+    files.write()
+    for dag_id in files.dags():
+        scene.admin.wait_for_dag(dag_id)
+    files.run(scene.admin, scene.approver)
+    return scene.demo.story.files
+
+
+@pytest.fixture(scope="session")
+def recovery_story(scene: Scene) -> Story:
+    """What became of the whole server: backed up, recovered to a moment, backed up again."""
+    for dag_id in (BASE_BACKUP, RECOVER):
+        scene.admin.wait_for_dag(dag_id)
+    scene.demo.recover(scene.admin, scene.approver)
+    return scene.demo.story

@@ -15,16 +15,17 @@ import yaml
 
 from backstop.model.drill import CHECKLIST, DrillRecord
 from backstop.model.drill_document import drill_from, sign_off_from
-from embedded.demo import BASE_BACKUP, TARGET
+from embedded.demo import TARGET
 from embedded.drill_demo import DRILL
 from embedded.files import write_private
-from embedded.files_demo import CONFIG, MEDIA, back_up_dag
+from embedded.files_demo import CONFIG, MEDIA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from embedded.airflow_api import Run
+    from embedded.story import FilesStory, Story
     from tests.airflow.conftest import Scene
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(900), pytest.mark.xdist_group("airflow")]
@@ -34,14 +35,11 @@ OTHERS = ("database", "tree:media", "tree:config", "repository:s3", "repository:
 
 
 @pytest.fixture(scope="module")
-def protected(scene: Scene) -> Scene:
-    """Everything of the sample has been backed up: cluster, media, configuration."""
-    scene.demo.files.write()
-    for dag_id in (BASE_BACKUP, back_up_dag(MEDIA), back_up_dag(CONFIG), DRILL):
-        scene.admin.wait_for_dag(dag_id)
-    runs = [scene.admin.trigger(back_up_dag(tree)) for tree in (MEDIA, CONFIG)]
-    for run in (*runs, scene.admin.trigger(BASE_BACKUP, {"kind": "full"})):
-        scene.admin.require_success(run)
+def protected(scene: Scene, files_story: FilesStory, recovery_story: Story) -> Scene:
+    """Everything of the sample has been backed up: media, configuration, and the cluster on two timelines."""
+    assert files_story.backups.keys() == {MEDIA, CONFIG}
+    assert recovery_story.protected_again
+    scene.admin.wait_for_dag(DRILL)
     return scene
 
 
@@ -171,8 +169,7 @@ def test_a_component_that_does_not_come_back_is_red_and_the_others_are_checked(p
     assert protected.admin.state(run) == "failed"
     assert form["subject"].startswith(f"Drill of {TARGET}: failed.")
     failed = {one.component: one.failure for one in record.components}
-    assert failed["tree:media"]
-    assert not failed["tree:config"]
+    assert [name for name, failure in failed.items() if failure] == [f"tree:{MEDIA}"]
     assert {"passed"} == {one.outcome.value for one in record.checklist if one.component == f"tree:{CONFIG}"}
     assert left_over(protected) == []
 

@@ -18,7 +18,7 @@ from tests.disaster_site import DisasterSite, disaster_site
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("disaster_site"), pytest.mark.timeout(240)]
 
 VERB = "recover-from-disaster"
 

@@ -11,11 +11,14 @@ from typing import NamedTuple
 
 import pytest
 
+from backstop.commands.progress import Silent
 from backstop.credentials import default_credentials
 from backstop.model.drill_document import drill_from, sign_off_from
 from backstop.model.drill_plan import DrillPlan
 from backstop.model.evidence import EvidenceKind
 from backstop.repository.evidence import evidence_of
+from backstop.settings.arguments import utc_now
+from backstop.settings.drill import TargetSurroundings
 from backstop.targets import load_targets
 from backstop.wiring import open_repository
 from tests.cli.installation import runner
@@ -282,6 +285,48 @@ def test_a_repository_that_did_not_take_a_sign_off_is_named(repositories, run, i
     assert ended.code == 6
     assert "is not in repository far" in ended.err
     assert signed(repositories["near"]).accepted
+
+
+def test_a_connection_that_one_repository_lacks_keeps_a_sign_off_out_of_no_other(
+    repositories, run, installation
+):
+    lose_the_connection_of_far(installation)
+
+    ended = run("sign-off-drill", "--drill", DRILL.drill_id, "--accepted")
+
+    assert ended.code == 6
+    assert f"the evidence of {DRILL.drill_id} is not in repository far: " in ended.err
+    assert signed(repositories["near"]).accepted
+
+
+def test_a_sign_off_needs_no_inventory_and_says_that_it_was_not_told(repositories, run, installation):
+    targets = installation / "targets.yaml"
+    targets.write_text(f"{targets.read_text()}inventory: {{conn_id: nowhere}}\n")
+
+    ended = run("sign-off-drill", "--drill", DRILL.drill_id, "--accepted")
+
+    assert ended.code == 6
+    assert "the inventory cannot be opened: " in ended.err
+    assert signed(repositories["near"]).accepted
+
+
+def test_the_record_of_a_drill_says_which_repository_it_is_not_in(repositories, installation):
+    lose_the_connection_of_far(installation)
+    surroundings = TargetSurroundings(load_targets(), "calibrify", default_credentials(), Silent(), utc_now)
+
+    (said,) = surroundings.keep(planned("all"), DRILL)
+
+    assert said.startswith(f"the evidence of {DRILL.drill_id} is not in repository far: ")
+    chain = evidence_of(repositories["near"])
+    assert chain.read(chain.head().number).subject == DRILL.drill_id
+
+
+def lose_the_connection_of_far(installation):
+    targets = installation / "targets.yaml"
+    text = targets.read_text()
+    far = f"far: {{type: posix, path: {installation}/far}}"
+    assert far in text
+    targets.write_text(text.replace(far, "far: {type: s3, bucket: far, conn_id: gone, region: us-east-1}"))
 
 
 def test_one_must_say_whether_it_was_accepted(installation, run):

@@ -28,7 +28,7 @@ from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("physical_site"), pytest.mark.timeout(180)]
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 TARGET = "calibrify"

@@ -25,7 +25,8 @@ def folder() -> Iterator[Path]:
     shutil.rmtree(path)
 
 
-@pytest.fixture(params=[18, 16])
+# What is asked of every version each time is marked ALSO_15.
+@pytest.fixture(params=[18, pytest.param(16, marks=pytest.mark.long)])
 def world(request: pytest.FixtureRequest, folder: Path) -> Iterator[World]:
     with running_world(folder, request.param) as made:
         yield made

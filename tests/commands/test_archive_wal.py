@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture(params=[18, 16])
+@pytest.fixture(params=[18, pytest.param(16, marks=pytest.mark.long)])
 def server(request: pytest.FixtureRequest, folder: Path) -> Iterator[EmbeddedPostgres]:
     with EmbeddedPostgres(
         folder / "postgres",
@@ -50,6 +50,8 @@ def protected(folder: Path, server: EmbeddedPostgres) -> Protected:
     return Protected(folder, server)
 
 
+# How a server sends, ends and waits is asked of both every time; what is done with it then, of the newest.
+also16 = pytest.mark.parametrize("server", [18, 16], indirect=True)
 only18 = pytest.mark.parametrize("server", [18], indirect=True)
 
 
@@ -78,6 +80,7 @@ class Flaky(MemoryStorage):
         self._refuse()
 
 
+@also16
 def test_every_byte_of_wal_is_in_every_repository_as_the_server_wrote_it(folder, server):
     protected = Protected(folder, server, other=MemoryStorage())
     with protected.archiver():
@@ -219,6 +222,7 @@ def crash(server: EmbeddedPostgres) -> None:
     process.stop(server.pid, first=signal.SIGQUIT, patience=20)
 
 
+@also16
 def test_a_server_that_shuts_down_gets_its_last_wal_archived_and_ends(protected):
     with protected.archiver():
         protected.write_wal(0.2)
@@ -451,6 +455,7 @@ def test_a_segment_that_is_archived_with_other_content_stops_the_archiver(protec
     assert "archived with other content" in error.message
 
 
+@also16
 def test_with_synchronous_standby_names_a_commit_returns_when_the_repository_has_it(protected):
     settings = replace(protected.settings, synchronous=True)
     with protected.archiver(settings):

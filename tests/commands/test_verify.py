@@ -15,6 +15,7 @@ from tests.commands.test_dump import ROWS
 from tests.protection import protect
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from backstop.postgres.connection import ClusterConnection
@@ -78,20 +79,26 @@ def test_a_verification_server_that_is_the_source_itself_is_refused(
     assert protection.repository("local").catalog.proofs(_published(protection, label)) == ()
 
 
+@pytest.fixture(scope="module")
+def others_encodings(servers_directory: Path) -> Iterator[EmbeddedPostgres]:
+    """A server of its own: such a name is not valid in databases of other encodings."""
+    with EmbeddedPostgres(
+        servers_directory / "encodings", bin_dir=pip_postgres_bin(18), durable=False, die_with_parent=True
+    ) as server:
+        yield server
+
+
+@pytest.mark.xdist_group("encodings")
 @pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII", "UTF8"])
 def test_roles_whose_names_are_not_ascii_are_restored_whatever_the_databases_encoding(
-    folder: Path, servers_directory: Path, encoding: str
+    folder: Path, others_encodings: EmbeddedPostgres, encoding: str
 ):
-    # A server of its own: such a name is not valid in databases of other encodings.
-    directory = servers_directory / f"encoding-{encoding}"
-    with EmbeddedPostgres(
-        directory, bin_dir=pip_postgres_bin(18), durable=False, die_with_parent=True
-    ) as server:
-        with server.connect() as session:
-            session.execute(
-                f"CREATE DATABASE old TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
-            )
-        protection = protect(folder, server.connection("old"))
+    with others_encodings.connect() as session:
+        session.execute(
+            f"CREATE DATABASE old TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
+        )
+    protection = protect(folder, others_encodings.connection("old"))
+    try:
         with protection.source.connect() as session:
             session.execute("""
                 CREATE ROLE "Jürgen"; COMMENT ON ROLE "Jürgen" IS 'Grüße';
@@ -101,6 +108,12 @@ def test_roles_whose_names_are_not_ascii_are_restored_whatever_the_databases_enc
             """)
 
         proof = protection.prove(protection.back_up().label)
+
+        with protection.source.connect() as session:
+            session.execute('REASSIGN OWNED BY "Jürgen" TO CURRENT_USER; DROP ROLE "Jürgen"')
+    finally:
+        with others_encodings.connect() as session:
+            session.execute("DROP DATABASE old WITH (FORCE)")
 
     assert proof.differences == ()
 

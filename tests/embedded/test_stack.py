@@ -81,6 +81,17 @@ def test_a_port_variable_that_is_no_port_is_named(
     assert f"BACKSTOP_S3_PORT={text} is no port number" in capsys.readouterr().err
 
 
+def test_a_drill_of_a_stack_that_does_not_run_says_what_to_start(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["drill"]) == 1
+
+    said = capsys.readouterr().err
+    assert said.startswith("error: the stack does not run: postgres (metadata), ")
+    assert "next: `make up`" in said
+    assert not home.root.exists()
+
+
 def test_a_folder_without_postgresql_is_named(
     home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from backstop.postgres.connection import ClusterConnection
     from embedded.postgres import EmbeddedPostgres
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("damaged_backup")]
 
 MIB = 1024 * 1024
 SDK_FRAME_BYTES = 4 + 12 + MIB + 16  # sequence number, IV, content, tag

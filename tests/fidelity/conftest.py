@@ -23,6 +23,20 @@ VERSIONS = [
 ]
 
 
+# Their number and size is what is hard about them, whichever server made them.
+LARGE = {"corpus_many_tables", "corpus_large_values"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Large databases come from the newest server every time, from the oldest when there is time."""
+    for item in items:
+        params = getattr(getattr(item, "callspec", None), "params", {})
+        hard = getattr(params.get("hard"), "name", None)
+        if params.get("corpus_cluster") == "distribution" and hard in LARGE:
+            item.add_marker(pytest.mark.long)
+
+
 @pytest.fixture(scope="module", params=VERSIONS)
 def corpus_cluster(request: pytest.FixtureRequest, servers_directory: Path) -> Iterator[EmbeddedPostgres]:
     """A cluster with the corpus' roles, once for each version."""

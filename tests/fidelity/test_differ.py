@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from backstop.postgres.connection import ClusterConnection
     from embedded.postgres import EmbeddedPostgres
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("differ")]
 
 ORIGINAL = CorpusDatabase(
     "differ_original",

@@ -25,6 +25,19 @@ WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND n.nspname !~ '^(pg
 """
 
 
+# The same tables are rescued below on the oldest server, some into a schema of 16 in test_rescue_tables.
+@pytest.mark.parametrize(
+    "corpus_cluster",
+    [
+        pytest.param("18", marks=pytest.mark.xdist_group("corpus-18")),
+        pytest.param("16", marks=[pytest.mark.long, pytest.mark.xdist_group("corpus-16")]),
+        pytest.param(
+            "distribution",
+            marks=[pytest.mark.system, pytest.mark.long, pytest.mark.xdist_group("corpus-distribution")],
+        ),
+    ],
+    indirect=True,
+)
 def test_every_schema_of_the_corpus_is_rescued_into_a_new_one_of_the_live_database(corpus_cluster, folder):
     cluster = corpus_cluster.connection()
     hard = next(one for one in DATABASES if one.name == "corpus_objects")

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from backstop.model.drill_samples import drilled_restores, restore_seconds
+from backstop.model.drill_samples import drilled_restores, oldest_first, restore_seconds
 from backstop.model.forecast import Restore, forecast
 from backstop.model.forecast_accuracy import JUDGED, forecast_accuracy
 from tests.evidenced import BASE, DRILL, FAILED_DRILL, MEDIA, NOON, phases
@@ -24,6 +24,13 @@ def restores(count: int, *, seed: int = 1, spread: float = 0.1) -> list[Restore]
         size = rng.randrange(50, 500) * MB
         made.append(Restore(size, (5 + size / (20 * MB)) * rng.uniform(1 - spread, 1 + spread)))
     return made
+
+
+def test_a_forecast_looks_at_the_newest_whether_proof_or_drill():
+    proofs = [(NOON, Restore(1, 1.0)), (NOON + timedelta(days=2), Restore(1, 3.0))]
+    drill = (NOON + timedelta(days=1), Restore(1, 2.0))
+
+    assert [one.seconds for one in oldest_first([*proofs, drill])] == [1.0, 2.0, 3.0]
 
 
 def test_three_restores_only_foretell():

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from backstop.model.incident_options import Reach, Wanted, options_for
+from backstop.model.incident_option import Reach, Wanted
+from backstop.model.incident_options import options_for
 from backstop.model.observation import ForecastSeen
 from tests.making import STARTED
 

@@ -18,11 +18,9 @@ from backstop.commands.progress import Silent
 from backstop.commands.trees.backup import back_up_files
 from backstop.hooks.target import TargetHook
 from backstop.model.incident import EventKind
-from backstop.operators import disaster as disasters
 from backstop.operators import disaster_approval, disaster_left_out, disaster_telling
 from backstop.operators.disaster import (
     AssessDisasterOperator,
-    DeclareDisasterOperator,
     ListComponentsOperator,
     PrepareInfrastructureOperator,
     RecordIncidentOperator,
@@ -30,7 +28,8 @@ from backstop.operators.disaster import (
     ValidateRecoveryOperator,
 )
 from backstop.operators.disaster_approval import ChooseRecoveryOperator
-from backstop.operators.disaster_telling import TellOperator, TellProgressOperator
+from backstop.operators.disaster_declaration import DeclareDisasterOperator
+from backstop.operators.disaster_telling import TellOperator, TellProgressOperator, who
 from backstop.settings.arguments import utc_now
 from backstop.settings.trees import tree_backup_settings
 from tests.notifying import PIGEON, Pigeon
@@ -466,7 +465,7 @@ def test_start_and_end_are_told_once_each_also_when_their_tasks_are_cleared(scen
     assert subjects == [
         "[plain] recovery begins: the disk died",
         "[plain] recovery goes on: the disk died",
-        "[plain] recovered: the disk died",
+        "[plain] not everything is back: the disk died",  # the database's server is nowhere
     ]
 
 
@@ -479,6 +478,10 @@ def test_somebody_who_cannot_be_told_makes_the_telling_red_and_the_recovery_goes
 
     assert scene.recover()["outcome"] == "passed"
     assert scene.step("tell:start")["state"] == "failed"
+    for item in disaster_left_out.ITEMS:
+        scene.validate(item)
+    assert scene.record()["outcome"]
+    assert scene.journal.status()["closed_at"] is not None
 
 
 def test_progress_waits_in_the_triggerer_until_it_is_due_or_over(scene):
@@ -516,6 +519,21 @@ def test_a_recovery_that_is_not_over_is_never_recorded_as_one(scene):
     assert scene.journal.status()["closed_at"] is None
 
 
+def test_a_probe_that_failed_keeps_the_incident_open(scene):
+    scene.write(validation={"functionality": [{"name": "fails", "command": ["false"]}]})
+    scene.approved()
+    scene.recover()
+    for item in disaster_left_out.ITEMS:
+        if item != "functionality":
+            scene.validate(item)
+    with pytest.raises(AirflowFailException, match="fails"):
+        scene.validate("functionality")
+
+    with pytest.raises(AirflowFailException, match=r"it is not over: validate:functionality \(failed\)"):
+        scene.record()
+    assert scene.journal.status()["closed_at"] is None
+
+
 def test_once_everything_is_back_the_incident_is_recorded_and_closed(scene):
     scene.approved()
     scene.recover()
@@ -537,4 +555,4 @@ def test_a_run_can_be_finished_by_hand_and_the_other_way_round(scene):
 
     assert scene.recover()["outcome"] == "passed"
     assert scene.file.read_text() == "workers = 8\n"
-    assert disasters.who(scene.context("x")) == "ann"
+    assert who(scene.context("x")) == "ann"

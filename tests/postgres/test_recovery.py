@@ -44,7 +44,14 @@ class Backup:
     end: Lsn
 
 
-@pytest.fixture(scope="module", params=[18, 16, pytest.param(15, marks=pytest.mark.system)])
+VERSIONS = [
+    pytest.param(18, marks=pytest.mark.xdist_group("recovery-18")),
+    pytest.param(16, marks=pytest.mark.xdist_group("recovery-16")),
+    pytest.param(15, marks=[pytest.mark.system, pytest.mark.xdist_group("recovery-15")]),
+]
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
 def backup(request: pytest.FixtureRequest) -> Iterator[Backup]:
     bin_dir = Path("/usr/lib/postgresql/15/bin") if request.param == 15 else pip_postgres_bin(request.param)
     if not (bin_dir / "postgres").exists():

@@ -8,10 +8,11 @@ from datetime import timedelta
 
 import pytest
 
+from backstop.model.observation import ForecastSeen
 from backstop.reports import render_report
 from backstop.reports.drawing import LEFT, RIGHT
 from backstop.reports.drill import view_drill
-from tests.evidenced import BASE, CONFIG, DRILL, FAILED_DRILL, HOUR, MEDIA, evidence
+from tests.evidenced import BASE, CONFIG, DRILL, FAILED_DRILL, HOUR, MEDIA, NOON, evidence, phases
 from tests.reports.pages import Page
 
 
@@ -141,9 +142,19 @@ def test_lines_of_a_remark_stay_lines():
     [(1188, "within the interval"), (600, "faster than foreseen"), (2000, "slower than foreseen")],
 )
 def test_a_forecast_is_held_against_what_was_measured(seconds, says):
-    measured = replace(BASE, downtime=timedelta(seconds=seconds))
+    measured = replace(BASE, phases=phases(NOON, detect=3, replay=seconds))
 
     assert says in words_of(replace(DRILL, components=(measured,)))
+
+
+def test_a_component_is_not_called_slow_because_it_waited_for_another():
+    in_time = replace(MEDIA, forecast=ForecastSeen(3600, 3400, 3800, 4))
+    assert in_time.downtime > timedelta(seconds=3800)
+
+    [forecast] = view_drill(replace(DRILL, components=(in_time,))).forecasts
+
+    assert forecast.measured == 1360 + 2011 + 240
+    assert forecast.within
 
 
 def test_a_component_that_lost_something_unknown_says_so():

@@ -23,6 +23,7 @@ pytestmark = [
     pytest.mark.integration,
     pytest.mark.browser,
     needs_chromium,
+    pytest.mark.xdist_group("pages_in_browser"),
 ]
 
 PAGES = (

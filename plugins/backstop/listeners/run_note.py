@@ -35,7 +35,10 @@ def on_dag_run_failed(dag_run: DagRun, msg: str) -> None:
 
 
 def note_changes(dag_run: Any) -> None:
-    """Set the note, unless somebody has written one or no task has anything to say."""
+    """Set the note, unless somebody has written one or no task has anything to say.
+
+    What was written here when the run ended before, and a task was cleared, gives way to what it says now.
+    """
     if not dag_run.dag_id.startswith(PREFIXES):
         return
     from airflow.models.xcom import XComModel
@@ -45,7 +48,7 @@ def note_changes(dag_run: Any) -> None:
     from backstop.operators.note import NOTE, NOTE_LIMIT
 
     session = object_session(dag_run)
-    if session is None or dag_run.note:
+    if session is None or (dag_run.note and dag_run.dag_run_note.user_id is not None):
         return
     query = (
         select(XComModel.task_id, XComModel.value)

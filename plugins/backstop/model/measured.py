@@ -107,3 +107,10 @@ class CheckedItem:
     sentence: str
     details: tuple[str, ...] = ()
     seconds: float | None = None
+
+
+def the_component(component: str) -> str:
+    """As in a sentence: ``the cluster``, ``the database`` (of a dump), ``the files of media``."""
+    if component.startswith("tree:"):
+        return f"the files of {component.removeprefix('tree:')}"
+    return "the cluster" if component == "base" else "the database"

@@ -45,12 +45,18 @@ def _alert(objectives: Iterable[timedelta | None]) -> DeadlineAlert | None:
     if not known:
         return None
     interval = min(known)
-    return DeadlineAlert(
-        reference=DeadlineReference.DAGRUN_QUEUED_AT,
-        interval=interval,
-        callback=AsyncCallback(recovery_time_missed, kwargs={"objective": str(interval)}),
-        name="Recovery time objective",
-    )
+    rest: dict[str, Any] = {
+        "reference": DeadlineReference.DAGRUN_QUEUED_AT,
+        "callback": AsyncCallback(recovery_time_missed, kwargs={"objective": str(interval)}),
+        "name": "Recovery time objective",
+    }
+    try:
+        # With a timedelta Airflow 3.3 cannot clear any task of such a run: the API answers 500
+        # (apache/airflow#70368). Seconds, as earlier versions stored them, are read everywhere.
+        return DeadlineAlert(interval=interval.total_seconds(), **rest)
+    except (TypeError, ValueError):
+        # A later version may want nothing but a timedelta.
+        return DeadlineAlert(interval=interval, **rest)
 
 
 async def recovery_time_missed(objective: str, context: Mapping[str, Any]) -> None:

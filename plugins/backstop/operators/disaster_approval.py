@@ -145,7 +145,7 @@ class ChooseRecoveryOperator(TakesResults, HITLOperator):  # type: ignore[misc]
             raise RestoreError(
                 f"{by} cancelled the recovery; {UNTOUCHED}",
                 hint="clear this task to be asked again, or close the incident: "
-                "`python -m backstop recover-from-disaster --close`",
+                f"`python -m backstop recover-from-disaster --target {self.target} --close`",
             )
         if not rules.four_eyes or not same_person(by, require_requester(context)):
             return ""
@@ -153,7 +153,7 @@ class ChooseRecoveryOperator(TakesResults, HITLOperator):  # type: ignore[misc]
             raise RestoreError(
                 f"{by} asked for this recovery and cannot approve it too; {UNTOUCHED}",
                 hint="clear this task and have somebody else answer; with nobody else there: "
-                "`python -m backstop recover-from-disaster`",
+                f"`python -m backstop recover-from-disaster --target {self.target}`",
             )
         if not because.strip():
             raise RestoreError(

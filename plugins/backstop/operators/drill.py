@@ -11,6 +11,7 @@ from backstop.operators.people import requester
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from backstop.commands.drill.drill import Drill
     from backstop.model.drill_plan import DrillPlan
 
 RESTORED = "restored"
@@ -55,7 +56,7 @@ class PlanDrillOperator(BackstopOperator):
         )
         for sentence in plan.sentences:
             self.log.info("%s", sentence)
-        return dict(plan.to_dict())
+        return plan.to_dict()
 
 
 class DrillOperator(BackstopOperator):
@@ -83,7 +84,7 @@ class DrillOperator(BackstopOperator):
             )
         return DrillPlan.from_dict(self.plan)
 
-    def engine(self) -> Any:
+    def engine(self) -> Drill:
         from backstop.hooks.target import TargetHook
         from backstop.operators.progress import LoggedProgress
 
@@ -120,8 +121,7 @@ class RestoreDrillOperator(DrillOperator):
 
     def carry_out(self, context: Context) -> dict[str, Any]:
         restored = self.engine().restore(self.planned(), self.component)
-        said = dict(restored.to_dict())
-        context["ti"].xcom_push(key=RESTORED, value=said)
+        context["ti"].xcom_push(key=RESTORED, value=restored.to_dict())
         if restored.failure:
             raise DrillFailedError(
                 f"{self.component} of {self.target} did not come back: {restored.failure}",

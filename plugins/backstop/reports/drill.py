@@ -16,6 +16,7 @@ from backstop.reports.judging import (
     forecasts_of,
     objectives_in_words,
     objectives_of,
+    tone_of,
 )
 from backstop.reports.naming import PHASES, component_in_words
 from backstop.reports.timeline import draw_loss, draw_recovery
@@ -55,9 +56,7 @@ class DrillView:
 
     @property
     def tone(self) -> str:
-        """Of the whole: what passed, but took or lost too much, is not simply good."""
-        missed = self.objectives_said.tone == "critical"
-        return "warning" if missed and self.result.tone == "good" else self.result.tone
+        return tone_of(self.result, self.objectives_said)
 
     @property
     def components(self) -> tuple[ComponentRecovery, ...]:

@@ -18,6 +18,7 @@ from backstop.reports.judging import (
     forecasts_of,
     objectives_in_words,
     objectives_of,
+    tone_of,
 )
 from backstop.reports.naming import component_in_words, step_in_words
 from backstop.reports.options import Assessed, assessed
@@ -71,9 +72,7 @@ class IncidentView:
 
     @property
     def tone(self) -> str:
-        """Of the whole: what is back, but took or lost too much, is not simply good."""
-        missed = self.objectives_said.tone == "critical"
-        return "warning" if missed and self.result.tone == "good" else self.result.tone
+        return tone_of(self.result, self.objectives_said)
 
     @property
     def components(self) -> tuple[ComponentRecovery, ...]:

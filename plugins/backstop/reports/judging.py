@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from backstop.model.drill_samples import restore_seconds
 from backstop.model.measured import Outcome
 from backstop.reports.naming import component_in_words
 
@@ -121,8 +122,17 @@ def objectives_in_words(objectives: Iterable[Objective]) -> Judged:
     return Judged("unknown", "no objective is set")
 
 
+def tone_of(result: Judged, objectives: Judged) -> str:
+    """Of the whole: what went well, but took or lost too much, is not simply good."""
+    missed = objectives.tone == "critical"
+    return "warning" if missed and result.tone == "good" else result.tone
+
+
 def forecasts_of(components: Sequence[ComponentRecovery]) -> tuple[Forecast, ...]:
-    """Of those that are back and had one."""
+    """Of those that are back and had one.
+
+    A forecast is of the restore itself: a component's downtime has the waiting for its turn in it, too.
+    """
     return tuple(
         Forecast(
             one.component,
@@ -130,7 +140,7 @@ def forecasts_of(components: Sequence[ComponentRecovery]) -> tuple[Forecast, ...
             one.forecast.low_seconds,
             one.forecast.high_seconds,
             one.forecast.samples,
-            one.downtime.total_seconds(),
+            restore_seconds(one) or one.downtime.total_seconds(),
         )
         for one in components
         if one.forecast is not None and one.downtime is not None

@@ -6,7 +6,7 @@ import socket
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from backstop.commands.disaster.assess import Assessing, Objective
+from backstop.commands.disaster.assess import Assessing
 from backstop.commands.disaster.component import Sources
 from backstop.commands.disaster.engine import Disaster
 from backstop.commands.disaster.infrastructure import Ground
@@ -18,13 +18,20 @@ from backstop.model.incident import EventKind
 from backstop.model.words import one_line
 from backstop.repository.incidents import IncidentJournal, new_incident_id
 from backstop.settings.arguments import utc_now
-from backstop.settings.disaster_components import component_of, database_kind
+from backstop.settings.disaster_components import (
+    DATABASE,
+    alternatives_of,
+    component_of,
+    database_kind,
+    objectives_of,
+    order_of,
+)
 from backstop.wiring import (
     cheapest_first,
     find_target,
-    open_inventory,
+    inventory_or_why,
     open_keyring,
-    open_repository,
+    open_what_can_be,
 )
 
 if TYPE_CHECKING:
@@ -34,12 +41,10 @@ if TYPE_CHECKING:
 
     from backstop.credentials import CredentialSource
     from backstop.crypto.key_encryption import Keyring
+    from backstop.model.drill_samples import Sample
     from backstop.model.measured import CheckedItem
     from backstop.repository.catalog import Repository
     from backstop.targets import Configuration
-
-DATABASE = "database"
-"""How people call the database, whether its server or a dump of it comes back."""
 
 
 class Disasters:
@@ -71,7 +76,10 @@ class Disasters:
         self._progress = progress or Silent()
         self._clock = clock
         self._tell = tell
-        self.unopened: dict[str, str] = {}
+        self._repositories, failed = open_what_can_be(
+            configuration, target, credentials, cheapest_first(configuration, target)
+        )
+        self.unopened = {name: error.message for name, error in failed.items()}
         """By repository that cannot be opened: why."""
         # Once: whoever has a password on the offline key is asked for it once.
         self._keyring = lru_cache(1)(
@@ -82,7 +90,6 @@ class Disasters:
                 )
             )
         )
-        self._repositories = self._opened()
         self.journal = IncidentJournal(self._hurried(), target, clock=clock)
 
     def open(self, incident_id: str | None = None) -> Disaster:
@@ -98,7 +105,8 @@ class Disasters:
         if not found:
             raise NotFoundError(
                 f"{self._name} has no open incident",
-                hint="declare one: `recover-from-disaster --declare 'what is lost'`",
+                hint=f"declare one: `python -m backstop recover-from-disaster --target {self._name} "
+                "--declare 'what is lost'`",
             )
         if len(found) > 1:
             raise ConfigurationError(
@@ -154,7 +162,7 @@ class Disasters:
     def kind_of(self, component: str) -> str:
         """``base`` or ``dump`` of ``database``. :raises NotFoundError: the target has no such component."""
         kind = database_kind(self._target) if component == DATABASE else component
-        known = [*self._order(), *self._alternatives().values()]
+        known = [*order_of(self._target), *alternatives_of(self._target).values()]
         if kind not in known:
             names = [DATABASE, *(one for one in known if one.startswith("tree:"))]
             raise NotFoundError(
@@ -179,7 +187,7 @@ class Disasters:
         )
 
     def _assessing(self, incident_id: str) -> Assessing:
-        order, alternatives = self._order(), self._alternatives()
+        order, alternatives = order_of(self._target), alternatives_of(self._target)
         return Assessing(
             target=self._name,
             incident_id=incident_id,
@@ -195,10 +203,11 @@ class Disasters:
                 for kind in [*order, *alternatives.values()]
             },
             order=order,
-            objectives=self._objectives(),
+            objectives=objectives_of(self._target),
             alternatives=alternatives,
             unopened=lambda: {**self.unopened, **self.journal.unheard},
             losses=self._losses,
+            drilled=self._drilled,
         )
 
     def _losses(self, repository: str, moment: datetime) -> Sequence[tuple[datetime, timedelta | None]]:
@@ -206,45 +215,27 @@ class Disasters:
         from backstop.model.drill_loss import SAMPLE_GAP
         from backstop.repository.observed_losses import losses_around
 
+        inventory, _ = inventory_or_why(self._configuration, self._credentials)
+        if inventory is None:
+            return ()
         try:
-            inventory = open_inventory(self._configuration, self._credentials)
-            if inventory is None:
-                return ()
             return losses_around(inventory, self._name, repository, moment, within=SAMPLE_GAP)
         except BackstopError:
             return ()
 
-    def _order(self) -> list[str]:
-        """As the target says; else what services read to start first, then the database, then the rest."""
-        database, trees = database_kind(self._target), self._target.trees
-        if self._target.disaster.order is not None:
-            said = [database if one == DATABASE else one for one in self._target.disaster.order]
-            return [*said, *(f"tree:{name}" for name in trees if f"tree:{name}" not in said)]
-        first = [f"tree:{name}" for name, tree in trees.items() if tree.on_change is not None]
-        return [*first, database, *(f"tree:{name}" for name in trees if f"tree:{name}" not in first)]
+    def _drilled(self) -> Mapping[str, Sequence[Sample]]:
+        """As the inventory has them; without it forecasts learn from proofs alone."""
+        from backstop.model.drill_samples import drilled_restores
+        from backstop.repository.drills import drills_of
+        from backstop.settings.drill import EARLIER_DRILLS
 
-    def _alternatives(self) -> dict[str, str]:
-        if database_kind(self._target) == "dump" or self._target.database.restore_conn_id is None:
+        inventory, _ = inventory_or_why(self._configuration, self._credentials)
+        if inventory is None:
             return {}
-        return {"base": "dump"}
-
-    def _objectives(self) -> Mapping[str, Objective]:
-        agreed = self._target.database.objectives
-        database = Objective(agreed.rto, agreed.rpo)
-        trees = {
-            f"tree:{name}": Objective(tree.objectives.rto, tree.objectives.rpo)
-            for name, tree in self._target.trees.items()
-        }
-        return {"base": database, "dump": database, **trees}
-
-    def _opened(self) -> list[Repository]:
-        opened = []
-        for name in cheapest_first(self._configuration, self._name):
-            try:
-                opened.append(open_repository(self._configuration, self._name, name, self._credentials))
-            except BackstopError as error:
-                self.unopened[name] = error.message
-        return opened
+        try:
+            return drilled_restores(drills_of(inventory, self._name, EARLIER_DRILLS))
+        except BackstopError:
+            return {}
 
     def _answering(self) -> list[Repository]:
         """Patience with one that is down is minutes, each time; the journal has just asked them all."""
@@ -278,7 +269,7 @@ class Disasters:
         record = incident_record(
             disaster.state(),
             target=self._name,
-            objectives=self._objectives(),
+            objectives=objectives_of(self._target),
             now=now,
             host=socket.gethostname(),
         )
@@ -286,33 +277,3 @@ class Disasters:
         missed = {**self.unopened, **self.journal.unheard}
         kept["problems"] += [f"the record is not in repository {name}: {why}" for name, why in missed.items()]
         return kept
-
-
-def open_disaster(
-    configuration: Configuration,
-    target: str,
-    credentials: CredentialSource,
-    *,
-    incident_id: str | None = None,
-    by: str,
-    **others: Any,
-) -> Disaster:
-    """See :meth:`Disasters.open`; :param others: of :class:`Disasters`."""
-    return Disasters(configuration, target, credentials, by=by, **others).open(incident_id)
-
-
-def declare_disaster(
-    configuration: Configuration,
-    target: str,
-    credentials: CredentialSource,
-    *,
-    by: str,
-    what: str,
-    components: Sequence[str] = (),
-    noticed_at: datetime | None = None,
-    before: datetime | None = None,
-    **others: Any,
-) -> Disaster:
-    """See :meth:`Disasters.declare`; :param others: of :class:`Disasters`."""
-    disasters = Disasters(configuration, target, credentials, by=by, **others)
-    return disasters.declare(what, components=components, noticed_at=noticed_at, before=before)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from backstop.commands.disaster.assess import Objective
 from backstop.commands.disaster.component import Condition, Found
 from backstop.errors import BackstopError, ConfigurationError
 from backstop.wiring import cluster_connection, find_tree, replication_connection
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
     from backstop.targets import Configuration, Target
 
 
+DATABASE = "database"
+"""How people call the database, whether its server or a dump of it comes back."""
+
+
 def database_kind(target: Target) -> str:
     """``base``: the whole server comes back; ``dump``: the database from a dump."""
     said = target.disaster.database
@@ -26,6 +31,34 @@ def database_kind(target: Target) -> str:
         return "base" if said == "cluster" else "dump"
     recovery = target.cluster.recovery if target.cluster else None
     return "base" if recovery is not None and recovery.cutover is not None else "dump"
+
+
+def order_of(target: Target) -> list[str]:
+    """As the target says; else what services read to start first, then the database, then the rest."""
+    database, trees = database_kind(target), target.trees
+    if target.disaster.order is not None:
+        said = [database if one == DATABASE else one for one in target.disaster.order]
+        return [*said, *(f"tree:{name}" for name in trees if f"tree:{name}" not in said)]
+    first = [f"tree:{name}" for name, tree in trees.items() if tree.on_change is not None]
+    return [*first, database, *(f"tree:{name}" for name in trees if f"tree:{name}" not in first)]
+
+
+def alternatives_of(target: Target) -> dict[str, str]:
+    """Other kinds that bring the same back: ``{"base": "dump"}``."""
+    if database_kind(target) == "dump" or target.database.restore_conn_id is None:
+        return {}
+    return {"base": "dump"}
+
+
+def objectives_of(target: Target) -> Mapping[str, Objective]:
+    """What was asked for, by kind."""
+    agreed = target.database.objectives
+    database = Objective(agreed.rto, agreed.rpo)
+    trees = {
+        f"tree:{name}": Objective(tree.objectives.rto, tree.objectives.rpo)
+        for name, tree in target.trees.items()
+    }
+    return {"base": database, "dump": database, **trees}
 
 
 def component_of(

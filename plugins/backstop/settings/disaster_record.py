@@ -9,8 +9,7 @@ from backstop.errors import BackstopError
 from backstop.model.evidence import EvidenceKind
 from backstop.model.incident_document import incident_document
 from backstop.repository.drills import store_incident
-from backstop.wiring import open_evidence_signer, open_inventory
-from backstop.wiring.evidence import draw_report
+from backstop.wiring import draw_report, inventory_or_why, open_evidence_signer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from backstop.credentials import CredentialSource
     from backstop.model.incident_record import IncidentRecord
     from backstop.repository.catalog import Repository
-    from backstop.repository.inventory import Inventory
     from backstop.targets import Configuration
 
 
@@ -36,8 +34,8 @@ def keep_record(
     :returns: ``evidence``, the record's number by repository, and ``problems``, a sentence each.
     :raises BackstopError: no repository took it, or it cannot be signed here.
     """
-    problems: list[str] = []
-    inventory = _inventory(configuration, credentials, problems)
+    inventory, why = inventory_or_why(configuration, credentials)
+    problems = [why] if why else []
     document = incident_document(record)
     kept = record_evidence(
         EvidenceKind.INCIDENT,
@@ -65,13 +63,3 @@ def keep_record(
             problems.append(f"the inventory does not know of it: {error.message}")
     numbers = {name: one.number for name, one in kept.records.items()}
     return {"evidence": numbers, "outcome": record.outcome, "problems": problems}
-
-
-def _inventory(
-    configuration: Configuration, credentials: CredentialSource, problems: list[str]
-) -> Inventory | None:
-    try:
-        return open_inventory(configuration, credentials)
-    except BackstopError as error:
-        problems.append(f"the inventory cannot be opened: {error.message}")
-        return None

@@ -15,12 +15,14 @@ from backstop.settings.arguments import utc_now
 from backstop.settings.database import private_folders, staging
 from backstop.settings.trees import tree_restore_settings
 from backstop.wiring import (
+    cheapest_first,
     every_repository,
     find_target,
+    inventory_or_why,
     open_evidence_signer,
-    open_inventory,
     open_keyring,
     open_repository,
+    open_what_can_be,
 )
 
 if TYPE_CHECKING:
@@ -35,10 +37,9 @@ if TYPE_CHECKING:
     from backstop.credentials import CredentialSource
     from backstop.model.drill import DrillRecord
     from backstop.model.drill_plan import DrillPlan
-    from backstop.model.forecast import Restore
+    from backstop.model.drill_samples import Sample
     from backstop.model.measured import CheckedItem
     from backstop.postgres.connection import ClusterConnection
-    from backstop.repository.catalog import Repository
     from backstop.repository.inventory import Inventory
     from backstop.targets import Configuration
 
@@ -81,7 +82,7 @@ def drill_settings(configuration: Configuration, target: str, credentials: Crede
     database = section.database
     recovery = section.cluster.recovery if section.cluster else None
     directory = section.drill.directory or _scratch(configuration, target, credentials)
-    usual = _cheapest_first(configuration, database.repositories)
+    usual = tuple(cheapest_first(configuration, target, database.repositories))
     return DrillSettings(
         target=target,
         directory=directory,
@@ -97,7 +98,7 @@ def drill_settings(configuration: Configuration, target: str, credentials: Crede
         ),
         trees={
             name: TreeDrill(
-                repositories=_cheapest_first(configuration, tree.repositories) or usual,
+                repositories=tuple(cheapest_first(configuration, target, tree.repositories)) or usual,
                 restore=tree_restore_settings(configuration, target, name, ()),
                 first=tree.on_change is not None,
                 rto=tree.objectives.rto,
@@ -124,9 +125,8 @@ class TargetSurroundings:
     def drilled(self) -> Sequence[tuple[str, datetime]]:
         return [(one.scenario, one.began_at) for one in self._earlier()]
 
-    def restores(self) -> Mapping[str, Sequence[Restore]]:
-        found = drilled_restores(self._earlier())
-        return {component: [restore for _, restore in restores] for component, restores in found.items()}
+    def restores(self) -> Mapping[str, Sequence[Sample]]:
+        return drilled_restores(self._earlier())
 
     def losses(self, repository: str, moment: datetime) -> Sequence[tuple[datetime, timedelta | None]]:
         from backstop.repository.observed_losses import losses_around
@@ -165,19 +165,21 @@ class TargetSurroundings:
         from backstop.wiring import draw_report
 
         alone = Scenario.parse(plan.scenario).loss is Loss.AIRFLOW
-        inventory = None if alone else self._inventory()
+        inventory, why = (None, "") if alone else inventory_or_why(self.configuration, self.credentials)
+        repositories, unopened = open_what_can_be(self.configuration, self.target, self.credentials)
         kept = record_evidence(
             EvidenceKind.DRILL,
             record.drill_id,
             drill_document(record),
-            repositories=self._every_repository(),
+            repositories=repositories,
             signer=lambda: open_evidence_signer(self.configuration, self.target, self.credentials),
             happened_at=record.ended_at,
             now=self.clock(),
             render=draw_report,
             inventory=inventory,
+            unopened=unopened,
         )
-        missing = kept.sentences()
+        missing = [*kept.sentences(), *([why] if why else [])]
         if inventory is not None:
             try:
                 store_drill(inventory, record)
@@ -236,18 +238,6 @@ class TargetSurroundings:
             rpo=restored.recovery.rpo,
         )
 
-    def _every_repository(self) -> list[Repository]:
-        """All that can be opened: one whose connection is gone keeps the record out of no other."""
-        found, failures = [], []
-        for name in every_repository(self.configuration, self.target):
-            try:
-                found.append(open_repository(self.configuration, self.target, name, self.credentials))
-            except BackstopError as error:
-                failures.append(error)
-        if not found:
-            raise failures[0]
-        return found
-
     def _earlier(self) -> list[DrillRecord]:
         """The newest first."""
         from backstop.repository.drills import drills_of
@@ -256,19 +246,13 @@ class TargetSurroundings:
 
     def _ask(self, question: Callable[[Inventory], Answer], otherwise: Answer) -> Answer:
         """A drill needs no inventory; with one it knows more."""
-        inventory = self._inventory()
+        inventory, _ = inventory_or_why(self.configuration, self.credentials)
         if inventory is None:
             return otherwise
         try:
             return question(inventory)
         except BackstopError:
             return otherwise
-
-    def _inventory(self) -> Inventory | None:
-        try:
-            return open_inventory(self.configuration, self.credentials)
-        except BackstopError:
-            return None
 
 
 def _folder(plan: DrillPlan) -> Path:
@@ -291,8 +275,3 @@ def _scratch(configuration: Configuration, target: str, credentials: CredentialS
         target,
         [open_repository(configuration, target, name, credentials) for name in local],
     )
-
-
-def _cheapest_first(configuration: Configuration, names: Sequence[str]) -> tuple[str, ...]:
-    """Directories before S3."""
-    return tuple(sorted(names, key=lambda name: configuration.repositories[name].type != "posix"))

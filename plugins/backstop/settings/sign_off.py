@@ -17,15 +17,19 @@ def sign_off(
 ) -> list[str]:
     """See :func:`~backstop.commands.drill.sign_off.sign_off_drill`."""
     from backstop.commands.drill.sign_off import sign_off_drill
-    from backstop.wiring import draw_report, open_every_repository, open_evidence_signer, open_inventory
+    from backstop.wiring import draw_report, inventory_or_why, open_evidence_signer, open_what_can_be
 
-    return sign_off_drill(
+    repositories, unopened = open_what_can_be(configuration, target, credentials)
+    inventory, why = inventory_or_why(configuration, credentials)
+    missing = sign_off_drill(
         drill_id,
         said,
         target=target,
-        repositories=open_every_repository(configuration, target, credentials),
+        repositories=repositories,
+        unopened=unopened,
         signer=lambda: open_evidence_signer(configuration, target, credentials),
         render=draw_report,
-        inventory=open_inventory(configuration, credentials),
+        inventory=inventory,
         now=utc_now(),
     )
+    return [*missing, *([why] if why else [])]

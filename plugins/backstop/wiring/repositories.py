@@ -65,6 +65,30 @@ def open_every_repository(
     return _repositories(configuration, target_name, names, credentials, storages=storages)
 
 
+def open_what_can_be(
+    configuration: Configuration,
+    target_name: str,
+    credentials: CredentialSource,
+    names: Sequence[str] | None = None,
+) -> tuple[list[Repository], dict[str, BackstopError]]:
+    """One by one, for what must not wait for the last of them: a connection that one lacks hides no other.
+
+    :param names: of the target's; None: every one, in the order of :func:`every_repository`.
+    :returns: those that were opened, one at least; and by name, why another was not.
+    :raises BackstopError: none could be opened: why the first could not.
+    """
+    opened: list[Repository] = []
+    failed: dict[str, BackstopError] = {}
+    for name in every_repository(configuration, target_name) if names is None else names:
+        try:
+            opened.append(open_repository(configuration, target_name, name, credentials))
+        except BackstopError as error:
+            failed[name] = error
+    if failed and not opened:
+        raise next(iter(failed.values()))
+    return opened, failed
+
+
 def open_repository(
     configuration: Configuration, target_name: str, name: str, credentials: CredentialSource
 ) -> Repository:
@@ -99,9 +123,14 @@ def every_repository(configuration: Configuration, target_name: str) -> list[str
     return list(names)
 
 
-def cheapest_first(configuration: Configuration, target_name: str) -> list[str]:
-    """Names of the target's repositories, directories before S3: those take no second to open."""
-    listed = every_repository(configuration, target_name)
+def cheapest_first(
+    configuration: Configuration, target_name: str, names: Sequence[str] | None = None
+) -> list[str]:
+    """Names of repositories, directories before S3: those take no second to open.
+
+    :param names: of the target's; None: every one.
+    """
+    listed = every_repository(configuration, target_name) if names is None else names
     return sorted(listed, key=lambda name: configuration.repositories[name].type != "posix")
 
 

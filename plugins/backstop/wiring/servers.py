@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backstop.errors import ConfigurationError
+from backstop.errors import BackstopError, ConfigurationError
 from backstop.wiring.targets import find_cluster, find_target
 
 if TYPE_CHECKING:
@@ -84,3 +84,16 @@ def open_inventory(configuration: Configuration, credentials: CredentialSource) 
 
     connection = inventory_connection(configuration, credentials)
     return None if connection is None else Inventory(connection)
+
+
+def inventory_or_why(
+    configuration: Configuration, credentials: CredentialSource
+) -> tuple[Inventory | None, str]:
+    """For what goes on without it.
+
+    :returns: the inventory and ""; or None and why it cannot be opened, "" where targets.yaml names none.
+    """
+    try:
+        return open_inventory(configuration, credentials), ""
+    except BackstopError as error:
+        return None, f"the inventory cannot be opened: {error.message}"

@@ -1,4 +1,4 @@
-"""A cluster and two trees to be lost, backed up at a few moments; one a process."""
+"""A cluster and two trees to be lost, backed up at a few moments; one for the group ``drills``."""
 
 from __future__ import annotations
 

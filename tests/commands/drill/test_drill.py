@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from backstop.commands.drill.drill import Drill
     from tests.drill_world import DrillWorld
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("drills"), pytest.mark.timeout(180)]
 
 
 def live_files(folder: Path) -> list[tuple[str, int, int, bytes]]:

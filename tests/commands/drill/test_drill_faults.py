@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from backstop.model.drill import DrillRecord
     from tests.drill_world import DrillWorld
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("drills"), pytest.mark.timeout(300)]
 
 FETCHED = (base, "fetch_base", "database")
 REPLAYED = (RecoveredCluster, "recover", "database")

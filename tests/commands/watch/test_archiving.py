@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from backstop.commands.watch.part import Part
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.integration, pytest.mark.xdist_group("watched_server"), pytest.mark.timeout(120)]
 
 OBJECTIVE = timedelta(minutes=5)
 SETTINGS = {

@@ -141,7 +141,7 @@ def test_where_no_drill_is_scheduled_none_is_overdue(rehearsed: Rehearsed):
         (
             drilled(components=(replace(BASE, failure="segment 7 is absent", downtime=None),)),
             "last drill",
-            "base backup did not come back: segment 7 is absent",
+            "the cluster did not come back: segment 7 is absent",
         ),
         (
             drilled(checklist=(replace(CHECKED[1], outcome=Outcome.FAILED, sentence="2 pages are damaged"),)),
@@ -152,12 +152,12 @@ def test_where_no_drill_is_scheduled_none_is_overdue(rehearsed: Rehearsed):
         (
             drilled(components=(replace(BASE, downtime=timedelta(hours=2)),)),
             "objectives",
-            "base backup its RTO was missed",
+            "missed the RTO of the cluster",
         ),
         (
             drilled(components=(replace(BASE, loss=timedelta(hours=2)),)),
             "objectives",
-            "base backup its RPO was missed",
+            "missed the RPO of the cluster",
         ),
         (
             lambda target: target.drill(sign_off=SignOff("ada", target.now, False)),

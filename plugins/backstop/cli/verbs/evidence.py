@@ -13,7 +13,7 @@ from backstop.errors import BackstopError, ConfigurationError, IntegrityError, N
 from backstop.repository.evidence import evidence_of
 from backstop.settings.arguments import parse_period_begin, parse_period_end, utc_now
 from backstop.targets import load_targets
-from backstop.wiring import every_repository, open_inventory, open_repository
+from backstop.wiring import open_inventory, open_what_can_be
 
 if TYPE_CHECKING:
     import argparse
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from backstop.commands.evidence.verify import EvidenceVerdict
     from backstop.credentials import CredentialSource
     from backstop.model.evidence import EvidenceRecord
-    from backstop.repository.catalog import Repository
     from backstop.repository.evidence import EvidenceChain
     from backstop.repository.inventory import Inventory
     from backstop.targets import Configuration
@@ -92,7 +91,7 @@ def export(arguments: argparse.Namespace) -> int:
 def list_evidence(arguments: argparse.Namespace) -> int:
     session = Session(arguments)
     names = [arguments.repository] if arguments.repository else None
-    opened, failed = _open(session.configuration, session.target_name, session.credentials, names)
+    opened, failed = open_what_can_be(session.configuration, session.target_name, session.credentials, names)
     found: list[tuple[str, EvidenceRecord]] = []
     for repository in opened:
         try:
@@ -164,7 +163,7 @@ def catch_up_with_proofs(arguments: argparse.Namespace) -> int:
     names = [arguments.repository] if arguments.repository else None
     if names is not None:
         session.repository(names[0])  # says which there are
-    every, failed = _open(session.configuration, session.target_name, session.credentials)
+    every, failed = open_what_can_be(session.configuration, session.target_name, session.credentials)
     added: dict[str, list[str]] = {}
     told: list[str] = []
     for repository in [one for one in every if names is None or one.name in names]:
@@ -194,7 +193,7 @@ def _verdict(
     from backstop.commands.evidence.heads import read_kept_heads
 
     kept = read_kept_heads(head, target=target) if head is not None else None
-    opened, failed = _open(configuration, target, credentials)
+    opened, failed = open_what_can_be(configuration, target, credentials)
     inventory, remarks = _inventory(configuration, credentials)
     verdict = verify_evidence(opened, target=target, inventory=inventory, kept=kept, now=utc_now())
     return replace(verdict, unread={**failed, **verdict.unread}, remarks=(*remarks, *verdict.remarks))
@@ -207,25 +206,6 @@ def _inventory(
         return open_inventory(configuration, credentials), []
     except BackstopError as error:
         return None, [f"what the inventory remembers was not looked at: {error.message}"]
-
-
-def _open(
-    configuration: Configuration,
-    target: str,
-    credentials: CredentialSource,
-    names: list[str] | None = None,
-) -> tuple[list[Repository], dict[str, BackstopError]]:
-    """One by one: credentials that one of them lacks must not hide the others."""
-    opened: list[Repository] = []
-    failed: dict[str, BackstopError] = {}
-    for name in names or every_repository(configuration, target):
-        try:
-            opened.append(open_repository(configuration, target, name, credentials))
-        except BackstopError as error:
-            failed[name] = error
-    if failed and not opened:
-        raise next(iter(failed.values()))
-    return opened, failed
 
 
 def _find(session: Session, arguments: argparse.Namespace) -> tuple[str, EvidenceChain, EvidenceRecord]:

@@ -10,25 +10,22 @@ from backstop.cli.session import LATEST, LATEST_PROVEN, Session, chosen_target, 
 from backstop.commands.holding import HoldReport, KnownHold, known_holds, place_hold
 from backstop.commands.holding import release_hold as release
 from backstop.credentials import default_credentials
-from backstop.errors import BackstopError
 from backstop.settings.arguments import parse_label, parse_moment, utc_now
 from backstop.targets import load_targets
-from backstop.wiring import every_repository, open_repository, open_signer
+from backstop.wiring import open_signer, open_what_can_be
 
 if TYPE_CHECKING:
     import argparse
     from datetime import datetime
 
-    from backstop.credentials import CredentialSource
+    from backstop.errors import BackstopError
     from backstop.model.backup import BackupLabel
-    from backstop.repository.catalog import Repository
-    from backstop.targets import Configuration
 
 
 def hold(arguments: argparse.Namespace) -> int:
     session = Session(arguments)
     label = _label(session, arguments.label)
-    opened, unopened = _open(session.configuration, session.target_name, session.credentials)
+    opened, unopened = open_what_can_be(session.configuration, session.target_name, session.credentials)
     report = place_hold(
         session.target_name,
         opened,
@@ -44,8 +41,11 @@ def hold(arguments: argparse.Namespace) -> int:
 def release_hold(arguments: argparse.Namespace) -> int:
     session = Session(arguments)
     signer = open_signer(session.configuration, session.target_name, "proof")
-    opened, unopened = _open(
-        session.configuration, session.target_name, session.credentials, only=arguments.repository
+    opened, unopened = open_what_can_be(
+        session.configuration,
+        session.target_name,
+        session.credentials,
+        [arguments.repository] if arguments.repository else None,
     )
     report = release(
         opened,
@@ -67,7 +67,7 @@ def list_holds(arguments: argparse.Namespace) -> int:
     code = DONE
     document: dict[str, Any] = {}
     for target in named or sorted(configuration.targets):
-        opened, failed = _open(configuration, target, credentials)
+        opened, failed = open_what_can_be(configuration, target, credentials)
         known, unread = known_holds(opened)
         failures = {**failed, **unread}
         for name, error in failures.items():
@@ -88,22 +88,6 @@ def _label(session: Session, text: str) -> BackupLabel:
     if text in (LATEST, LATEST_PROVEN):
         return session.locate(text)[1]
     return parse_label(text)
-
-
-def _open(
-    configuration: Configuration, target: str, credentials: CredentialSource, *, only: str | None = None
-) -> tuple[list[Repository], dict[str, BackstopError]]:
-    """One by one: credentials that one of them lacks must not keep a hold from the others."""
-    opened: list[Repository] = []
-    failed: dict[str, BackstopError] = {}
-    for name in [only] if only else every_repository(configuration, target):
-        try:
-            opened.append(open_repository(configuration, target, name, credentials))
-        except BackstopError as error:
-            failed[name] = error
-    if failed and not opened:
-        raise next(iter(failed.values()))
-    return opened, failed
 
 
 def _tell(report: HoldReport, unopened: dict[str, BackstopError], *, done: str, as_json: bool) -> int:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backstop.errors import BackstopError
-from backstop.model.measured import CheckedItem, Outcome
+from backstop.model.measured import CheckedItem, Outcome, the_component
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,10 +54,7 @@ def not_done(item: str, component: str, because: str) -> CheckedItem:
 
 
 def in_words(component: str) -> str:
-    """As in a sentence: ``the database``, ``the files of media``."""
-    if component.startswith("tree:"):
-        return f"the files of {component.removeprefix('tree:')}"
-    return "the cluster" if component == "base" else "the database"
+    return the_component(component)
 
 
 def counted(count: int, one: str, many: str = "") -> str:

@@ -11,7 +11,8 @@ from backstop.errors import BackstopError
 from backstop.model.canonical import format_time
 from backstop.model.drill_loss import loss_by_watch
 from backstop.model.figures import duration_in_words
-from backstop.model.incident_options import Wanted, options_for
+from backstop.model.incident_option import Wanted
+from backstop.model.incident_options import options_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,8 @@ if TYPE_CHECKING:
 
     from backstop.commands.disaster.component import Component, Sources
     from backstop.model.drill_loss import Loss
-    from backstop.model.incident_options import Option, Part, Reach
+    from backstop.model.drill_samples import Sample
+    from backstop.model.incident_option import Option, Part, Reach
     from backstop.model.observation import ForecastSeen
 
     Watched = tuple[datetime, timedelta | None]
@@ -43,6 +45,7 @@ class Assessing:
     :param alternatives: other kinds that bring the same back: ``{"base": "dump"}``.
     :param unopened: gives the repositories that cannot even be opened or do not answer, and why.
     :param losses: what watches saw to be at risk in a repository around a moment: when, and at most how much.
+    :param drilled: gives what restores took in drills, by component.
     """
 
     target: str
@@ -53,6 +56,7 @@ class Assessing:
     alternatives: Mapping[str, str] = field(default_factory=dict)
     unopened: Callable[[], Mapping[str, str]] = dict
     losses: Callable[[str, datetime], Sequence[Watched]] = lambda repository, moment: ()
+    drilled: Callable[[], Mapping[str, Sequence[Sample]]] = dict
 
     def document(
         self,
@@ -71,7 +75,7 @@ class Assessing:
         looked = {kind: self.look(kind, sources) for kind in self.order}
         lost = [kind for kind in self.order if kind in named or looked[kind].condition in _LOST]
         kinds = {*self.order, *self.alternatives.values()}
-        found = survey(sources, kinds)
+        found = survey(sources, kinds, drilled=self.drilled())
         options = options_for(
             [self._wanted(kind) for kind in lost or self.order],
             self._watched(found.reaches, lost_at),

@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING
 
 from backstop.commands.recovery.sources import recovery_sources
 from backstop.errors import BackstopError, NotFoundError
-from backstop.model.forecast import Restore, forecast
-from backstop.model.incident_options import Reach
+from backstop.model.drill_samples import oldest_first, proven_restores
+from backstop.model.forecast import forecast
+from backstop.model.incident_option import Reach
 from backstop.model.restore_rates import SEGMENT_BYTES
 from backstop.model.window import recovery_windows
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-    from datetime import datetime
 
     from backstop.commands.disaster.component import Sources
     from backstop.model.backup import BackupLabel, Manifest
+    from backstop.model.drill_samples import Sample
     from backstop.model.window import RecoveryWindow
     from backstop.repository.catalog import Published, Repository, Verifications
 
@@ -31,26 +32,30 @@ class Survey:
     """What was found.
 
     :param problems: by repository that could not be read, or not whole: why.
-    :param samples: restores that were measured before, by component, oldest first.
+    :param samples: restores that were measured before, and when they ended, by component.
     """
 
     reaches: list[Reach] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
-    samples: dict[str, list[tuple[datetime, Restore]]] = field(default_factory=lambda: defaultdict(list))
+    samples: dict[str, list[Sample]] = field(default_factory=lambda: defaultdict(list))
 
 
-def survey(sources: Sources, components: Collection[str]) -> Survey:
-    """Read manifests, proofs and names of WAL of every repository. Nothing is changed."""
+def survey(
+    sources: Sources, components: Collection[str], *, drilled: Mapping[str, Sequence[Sample]]
+) -> Survey:
+    """Read manifests, proofs and names of WAL of every repository. Nothing is changed.
+
+    :param drilled: restores of drills, by component: forecasts learn from them too.
+    """
     found = Survey()
+    for component, samples in drilled.items():
+        found.samples[component] += samples
     for rank, repository in enumerate(sources.repositories):
         try:
             _read(found, sources, repository, rank, components)
         except BackstopError as error:
             found.problems[repository.name] = error.message
-    known = {
-        component: [restore for _, restore in sorted(taken, key=lambda one: one[0])]
-        for component, taken in found.samples.items()
-    }
+    known = {component: oldest_first(taken) for component, taken in found.samples.items()}
     found.reaches = [
         replace(
             one,
@@ -74,7 +79,9 @@ def _read(
         )
     proofs = _proofs(repository, wanted)
     for one in wanted:
-        _sample(found, one, proofs[one.manifest.label])
+        found.samples[one.manifest.label.component] += proven_restores(
+            proofs[one.manifest.label].counting, plain_bytes=one.manifest.plain_bytes
+        )
     for one in wanted:
         if not one.manifest.kind.physical:
             found.reaches.append(_fixed(one.manifest, proofs[one.manifest.label], repository, rank))
@@ -106,15 +113,6 @@ def _proofs(repository: Repository, wanted: Sequence[Published]) -> dict[BackupL
 
     with ThreadPoolExecutor(_AT_A_TIME, thread_name_prefix="proofs") as pool:
         return dict(zip((one.manifest.label for one in wanted), pool.map(read, wanted), strict=True))
-
-
-def _sample(found: Survey, one: Published, verifications: Verifications) -> None:
-    for proof in verifications.counting:
-        seconds = proof.durations.get("total")
-        if proof.matched and seconds:
-            segments = int(proof.checks.get("replayed_bytes", 0)) // SEGMENT_BYTES
-            restore = Restore(one.manifest.plain_bytes, float(seconds), segments)
-            found.samples[one.manifest.label.component].append((proof.finished_at, restore))
 
 
 def _fixed(manifest: Manifest, verifications: Verifications, repository: Repository, rank: int) -> Reach:

@@ -58,7 +58,7 @@ class Steps:
         if state is None:
             raise NotFoundError(
                 f"{self.target} has no incident {self.incident_id}",
-                hint="see `recover-from-disaster --status`, or declare one",
+                hint="`python -m backstop recover-from-disaster --status` shows the one that is open",
             )
         return state
 

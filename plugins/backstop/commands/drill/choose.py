@@ -11,6 +11,7 @@ from backstop.errors import BackstopError, NotFoundError, RestoreError
 from backstop.model.canonical import format_time
 from backstop.model.drill_moment import Span
 from backstop.model.drill_plan import PlannedComponent
+from backstop.model.drill_samples import oldest_first
 from backstop.model.forecast import forecast
 from backstop.model.scenario import Loss
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from backstop.commands.drill.settings import DrillSettings
     from backstop.commands.drill.shelf import Shelf
     from backstop.crypto.key_encryption import Keyring
-    from backstop.model.forecast import Restore
+    from backstop.model.drill_samples import Sample
     from backstop.model.observation import ForecastSeen
     from backstop.model.recovery import RecoveryPlan
     from backstop.model.scenario import Scenario
@@ -70,7 +71,7 @@ class Choice:
     """Of backups, for one scenario.
 
     :param shelves: what the repositories that are left hold. :param unread: why others are not among them.
-    :param drilled: how long restores took in earlier drills, by component, oldest first.
+    :param drilled: how long restores took in earlier drills and when they ended, by component.
     """
 
     settings: DrillSettings
@@ -80,7 +81,7 @@ class Choice:
     keyring: Keyring
     staging: Path
     now: datetime
-    drilled: Mapping[str, Sequence[Restore]] = field(default_factory=dict)
+    drilled: Mapping[str, Sequence[Sample]] = field(default_factory=dict)
 
     @property
     def _attacked(self) -> bool:
@@ -236,4 +237,4 @@ class Choice:
         self, shelf: Shelf, component: str, size_bytes: int, plan: RecoveryPlan | None = None
     ) -> ForecastSeen | None:
         samples = [*shelf.past_restores(component), *self.drilled.get(component, ())]
-        return forecast(samples, bytes=size_bytes, segments=plan.segment_count if plan else 0)
+        return forecast(oldest_first(samples), bytes=size_bytes, segments=plan.segment_count if plan else 0)

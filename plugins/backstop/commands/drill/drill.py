@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from backstop.commands.progress import Progress
     from backstop.crypto.key_encryption import Keyring
     from backstop.model.drill_plan import DrillPlan
-    from backstop.model.forecast import Restore
+    from backstop.model.drill_samples import Sample
     from backstop.repository.catalog import Repository
 
 log = logging.getLogger(__name__)
@@ -47,8 +47,8 @@ class Surroundings(Protocol):
         """Earlier drills of the target: scenario and when."""
         ...
 
-    def restores(self) -> Mapping[str, Sequence[Restore]]:
-        """What they took, by component, oldest first."""
+    def restores(self) -> Mapping[str, Sequence[Sample]]:
+        """What they took, and when they ended, by component."""
         ...
 
     def losses(self, repository: str, moment: datetime) -> Sequence[tuple[datetime, timedelta | None]]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from backstop.crypto.key_encryption import Keyring
     from backstop.model.drill_moment import Span
     from backstop.model.drill_plan import PlannedComponent
-    from backstop.model.forecast import Restore
+    from backstop.model.drill_samples import Sample
     from backstop.repository.catalog import Repository
 
 ROTATE = "rotate"
@@ -52,7 +52,7 @@ class Planner:
     keyring: Callable[[], Keyring]
     clock: Callable[[], datetime]
     drilled: Callable[[], Sequence[tuple[str, datetime]]]
-    restores: Callable[[], Mapping[str, Sequence[Restore]]]
+    restores: Callable[[], Mapping[str, Sequence[Sample]]]
     attended: bool = False
     _notes: list[str] = field(default_factory=list)
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from backstop.model.forecast import Restore
-from backstop.model.restore_rates import SEGMENT_BYTES
+from backstop.model.drill_samples import proven_restores
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
     from backstop.model.backup import BackupLabel
+    from backstop.model.drill_samples import Sample
     from backstop.model.proof import Proof
     from backstop.repository.catalog import Published, Repository
 
@@ -62,14 +61,10 @@ class Shelf:
         """Since when there has been a proof that matched."""
         return next((one.finished_at for one in self.proofs(published) if one.matched), None)
 
-    def past_restores(self, component: str) -> Sequence[Restore]:
-        """How long verifications that matched took, oldest first."""
-        found: list[tuple[datetime, Restore]] = []
-        for published in self.of(component)[-_NEWEST:]:
-            for proof in self.proofs(published):
-                seconds = float(proof.durations.get("total", 0))
-                if proof.matched and seconds > 0:
-                    replayed = int(proof.checks.get("replayed_bytes", 0))
-                    restore = Restore(published.manifest.plain_bytes, seconds, replayed // SEGMENT_BYTES)
-                    found.append((proof.finished_at, restore))
-        return [restore for _, restore in sorted(found, key=lambda one: one[0])]
+    def past_restores(self, component: str) -> list[Sample]:
+        """How long verifications that matched took, and when they ended."""
+        return [
+            sample
+            for published in self.of(component)[-_NEWEST:]
+            for sample in proven_restores(self.proofs(published), plain_bytes=published.manifest.plain_bytes)
+        ]

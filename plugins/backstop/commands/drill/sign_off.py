@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from backstop.commands.evidence.record import record_evidence
@@ -11,7 +12,7 @@ from backstop.model.evidence import EvidenceKind
 from backstop.repository.drills import store_sign_off
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from backstop.crypto.signing import DocumentSigner
@@ -31,10 +32,12 @@ def sign_off_drill(
     render: Callable[[EvidenceRecord], str],
     inventory: Inventory | None,
     now: datetime,
+    unopened: Mapping[str, BackstopError] = MappingProxyType({}),
 ) -> list[str]:
     """Evidence first: the inventory can be made again from it.
 
     :param render: makes the report of an evidence record.
+    :param unopened: by name, repositories that should have taken it too, and why they could not be opened.
     :returns: what could not be written, a sentence each; the next watch or rebuild makes up for it.
     :raises BackstopError: no repository took it, so that nobody has signed anything off.
     """
@@ -48,6 +51,7 @@ def sign_off_drill(
         now=now,
         render=render,
         inventory=inventory,
+        unopened=unopened,
     )
     missing = recorded.sentences()
     if inventory is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from backstop.commands.evidence.heads import newest_heads
@@ -59,12 +60,14 @@ def record_evidence(
     render: Callable[[EvidenceRecord], str] | None = None,
     inventory: Inventory | None = None,
     witnesses: Sequence[Repository] = (),
+    unopened: Mapping[str, BackstopError] = MappingProxyType({}),
 ) -> RecordedEvidence:
     """Record it in every one of these repositories.
 
     :param document: of JSON's types alone.
     :param signer: or what opens it. :param render: draws the report of a record.
     :param witnesses: further repositories, whose newest records are named in this one.
+    :param unopened: by name, those that should have taken it too, and why they could not be opened.
     :raises BackstopError: no repository took it, or it cannot be signed.
     """
     if not repositories:
@@ -73,7 +76,7 @@ def record_evidence(
         )
     signing = signer() if callable(signer) else signer
     doubts: list[str] = []
-    result = RecordedEvidence(subject)
+    result = RecordedEvidence(subject, failed=dict(unopened))
     heads, silent = newest_heads([*repositories, *witnesses])
     for repository in repositories:
         if repository.name in silent:  # asked once: patience with one that is down is minutes

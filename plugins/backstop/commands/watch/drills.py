@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from backstop.commands.watch.part import Part
-from backstop.commands.watch.wording import in_words
 from backstop.model.figures import duration_in_words
 from backstop.model.finding import Finding, Level
-from backstop.model.measured import Outcome
+from backstop.model.measured import Outcome, the_component
 from backstop.model.observation import DrilledSeen, DrillSeen
 
 if TYPE_CHECKING:
@@ -95,17 +94,17 @@ def _of_last(sight: Sight, last: DrillRecord) -> Iterator[Finding]:
             f"read the report of {last.drill_id}, mend what it names, and rehearse it again",
         )
     missed = [
-        f"{in_words(one.component)} {what}"
+        f"the {what} of {the_component(one.component)}"
         for one in last.components
         if not one.failure
-        for what, met in (("its RTO", one.rto_met), ("its RPO", one.rpo_met))
+        for what, met in (("RTO", one.rto_met), ("RPO", one.rpo_met))
         if met is False
     ]
     if missed:
         yield _finding(
             sight,
             "objectives",
-            f"in the last drill ({last.scenario}) {', '.join(missed)} was missed",
+            f"the last drill ({last.scenario}) missed {', '.join(missed)}",
             f"the report of {last.drill_id} has the figures: make it faster, back up more often, or agree on "
             "another objective",
         )
@@ -131,7 +130,7 @@ def _of_sign_off(sight: Sight, last: DrillRecord) -> Iterator[Finding]:
 def _why(drill: DrillRecord) -> str:
     lost = [one for one in drill.components if one.failure]
     if lost:
-        return f"{in_words(lost[0].component)} did not come back: {lost[0].failure}"
+        return f"{the_component(lost[0].component)} did not come back: {lost[0].failure}"
     failed = [one for one in drill.checklist if one.outcome in (Outcome.FAILED, Outcome.NOT_DONE)]
     if failed:
         return f"{failed[0].item}: {failed[0].sentence}"
