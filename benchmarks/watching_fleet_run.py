@@ -107,7 +107,8 @@ class _Runs:
             costs = list(pool.map(lambda targets: self._task(targets, minutes), tasks))
         seconds = time.perf_counter() - began
         for cost in costs:
-            said = json.loads(cost.output.splitlines()[-1])
+            # What was given up for taking too long may say so after the task has ended.
+            said = json.loads(next(one for one in cost.output.splitlines() if one.startswith('{"')))
             print(
                 f"{what}: task of {said['targets']}: {cost.seconds:.1f} s, {cost.cpu_seconds:.1f} s of CPU, "
                 f"of which watching {said['seconds']:.1f} s, {said['cpu_seconds']:.1f} s of CPU; at most "
