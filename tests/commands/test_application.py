@@ -83,6 +83,6 @@ def test_whatever_ends_a_swap_the_application_is_started_again(tmp_path: Path, i
         raise interruption
 
     with pytest.raises(type(interruption)):
-        swap_module._swapped(rename, live="calibrify", application=application)
+        swap_module._swapped(rename, live="calibrify", application=application, live_exists=True)
 
     assert told.read_text().split() == ["stop", "start"]

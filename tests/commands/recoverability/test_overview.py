@@ -90,7 +90,7 @@ def test_an_empty_inventory_has_rows_without_figures(database, fleet_now):
     assert overview.rows[0].backup_at is None
 
 
-def test_it_asks_three_questions_however_many_targets(fleet, fleet_now, monkeypatch):
+def test_it_asks_four_questions_however_many_targets(fleet, fleet_now, monkeypatch):
     import psycopg
 
     asked = []
@@ -101,4 +101,4 @@ def test_it_asks_three_questions_however_many_targets(fleet, fleet_now, monkeypa
         )
         read_overview(session, targets=list(NAMES.values()), now=fleet_now)
 
-    assert len(asked) == 3
+    assert len(asked) == 4
