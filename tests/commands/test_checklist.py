@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -217,15 +218,17 @@ def test_validators_are_told_where_the_files_are_and_each_is_a_line(tmp_path: Pa
             ["sh", "-c", "echo $1/etc: syntax error; exit 1", "sh", "{root}"],
             ["cat", "{root}/etc/*.timer"],
             ["/nowhere/validator"],
+            [sys.executable, "/nowhere/check.py", "{root}"],
         ],
     )
     lines = of(run(None, tree), "configuration")
 
-    assert [line.outcome.value for line in lines] == ["passed", "passed", "failed", "failed", "failed"]
+    assert [line.outcome.value for line in lines] == ["passed", "passed"] + 4 * ["failed"]
     assert lines[0].details == ("a.serviceb.service",)
     assert lines[2].details == ("{root}/etc: syntax error",)
     assert lines[3].sentence == "cat: no restored file is called as its arguments say"
     assert lines[4].sentence == "/nowhere/validator cannot be run: No such file or directory"
+    assert lines[5].sentence == "/nowhere/check.py exited with 2"
 
 
 @pytest.mark.parametrize(

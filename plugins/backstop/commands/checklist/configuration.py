@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 ITEM = "configuration"
 ROOT = "{root}"
+_INTERPRETER = re.compile(r"python[\d.]*|sh|bash|dash|perl|ruby|node")
 
 
 def validate_configuration(
@@ -59,6 +61,12 @@ def expanded(argv: Sequence[str], root: str) -> list[str] | None:
     return found
 
 
+def _called(argv: Sequence[str]) -> str:
+    """What people call it: the script rather than the program that runs it."""
+    script = len(argv) > 1 and not argv[1].startswith("-") and _INTERPRETER.fullmatch(Path(argv[0]).name)
+    return argv[1] if script else argv[0]
+
+
 def _named(command: Sequence[str], root: str) -> Iterator[str]:
     """The restored files that arguments name, wherever in an argument they stand."""
     yield from (root + one.partition(root)[2] for one in command if root in one)
@@ -72,26 +80,26 @@ def _lies_below(path: str, root: Path) -> bool:
 def _run(
     tree: RestoredFiles, argv: Sequence[str], environment: Mapping[str, str], settings: ChecklistSettings
 ) -> CheckedItem:
-    command = expanded(argv, str(tree.root))
+    command, name = expanded(argv, str(tree.root)), _called(argv)
     if command is None:
-        return failed(ITEM, tree.component, f"{argv[0]}: no restored file is called as its arguments say")
+        return failed(ITEM, tree.component, f"{name}: no restored file is called as its arguments say")
     astray = [one for one in _named(command, str(tree.root)) if not _lies_below(one, tree.root)]
     if astray:
         links = [f"{ROOT}{one.removeprefix(str(tree.root))} leads out of it" for one in astray]
-        sentence = f"{argv[0]} would have looked at live files: links lead out of {in_words(tree.component)}"
+        sentence = f"{name} would have looked at live files: links lead out of {in_words(tree.component)}"
         return failed(ITEM, tree.component, sentence, links)
     try:
         end = run_command(command, environment=environment, timeout=settings.validator_timeout)
     except OSError as error:
-        return failed(ITEM, tree.component, f"{argv[0]} cannot be run: {error.strerror}")
+        return failed(ITEM, tree.component, f"{name} cannot be run: {error.strerror}")
     said = without_secrets(end.tail, settings.secrets).replace(str(tree.root), ROOT)
     details = said.splitlines()
     if end.status is None:
         within = duration_in_words(settings.validator_timeout)
-        return failed(ITEM, tree.component, f"{argv[0]} did not end within {within}", details)
+        return failed(ITEM, tree.component, f"{name} did not end within {within}", details)
     if end.status != 0:
-        return failed(ITEM, tree.component, f"{argv[0]} exited with {end.status}", details)
-    return passed(ITEM, tree.component, f"{argv[0]} found {in_words(tree.component)} in order", details)
+        return failed(ITEM, tree.component, f"{name} exited with {end.status}", details)
+    return passed(ITEM, tree.component, f"{name} found {in_words(tree.component)} in order", details)
 
 
 def _why_none(trees: Sequence[RestoredFiles]) -> str:
