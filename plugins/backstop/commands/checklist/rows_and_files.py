@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from backstop.commands.checklist.integrity import ITEM
 from backstop.commands.checklist.line import (
     counted,
     failed,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from backstop.model.measured import CheckedItem
     from backstop.postgres.connection import ClusterConnection
 
-ITEM = "integrity"
 _TOO_MANY = 0.5
 
 
