@@ -30,7 +30,7 @@ def world(tmp_path: Path, inventory: Inventory) -> EvidenceWorld:
 def test_the_newest_record_is_remembered(world: EvidenceWorld, inventory: Inventory) -> None:
     chain = world.chain("local")
 
-    assert known_heads(inventory, "calibrify") == {chain.repository_id: chain.head()}
+    assert known_heads(inventory.connection, "calibrify") == {chain.repository_id: chain.head()}
     assert world.verify(inventory=inventory).sound
 
 
@@ -46,14 +46,14 @@ def test_the_newest_that_is_taken_away_is_missed_even_where_there_is_one_reposit
 def test_a_chain_that_goes_on_without_what_was_taken_away_is_told_and_stays_found(
     world: EvidenceWorld, inventory: Inventory
 ) -> None:
-    known = known_heads(inventory, "calibrify")
+    known = known_heads(inventory.connection, "calibrify")
     world.remove("local", world.key(3))
 
     recorded = world.record("drill-4", inventory=inventory)
     world.record("drill-5", inventory=inventory)
 
     assert "repository local lacks evidence: the inventory knows its record 3" in recorded.sentences()[0]
-    assert known_heads(inventory, "calibrify") == known, "the only witness is not made to forget"
+    assert known_heads(inventory.connection, "calibrify") == known, "the only witness is not made to forget"
     assert world.found(inventory=inventory) == {("changed", 3)}
 
 
@@ -68,11 +68,11 @@ def test_rebuilding_learns_heads_and_tells_of_lost_evidence(
 
     chain = world.chain("local")
     assert report.unreadable == ()
-    assert known_heads(inventory, "calibrify") == {chain.repository_id: chain.head()}
+    assert known_heads(inventory.connection, "calibrify") == {chain.repository_id: chain.head()}
     world.remove("local", world.key(3))
     [doubt] = inventory.index(repository).unreadable
     assert "lacks evidence: the inventory knows its record 3" in doubt.message
-    assert known_heads(inventory, "calibrify")[chain.repository_id].number == 3
+    assert known_heads(inventory.connection, "calibrify")[chain.repository_id].number == 3
 
 
 def test_a_slower_writer_does_not_set_the_memory_back(world: EvidenceWorld, inventory: Inventory) -> None:
@@ -80,9 +80,9 @@ def test_a_slower_writer_does_not_set_the_memory_back(world: EvidenceWorld, inve
     second = chain.head_at(2)
     assert second is not None
 
-    assert remember_head(inventory, "local", chain, second, now()) == []
+    assert remember_head(inventory.connection, "local", chain, second, now()) == []
 
-    assert known_heads(inventory, "calibrify")[chain.repository_id].number == 3
+    assert known_heads(inventory.connection, "calibrify")[chain.repository_id].number == 3
 
 
 def test_an_inventory_that_does_not_answer_costs_no_evidence(

@@ -15,23 +15,23 @@ if TYPE_CHECKING:
 
     import psycopg
 
+    from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository
     from backstop.repository.evidence import EvidenceChain
-    from backstop.repository.inventory import Inventory
 
 
 def remember_head(
-    inventory: Inventory, name: str, chain: EvidenceChain, head: ChainHead, recorded_at: datetime
+    inventory: ClusterConnection, name: str, chain: EvidenceChain, head: ChainHead, recorded_at: datetime
 ) -> list[str]:
     """Remember the newest record, if what was remembered before is still in the chain.
 
-    :param name: of the repository.
+    :param inventory: its database; :param name: of the repository.
     :returns: sentences: the inventory does not answer, or the chain lacks what the inventory knows of it.
     """
     try:
         with (
-            source_errors(f"inventory {inventory.location}", secret=inventory.connection.password),
-            inventory.connection.connect(application_name="backstop:evidence") as session,
+            source_errors(f"inventory {inventory.location}", secret=inventory.password),
+            inventory.connect(application_name="backstop:evidence") as session,
         ):
             return enter_head(session, name, chain, head, recorded_at)
     except BackstopError as error:
@@ -81,11 +81,11 @@ def newest_evidence(
     return chain, ChainHead(newest.number or 0, newest.sha256), written_at
 
 
-def known_heads(inventory: Inventory, target: str) -> dict[str, ChainHead]:
+def known_heads(inventory: ClusterConnection, target: str) -> dict[str, ChainHead]:
     """By repository id. :raises SourceUnavailableError: the inventory does not answer."""
     with (
-        source_errors(f"inventory {inventory.location}", secret=inventory.connection.password),
-        inventory.connection.connect(application_name="backstop:evidence") as session,
+        source_errors(f"inventory {inventory.location}", secret=inventory.password),
+        inventory.connect(application_name="backstop:evidence") as session,
     ):
         rows = session.execute(load_sql("inventory/evidence_heads").encode(), {"target": target}).fetchall()
     return {repository_id: ChainHead(number, sha256) for repository_id, number, sha256 in rows}

@@ -54,7 +54,7 @@ def test_what_is_new_is_remembered_and_nothing_is_wrong(world: EvidenceWorld, in
     assert look(world, inventory).findings == ()
 
     heads = {world.chain(name).repository_id: world.chain(name).head() for name in ("local", "s3")}
-    assert known_heads(inventory, "calibrify") == heads
+    assert known_heads(inventory.connection, "calibrify") == heads
 
 
 @pytest.mark.parametrize("later", [0, 1, 2], ids=["cut off", "one more since", "two more since"])

@@ -99,7 +99,9 @@ def record_evidence(
             continue
         heads[chain.repository_id] = record.head
         if inventory is not None:
-            doubts += remember_head(inventory, repository.name, chain, record.head, record.recorded_at)
+            doubts += remember_head(
+                inventory.connection, repository.name, chain, record.head, record.recorded_at
+            )
     if not result.records:
         raise next(iter(result.failed.values()))
     result.silent = frozenset(silent)

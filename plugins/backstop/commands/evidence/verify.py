@@ -185,7 +185,7 @@ def _in_inventory(inventory: Inventory | None, target: str, remarks: list[str]) 
     if inventory is None:
         return {}
     try:
-        return known_heads(inventory, target)
+        return known_heads(inventory.connection, target)
     except BackstopError as error:
         remarks.append(f"what the inventory remembers was not looked at: {error.message}")
         return {}

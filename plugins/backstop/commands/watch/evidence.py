@@ -25,7 +25,7 @@ def look_at_evidence(sight: Sight, inventory: Inventory | None) -> Part:
     """One finding for each repository that lacks what the inventory knows. Without one nothing is known."""
     if inventory is None:
         return Part()
-    known = known_heads(inventory, sight.target.name)
+    known = known_heads(inventory.connection, sight.target.name)
     findings: list[Finding] = []
     unseen: list[str] = []
     unjudged = {(CHECK, _subject(name)) for name in sight.down}
@@ -50,7 +50,7 @@ def _judge(
     if remembered is None or head is None or recorded_at is None or head.number > remembered.number:
         lost = remembered is not None and chain.head_at(remembered.number) != remembered
         if not lost and head is not None and recorded_at is not None:
-            unseen += remember_head(inventory, repository.name, chain, head, recorded_at)
+            unseen += remember_head(inventory.connection, repository.name, chain, head, recorded_at)
     else:
         lost = head != remembered
     if not lost or remembered is None:
