@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
+from backstop.targets.access import KeyConnections, ObjectLock, RepositoryConnections
 from backstop.targets.alerts import Alerts
 from backstop.targets.check_rules import Check
 from backstop.targets.cluster import Cluster
@@ -103,6 +104,8 @@ class KmsKeys(NamedSection):
     """The key of AWS KMS that signs evidence: SIGN_VERIFY, ECC_NIST_P256. Default: proof.pem signs it."""
     conn_id: ConnId | None = None
     """Airflow connection with the AWS credentials. Default: the machine's own (role, environment)."""
+    connections: KeyConnections = Field(default_factory=KeyConnections)
+    """Connections by what is asked of the keys, so that who backs up cannot read."""
     endpoint_url: Endpoint | None = None
     """Another endpoint that speaks the protocol of AWS KMS."""
 
@@ -129,6 +132,10 @@ class S3Repository(NamedSection):
     """Where in the bucket the repository begins."""
     conn_id: ConnId | None = None
     """Airflow connection with the credentials. Default: the machine's own (role, environment)."""
+    connections: RepositoryConnections = Field(default_factory=RepositoryConnections)
+    """Connections by role, so that a stolen one cannot destroy history."""
+    lock: ObjectLock | None = None
+    """Locks what is stored for as long as retention keeps it; the bucket has to have Object Lock."""
     endpoint_url: Endpoint | None = None
     """For S3 other than AWS's: http://127.0.0.1:8333."""
     region: Text | None = None

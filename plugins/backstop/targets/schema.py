@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SECTIONS = (
-    "retention check_rules database cluster trees expiry watch probes drill disaster legacy alerts models"
+    "access retention check_rules database cluster trees expiry watch probes drill disaster legacy alerts"
+    " models"
 )
 _MODELS = [Path(__file__).with_name(f"{name}.py") for name in _SECTIONS.split()]
 

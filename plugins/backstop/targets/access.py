@@ -1,0 +1,60 @@
+"""What targets.yaml says of credentials by role, and of locks on what is stored."""
+
+# ruff: noqa: TC001 pydantic evaluates the annotations
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal
+
+from backstop.model.access import AccessRole
+from backstop.targets.fields import ConnId, Duration
+from backstop.targets.section import Section
+
+
+class RepositoryConnections(Section):
+    """Airflow connections by role: a stolen one can do what its role can, and nothing else.
+
+    A role without one takes `conn_id` of the repository.
+    """
+
+    writer: ConnId | None = None
+    """Puts backups and WAL; reads no payload, deletes nothing."""
+    sync: ConnId | None = None
+    """Moves ciphertext between repositories."""
+    restorer: ConnId | None = None
+    """Reads backups to restore them."""
+    verifier: ConnId | None = None
+    """Reads backups, and puts proofs, evidence and holds."""
+    expirer: ConnId | None = None
+    """Deletes what retention lets go."""
+    healer: ConnId | None = None
+    """Replaces damaged objects."""
+    auditor: ConnId | None = None
+    """Reads what is said of backups, never what is in them."""
+    preparer: ConnId | None = None
+    """Sets up and checks the bucket itself."""
+
+    def of(self, role: AccessRole) -> str | None:
+        """The connection of that role, if it has one of its own."""
+        found: str | None = getattr(self, role.value)
+        return found
+
+
+class KeyConnections(Section):
+    """Airflow connections for AWS KMS by what is asked of it; without one, `conn_id` of the keys."""
+
+    encrypt: ConnId | None = None
+    """Wraps data keys, opens none: for backups and WAL."""
+    decrypt: ConnId | None = None
+    """Opens data keys: for restores and verifications."""
+    administer: ConnId | None = None
+    """Looks at the key, and has it rotated; uses it for nothing."""
+
+
+class ObjectLock(Section):
+    """S3 Object Lock: until a date, nobody deletes or overwrites what is stored."""
+
+    mode: Literal["governance", "compliance"]
+    """compliance: not even the account's owner, nor AWS, can undo it; governance: a special right can."""
+    margin: Duration = timedelta(days=1)
+    """How much longer than retention asks for; whole days."""
