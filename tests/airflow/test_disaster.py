@@ -139,7 +139,7 @@ class Aftermath:
 
 
 @pytest.fixture(scope="module")
-def aftermath(scene: Scene, files_story: FilesStory, waiting: Waiting) -> Iterator[Aftermath]:
+def aftermath(scene: Scene, files_story: FilesStory, waiting: Waiting) -> Aftermath:
     admin, approver, media = scene.admin, scene.approver, scene.stack.home.media
     assert files_story.backups[MEDIA]
     admin.wait_for_dag(DISASTER)
@@ -159,7 +159,7 @@ def aftermath(scene: Scene, files_story: FilesStory, waiting: Waiting) -> Iterat
         approver.question(run, "approve")
         approver.answer(run, "approve", "Recover", answer_of(form))
         admin.require_success(run)
-        yield Aftermath(before, form, cancelled, run)
+    return Aftermath(before, form, cancelled, run)
 
 
 def answer_of(form: dict[str, Any]) -> dict[str, str]:

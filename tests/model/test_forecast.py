@@ -42,21 +42,21 @@ def share_within(seed, count, sizes, *, later, segments=0, worlds=100) -> float:
 @pytest.mark.parametrize("count", [3, 5, 9, 30])
 @pytest.mark.parametrize("size", [GB // 10, 50 * GB], ids=["small", "large"])
 def test_eight_of_ten_later_restores_of_that_size_lie_within(count, size):
-    assert 0.7 <= share_within(1, count, [size], later=size) <= 0.95
+    assert 0.8 <= share_within(1, count, [size], later=size) <= 0.98
 
 
 @pytest.mark.parametrize("size", [GB // 10, 50 * GB], ids=["small", "large"])
 def test_eight_of_ten_lie_within_at_either_size_when_both_were_seen(size):
-    assert 0.7 <= share_within(2, 12, [GB // 10, 50 * GB], later=size) <= 0.95
+    assert 0.8 <= share_within(2, 12, [GB // 10, 50 * GB], later=size) <= 0.98
 
 
 def test_eight_of_ten_lie_within_with_wal_to_replay():
-    assert 0.7 <= share_within(3, 12, [2 * GB, 4 * GB], later=3 * GB, segments=200) <= 0.95
+    assert 0.8 <= share_within(3, 12, [2 * GB, 4 * GB], later=3 * GB, segments=200) <= 0.98
 
 
 @pytest.mark.parametrize("count", [5, 12])
 def test_twice_the_size_of_all_before_lies_within_at_least_as_often(count):
-    assert share_within(4, count, [5 * GB], later=10 * GB) >= 0.7
+    assert share_within(4, count, [5 * GB], later=10 * GB) >= 0.8
 
 
 def test_fewer_than_three_tell_nothing():
@@ -71,8 +71,8 @@ def test_three_restores_that_differ_are_trusted_little():
 
     assert told.median_seconds == pytest.approx(20)
     # Student's t of two degrees of freedom, of a deviation by a factor of two.
-    assert told.high_seconds == pytest.approx(90.4, rel=0.01)
-    assert told.low_seconds == pytest.approx(4.42, rel=0.01)
+    assert told.high_seconds == pytest.approx(207, rel=0.01)
+    assert told.low_seconds == pytest.approx(1.93, rel=0.01)
 
 
 def test_a_fixed_cost_is_told_from_a_rate_by_restores_of_different_sizes():
@@ -199,4 +199,4 @@ def test_small_restores_that_scatter_more_than_large_ones_have_an_interval_of_th
             said = forecast(before, bytes=came.bytes)
             within[size] += said.low_seconds <= came.seconds <= said.high_seconds
 
-    assert all(0.7 <= hits / worlds <= 0.95 for hits in within.values()), within
+    assert all(0.8 <= hits / worlds <= 0.98 for hits in within.values()), within

@@ -67,7 +67,7 @@ def test_a_machine_that_changed_is_noticed():
     found = forecast_accuracy([*steady, *slower], newest=8)
 
     assert found is not None
-    assert found.share <= 0.5
+    assert found.share < 0.8
     assert found.median_error > 0.3
 
 
