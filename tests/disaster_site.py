@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 from backstop.credentials import default_credentials
+from backstop.model.access import AccessRole
 from backstop.settings.disaster import Disasters
 from backstop.targets import load_targets
 from tests.cli.test_physical import TARGET, Site
@@ -86,7 +87,10 @@ class DisasterSite(Site):
 
     def disasters(self, **others: Any) -> Disasters:
         return Disasters(
-            load_targets(self.targets), TARGET, default_credentials(), **{"by": "ada@test", **others}
+            load_targets(self.targets),
+            TARGET,
+            default_credentials(AccessRole.VERIFIER),
+            **{"by": "ada@test", **others},
         )
 
     def declare(self, what: str = "the disk of db1 died", **others: Any) -> Disaster:

@@ -13,6 +13,7 @@ import yaml
 
 from backstop.cli.main import main
 from backstop.credentials import default_credentials
+from backstop.model.access import AccessRole
 from backstop.settings.disaster import Disasters
 from backstop.targets import load_targets
 
@@ -110,7 +111,9 @@ class LostFiles:
 
     def disasters(self, **others: Any) -> Disasters:
         given = {"by": "ada@test", "tell": lambda _, moment: self.told.append(moment), **others}
-        return Disasters(load_targets(self.targets), TARGET, default_credentials(), **given)
+        return Disasters(
+            load_targets(self.targets), TARGET, default_credentials(AccessRole.VERIFIER), **given
+        )
 
     def chosen(self, *components: str, option: str = "newest", **others: Any) -> Disaster:
         """An incident with a plan; by default the media are lost."""

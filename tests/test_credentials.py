@@ -17,6 +17,7 @@ from backstop.credentials import (
     postgres_connection,
 )
 from backstop.errors import ConfigurationError
+from backstop.model.access import AccessRole
 
 SECRET = "hunter2/@:é"
 URI = "postgresql://calibrify:hunter2%2F%40%3A%C3%A9@db.example.org:5433/cal%20ibrify?sslmode=verify-full"
@@ -113,10 +114,10 @@ def test_an_unset_variable_is_named_with_the_way_out():
 def test_the_environment_chooses_between_file_and_variables(write, monkeypatch):
     monkeypatch.setenv("AIRFLOW_CONN_LAB", "postgresql://from-variable@h/db")
     monkeypatch.delenv("BACKSTOP_CREDENTIALS", raising=False)
-    assert default_credentials().get("lab").login == "from-variable"
+    assert default_credentials(AccessRole.VERIFIER).get("lab").login == "from-variable"
 
     monkeypatch.setenv("BACKSTOP_CREDENTIALS", str(write({"lab": "postgresql://from-file@h/db"})))
-    assert default_credentials().get("lab").login == "from-file"
+    assert default_credentials(AccessRole.VERIFIER).get("lab").login == "from-file"
 
 
 @pytest.mark.parametrize(

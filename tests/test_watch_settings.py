@@ -8,6 +8,7 @@ import pytest
 
 from backstop.credentials import default_credentials
 from backstop.errors import ConfigurationError, KeyUnavailableError
+from backstop.model.access import AccessRole
 from backstop.settings.watch import WatchedTargets
 from backstop.targets import load_targets
 from tests.cli.installation import install
@@ -39,7 +40,7 @@ def targets(tmp_path, monkeypatch) -> WatchedTargets:
     folder = install(tmp_path, monkeypatch)
     with (folder / "targets.yaml").open("a") as document:
         document.write(SECOND)
-    return WatchedTargets(load_targets(), default_credentials())
+    return WatchedTargets(load_targets(), default_credentials(AccessRole.AUDITOR))
 
 
 def test_each_kind_has_its_schedules_repositories_and_objectives(targets):
@@ -86,7 +87,7 @@ def test_a_watch_gives_an_s3_repository_seconds_not_minutes(tmp_path, monkeypatc
     document = (folder / "targets.yaml").read_text()
     nowhere = "{type: s3, bucket: nothing, endpoint_url: 'http://127.0.0.1:9', region: eu-central-1}"
     (folder / "targets.yaml").write_text(document.replace(f"{{type: posix, path: {folder}/far}}", nowhere))
-    targets = WatchedTargets(load_targets(), default_credentials())
+    targets = WatchedTargets(load_targets(), default_credentials(AccessRole.AUDITOR))
 
     storages = {one.name: one.storage for one in targets.open("calibrify").repositories}
 

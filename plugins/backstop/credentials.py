@@ -20,6 +20,8 @@ from backstop.postgres.connection import ClusterConnection
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from backstop.model.access import AccessRole
+
 FILE_VARIABLE = "BACKSTOP_CREDENTIALS"
 _EXTRA = "__extra__"
 
@@ -55,6 +57,32 @@ class CredentialSource(Protocol):
     def get(self, conn_id: str) -> Credential:
         """:raises ConfigurationError: no such connection, or it is malformed; says where it was sought."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class RoleCredentials:
+    """Credentials for one role: what opens a repository or a key takes that role's connection.
+
+    :param source: where they come from, whatever the role.
+    """
+
+    source: CredentialSource
+    role: AccessRole
+
+    def get(self, conn_id: str) -> Credential:
+        """:raises ConfigurationError: as :meth:`CredentialSource.get`."""
+        return self.source.get(conn_id)
+
+
+def in_role(credentials: CredentialSource, role: AccessRole) -> RoleCredentials:
+    """The same credentials for another role: where one procedure does what two roles do."""
+    source = credentials.source if isinstance(credentials, RoleCredentials) else credentials
+    return RoleCredentials(source, role)
+
+
+def role_of(credentials: CredentialSource) -> AccessRole | None:
+    """None: whoever asks has not said, and takes the connection that may do everything."""
+    return credentials.role if isinstance(credentials, RoleCredentials) else None
 
 
 class FileCredentials:
@@ -109,10 +137,13 @@ class EnvironmentCredentials:
         return parse_credential(conn_id, text)
 
 
-def default_credentials() -> CredentialSource:
-    """The file that ``BACKSTOP_CREDENTIALS`` names, else the environment."""
+def default_credentials(role: AccessRole) -> CredentialSource:
+    """The file that ``BACKSTOP_CREDENTIALS`` names, else the environment.
+
+    :param role: what for: of repositories and keys, the connections of this role alone are asked for.
+    """
     path = os.environ.get(FILE_VARIABLE)
-    return FileCredentials(Path(path)) if path else EnvironmentCredentials()
+    return RoleCredentials(FileCredentials(Path(path)) if path else EnvironmentCredentials(), role)
 
 
 def parse_credential(conn_id: str, raw: Any) -> Credential:

@@ -13,6 +13,7 @@ import pytest
 
 from backstop.commands.progress import Silent
 from backstop.credentials import default_credentials
+from backstop.model.access import AccessRole
 from backstop.model.drill_document import drill_from, sign_off_from
 from backstop.model.drill_plan import DrillPlan
 from backstop.model.evidence import EvidenceKind
@@ -246,7 +247,7 @@ def repositories(installation):
 
 
 def repository_of(name):
-    return open_repository(load_targets(), "calibrify", name, default_credentials())
+    return open_repository(load_targets(), "calibrify", name, default_credentials(AccessRole.VERIFIER))
 
 
 def signed(repository):
@@ -312,7 +313,9 @@ def test_a_sign_off_needs_no_inventory_and_says_that_it_was_not_told(repositorie
 
 def test_the_record_of_a_drill_says_which_repository_it_is_not_in(repositories, installation):
     lose_the_connection_of_far(installation)
-    surroundings = TargetSurroundings(load_targets(), "calibrify", default_credentials(), Silent(), utc_now)
+    surroundings = TargetSurroundings(
+        load_targets(), "calibrify", default_credentials(AccessRole.VERIFIER), Silent(), utc_now
+    )
 
     (said,) = surroundings.keep(planned("all"), DRILL)
 

@@ -17,6 +17,7 @@ from backstop.cli.parser import build_parser
 from backstop.commands.evidence.record import record_evidence
 from backstop.credentials import default_credentials
 from backstop.errors import StorageUnavailableError
+from backstop.model.access import AccessRole
 from backstop.repository.evidence import evidence_of
 from backstop.storage.posix import PosixStorage
 from backstop.targets import load_targets
@@ -38,7 +39,7 @@ def configuration(installation):
 def repositories(configuration, maker):
     for name in ("near", "far"):
         maker(name)
-    return open_repositories(configuration, "calibrify", default_credentials())
+    return open_repositories(configuration, "calibrify", default_credentials(AccessRole.VERIFIER))
 
 
 def record(repositories, configuration, *, subject: str = DRILL.drill_id, at=None):
@@ -48,7 +49,9 @@ def record(repositories, configuration, *, subject: str = DRILL.drill_id, at=Non
         subject,
         drill.document,
         repositories=repositories,
-        signer=lambda: open_evidence_signer(configuration, "calibrify", default_credentials()),
+        signer=lambda: open_evidence_signer(
+            configuration, "calibrify", default_credentials(AccessRole.VERIFIER)
+        ),
         happened_at=at or now(),
         now=at or now(),
         render=draw_report,

@@ -14,6 +14,7 @@ from psycopg import sql
 from backstop.cli.main import main
 from backstop.commands.evidence.record import record_evidence
 from backstop.credentials import default_credentials
+from backstop.model.access import AccessRole
 from backstop.model.drill_document import drill_document, sign_off_document
 from backstop.model.evidence import EvidenceKind
 from backstop.settings.arguments import utc_now
@@ -257,7 +258,7 @@ def test_a_dropped_inventory_is_rebuilt_row_for_row_and_a_restore_needs_none(run
 
 def rehearse() -> None:
     """What a drill and its sign-off leave: evidence in every repository, and nothing yet in the inventory."""
-    configuration, credentials = load_targets(), default_credentials()
+    configuration, credentials = load_targets(), default_credentials(AccessRole.WRITER)
     repositories = open_every_repository(configuration, "calibrify", credentials)
     for kind, document in (
         (EvidenceKind.DRILL, drill_document(replace(DRILL, sign_off=None))),

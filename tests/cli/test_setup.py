@@ -10,6 +10,7 @@ from moto.server import ThreadedMotoServer
 from backstop.credentials import default_credentials
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.kms import kms_clients
+from backstop.model.access import AccessRole
 from backstop.targets import load_targets
 from backstop.wiring import open_evidence_signer
 from tests.cli.installation import CHECKOUT
@@ -80,7 +81,7 @@ def test_init_keys_trusts_the_key_of_kms_that_signs_evidence(run, installation, 
         again = run("init-keys")[1]
 
         signer = open_evidence_signer(
-            load_targets(installation / "targets.yaml"), "calibrify", default_credentials()
+            load_targets(installation / "targets.yaml"), "calibrify", default_credentials(AccessRole.VERIFIER)
         )
     finally:
         server.stop()

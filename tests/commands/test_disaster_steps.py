@@ -509,6 +509,7 @@ sys.path[:0] = {path!r}
 from backstop.commands.trees.swap import Swap
 from tests.lost_files import TARGET
 from backstop.credentials import default_credentials
+from backstop.model.access import AccessRole
 from backstop.settings.disaster import Disasters
 from backstop.targets import load_targets
 import backstop.commands.trees.swap as swap
@@ -517,7 +518,8 @@ def killed(*given):
     exchange(*given)
     os.kill(os.getpid(), signal.SIGKILL)
 swap.exchange.replace = killed
-Disasters(load_targets(None), TARGET, default_credentials(), by="bob@test").open().recover("tree:media")
+credentials = default_credentials(AccessRole.VERIFIER)
+Disasters(load_targets(None), TARGET, credentials, by="bob@test").open().recover("tree:media")
 """
 
 

@@ -8,6 +8,7 @@ import tests.airflow_home  # noqa: F401
 from backstop.errors import ConfigurationError, NotFoundError
 from backstop.hooks.credentials import AirflowCredentials
 from backstop.hooks.target import TargetHook
+from backstop.model.access import AccessRole
 
 
 def test_an_airflow_connection_becomes_a_credential_that_does_not_print_its_secrets(monkeypatch):
@@ -43,4 +44,4 @@ def test_a_target_that_targets_yaml_does_not_have_is_refused_before_anything_is_
     monkeypatch.delenv("BACKSTOP_TARGETS", raising=False)
 
     with pytest.raises(NotFoundError, match=r"there is no target .*targets.yaml has: calibrify"):
-        TargetHook("calibrify'; DROP TABLE users").repositories()
+        TargetHook("calibrify'; DROP TABLE users", AccessRole.RESTORER).repositories()

@@ -17,6 +17,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, TaskA
 from backstop.commands.progress import Silent
 from backstop.commands.trees.backup import back_up_files
 from backstop.hooks.target import TargetHook
+from backstop.model.access import AccessRole
 from backstop.model.incident import EventKind
 from backstop.operators import disaster_approval, disaster_left_out, disaster_telling
 from backstop.operators.disaster import (
@@ -54,7 +55,7 @@ class Scene:
         lab.tree.mkdir()
         (lab.tree / "app.conf").write_text("workers = 4\n")
         self.write()
-        hook = TargetHook("plain")
+        hook = TargetHook("plain", AccessRole.RESTORER)
         repositories = hook.tree_repositories("config")
         back_up_files(
             target="plain",
@@ -162,7 +163,9 @@ class Scene:
 
     @property
     def journal(self) -> Any:
-        return TargetHook("plain").disasters(by="test").open(self.incident["incident_id"])
+        return (
+            TargetHook("plain", AccessRole.RESTORER).disasters(by="test").open(self.incident["incident_id"])
+        )
 
     def step(self, name: str) -> dict[str, Any]:
         return next(one for one in self.journal.status()["steps"] if one["step"] == name)
@@ -549,7 +552,7 @@ def test_once_everything_is_back_the_incident_is_recorded_and_closed(scene):
 
 def test_a_run_can_be_finished_by_hand_and_the_other_way_round(scene):
     scene.approved()
-    by_hand = TargetHook("plain").disasters(by="carol").open()
+    by_hand = TargetHook("plain", AccessRole.RESTORER).disasters(by="carol").open()
     by_hand.recover(TREE)
     scene.file.write_text("workers = 8\n")
 

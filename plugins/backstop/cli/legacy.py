@@ -12,6 +12,8 @@ from backstop.settings.legacy import legacy_places, legacy_records
 if TYPE_CHECKING:
     import argparse
 
+    from backstop.model.access import AccessRole
+
 
 class LegacySession(Session):
     """One run of such a verb on one target.
@@ -19,8 +21,8 @@ class LegacySession(Session):
     :raises ConfigurationError: the target has no legacy backups.
     """
 
-    def __init__(self, arguments: argparse.Namespace) -> None:
-        super().__init__(arguments)
+    def __init__(self, arguments: argparse.Namespace, role: AccessRole) -> None:
+        super().__init__(arguments, role)
         self.places = legacy_places(
             self.configuration, self.target_name, self.credentials, only=arguments.repository
         )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from backstop.crypto.key_encryption import Keyring
+    from backstop.model.access import AccessRole
     from backstop.model.backup import BackupLabel
     from backstop.repository.catalog import Published, Repository
 
@@ -29,13 +30,14 @@ LATEST_PROVEN = "latest-proven"
 class Session:
     """One run of a verb on one target.
 
+    :param role: of repositories and keys, the connections of this role alone are asked for.
     :raises ConfigurationError: targets.yaml is wrong, or no target is named where there are several.
     :raises NotFoundError: no such target.
     """
 
-    def __init__(self, arguments: argparse.Namespace) -> None:
+    def __init__(self, arguments: argparse.Namespace, role: AccessRole) -> None:
         self.configuration: Configuration = load_targets(arguments.targets)
-        self.credentials: CredentialSource = default_credentials()
+        self.credentials: CredentialSource = default_credentials(role)
         self.target_name = chosen_target(self.configuration, arguments.target)
 
     def repository(self, name: str) -> Repository:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import argparse
     from datetime import datetime
 
+    from backstop.model.access import AccessRole
     from backstop.model.backup import BackupLabel
     from backstop.repository.catalog import Published, Repository
 
@@ -24,8 +25,8 @@ class TreeSession(Session):
     :raises NotFoundError: no such tree; :raises ConfigurationError: none is named where there are several.
     """
 
-    def __init__(self, arguments: argparse.Namespace) -> None:
-        super().__init__(arguments)
+    def __init__(self, arguments: argparse.Namespace, role: AccessRole) -> None:
+        super().__init__(arguments, role)
         self.tree = find_tree(self.configuration, self.target_name, self._chosen(arguments.tree))
 
     def readable(self, only: str | None = None) -> list[Repository]:

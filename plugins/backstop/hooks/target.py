@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from backstop.commands.trees.watch import TreeWatch
     from backstop.crypto.key_encryption import Keyring
     from backstop.crypto.signing import DocumentSigner, Role, Signer
+    from backstop.model.access import AccessRole
     from backstop.model.drill import SignOff
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Repository
@@ -38,11 +39,14 @@ class TargetHook:
 
     :param name: the target's name in targets.yaml; any text, since Airflow does not check what an API
         caller passes.
+    :param role: what for: of repositories and keys, the connections of this role alone are asked for.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, role: AccessRole) -> None:
+        from backstop.credentials import RoleCredentials
+
         self.name = name
-        self._credentials = AirflowCredentials()
+        self._credentials = RoleCredentials(AirflowCredentials(), role)
 
     @cached_property
     def configuration(self) -> Configuration:

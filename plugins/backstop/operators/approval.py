@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 from backstop.errors import RestoreError
+from backstop.model.access import AccessRole
 from backstop.model.canonical import canonical_json, format_time, parse_time, sha256_hex
 from backstop.operators.base import TakesResults, explained
 from backstop.operators.people import requester, require_requester, responder, same_person
@@ -201,4 +202,4 @@ class ApproveRestoreOperator(TakesResults, ApprovalOperator):  # type: ignore[mi
     def _database(self) -> Database:
         from backstop.hooks.target import TargetHook
 
-        return TargetHook(self.plan["target"]).target.database
+        return TargetHook(self.plan["target"], AccessRole.RESTORER).target.database

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import StorageUnavailableError
+from backstop.model.access import AccessRole
 from backstop.operators.asset import database_backups
 from backstop.operators.base import BackstopOperator, holder
 from backstop.operators.links import LINKS
@@ -35,7 +36,7 @@ class BackUpDatabaseOperator(BackstopOperator):
         from backstop.settings.arguments import utc_now
         from backstop.settings.database import dump_settings
 
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.WRITER)
         repositories = hook.repositories()
         progress = LoggedProgress(self.log)
         report = back_up_database(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import ConfigurationError
+from backstop.model.access import AccessRole
 from backstop.operators.asset import cluster_backups
 from backstop.operators.base import BackstopOperator, holder
 from backstop.operators.links import LINKS
@@ -51,7 +52,7 @@ class TakeBaseBackupOperator(BackstopOperator):
             raise ConfigurationError(
                 f"there is no kind {self.kind!r} of base backup", hint=f"choose one of: {', '.join(KINDS)}"
             )
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.WRITER)
         repositories = hook.repositories()
         if self.kind == "due":
             kind, why = kind_of_base_backup(hook.configuration, self.target, repositories, now=utc_now())

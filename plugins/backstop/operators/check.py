@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError, IntegrityError
+from backstop.model.access import AccessRole
 from backstop.operators.base import BackstopOperator
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class CheckObjectsOperator(BackstopOperator):
         from backstop.settings.arguments import named_repository, utc_now
         from backstop.settings.check import check_settings, parse_share
 
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.HEALER if _is_true(self.heal) else AccessRole.VERIFIER)
         every = hook.every_repository()
         repository = named_repository(every, self.repository)
         keyring, signer = hook.for_checking()
@@ -123,7 +124,7 @@ class ListOrphansOperator(BackstopOperator):
         from backstop.hooks.target import TargetHook
         from backstop.settings.arguments import named_repository, utc_now
 
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.EXPIRER)
         found = find_orphans(
             named_repository(hook.every_repository(), self.repository),
             grace=hook.target.check.orphans_after,
@@ -157,11 +158,14 @@ class PrepareRepositoryOperator(BackstopOperator):
 
     def carry_out(self, context: Context) -> dict[str, Any]:
         from backstop.commands.prepare.preparation import prepare_repository
+        from backstop.credentials import RoleCredentials
         from backstop.hooks.credentials import AirflowCredentials
         from backstop.settings.check import preparation_steps
         from backstop.targets import load_targets
 
-        location, steps = preparation_steps(load_targets(), self.target, AirflowCredentials())
+        location, steps = preparation_steps(
+            load_targets(), self.target, RoleCredentials(AirflowCredentials(), AccessRole.PREPARER)
+        )
         prepared = prepare_repository(self.target, location, steps, apply=_is_true(self.apply))
         for difference in prepared.applied:
             self.log.info("Mended: %s: %s", difference.what, difference.wanted)

@@ -10,6 +10,7 @@ from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import TaskAwaitingInput
 
 from backstop.errors import ConfigurationError, NotFoundError, RestoreError
+from backstop.model.access import AccessRole
 from backstop.operators.base import explained
 from backstop.operators.known import MAX_OFFERED, PROVEN, Known, known_backups
 from backstop.operators.people import requester, responder
@@ -66,7 +67,7 @@ class ChooseBackupOperator(HITLOperator):  # type: ignore[misc]
         from backstop.hooks.target import TargetHook
 
         with explained():
-            hook = TargetHook(self.target)
+            hook = TargetHook(self.target, AccessRole.RESTORER)
             repositories = hook.repositories()
             known = known_backups(repositories)
             for problem in known.problems:

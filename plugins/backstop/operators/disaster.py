@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError, ConfigurationError, RestoreError
+from backstop.model.access import AccessRole
 from backstop.model.canonical import parse_time
 from backstop.operators.approval import RESTORE_TAKES
 from backstop.operators.base import BackstopOperator
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 class IncidentOperator(BackstopOperator):
     """A step of an incident that was declared. :param incident: the result of ``DeclareDisasterOperator``."""
 
+    role = AccessRole.RESTORER
     template_fields: tuple[str, ...] = ("target", "incident")
     results: tuple[str, ...] = ("incident",)
 
@@ -42,7 +44,9 @@ class IncidentOperator(BackstopOperator):
         """
         from backstop.operators.progress import LoggedProgress
 
-        return open_incident(self.target, self.incident, context, progress=LoggedProgress(self.log))
+        return open_incident(
+            self.target, self.incident, context, role=self.role, progress=LoggedProgress(self.log)
+        )
 
     def say(self, done: dict[str, Any]) -> dict[str, Any]:
         """A step's end, into the log; and what of it other tasks may read."""
@@ -188,6 +192,8 @@ class RecordIncidentOperator(IncidentOperator):
     :cvar fails_for: tasks right before it that it runs after whatever became of them, and fails for.
     """
 
+    role = AccessRole.VERIFIER  # it makes evidence
+
     fails_for = frozenset({"validate"})
 
     def carry_out(self, context: Context) -> dict[str, Any]:
@@ -222,7 +228,7 @@ def _require_here(target: str, component: str) -> None:
     """:raises ConfigurationError: its files belong to workers of another queue than the target's."""
     from backstop.hooks.target import TargetHook
 
-    rules = TargetHook(target).target
+    rules = TargetHook(target, AccessRole.RESTORER).target
     tree = rules.trees.get(component.removeprefix("tree:")) if component.startswith("tree:") else None
     if tree is not None and tree.queue and tree.queue != rules.queue:
         raise ConfigurationError(

@@ -10,6 +10,7 @@ from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import TaskAwaitingInput
 
 from backstop.errors import ConfigurationError, RestoreError
+from backstop.model.access import AccessRole
 from backstop.model.canonical import format_time
 from backstop.operators.approval import NOT_REQUIRED
 from backstop.operators.base import TakesResults, explained
@@ -224,7 +225,7 @@ class ChooseRecoveryOperator(TakesResults, HITLOperator):  # type: ignore[misc]
     def _rules(self) -> Rules:
         from backstop.hooks.target import TargetHook
 
-        return TargetHook(self.target).target.disaster
+        return TargetHook(self.target, AccessRole.RESTORER).target.disaster
 
     def _disaster(self, context: Context, by: str) -> Disaster:
         return open_incident(self.target, self.incident, context, by=by)

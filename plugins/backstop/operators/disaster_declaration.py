@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import RestoreError
+from backstop.model.access import AccessRole
 from backstop.operators.base import BackstopOperator
 from backstop.operators.disaster_telling import who
 
@@ -52,7 +53,7 @@ class DeclareDisasterOperator(BackstopOperator):
     def carry_out(self, context: Context) -> dict[str, Any]:
         from backstop.hooks.target import TargetHook
 
-        disasters = TargetHook(self.target).disasters(by=who(context))
+        disasters = TargetHook(self.target, AccessRole.RESTORER).disasters(by=who(context))
         disaster = self._found(disasters, context) or self._declared(disasters, context)
         status = disaster.status()
         if status["closed_at"]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from airflow.sdk.exceptions import AirflowException
 
 from backstop.errors import RestoreError
+from backstop.model.access import AccessRole
 from backstop.model.canonical import parse_time
 from backstop.operators.base import BackstopOperator, explained
 from backstop.operators.people import requester
@@ -41,7 +42,7 @@ def communication_of(target: str, context: Context) -> Communication:
     from backstop.hooks.target import TargetHook
     from backstop.notifications.stakeholders import stakeholders_of
 
-    hook = TargetHook(target)
+    hook = TargetHook(target, AccessRole.RESTORER)
     return hook.communication(more=stakeholders_of(hook.target, target, context))
 
 
@@ -60,7 +61,7 @@ def told_meanwhile(operator: OfAnIncident, context: Context) -> Iterator[Disaste
     with reporting(
         lambda: operator.disaster(context),
         communication_of(operator.target, context),
-        every=TargetHook(operator.target).target.disaster.progress_every,
+        every=TargetHook(operator.target, AccessRole.RESTORER).target.disaster.progress_every,
         clock=utc_now,
     ):
         yield disaster
@@ -133,7 +134,7 @@ class TellProgressOperator(BackstopOperator):
         from backstop.hooks.target import TargetHook
         from backstop.settings.arguments import utc_now
 
-        every = TargetHook(self.target).target.disaster.progress_every
+        every = TargetHook(self.target, AccessRole.RESTORER).target.disaster.progress_every
         key, due_at = next_period(parse_time(self.incident["declared_at"]), utc_now(), every)
         ti = context["ti"]
         self.defer(
@@ -153,7 +154,13 @@ _KEPT = 20
 
 
 def open_incident(
-    target: str, incident: Any, context: Context, *, by: str = "", progress: Progress | None = None
+    target: str,
+    incident: Any,
+    context: Context,
+    *,
+    role: AccessRole = AccessRole.RESTORER,
+    by: str = "",
+    progress: Progress | None = None,
 ) -> Disaster:
     """The one that was declared, with whoever is told of it.
 
@@ -168,7 +175,7 @@ def open_incident(
             f"no disaster of {target} was declared; nothing was touched", hint="clear the task `declare`"
         )
     return (
-        TargetHook(target)
+        TargetHook(target, role)
         .disasters(by=by or who(context), progress=progress, tell=communication_of(target, context))
         .open(str(incident["incident_id"]))
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import DrillFailedError, ScratchError
+from backstop.model.access import AccessRole
 from backstop.operators.base import BackstopOperator
 from backstop.operators.people import requester
 
@@ -45,7 +46,7 @@ class PlanDrillOperator(BackstopOperator):
         from backstop.settings.arguments import parse_moment
 
         plan = (
-            TargetHook(self.target)
+            TargetHook(self.target, AccessRole.VERIFIER)
             .drill(LoggedProgress(self.log))
             .plan(
                 scenario=self.scenario.strip() or None,
@@ -88,7 +89,7 @@ class DrillOperator(BackstopOperator):
         from backstop.hooks.target import TargetHook
         from backstop.operators.progress import LoggedProgress
 
-        return TargetHook(self.target).drill(LoggedProgress(self.log))
+        return TargetHook(self.target, AccessRole.VERIFIER).drill(LoggedProgress(self.log))
 
 
 class PrepareDrillOperator(DrillOperator):

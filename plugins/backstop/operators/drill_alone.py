@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from backstop.model.access import AccessRole
 from backstop.model.canonical import format_time
 from backstop.operators.drill import DrillOperator, by_command_line
 
@@ -26,7 +27,7 @@ class DrillWithoutAirflowOperator(DrillOperator):
         from backstop.hooks.target import TargetHook
         from backstop.settings.connections import connections_for_recovery
 
-        plan = self.planned()
+        plan, hook = self.planned(), TargetHook(self.target, AccessRole.VERIFIER)
         if not by_command_line(plan):
             raise AirflowSkipException("Airflow is not supposed to be lost")
         arguments = ["run-drill", "--target", self.target, "--scenario", str(plan.scenario)]
@@ -35,7 +36,7 @@ class DrillWithoutAirflowOperator(DrillOperator):
         answer = run_command_line(
             arguments,
             credentials=AirflowCredentials(),
-            conn_ids=connections_for_recovery(TargetHook(self.target).configuration, self.target),
+            conn_ids=connections_for_recovery(hook.configuration, self.target),
             folder=credentials_folder(plan.drill_id),
             say=lambda line: self.log.info("%s", line),
         )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from backstop.errors import BackstopError, DrillFailedError
+from backstop.model.access import AccessRole
 from backstop.operators.drill import DrillOperator, by_command_line
 from backstop.operators.drill_wording import drill_note
 from backstop.operators.expiry import as_list
@@ -125,7 +126,7 @@ class RecordDrillOperator(DrillOperator):
         from backstop.repository.drills import store_drill
 
         try:
-            if (inventory := TargetHook(self.target).inventory()) is not None:
+            if (inventory := TargetHook(self.target, AccessRole.VERIFIER).inventory()) is not None:
                 store_drill(inventory, record)
         except BackstopError as error:
             return [f"The inventory does not know drill {record.drill_id} yet: {error}"]

@@ -10,6 +10,7 @@ from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowSkipException
 
 from backstop.errors import DrillFailedError
+from backstop.model.access import AccessRole
 from backstop.model.canonical import format_time
 from backstop.notifications.runs import task_failed
 from backstop.operators.base import TakesResults, explained
@@ -133,10 +134,10 @@ class SignOffDrillOperator(TakesResults, HITLOperator):  # type: ignore[misc]
     def _keep(self, drill_id: str, sign_off: SignOff) -> None:
         from backstop.hooks.target import TargetHook
 
-        for sentence in TargetHook(self.target).sign_off_drill(drill_id, sign_off):
+        for sentence in TargetHook(self.target, AccessRole.VERIFIER).sign_off_drill(drill_id, sign_off):
             self.log.warning("%s", sentence)
 
     def _rules(self) -> DrillSignOff:
         from backstop.hooks.target import TargetHook
 
-        return TargetHook(self.target).target.drill.sign_off
+        return TargetHook(self.target, AccessRole.VERIFIER).target.drill.sign_off

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from backstop.errors import BackstopError, ExpiryRefusedError, IntegrityError, NotFoundError
+from backstop.model.access import AccessRole
 from backstop.operators.approval import NOT_REQUIRED, require_approval
 from backstop.operators.base import BackstopOperator, holder
 from backstop.operators.expiry_wording import plan_note, report_note
@@ -50,7 +51,7 @@ class PlanExpiryOperator(BackstopOperator):
         from backstop.settings.expiry import expiry_settings
 
         self.take_results()
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.EXPIRER)
         now = utc_now()
         accepted = labels_of(self.accept)
         settings = expiry_settings(hook.configuration, self.target, self.repository, accepted=accepted)
@@ -151,7 +152,7 @@ class CarryOutExpiryOperator(BackstopOperator):
         from backstop.settings.expiry import expiry_settings
 
         self.take_results()
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.EXPIRER)
         shown = self._shown(hook.target.expiry)
         accepted = labels_of(self.plan["accept"])
         repository = hook.repository(self.repository)
@@ -204,7 +205,7 @@ class CarryOutExpiryOperator(BackstopOperator):
         from backstop.repository.acceptances import Acceptances
         from backstop.settings.arguments import utc_now
 
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.VERIFIER)
         repository = hook.repository(self.repository)
         who = self.plan["chosen_by"] or "Airflow"
         if self.approval["approved_by"] != NOT_REQUIRED:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import ExpiryRefusedError
+from backstop.model.access import AccessRole
 from backstop.operators.approval import ApproveRestoreOperator
 from backstop.operators.expiry import planned
 from backstop.operators.expiry_wording import expiry_statements, expiry_subject
@@ -54,7 +55,7 @@ class ApproveExpiryOperator(ApproveRestoreOperator):
     def rules(self) -> Expiry:
         from backstop.hooks.target import TargetHook
 
-        return TargetHook(planned(self.plan)["target"]).target.expiry
+        return TargetHook(planned(self.plan)["target"], AccessRole.EXPIRER).target.expiry
 
     def words(self, now: datetime) -> tuple[str, list[str]]:
         return expiry_subject(self.plan), expiry_statements(self.plan)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from backstop.errors import BackstopError
+from backstop.model.access import AccessRole
 from backstop.operators.asset import tree_backups
 from backstop.operators.base import BackstopOperator, holder
 from backstop.operators.links import LINKS
@@ -48,7 +49,7 @@ class BackUpFilesOperator(BackstopOperator):
         from backstop.settings.arguments import utc_now
         from backstop.settings.trees import tree_backup_settings
 
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.WRITER)
         if woken_by_changes(context):
             self._skip_unless_changed(hook)
         repositories = hook.tree_repositories(self.tree)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import ConfigurationError, StorageError, StorageUnavailableError
+from backstop.model.access import AccessRole
 from backstop.operators.base import BackstopOperator
 from backstop.operators.people import requester
 
@@ -58,7 +59,7 @@ class HoldBackupsOperator(BackstopOperator):
     def carry_out(self, context: Context) -> dict[str, Any]:
         from backstop.hooks.target import TargetHook
 
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.VERIFIER)
         label = self._label()
         who = requester(context) or "Airflow"
         if self.action == "list":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from backstop.errors import BackstopError, IntegrityError
+from backstop.model.access import AccessRole
 from backstop.operators.base import BackstopOperator
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ class IndexInventoryOperator(BackstopOperator):
     def carry_out(self, context: Context) -> dict[str, Any]:
         from backstop.hooks.target import TargetHook
 
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.AUDITOR)
         inventory = hook.inventory()
         if inventory is None:
             raise AirflowSkipException("targets.yaml names no inventory")

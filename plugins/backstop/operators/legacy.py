@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from backstop.errors import BackstopError, ConfigurationError, IntegrityError, StorageError, VerificationError
+from backstop.model.access import AccessRole
 from backstop.operators.base import BackstopOperator
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class _LegacyOperator(BackstopOperator):
         from backstop.commands.legacy.known import look_at
         from backstop.hooks.target import TargetHook
 
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.VERIFIER)
         places, records = hook.legacy()
         return hook, places, records, look_at(places, records)
 

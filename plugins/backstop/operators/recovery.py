@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from backstop.errors import BackstopError, ConfigurationError, RestoreError
+from backstop.model.access import AccessRole
 from backstop.operators.approval import ApproveRestoreOperator
 from backstop.operators.approved import ApprovedOperator
 from backstop.operators.base import BackstopOperator
@@ -72,7 +73,7 @@ class PlanRecoveryOperator(BackstopOperator):
             raise ConfigurationError(
                 f"mode {self.mode!r} is not possible", hint=f"choose: {', '.join(MODES)}"
             )
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.RESTORER)
         goal = RecoveryTarget.parse(self.point, timeline=self.timeline or "latest", base=self.base or None)
         replaces = None
         destination = recovery_destination(hook.configuration, self.target, now=utc_now())
@@ -139,7 +140,7 @@ class RecoverBesideOperator(ApprovedOperator):
 
         self.require_consent(_recovery(self.target), utc_now())
         progress = LoggedProgress(self.log)
-        restore = TargetHook(self.target).recovery(
+        restore = TargetHook(self.target, AccessRole.RESTORER).recovery(
             self.plan["repository"], Path(self.plan["destination"]), progress
         )
         plan = restore.plan(point_of(self.plan))
@@ -208,7 +209,7 @@ class CheckCutOverOperator(_CutOverOperator):
         from backstop.settings.cluster import cutover_commands
 
         self.require_consent(_recovery(self.target), utc_now())
-        live, _ = cutover_commands(TargetHook(self.target).configuration, self.target)
+        live, _ = cutover_commands(TargetHook(self.target, AccessRole.RESTORER).configuration, self.target)
         validated = self.require_validated()
         return {
             "live_inode": check_cut_over(validated, live=live),
@@ -227,7 +228,7 @@ class CutOverOperator(_CutOverOperator):
 
         self.require_consent(_recovery(self.target), utc_now())
         result = self.require_validated()
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.RESTORER)
         live, commands = cutover_commands(hook.configuration, self.target)
         outcome = cut_over(result, live=live, cluster=commands, now=utc_now())
         for sentence in (*outcome.notes, f"The cluster is {outcome.unprotected}"):
@@ -267,7 +268,8 @@ class StartClusterOperator(BackstopOperator):
             self.log.info("The cut-over came to its end; nothing to put right")
             return
         self.log.warning("The cut-over did not come to its end; starting the server")
-        live, commands = cutover_commands(TargetHook(self.target).configuration, self.target)
+        hook = TargetHook(self.target, AccessRole.RESTORER)
+        live, commands = cutover_commands(hook.configuration, self.target)
         checked = self.checked or {}
         reopen_cluster(
             live,
@@ -281,4 +283,4 @@ def _recovery(target: str) -> Recovery:
     from backstop.hooks.target import TargetHook
     from backstop.wiring import find_recovery
 
-    return find_recovery(TargetHook(target).configuration, target)
+    return find_recovery(TargetHook(target, AccessRole.RESTORER).configuration, target)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
+from backstop.model.access import AccessRole
 from backstop.operators.approved import ApprovedOperator
 from backstop.operators.base import BackstopOperator
 
@@ -35,7 +36,7 @@ class PlanRestoreOperator(BackstopOperator):
         from backstop.operators.known import first_holder
         from backstop.operators.progress import LoggedProgress
 
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.RESTORER)
         label, repository = self.choice["backup_label"], self.choice["repository"]
         if repository == ANY_REPOSITORY:
             repository = first_holder(hook.repositories(), label)
@@ -53,7 +54,7 @@ class _RestoreStepOperator(ApprovedOperator):
         from backstop.operators.progress import LoggedProgress
         from backstop.settings.arguments import utc_now
 
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.RESTORER)
         self.require_consent(hook.target.database.restore, utc_now())
         progress = LoggedProgress(self.log)
         restore = hook.restore(self.plan["label"], self.plan["repository"], progress)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from backstop.errors import ConfigurationError, RestoreError
+from backstop.model.access import AccessRole
 from backstop.operators.approval import ApproveRestoreOperator
 from backstop.operators.approved import ApprovedOperator
 from backstop.operators.base import BackstopOperator
@@ -76,7 +77,7 @@ class PlanFilesRestoreOperator(BackstopOperator):
 
         only = _paths(self.only)
         mode, destination = self._where()
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.RESTORER)
         hook.tree(self.tree)
         label, at = tree_backup_choice(self.backup or LATEST)
         repositories = hook.tree_repositories(self.tree)
@@ -164,7 +165,7 @@ class _FilesStepOperator(ApprovedOperator):
 
         self.require_consent(rules_of(self.plan), utc_now())
         plan = self.plan
-        return TargetHook(self.target).tree_restore(
+        return TargetHook(self.target, AccessRole.RESTORER).tree_restore(
             plan["tree"], plan["label"], plan["repository"], LoggedProgress(self.log)
         )
 
@@ -298,4 +299,4 @@ def rules_of(plan: Mapping[str, Any]) -> Consent:
     """What the tree's policy says of restores."""
     from backstop.hooks.target import TargetHook
 
-    return TargetHook(plan["target"]).tree(plan["tree"]).restore
+    return TargetHook(plan["target"], AccessRole.RESTORER).tree(plan["tree"]).restore

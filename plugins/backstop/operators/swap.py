@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import RestoreError
+from backstop.model.access import AccessRole
 from backstop.operators.approved import ApprovedOperator
 from backstop.operators.base import BackstopOperator
 from backstop.operators.people import requester
@@ -40,7 +41,7 @@ class PlanSwapBackOperator(BackstopOperator):
         from backstop.hooks.target import TargetHook
         from backstop.settings.arguments import utc_now
 
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.RESTORER)
         database = hook.target.database
         names, blockers = plan_swap_back(
             database.dbname,
@@ -102,7 +103,7 @@ class CheckSwapOperator(_SwapOperator):
         from backstop.hooks.target import TargetHook
         from backstop.settings.arguments import utc_now
 
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.RESTORER)
         self.require_consent(hook.target.database.restore, utc_now())
         oid = self.require_validated()
         check_swap_in(
@@ -122,7 +123,7 @@ class SwapDatabaseOperator(_SwapOperator):
         from backstop.settings.arguments import utc_now
         from backstop.settings.database import application_commands
 
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.RESTORER)
         self.require_consent(hook.target.database.restore, utc_now())
         oid = self.require_validated()
         outcome = swap_in(
@@ -167,7 +168,7 @@ class ReopenDatabaseOperator(BackstopOperator):
             self.log.info("The swap came to its end; nothing to put right")
             return
         self.log.warning("The swap did not come to its end; opening the database, starting the application")
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.RESTORER)
         reopen(
             _names(self.plan),
             server=hook.cluster_for_restore(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import RestoreError
+from backstop.model.access import AccessRole
 from backstop.model.canonical import canonical_json, sha256_hex
 from backstop.operators.approved import ApprovedOperator
 from backstop.operators.base import BackstopOperator
@@ -74,7 +75,7 @@ def _last(target: str, tree: str) -> tuple[TreeSwapOutcome, TreeRestoreSettings]
     from backstop.hooks.target import TargetHook
     from backstop.settings.trees import tree_restore_settings
 
-    hook = TargetHook(target)
+    hook = TargetHook(target, AccessRole.RESTORER)
     hook.tree(tree)
     settings = tree_restore_settings(hook.configuration, target, tree, hook.tree_repositories(tree))
     return last_swap(settings.scratch, target, tree), settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import StorageUnavailableError
+from backstop.model.access import AccessRole
 from backstop.operators.base import BackstopOperator, holder
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class SyncRepositoriesOperator(BackstopOperator):
         from backstop.settings.arguments import utc_now
         from backstop.settings.sync import sync_settings
 
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.SYNC)
         repositories = hook.every_repository()
         progress = LoggedProgress(self.log)
         report = sync_repositories(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError, IntegrityError, VerificationError
+from backstop.model.access import AccessRole
 from backstop.operators.base import BackstopOperator
 from backstop.operators.links import LINKS
 from backstop.operators.note import NOTE, proof_note
@@ -28,7 +29,7 @@ class ListUnprovenOperator(BackstopOperator):
         from backstop.hooks.target import TargetHook
         from backstop.settings.proof import verify_policies
 
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.VERIFIER)
         work = []
         for repository in hook.every_repository():
             try:
@@ -57,7 +58,7 @@ class CheckRepositoriesOperator(BackstopOperator):
 
         counts: dict[str, int] = {}
         wrong: list[str] = []
-        for repository in TargetHook(self.target).every_repository():
+        for repository in TargetHook(self.target, AccessRole.VERIFIER).every_repository():
             try:
                 listing = repository.catalog.backups()
                 judged = [repository.catalog.verifications(published) for published in listing.backups]
@@ -97,7 +98,7 @@ class VerifyBackupOperator(BackstopOperator):
         from backstop.settings.arguments import named_repository, parse_label, utc_now
         from backstop.settings.proof import proof_settings
 
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.VERIFIER)
         progress = LoggedProgress(self.log)
         proof = prove(
             repository=named_repository(hook.every_repository(), self.repository),
@@ -139,7 +140,7 @@ class SweepScratchOperator(BackstopOperator):
         from backstop.hooks.target import TargetHook
         from backstop.settings.database import staging
 
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.VERIFIER)
         folders = {staging(hook.configuration, self.target, hook.repositories())}
         folders |= {tree.spool for tree in hook.target.trees.values() if tree.spool is not None}
         for folder in sorted(folders):

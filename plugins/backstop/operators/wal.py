@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import RecoveryPointError
+from backstop.model.access import AccessRole
 from backstop.operators.base import BackstopOperator
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class ArchiveWalOperator(BackstopOperator):
         from backstop.settings.arguments import utc_now
         from backstop.settings.cluster import archive_directory, archive_settings
 
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.WRITER)
         repositories = hook.repositories()
         self._stop = stop = threading.Event()
         timer = threading.Timer(self.lasts.total_seconds(), stop.set)
@@ -105,7 +106,7 @@ class WatchWalArchivingOperator(BackstopOperator):
         from backstop.settings.arguments import utc_now
         from backstop.settings.cluster import archive_settings
 
-        hook = TargetHook(self.target)
+        hook = TargetHook(self.target, AccessRole.WRITER)
         repositories = hook.repositories()
         seen = observe_archiving(
             target=self.target,

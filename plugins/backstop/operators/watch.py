@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk import BaseOperator
 from airflow.sdk.exceptions import AirflowSkipException
 
+from backstop.model.access import AccessRole
 from backstop.notifications.runs import task_failed
 from backstop.operators.base import explained
 from backstop.settings.arguments import utc_now
@@ -50,6 +51,7 @@ class WatchTargetsOperator(BaseOperator):  # type: ignore[misc]
             return self._watch()
 
     def _watch(self) -> dict[str, int]:
+        from backstop.credentials import RoleCredentials
         from backstop.errors import SourceUnavailableError
         from backstop.hooks.credentials import AirflowCredentials
         from backstop.settings.alerts import rhythm_of
@@ -57,7 +59,8 @@ class WatchTargetsOperator(BaseOperator):  # type: ignore[misc]
         from backstop.targets import load_targets
         from backstop.wiring import open_inventory
 
-        configuration, credentials = load_targets(), AirflowCredentials()
+        configuration = load_targets()
+        credentials = RoleCredentials(AirflowCredentials(), AccessRole.AUDITOR)
         inventory = open_inventory(configuration, credentials)
         if inventory is not None:
             inventory.migrate()

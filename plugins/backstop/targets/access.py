@@ -34,9 +34,9 @@ class RepositoryConnections(Section):
     preparer: ConnId | None = None
     """Sets up and checks the bucket itself."""
 
-    def of(self, role: AccessRole) -> str | None:
+    def of(self, role: AccessRole | None) -> str | None:
         """The connection of that role, if it has one of its own."""
-        found: str | None = getattr(self, role.value)
+        found: str | None = getattr(self, role.value) if role is not None else None
         return found
 
 

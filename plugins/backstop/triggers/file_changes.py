@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 
+from backstop.model.access import AccessRole
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -64,7 +66,8 @@ class FileChangesTrigger(BaseEventTrigger):  # type: ignore[misc]
         from backstop.hooks.target import TargetHook
 
         if self._watch is None:
-            self._watch = TargetHook(self.target).tree_watch(self.tree, say=self.log.warning)
+            hook = TargetHook(self.target, AccessRole.WRITER)
+            self._watch = hook.tree_watch(self.tree, say=self.log.warning)
             self._watch.open()
         return self._watch.wait(stop)
 

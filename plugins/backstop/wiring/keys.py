@@ -46,7 +46,7 @@ def open_keyring(
             hint="copy it to a safe place and write escrow: {copied_to: …, on: …}, "
             "or escrow: {waived: <why>}, into targets.yaml",
         )
-    primary = _primary_keyring(keys, credentials)
+    primary = _primary_keyring(keys, credentials, for_reading=for_reading)
     public_key = getattr(keys.escrow, "public_key", None)
     # A public half opens nothing: its loss must not stop a restore.
     if public_key is None or for_reading:
@@ -84,7 +84,8 @@ def open_kms_signer(keys: KmsKeys, credentials: CredentialSource) -> KmsSigner:
     """:raises KeyUnavailableError: no such key, not one that signs evidence, or we may not use it."""
     from backstop.crypto.kms_signer import KmsSigner
 
-    return KmsSigner.open(keys.evidence_key_arn or "", client_for=_kms_clients(keys, credentials))
+    clients = _kms_clients(keys, keys.connections.decrypt, credentials)  # verifiers sign, and they read
+    return KmsSigner.open(keys.evidence_key_arn or "", client_for=clients)
 
 
 def open_trust(configuration: Configuration, target_name: str) -> TrustedSigners:
@@ -114,7 +115,7 @@ def watched_keys(
         )
     return WatchedKeys(
         kms_keys=(keys.key_arn, *keys.further_key_arns),
-        client_for=_kms_clients(keys, credentials),
+        client_for=_kms_clients(keys, keys.connections.administer, credentials),
         escrow_key=public_key,
     )
 
@@ -123,24 +124,25 @@ def _keys(configuration: Configuration, target_name: str) -> KeysConfig:
     return configuration.keys[find_target(configuration, target_name).keys]
 
 
-def _primary_keyring(keys: KeysConfig, credentials: CredentialSource) -> Keyring:
+def _primary_keyring(keys: KeysConfig, credentials: CredentialSource, *, for_reading: bool) -> Keyring:
     if keys.storage == "local":
         from backstop.crypto.keyring import LocalKeyring
 
         return LocalKeyring.load(keys.path)
-    return _kms_keyring(keys, credentials)
-
-
-def _kms_keyring(keys: KmsKeys, credentials: CredentialSource) -> Keyring:
     from backstop.crypto.kms import KmsKeyring
 
-    return KmsKeyring([keys.key_arn, *keys.further_key_arns], client_for=_kms_clients(keys, credentials))
+    conn_id = keys.connections.decrypt if for_reading else keys.connections.encrypt
+    return KmsKeyring(
+        [keys.key_arn, *keys.further_key_arns], client_for=_kms_clients(keys, conn_id, credentials)
+    )
 
 
-def _kms_clients(keys: KmsKeys, credentials: CredentialSource) -> Callable[[str], Any]:
+def _kms_clients(keys: KmsKeys, conn_id: str | None, credentials: CredentialSource) -> Callable[[str], Any]:
+    """:param conn_id: of what is asked of the keys; None: that of the keys, whatever is asked."""
     from backstop.crypto.kms import kms_clients
 
-    credential = credentials.get(keys.conn_id) if keys.conn_id else None
+    chosen = conn_id or keys.conn_id
+    credential = credentials.get(chosen) if chosen else None
     return kms_clients(
         access_key_id=credential.login if credential else None,
         secret_access_key=credential.password if credential else None,

@@ -6,6 +6,7 @@ import contextlib
 from functools import cache
 from typing import TYPE_CHECKING
 
+from backstop.credentials import role_of
 from backstop.errors import BackstopError, ConfigurationError, NotFoundError
 from backstop.wiring.evidence import evidence_book
 from backstop.wiring.keys import open_trust
@@ -221,5 +222,6 @@ def _hurried_s3(config: S3Repository, credentials: CredentialSource) -> Storage:
 def _s3_client(config: S3Repository, credentials: CredentialSource, **timeouts: float) -> S3Client:
     from backstop.storage.s3_client import s3_client
 
-    credential = credentials.get(config.conn_id) if config.conn_id else None
+    conn_id = config.connections.of(role_of(credentials)) or config.conn_id
+    credential = credentials.get(conn_id) if conn_id else None
     return s3_client(credential, endpoint_url=config.endpoint_url, region=config.region, **timeouts)

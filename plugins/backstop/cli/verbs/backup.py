@@ -10,6 +10,7 @@ from backstop.cli.session import Session, holder
 from backstop.cli.terminal import progress_bar
 from backstop.commands.bookkeeping import enter_backup
 from backstop.commands.database.dump import back_up_database as run
+from backstop.model.access import AccessRole
 from backstop.model.backup import BackupLabel
 from backstop.settings.arguments import utc_now
 from backstop.settings.database import dump_settings
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def back_up_database(arguments: argparse.Namespace) -> int:
-    session = Session(arguments)
+    session = Session(arguments, AccessRole.WRITER)
     named = session.configuration, session.target_name, session.credentials
     repositories = open_repositories(*named)
     with progress_bar() as progress:

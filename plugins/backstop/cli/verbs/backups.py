@@ -17,6 +17,7 @@ from backstop.cli.output import (
 from backstop.cli.reading import Copy, Reading, merge, read_repositories
 from backstop.cli.session import Session, chosen_target
 from backstop.credentials import default_credentials
+from backstop.model.access import AccessRole
 from backstop.targets import load_targets
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 def list_backups(arguments: argparse.Namespace) -> int:
     configuration = load_targets(arguments.targets)
-    credentials = default_credentials()
+    credentials = default_credentials(AccessRole.RESTORER)
     named = [chosen_target(configuration, arguments.target)] if arguments.target else []
     readings = [
         read_repositories(
@@ -108,7 +109,7 @@ def _reading_document(reading: Reading) -> dict[str, Any]:
 
 
 def show_backup(arguments: argparse.Namespace) -> int:
-    session = Session(arguments)
+    session = Session(arguments, AccessRole.RESTORER)
     _, label = session.locate(arguments.label, only=arguments.repository)
     reading = read_repositories(
         session.configuration,

@@ -12,6 +12,7 @@ from backstop.cli.terminal import progress_bar
 from backstop.commands.base.backup import take_base_backup as run
 from backstop.commands.bookkeeping import enter_backup
 from backstop.commands.wal.holds import WalHeld
+from backstop.model.access import AccessRole
 from backstop.model.backup import BackupKind, BackupLabel
 from backstop.settings.arguments import utc_now
 from backstop.settings.cluster import base_backup_settings, kind_of_base_backup
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def take_base_backup(arguments: argparse.Namespace) -> int:
-    session = Session(arguments)
+    session = Session(arguments, AccessRole.WRITER)
     named = session.configuration, session.target_name, session.credentials
     cluster = replication_connection(*named)
     repositories = open_repositories(*named)

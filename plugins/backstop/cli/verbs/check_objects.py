@@ -10,6 +10,7 @@ from backstop.cli.session import Session, holder
 from backstop.cli.terminal import progress_bar
 from backstop.commands.check.check import check_objects as check
 from backstop.errors import BackstopError
+from backstop.model.access import AccessRole
 from backstop.settings.arguments import utc_now
 from backstop.settings.check import check_settings, keyring_if_any, proof_signer_if_any
 from backstop.wiring import open_every_repository, open_inventory, open_repositories
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 def check_objects(arguments: argparse.Namespace) -> int:
     """One repository after the other; one that does not answer keeps no other from being checked."""
-    session = Session(arguments)
+    session = Session(arguments, AccessRole.HEALER if arguments.heal else AccessRole.VERIFIER)
     named = session.configuration, session.target_name, session.credentials
     every = open_every_repository(*named)
     if arguments.repository is not None:

@@ -14,6 +14,7 @@ from backstop.commands.staging import staging_directory
 from backstop.commands.trees.differences import compared_backups, path_history
 from backstop.commands.trees.wording import difference_line, entry_words, occurrence_row
 from backstop.errors import ConfigurationError, NotFoundError
+from backstop.model.access import AccessRole
 from backstop.model.file_tree import shown
 from backstop.settings.arguments import parse_label
 from backstop.settings.trees import tree_staging
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def diff_files(arguments: argparse.Namespace) -> int:
-    session = TreeSession(arguments)
+    session = TreeSession(arguments, AccessRole.RESTORER)
     repositories = session.readable(arguments.repository)
     before, after = _pair(session, repositories, arguments)
     found: list[dict[str, Any]] = []
@@ -52,7 +53,7 @@ def diff_files(arguments: argparse.Namespace) -> int:
 
 
 def file_history(arguments: argparse.Namespace) -> int:
-    session = TreeSession(arguments)
+    session = TreeSession(arguments, AccessRole.RESTORER)
     if not arguments.path.startswith("/"):
         raise ConfigurationError(f"{arguments.path} is no absolute path", hint="begin it with /")
     repositories = session.readable(arguments.repository)
@@ -93,7 +94,7 @@ def check_files(arguments: argparse.Namespace) -> int:
     from backstop.commands.trees.listing import read_listing
     from backstop.settings.proof import expected_files
 
-    session = TreeSession(arguments)
+    session = TreeSession(arguments, AccessRole.RESTORER)
     named = session.configuration, session.target_name
     expected = expected_files(
         *named, session.tree.name, reader=lambda: cluster_connection(*named, session.credentials)

@@ -8,6 +8,7 @@ from backstop.cli.output import human_bytes, print_fields, print_json
 from backstop.cli.session import Session
 from backstop.cli.terminal import progress_bar
 from backstop.commands.decrypt import decrypt_backup, decrypt_object, label_in
+from backstop.model.access import AccessRole
 from backstop.settings.arguments import utc_now
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def decrypt(arguments: argparse.Namespace) -> int:
-    session = Session(arguments)
+    session = Session(arguments, AccessRole.RESTORER)
     keyring = session.keyring_for_reading(arguments.escrow_key)
     text = arguments.label or label_in(arguments.object).text
     repository, label = session.locate(text, only=arguments.repository, dumps=True)

@@ -19,6 +19,7 @@ from backstop.cli.terminal import LaterBar, confirm, declined
 from backstop.commands.disaster.carry_out import carry_out
 from backstop.commands.disaster.reporting import reporting
 from backstop.errors import BackstopError, ConfigurationError, NotFoundError
+from backstop.model.access import AccessRole
 from backstop.model.canonical import parse_time
 from backstop.settings.arguments import parse_moment, utc_now
 from backstop.settings.communication import communication
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 def recover_from_disaster(arguments: argparse.Namespace) -> int:
     _refuse_contradictions(arguments)
-    session = Session(arguments)
+    session = Session(arguments, AccessRole.VERIFIER)
     telling = communication(
         session.configuration,
         session.target_name,

@@ -10,6 +10,7 @@ from backstop.cli.output import human_bytes, human_time, print_fields, print_jso
 from backstop.cli.session import Session, local_user
 from backstop.cli.terminal import progress_bar
 from backstop.errors import ConfigurationError
+from backstop.model.access import AccessRole
 from backstop.model.canonical import format_time
 from backstop.model.drill import CHECKLIST, SignOff
 from backstop.model.drill_document import drill_document
@@ -32,7 +33,7 @@ AIRFLOW = Loss.AIRFLOW.value
 
 
 def run_drill(arguments: argparse.Namespace) -> int:
-    session = Session(arguments)
+    session = Session(arguments, AccessRole.VERIFIER)
     with progress_bar() as progress:
         drill = _opened(session, progress, scenario=arguments.scenario)
         if arguments.tear_down:
@@ -101,7 +102,7 @@ def _tear_down(drill: Drill, arguments: argparse.Namespace) -> int:
 def sign_off_drill(arguments: argparse.Namespace) -> int:
     from backstop.settings.sign_off import sign_off
 
-    session = Session(arguments)
+    session = Session(arguments, AccessRole.VERIFIER)
     said = SignOff(
         by=arguments.who or local_user(),
         at=utc_now(),

@@ -10,6 +10,7 @@ from backstop.cli.session import Session, chosen_target
 from backstop.commands.evidence.verify import verify_evidence
 from backstop.credentials import default_credentials
 from backstop.errors import BackstopError, ConfigurationError, IntegrityError, NotFoundError
+from backstop.model.access import AccessRole
 from backstop.repository.evidence import evidence_of
 from backstop.settings.arguments import parse_period_begin, parse_period_end, utc_now
 from backstop.targets import load_targets
@@ -38,7 +39,10 @@ def verify(arguments: argparse.Namespace) -> int:
         raise ConfigurationError(
             "--head is of one target", hint=f"add --target with one of: {', '.join(targets)}"
         )
-    verdicts = [_verdict(configuration, name, default_credentials(), arguments.head) for name in targets]
+    verdicts = [
+        _verdict(configuration, name, default_credentials(AccessRole.AUDITOR), arguments.head)
+        for name in targets
+    ]
     for verdict in verdicts:
         _say(verdict)
     if arguments.json:
@@ -57,7 +61,7 @@ def export(arguments: argparse.Namespace) -> int:
     from backstop.commands.evidence.export import export_evidence
     from backstop.reports import render_cover
 
-    session = Session(arguments)
+    session = Session(arguments, AccessRole.AUDITOR)
     now = utc_now()
     begins_at = parse_period_begin(arguments.begins)
     ends_at = parse_period_end(arguments.ends) if arguments.ends else now
@@ -89,7 +93,7 @@ def export(arguments: argparse.Namespace) -> int:
 
 
 def list_evidence(arguments: argparse.Namespace) -> int:
-    session = Session(arguments)
+    session = Session(arguments, AccessRole.AUDITOR)
     names = [arguments.repository] if arguments.repository else None
     opened, failed = open_what_can_be(session.configuration, session.target_name, session.credentials, names)
     found: list[tuple[str, EvidenceRecord]] = []
@@ -130,7 +134,7 @@ def list_evidence(arguments: argparse.Namespace) -> int:
 
 
 def show(arguments: argparse.Namespace) -> int:
-    session = Session(arguments)
+    session = Session(arguments, AccessRole.AUDITOR)
     name, chain, record = _find(session, arguments)
     page = chain.report(record) if arguments.report is not None else None
     if page is not None:
@@ -159,7 +163,7 @@ def show(arguments: argparse.Namespace) -> int:
 def catch_up_with_proofs(arguments: argparse.Namespace) -> int:
     from backstop.commands.evidence.catch_up import catch_up
 
-    session = Session(arguments)
+    session = Session(arguments, AccessRole.VERIFIER)
     names = [arguments.repository] if arguments.repository else None
     if names is not None:
         session.repository(names[0])  # says which there are

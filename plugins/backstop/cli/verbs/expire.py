@@ -13,6 +13,7 @@ from backstop.commands.expiry.plan import ExpiryPlan, plan_expiry
 from backstop.commands.expiry.report import ExpiryReport
 from backstop.commands.expiry.wording import COLUMNS, plan_remarks, plan_rows
 from backstop.errors import BackstopError, NotFoundError
+from backstop.model.access import AccessRole
 from backstop.repository.acceptances import Acceptances
 from backstop.repository.twins import refuse_twins
 from backstop.settings.arguments import parse_label, utc_now
@@ -32,7 +33,7 @@ def expire(arguments: argparse.Namespace) -> int:
 
     Otherwise that of an IntegrityError where something cannot be believed, and keeps its kind from expiring.
     """
-    session = Session(arguments)
+    session = Session(arguments, AccessRole.EXPIRER)
     accepted = [parse_label(text) for text in arguments.accept]
     planned, failures = _plan(session, accepted, only=arguments.repository)
     if not planned:

@@ -11,6 +11,7 @@ from backstop.cli.terminal import progress_bar
 from backstop.cli.trees import TreeSession
 from backstop.commands.bookkeeping import enter_backup
 from backstop.commands.trees.backup import back_up_files as run
+from backstop.model.access import AccessRole
 from backstop.model.backup import BackupLabel
 from backstop.settings.arguments import utc_now
 from backstop.settings.trees import tree_backup_settings
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def back_up_files(arguments: argparse.Namespace) -> int:
-    session = TreeSession(arguments)
+    session = TreeSession(arguments, AccessRole.WRITER)
     with progress_bar() as progress:
         report, delayed = back_up(session, progress)
     for sentence in delayed:

@@ -10,6 +10,7 @@ from backstop.cli.session import LATEST, LATEST_PROVEN, Session, chosen_target, 
 from backstop.commands.holding import HoldReport, KnownHold, known_holds, place_hold
 from backstop.commands.holding import release_hold as release
 from backstop.credentials import default_credentials
+from backstop.model.access import AccessRole
 from backstop.settings.arguments import parse_label, parse_moment, utc_now
 from backstop.targets import load_targets
 from backstop.wiring import open_signer, open_what_can_be
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def hold(arguments: argparse.Namespace) -> int:
-    session = Session(arguments)
+    session = Session(arguments, AccessRole.VERIFIER)
     label = _label(session, arguments.label)
     opened, unopened = open_what_can_be(session.configuration, session.target_name, session.credentials)
     report = place_hold(
@@ -39,7 +40,7 @@ def hold(arguments: argparse.Namespace) -> int:
 
 
 def release_hold(arguments: argparse.Namespace) -> int:
-    session = Session(arguments)
+    session = Session(arguments, AccessRole.VERIFIER)
     signer = open_signer(session.configuration, session.target_name, "proof")
     opened, unopened = open_what_can_be(
         session.configuration,
@@ -61,7 +62,7 @@ def release_hold(arguments: argparse.Namespace) -> int:
 def list_holds(arguments: argparse.Namespace) -> int:
     """A repository that does not answer is named, and the others are read; the exit code is its error's."""
     configuration = load_targets(arguments.targets)
-    credentials = default_credentials()
+    credentials = default_credentials(AccessRole.VERIFIER)
     named = [chosen_target(configuration, arguments.target)] if arguments.target else []
     now = utc_now()
     code = DONE

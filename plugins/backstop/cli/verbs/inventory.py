@@ -9,6 +9,7 @@ from backstop.cli.output import print_json, print_table, say
 from backstop.cli.session import chosen_target
 from backstop.credentials import default_credentials
 from backstop.errors import BackstopError, ConfigurationError
+from backstop.model.access import AccessRole
 from backstop.repository.drills import enter_evidence
 from backstop.repository.evidence import evidence_of
 from backstop.targets import load_targets
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def migrate_inventory(arguments: argparse.Namespace) -> int:
-    applied = _inventory(load_targets(arguments.targets), default_credentials()).migrate()
+    applied = _inventory(load_targets(arguments.targets), default_credentials(AccessRole.AUDITOR)).migrate()
     if arguments.json:
         print_json({"applied": applied})
     else:
@@ -34,7 +35,7 @@ def migrate_inventory(arguments: argparse.Namespace) -> int:
 def rebuild_inventory(arguments: argparse.Namespace) -> int:
     """A repository that does not answer is named, and the others are read; the exit code is its error's."""
     configuration = load_targets(arguments.targets)
-    credentials = default_credentials()
+    credentials = default_credentials(AccessRole.AUDITOR)
     inventory = _inventory(configuration, credentials)
     inventory.migrate()
     named = [chosen_target(configuration, arguments.target)] if arguments.target else []

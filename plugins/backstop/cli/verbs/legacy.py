@@ -11,6 +11,7 @@ from backstop.cli.output import human_bytes, human_time, print_json, print_table
 from backstop.cli.terminal import confirm, declined, progress_bar
 from backstop.commands.legacy import retire, verify
 from backstop.errors import BackstopError
+from backstop.model.access import AccessRole
 from backstop.settings.arguments import utc_now
 from backstop.settings.proof import verify_settings
 from backstop.settings.retention import retention_policies
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def legacy_backups(arguments: argparse.Namespace) -> int:
-    stock = LegacySession(arguments).stock()
+    stock = LegacySession(arguments, AccessRole.VERIFIER).stock()
     found = list(reversed(stock.found))
     if arguments.json:
         print_json({"legacy": [{**_document(one.backup), "state": one.state} for one in found]})
@@ -41,7 +42,7 @@ def legacy_backups(arguments: argparse.Namespace) -> int:
 
 
 def verify_legacy(arguments: argparse.Namespace) -> int:
-    session = LegacySession(arguments)
+    session = LegacySession(arguments, AccessRole.VERIFIER)
     stock = session.stock()
     work = [stock.named(arguments.backup)] if arguments.backup else stock.unproven()[: arguments.newest]
     signer = open_signer(session.configuration, session.target_name, "proof")
@@ -76,7 +77,7 @@ def verify_legacy(arguments: argparse.Namespace) -> int:
 
 
 def expire_legacy(arguments: argparse.Namespace) -> int:
-    session = LegacySession(arguments)
+    session = LegacySession(arguments, AccessRole.VERIFIER)
     stock = session.stock()
     plans = retire.plan_retirements(
         session.places,

@@ -11,6 +11,7 @@ from backstop import __version__
 from backstop.cli.output import print_json
 from backstop.credentials import default_credentials
 from backstop.errors import BackstopError, ConfigurationError
+from backstop.model.access import AccessRole
 from backstop.settings.arguments import utc_now
 from backstop.targets import load_targets
 from backstop.wiring import inventory_connection
@@ -48,7 +49,7 @@ def _families(targets: Path | None) -> Iterable[Metric]:
     from backstop.commands.metrics.reading import Reader
 
     configuration = load_targets(targets)
-    connection = inventory_connection(configuration, default_credentials())
+    connection = inventory_connection(configuration, default_credentials(AccessRole.AUDITOR))
     if connection is None:
         raise ConfigurationError(
             "targets.yaml names no inventory", hint="add inventory: {conn_id: …} with its owner's connection"

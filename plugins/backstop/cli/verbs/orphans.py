@@ -12,6 +12,7 @@ from backstop.commands.orphans.find import find_orphans
 from backstop.commands.orphans.remove import remove_orphans
 from backstop.commands.orphans.report import Orphan, Orphans, Removal, stored_bytes
 from backstop.errors import BackstopError
+from backstop.model.access import AccessRole
 from backstop.settings.arguments import utc_now
 from backstop.wiring import open_every_repository
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 def orphans(arguments: argparse.Namespace) -> int:
     """One repository after the other: what was removed is told, whatever becomes of the next."""
-    session = Session(arguments)
+    session = Session(arguments, AccessRole.EXPIRER)
     named = session.configuration, session.target_name, session.credentials
     if arguments.repository is not None:
         session.repository(arguments.repository)  # says which there are

@@ -10,6 +10,7 @@ from backstop.cli.session import chosen_target
 from backstop.commands.prepare.preparation import Preparation
 from backstop.commands.prepare.preparation import prepare_repository as prepare
 from backstop.credentials import default_credentials
+from backstop.model.access import AccessRole
 from backstop.settings.check import preparation_steps
 from backstop.targets import load_targets
 from backstop.wiring import every_repository
@@ -28,7 +29,7 @@ def prepare_repository(arguments: argparse.Namespace) -> int:
     )
     prepared: list[Preparation] = []
     for name in names:
-        location, steps = preparation_steps(configuration, name, default_credentials())
+        location, steps = preparation_steps(configuration, name, default_credentials(AccessRole.PREPARER))
         prepared.append(prepare(name, location, steps, apply=arguments.apply))
     if arguments.json:
         print_json([one.to_dict() for one in prepared])

@@ -12,6 +12,7 @@ from backstop.commands.recovery.recover import PointInTimeRestore
 from backstop.commands.recovery.sources import recovery_sources
 from backstop.commands.recovery.summary import result_document, summary
 from backstop.errors import BackstopError
+from backstop.model.access import AccessRole
 from backstop.model.canonical import format_time
 from backstop.model.recovery import RecoveryTarget
 from backstop.model.window import recovery_windows as windows_of
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 
 def recovery_windows(arguments: argparse.Namespace) -> int:
-    session = Session(arguments)
+    session = Session(arguments, AccessRole.RESTORER)
     repository, sources = _first_sources(session, arguments)
     windows = windows_of(sources)
     problems = timeline_problems(sources)
@@ -95,7 +96,7 @@ def _first_sources(session: Session, arguments: argparse.Namespace) -> tuple[Rep
 
 
 def restore_to_point_in_time(arguments: argparse.Namespace) -> int:
-    session = Session(arguments)
+    session = Session(arguments, AccessRole.RESTORER)
     goal = RecoveryTarget.parse(
         arguments.to, timeline=arguments.timeline, inclusive=not arguments.exclusive, base=arguments.base
     )

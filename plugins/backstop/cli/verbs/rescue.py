@@ -11,6 +11,7 @@ from backstop.commands.rescue.plan import Destination
 from backstop.commands.rescue.sources import BackupSource, RunningSource, TableSource
 from backstop.commands.rescue.tables import TableRescue
 from backstop.credentials import postgres_connection
+from backstop.model.access import AccessRole
 from backstop.settings.arguments import utc_now
 from backstop.settings.database import staging
 from backstop.wiring import cluster_connection, open_repositories
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def rescue_tables(arguments: argparse.Namespace) -> int:
-    session = Session(arguments)
+    session = Session(arguments, AccessRole.RESTORER)
     database = session.configuration.targets[session.target_name].database
     with progress_bar() as progress:
         source, label = _source(session, arguments, progress)

@@ -9,6 +9,7 @@ from backstop.cli.session import Session
 from backstop.cli.terminal import confirm, declined, progress_bar
 from backstop.commands.database.restore import DatabaseRestore
 from backstop.errors import ConfigurationError, SwapBlockedError
+from backstop.model.access import AccessRole
 from backstop.settings.arguments import utc_now
 from backstop.settings.database import application_commands, restore_settings
 from backstop.wiring import cluster_connection
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def restore_database(arguments: argparse.Namespace) -> int:
-    session = Session(arguments)
+    session = Session(arguments, AccessRole.RESTORER)
     if arguments.swap_back is not None:
         return _swap_back(session, arguments)
     if arguments.label is None:

@@ -15,6 +15,7 @@ from backstop.commands.trees.restore import TreeRestore
 from backstop.commands.trees.swap_in import undo_swap
 from backstop.commands.trees.swaps import last_swap, remember_swap
 from backstop.errors import BackstopError, ConfigurationError, VerificationError
+from backstop.model.access import AccessRole
 from backstop.settings.arguments import utc_now
 from backstop.settings.trees import tree_backup_choice, tree_restore_settings
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def restore_files(arguments: argparse.Namespace) -> int:
-    session = TreeSession(arguments)
+    session = TreeSession(arguments, AccessRole.RESTORER)
     if arguments.swap_back:
         return _swap_back(session, arguments)
     if not (arguments.label or arguments.at):

@@ -11,6 +11,7 @@ from backstop.commands.database.swap import check_swap_in, swap_in
 from backstop.commands.legacy.check import check_archive
 from backstop.commands.legacy.restore import LegacyDatabaseRestore, require_proven_bytes, restore_archive
 from backstop.errors import ConfigurationError
+from backstop.model.access import AccessRole
 from backstop.settings.arguments import utc_now
 from backstop.settings.database import application_commands, restore_settings
 from backstop.wiring import cluster_connection, open_repositories
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def restore_legacy(arguments: argparse.Namespace) -> int:
-    session = LegacySession(arguments)
+    session = LegacySession(arguments, AccessRole.RESTORER)
     known = session.stock().named(arguments.backup)
     if known.backup.tree:
         return _files(known, arguments)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from backstop.cli.exit_codes import DIFFERENT, DONE
 from backstop.cli.output import print_json
 from backstop.cli.session import Session
+from backstop.model.access import AccessRole
 from backstop.postgres.server_settings import backup_conf, read_wanted, server_drift
 from backstop.wiring import cluster_connection
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def check_server(arguments: argparse.Namespace) -> int:
-    session = Session(arguments)
+    session = Session(arguments, AccessRole.WRITER)
     file = arguments.conf or backup_conf()
     wanted = read_wanted(file)
     source = cluster_connection(session.configuration, session.target_name, session.credentials)

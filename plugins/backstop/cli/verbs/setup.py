@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from backstop.cli.exit_codes import DONE, MISCONFIGURED
 from backstop.cli.output import print_fields, print_json
 from backstop.errors import ConfigurationError
+from backstop.model.access import AccessRole
 from backstop.targets import load_targets, targets_path
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _trust_evidence_key(keys: KmsKeys) -> str:
     from backstop.crypto.signing import trust_signer
     from backstop.wiring import open_kms_signer
 
-    signer = open_kms_signer(keys, default_credentials())
+    signer = open_kms_signer(keys, default_credentials(AccessRole.VERIFIER))
     if not trust_signer(keys.signing, signer.key_id, signer.trusted):
         return f"{signer.arn} ({signer.key_id}) is trusted already"
     return (

@@ -11,6 +11,7 @@ from backstop.cli.output import human_bytes, human_time, print_fields, print_jso
 from backstop.commands.recoverability.overview import read_overview
 from backstop.credentials import default_credentials
 from backstop.errors import ConfigurationError
+from backstop.model.access import AccessRole
 from backstop.model.figures import duration_in_words, in_short
 from backstop.model.finding import Level
 from backstop.model.standing import Word
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 def status(arguments: argparse.Namespace) -> int:
     configuration = load_targets(arguments.targets)
     names = [find_target(configuration, arguments.target).name] if arguments.target else None
-    connection = inventory_connection(configuration, default_credentials())
+    connection = inventory_connection(configuration, default_credentials(AccessRole.AUDITOR))
     if connection is None:
         raise ConfigurationError(
             "targets.yaml names no inventory, where the watch keeps what it saw",

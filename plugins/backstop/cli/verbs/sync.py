@@ -9,6 +9,7 @@ from backstop.cli.output import human_bytes, print_json, print_table, say
 from backstop.cli.session import Session, holder
 from backstop.cli.terminal import progress_bar
 from backstop.commands.sync.sync import sync_repositories
+from backstop.model.access import AccessRole
 from backstop.settings.arguments import utc_now
 from backstop.settings.sync import sync_settings
 from backstop.wiring import cheapest_first, open_every_repository, open_inventory, open_signer
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 def sync(arguments: argparse.Namespace) -> int:
     """Ends with 5 when time alone may heal what is missing, with 4 when somebody must look."""
-    session = Session(arguments)
+    session = Session(arguments, AccessRole.SYNC)
     configuration, target = session.configuration, session.target_name
     opened = open_every_repository(configuration, target, session.credentials)
     order = cheapest_first(configuration, target)

@@ -12,6 +12,7 @@ from backstop.commands.bookkeeping import enter_backup
 from backstop.commands.proof.prove import prove
 from backstop.commands.proof.work import unverified
 from backstop.errors import BackstopError
+from backstop.model.access import AccessRole
 from backstop.settings.arguments import utc_now
 from backstop.settings.proof import proof_settings, verify_policies
 from backstop.wiring import (
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 
 def verify(arguments: argparse.Namespace) -> int:
-    session = Session(arguments)
+    session = Session(arguments, AccessRole.VERIFIER)
     every = open_every_repository(session.configuration, session.target_name, session.credentials)
     repositories = [one for one in every if arguments.repository in (None, one.name)]
     if not repositories:

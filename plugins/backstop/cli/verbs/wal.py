@@ -12,6 +12,7 @@ from backstop.cli.output import say
 from backstop.cli.session import Session
 from backstop.commands.wal.archive import archive_wal as run
 from backstop.commands.wal.directory_shipping import DirectoryShipping
+from backstop.model.access import AccessRole
 from backstop.model.canonical import format_time
 from backstop.settings.arguments import utc_now
 from backstop.settings.cluster import archive_directory, archive_settings
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def archive_wal(arguments: argparse.Namespace) -> int:
-    session = Session(arguments)
+    session = Session(arguments, AccessRole.WRITER)
     named = session.configuration, session.target_name, session.credentials
     repositories = open_repositories(*named)
     settings = archive_settings(session.configuration, session.target_name, repositories)

@@ -10,6 +10,7 @@ from backstop.cli.session import chosen_target
 from backstop.commands.watch.observe import observe_target, unobservable
 from backstop.credentials import default_credentials
 from backstop.errors import BackstopError
+from backstop.model.access import AccessRole
 from backstop.model.finding import Level
 from backstop.settings.arguments import utc_now
 from backstop.settings.watch import RHYTHM, WatchedTargets
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 def watch_backups(arguments: argparse.Namespace) -> int:
     """Ends with 4 when something critical was found. Findings are told to nobody and kept nowhere."""
     configuration = load_targets(arguments.targets)
-    credentials = default_credentials()
+    credentials = default_credentials(AccessRole.AUDITOR)
     names = [chosen_target(configuration, arguments.target)] if arguments.target else []
     targets = WatchedTargets(configuration, credentials)
     inventory = open_inventory(configuration, credentials)

@@ -15,6 +15,7 @@ from backstop.cli.verbs.files import back_up
 from backstop.commands.progress import Silent
 from backstop.commands.trees.watch import TreeWatch
 from backstop.errors import BackstopError, CommandError
+from backstop.model.access import AccessRole
 from backstop.model.canonical import format_time
 from backstop.settings.arguments import utc_now
 from backstop.settings.trees import watch_rhythm, watched_tree
@@ -31,7 +32,7 @@ _LONGEST_PAUSE_SECONDS = 600.0
 
 
 def watch_files(arguments: argparse.Namespace) -> int:
-    session = TreeSession(arguments)
+    session = TreeSession(arguments, AccessRole.WRITER)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         # A backup that is being taken comes to its end first; a second signal ends it at once.
