@@ -1,4 +1,4 @@
-"""Proven backups that somebody could delete although they are to be kept: their lock is missing, or ends early."""
+"""Proven backups that somebody could delete although they are to be kept: no lock, or one that ends early."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _finding(sight: Sight, shelf: Shelf, kind: str, labels: list[BackupLabel]) -
         "lock",
         f"{kind} in {name}",
         Level.WARNING,
-        f"{in_words(kind)}: the lock of {named(labels)} in {name} is missing, or ends before retention lets go",
-        f"`python -m backstop expire --target {target} --repository {name}` locks on what stays; if that says "
-        "nothing, see whether this role may look at locks (s3:GetObjectRetention)",
+        f"{in_words(kind)}: the lock of {named(labels)} in {name} is missing or ends before retention does",
+        f"`python -m backstop expire --target {target} --repository {name}` locks on what stays; if that "
+        "says nothing, see whether this role may look at locks (s3:GetObjectRetention)",
     )
