@@ -109,7 +109,12 @@ class _Expiry:
             self._run_group(group, begun.get(group, ()), doomed.get(group, ()))
 
     def _renew_locks(self) -> None:
-        kept = [one.label for one in self.plan.retention.decisions if one.keep]
+        # What stays for its lock alone is not to stay for ever.
+        kept = [
+            one.label
+            for one in self.plan.retention.decisions
+            if one.keep and one.label not in self.plan.locked
+        ]
         renewed, failed = renew_locks(self.repository, kept, now=self.clock())
         self.report.renewed += renewed
         self.report.waiting += [
