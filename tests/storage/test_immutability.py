@@ -1,4 +1,4 @@
-"""A locked backup survives every credential of the S3 server: its owner's, and a writer's who may also delete."""
+"""A locked backup survives every credential of the server: its owner's, and that of a writer who may delete."""
 
 from __future__ import annotations
 

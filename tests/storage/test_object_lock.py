@@ -123,6 +123,6 @@ def test_a_bucket_without_object_lock_is_refused_before_anything_is_written(clie
     with pytest.raises(ConfigurationError, match=f"bucket {BUCKET} has no Object Lock") as refused:
         acts[act]()
 
-    assert "make a bucket with Object Lock" in refused.value.hint
+    assert "enable Object Lock on a bucket with versions" in refused.value.hint
     assert client.list_objects_v2(Bucket=BUCKET, Prefix=prefix)["KeyCount"] == 0
     assert list(storage.incomplete_uploads("")) == []

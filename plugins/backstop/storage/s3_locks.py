@@ -64,8 +64,8 @@ class S3Locks:
             raise ConfigurationError(
                 f"bucket {self._bucket} has no Object Lock, and targets.yaml asks for "
                 f"{self._rule.mode} locks; nothing was written",
-                hint="make a bucket with Object Lock (`prepare-repository --apply` says how), or take `lock` "
-                "out of targets.yaml",
+                hint="enable Object Lock on a bucket with versions (aws s3api "
+                "put-object-lock-configuration), or take `lock` out of targets.yaml",
             )
         self._can_lock = True
 
