@@ -68,7 +68,8 @@ def test_of_what_a_backup_leaves_in_a_bucket_only_leases_can_be_deleted(tmp_path
 def test_segments_are_locked_and_the_growing_end_of_wal_is_not(storage: S3Storage):
     timeline = "calibrify/data/wal/7000000000000000001/00000001"
     segment = f"{timeline}/000000010000000000000001-0123456789abcdef"
-    delta = "calibrify/tail/7000000000000000001/00000001/000000010000000000000002/00000000-00000100-0123456789abcdef"
+    tail = timeline.replace("data/wal", "tail")
+    delta = f"{tail}/000000010000000000000002/00000000-00000100-0123456789abcdef"
     storage.upload(segment, b"whole")
     storage.put_once(delta, b"delta")
 

@@ -1,4 +1,4 @@
-"""A locked backup survives every credential of the server: its owner's, and that of a writer who may delete."""
+"""A locked backup survives every credential of the server: its owner's, and a writer's who may delete."""
 
 from __future__ import annotations
 

@@ -7,8 +7,9 @@ from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore.exceptions import ClientError
 
-from backstop.errors import ConfigurationError, ObjectMissingError
+from backstop.errors import ConfigurationError, ObjectMissingError, StorageError
 from backstop.model.backup import BackupKind, BackupLabel
 from backstop.storage.memory import MemoryStorage
 from backstop.storage.posix import PosixStorage
@@ -126,3 +127,37 @@ def test_a_bucket_without_object_lock_is_refused_before_anything_is_written(clie
     assert "enable Object Lock on a bucket with versions" in refused.value.hint
     assert client.list_objects_v2(Bucket=BUCKET, Prefix=prefix)["KeyCount"] == 0
     assert list(storage.incomplete_uploads("")) == []
+
+
+class MayNotAsk:
+    """A client whose role may not look at the bucket's configuration."""
+
+    def __init__(self, client: S3Client) -> None:
+        self._client = client
+        self.asked = 0
+
+    def get_object_lock_configuration(self, **given: str) -> None:
+        self.asked += 1
+        answer = {"Error": {"Code": "AccessDenied"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+        raise ClientError(answer, "GetObjectLockConfiguration")
+
+    def __getattr__(self, name: str):
+        return getattr(self._client, name)
+
+
+@pytest.mark.integration
+def test_a_role_that_may_not_ask_whether_a_bucket_locks_is_refused_by_the_bucket_itself(client, bucket):
+    prefix, asking = uuid.uuid4().hex, MayNotAsk(client)
+    unlocking = S3Storage(asking, bucket=BUCKET, prefix=prefix, lock_rule=rule())
+
+    with pytest.raises(StorageError):
+        unlocking.put_once(MANIFEST, b"{}")
+
+    assert client.list_objects_v2(Bucket=BUCKET, Prefix=prefix)["KeyCount"] == 0
+
+    locking = S3Storage(asking, bucket=bucket, prefix=prefix, lock_rule=rule())
+    for number in range(3):
+        key = f"calibrify/meta/holds/{LABEL}/{number}.json"
+        locking.put_once(key, b"{}")
+        assert locking.lock(key).until == ENDS
+    assert asking.asked == 2, "once for each bucket"

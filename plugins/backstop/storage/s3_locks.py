@@ -59,7 +59,7 @@ class S3Locks:
         try:
             enabled = self._patience.run(self._is_enabled, what=what)
         except ForbiddenError:
-            return  # such a role may not ask; a service without locks refuses the object itself
+            enabled = True  # such a role may not ask; a bucket without locks refuses the object itself
         if not enabled:
             raise ConfigurationError(
                 f"bucket {self._bucket} has no Object Lock, and targets.yaml asks for "
