@@ -29,6 +29,12 @@ LISTENERS = (
     "volume.port", "volume.port.grpc", "admin.port", "admin.port.grpc",
 )  # fmt: skip
 _HTTPS = "s3.port.https"
+_ADMINISTRATOR = "backstop"
+
+
+def user_arn(user: str) -> str:
+    """How policies of buckets name a user of SeaweedFS."""
+    return f"arn:aws:iam::000000000000:user/{user}"
 
 
 def weed_binary() -> Path:
@@ -46,6 +52,8 @@ class EmbeddedSeaweedFS:
     :param buckets: created on start when they do not exist.
     :param die_with_parent: for tests: the server ends with the process that started it, however that ends.
     :param certificate: files of a certificate and of its key: then it speaks TLS too, on a port of its own.
+    :param users: further ones, each with credentials of its own. A bucket's policy says what they may do, as
+        ``user_arn`` names them; without one, nothing.
     """
 
     def __init__(
@@ -56,12 +64,14 @@ class EmbeddedSeaweedFS:
         buckets: Sequence[str] = (),
         die_with_parent: bool = False,
         certificate: tuple[Path, Path] | None = None,
+        users: Sequence[str] = (),
     ) -> None:
         self.directory = Path(directory).absolute()
         self.data = self.directory / "data"
         self.log = self.directory / "log"
         self.buckets = tuple(buckets)
         self.certificate = certificate
+        self.users = tuple(users)
         self.die_with_parent = die_with_parent
         self._wanted_port = port or None
         self._identities_file = self.directory / "identities.json"
@@ -168,26 +178,42 @@ class EmbeddedSeaweedFS:
     def secret_key(self) -> str:
         return str(self._credential()["secretKey"])
 
+    def keys_of(self, user: str) -> tuple[str, str]:
+        """Access key and secret key of one of ``users``."""
+        credential = self._credential(user)
+        return credential["accessKey"], credential["secretKey"]
+
     # -- Inside ----------------------------------------------------------------------------------------------
 
-    def _credential(self) -> dict[str, str]:
+    def _credential(self, user: str = _ADMINISTRATOR) -> dict[str, str]:
         identities = json.loads(self._identities_file.read_text())["identities"]
-        return dict(identities[0]["credentials"][0])
+        return next(dict(one["credentials"][0]) for one in identities if one["name"] == user)
 
     def _write_identities(self) -> None:
+        """Those that are missing are added; the others keep their credentials."""
+        known = []
         if self._identities_file.exists():
+            known = json.loads(self._identities_file.read_text())["identities"]
+        wanted = {_ADMINISTRATOR: ["Admin", "Read", "Write", "List", "Tagging"]}
+        wanted |= {user: [] for user in self.users}
+        for one in known:
+            wanted.pop(one["name"], None)
+        if not wanted:
             return
-        identity = {
-            "name": "backstop",
-            "credentials": [
-                {
-                    "accessKey": f"BACKSTOP{secrets.token_hex(6).upper()}",
-                    "secretKey": secrets.token_urlsafe(30),
-                }
-            ],
-            "actions": ["Admin", "Read", "Write", "List", "Tagging"],
-        }
-        write_private(self._identities_file, json.dumps({"identities": [identity]}))
+        made = [
+            {
+                "name": name,
+                "credentials": [
+                    {
+                        "accessKey": f"BACKSTOP{secrets.token_hex(6).upper()}",
+                        "secretKey": secrets.token_urlsafe(30),
+                    }
+                ],
+                "actions": actions,
+            }
+            for name, actions in wanted.items()
+        ]
+        write_private(self._identities_file, json.dumps({"identities": [*known, *made]}))
 
     def _ports(self) -> dict[str, int]:
         try:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from psycopg import sql
 
+from backstop.model.access import AccessRole
 from embedded.home import Home
 from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
 from embedded.seaweedfs import EmbeddedSeaweedFS
@@ -71,9 +72,12 @@ def postgres16(servers_directory: Path) -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture(scope="session")
 def seaweedfs(servers_directory: Path) -> Iterator[EmbeddedSeaweedFS]:
-    """An S3 server that the whole session shares; the bucket `backstop-tests` exists."""
+    """An S3 server that the whole session shares; the bucket `backstop-tests` exists, and a user a role."""
     with EmbeddedSeaweedFS(
-        servers_directory / "seaweedfs", buckets=["backstop-tests"], die_with_parent=True
+        servers_directory / "seaweedfs",
+        buckets=["backstop-tests"],
+        die_with_parent=True,
+        users=[role.value for role in AccessRole],
     ) as server:
         yield server
 
