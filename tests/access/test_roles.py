@@ -25,9 +25,12 @@ def folder():
     shutil.rmtree(path)
 
 
-@pytest.fixture
-def bucket(seaweedfs):
-    return RoleBucket(seaweedfs, "backstop-roles-at-work").create()
+@pytest.fixture(
+    params=[pytest.param(False, marks=pytest.mark.long, id="plain"), pytest.param(True, id="locking")]
+)
+def bucket(seaweedfs, request):
+    name = "backstop-roles-locking" if request.param else "backstop-roles-at-work"
+    return RoleBucket(seaweedfs, name, locks=request.param).create()
 
 
 @pytest.fixture
@@ -54,6 +57,8 @@ def run(bucket, database, folder, new_database, postgres18, monkeypatch, capsys)
     credentials.write_text(json.dumps(connections | bucket.connections()))
     roles = "{" + ", ".join(f"{role.value}: s3_{role.value}" for role in AccessRole) + "}"
     place = f"bucket: {bucket.name}, endpoint_url: {bucket.server.endpoint_url}, region: us-east-1"
+    if bucket.locks:
+        place += ", lock: {mode: compliance}"
     (folder / "targets.yaml").write_text(
         f"""\
 version: 1
@@ -93,7 +98,17 @@ targets:
     return run
 
 
-def test_each_role_does_its_own_work_with_what_its_policy_grants(run, folder):
+def require_locked(bucket, *labels):
+    """The manifests are, each by the rule of what is kept for ever; and so is the first payload object."""
+    for label in labels:
+        client, where = bucket.administrator(), {"Bucket": bucket.name}
+        key = f"calibrify/meta/manifests/{label}.json"
+        manifest = json.loads(client.get_object(**where, Key=key)["Body"].read())
+        for name in (key, manifest["objects"][0]["key"]):
+            assert client.get_object_retention(**where, Key=name)["Retention"]["Mode"] == "COMPLIANCE"
+
+
+def test_each_role_does_its_own_work_with_what_its_policy_grants(run, bucket, folder):
     dump = run("back-up-database")["label"]
     tree = run("back-up-files", "--tree", "media")["label"]
     (folder / "media" / "two.txt").write_text("two")
@@ -105,6 +120,8 @@ def test_each_role_does_its_own_work_with_what_its_policy_grants(run, folder):
     proofs = run("verify")["proofs"]
     assert all(proof["matched"] for proof in proofs)
     assert {proof["label"] for proof in proofs} >= {dump, tree}
+    if bucket.locks:
+        require_locked(bucket, dump, tree)
     run("hold", "--label", dump, "--reason", "an audit")
     run("release-hold", "--label", dump, "--number", "1")
     run("check-objects", "--share", "100%")

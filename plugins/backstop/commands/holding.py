@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from backstop.commands.locking import lock_held
 from backstop.errors import BackstopError, ConfigurationError, IntegrityError, NotFoundError
 from backstop.repository.holds import Holds, new_hold
 
@@ -69,14 +70,21 @@ def place_hold(
 ) -> HoldReport:
     """Place the same hold in every repository that has the backup.
 
-    Said again in the same words, it goes where it is not yet: so one that was not reached catches up.
+    Said again in the same words, it goes where it is not yet: so one that was not reached catches up. Where
+    backups are locked, its lock lasts as long as the hold.
 
     :raises NotFoundError: none has it.
     :raises BackstopError: it was placed nowhere; the first repository's error.
     """
     wanted = new_hold(target, label, reason=reason, who=who, until=until, now=now)
     document = _placed_before(repositories, wanted, now=now) or wanted
-    return _everywhere(label, repositories, lambda repository: Holds(repository).add(document))
+
+    def add(repository: Repository) -> Hold:
+        hold = Holds(repository).add(document)
+        lock_held(repository, label, until=until, now=now)
+        return hold
+
+    return _everywhere(label, repositories, add)
 
 
 def release_hold(

@@ -31,6 +31,8 @@ _OF_VERIFIERS = (
 )  # fmt: skip
 _OF_EXPIRERS = ("meta/lease/*", "meta/expiring/*", "meta/legacy/retired/*", "meta/manifests/*")
 _NEVER_DELETED = "meta/evidence/*"
+_LOCKED_BACKUPS = ("data/*", "meta/manifests/*", "meta/proofs/*", "meta/holds/*")
+"""Of a backup, what is locked on for longer: by the next backup that refers to it, by a hold, by expiry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class Place:
 class Grants:
     """What one role may do; patterns are below ``<target>/``.
 
+    :param lock: what the role may lock, and never for less time than it is locked: what it puts and what it
+        extends.
     :param narrow: payload read by who reads no other: the lists that the next backup is compared with.
     """
 
@@ -81,7 +85,7 @@ class Grants:
     delete: tuple[str, ...] = ()
     versions: bool = False
     locks: bool = False
-    extend_locks: bool = False
+    lock: tuple[str, ...] = ()
     marks: bool = False
     settings: bool = False
     narrow: tuple[str, ...] = ()
@@ -96,20 +100,31 @@ GRANTS: Mapping[AccessRole, Grants] = {
         narrow=_NARROW,
         put=_OF_WRITERS,
         listed=("meta/*", "data/wal/*", "data/trees/*", "tail/*"),
-        extend_locks=True,
+        lock=("data/*", "meta/manifests/*"),
         marks=True,
     ),
     AccessRole.SYNC: Grants(
         read=_ALL,
         put=(*_OF_WRITERS, "meta/proofs/*", "meta/holds/*", "meta/evidence/*"),
         listed=_ALL,
-        extend_locks=True,
+        lock=(*_LOCKED_BACKUPS, "meta/evidence/*"),
         marks=True,
     ),
-    AccessRole.RESTORER: Grants(read=_ALL, put=_OF_RESTORERS, listed=_ALL),
-    AccessRole.VERIFIER: Grants(read=_ALL, put=(*_OF_RESTORERS, *_OF_VERIFIERS), listed=_ALL),
+    AccessRole.RESTORER: Grants(read=_ALL, put=_OF_RESTORERS, listed=_ALL, lock=("meta/incidents/*",)),
+    AccessRole.VERIFIER: Grants(
+        read=_ALL,
+        put=(*_OF_RESTORERS, *_OF_VERIFIERS),
+        listed=_ALL,
+        lock=(*_LOCKED_BACKUPS, "meta/incidents/*", "meta/evidence/*", "meta/accepted/*"),
+    ),
     AccessRole.EXPIRER: Grants(
-        read=("meta/*",), put=_OF_EXPIRERS, listed=_ALL, delete=_ALL, versions=True, locks=True
+        read=("meta/*",),
+        put=_OF_EXPIRERS,
+        listed=_ALL,
+        delete=_ALL,
+        versions=True,
+        locks=True,
+        lock=_LOCKED_BACKUPS,
     ),
     AccessRole.HEALER: Grants(
         read=_ALL,
@@ -118,6 +133,7 @@ GRANTS: Mapping[AccessRole, Grants] = {
         delete=_ALL,
         versions=True,
         locks=True,
+        lock=("data/*", "meta/manifests/*"),
     ),
     AccessRole.AUDITOR: Grants(read=("meta/*",), listed=_ALL, versions=True, locks=True),
     AccessRole.PREPARER: Grants(listed=_ALL, settings=True),
@@ -149,11 +165,15 @@ def statements(role: AccessRole, place: Place) -> list[dict[str, Any]]:
         _allow(role, "Locks", _LOCKS, place.objects(_ALL)) if grants.locks else None,
         _allow(
             role,
-            "Extend",
-            ("s3:GetObjectRetention", "s3:PutObjectRetention"),
-            place.objects(("data/*", "meta/manifests/*")),
+            "Lock",
+            ("s3:GetObjectRetention", "s3:GetObjectLegalHold", "s3:PutObjectRetention"),
+            [place.mark, *place.objects(grants.lock)],
         )
-        if grants.extend_locks
+        if grants.lock
+        else None,
+        # Says that the bucket can lock at all; no backup goes into one that was to and cannot.
+        _allow(role, "Locking", ("s3:GetBucketObjectLockConfiguration",), [place.arn])
+        if grants.lock
         else None,
         _allow(
             role,

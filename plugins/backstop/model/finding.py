@@ -23,6 +23,7 @@ CHECKS = {
     "forecast": "a restore would take no longer than the objective",
     "drill": "disasters are rehearsed in time, and the last rehearsal showed what it should",
     "key": "keys open what is stored, and are not too old",
+    "lock": "proven backups are locked as long as they are kept, where a repository locks them",
     "repository": "repositories answer, and take what is written",
     "space": "there is room for the next backups",
     "scratch": "nothing is left over from verifications and restores",

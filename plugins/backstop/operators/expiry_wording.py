@@ -38,6 +38,8 @@ def report_note(reports: Sequence[Mapping[str, Any]]) -> str:
         needed += [
             f"- {one['objects']} objects of {one['what']} are locked" for one in report["locked"][:_NOTED]
         ]
+        if renewed := report.get("renewed"):
+            needed.append(f"- {len(renewed)} backups locked on")
         needed += [f"- {sentence}" for sentence in report["waiting"][:_NOTED]]
         labels = [f"- `{label}`" for label in report["expired"][:_NOTED]]
         labels += [f"- … and {total - _NOTED} more"] if total > _NOTED else []

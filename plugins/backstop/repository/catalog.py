@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 from backstop.errors import IntegrityError, NotFoundError, ObjectConflictError, ObjectMissingError
 from backstop.model.backup import FORMAT_VERSION, BackupLabel, Manifest
 from backstop.model.canonical import canonical_json, sha256_hex
+from backstop.repository.locks import BackupLocks
 from backstop.repository.manifest_files import is_wanted, json_object, label_of
 from backstop.repository.proof_records import ProofRecords
 from backstop.repository.published import (
@@ -118,13 +119,18 @@ class Catalog:
 
         :param ensure_held: raises when our lease is not the newest any more.
         :raises ObjectConflictError: another backup has this label.
+        :raises StorageError: something that it refers to cannot be locked as long as it will be.
         """
         signed = signer.sign(manifest)
         body = canonical_json(signed.to_dict())
+        locks = BackupLocks(self._storage, self)
         # The lease is checked last before the manifest: a holder that slept through its own expiry
         # must not publish beside its successor.
+        locked_on = locks.before_publishing(manifest)
         ensure_held()
         self._storage.put_once(self.manifest_key(manifest.label), body)
+        if locked_on is not None:
+            locks.manifest(manifest.label, locked_on)
         return Published(signed, sha256_hex(body))
 
     def has(self, label: BackupLabel) -> bool:

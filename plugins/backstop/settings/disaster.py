@@ -245,12 +245,16 @@ class Disasters:
         """For the journal: one that is down must not cost minutes with every line."""
         from backstop.repository.catalog import Catalog, Repository
         from backstop.wiring import open_storage, open_trust
+        from backstop.wiring.locks import lock_rule
 
         trust = open_trust(self._configuration, self._name)
         hurried = []
         for one in self._repositories:
             storage = open_storage(
-                self._configuration.repositories[one.name], self._credentials, hurried=True
+                self._configuration.repositories[one.name],
+                self._credentials,
+                lock=lock_rule(self._configuration, one.name),
+                hurried=True,
             )
             hurried.append(Repository(one.name, storage, Catalog(storage, self._name, trust=trust)))
         return hurried

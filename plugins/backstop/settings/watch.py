@@ -11,6 +11,7 @@ from backstop.settings.proof import verify_policies
 from backstop.settings.sync import sync_settings
 from backstop.settings.watch_server import looks
 from backstop.wiring import every_repository, find_target, open_every_repository, open_storage
+from backstop.wiring.locks import lock_rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +50,9 @@ class WatchedTargets:
         for repository in every_repository(configuration, name):
             if repository not in self._storages:
                 config = configuration.repositories[repository]
-                self._storages[repository] = open_storage(config, credentials, hurried=True)
+                self._storages[repository] = open_storage(
+                    config, credentials, lock=lock_rule(configuration, repository), hurried=True
+                )
         repositories = open_every_repository(configuration, name, credentials, storages=self._storages)
         return ObservedTarget(
             name=name,

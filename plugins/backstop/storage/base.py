@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from backstop.model.object_lock import LockRule
+
 
 @dataclass(frozen=True, slots=True)
 class ObjectInfo:
@@ -174,6 +176,25 @@ class Storage(Protocol):
     def lock(self, key: str, *, version_id: str | None = None) -> ObjectLock | None:
         """What keeps the version from being deleted now, or None; None also when it is absent, and where the
         role may not look: then its deletion is refused all the same.
+        """
+        ...
+
+    @property
+    def lock_rule(self) -> LockRule | None:
+        """By which everything put here is locked against deletion; None: nothing is.
+
+        A write is refused, before it, where the storage cannot lock what the rule says.
+        """
+        ...
+
+    def extend_lock(self, key: str, *, until: datetime, version_id: str | None = None) -> None:
+        """Lock the version at least so long; locked longer already is success, and nothing is ever shortened.
+
+        A moment that is past is success, too.
+
+        Does nothing where there is no :attr:`lock_rule`.
+
+        :raises ObjectMissingError: no such object; :raises StorageError: a role without that right.
         """
         ...
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from backstop.model.object_lock import LockRule
     from backstop.storage.base import IncompleteUpload
 
 
@@ -28,14 +29,21 @@ class MemoryStorage:
 
     :param clock: what ``modified_at`` of new objects is, and what locks are held against.
     :param versioned: keep what is deleted or stored again under the same key, as a versioned bucket does.
+    :param lock_rule: lock what is put as it says.
     """
 
     def __init__(
-        self, name: str = "tests", *, clock: Callable[[], datetime] = _now, versioned: bool = False
+        self,
+        name: str = "tests",
+        *,
+        clock: Callable[[], datetime] = _now,
+        versioned: bool = False,
+        lock_rule: LockRule | None = None,
     ) -> None:
         self._name = name
         self._clock = clock
         self._versioned = versioned
+        self.lock_rule = lock_rule
         self._objects: dict[str, tuple[bytes, ObjectInfo]] = {}
         self._past: dict[str, list[tuple[bytes, ObjectVersion]]] = {}
         self._locks: dict[tuple[str, str | None], ObjectLock] = {}
@@ -69,6 +77,8 @@ class MemoryStorage:
     def _store(self, key: str, data: bytes) -> ObjectInfo:
         info = ObjectInfo(key, len(data), self._clock(), self._next_version())
         self._objects[key] = (data, info)
+        if self.lock_rule and (until := self.lock_rule.until(key, now=info.modified_at)):
+            self._locks[key, info.version_id] = ObjectLock(until)
         return info
 
     def _next_version(self) -> str | None:
@@ -173,6 +183,16 @@ class MemoryStorage:
                 version_id = self._objects[key][1].version_id
             found = self._locks.get((key, version_id))
         return found if found and (found.until is None or found.until > self._clock()) else None
+
+    def extend_lock(self, key: str, *, until: datetime, version_id: str | None = None) -> None:
+        if self.lock_rule is None:
+            return
+        with self._lock:
+            self._find(check_key(key), version_id)
+            found = self.lock(key, version_id=version_id)
+            if found is None or (found.until is not None and found.until < until):
+                version_id = self._objects[key][1].version_id if version_id is None else version_id
+                self._locks[key, version_id] = ObjectLock(until)
 
     def incomplete_uploads(self, prefix: str) -> Iterator[IncompleteUpload]:
         """Uploads here have no parts."""

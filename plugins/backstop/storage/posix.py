@@ -237,6 +237,13 @@ class PosixStorage:
         check_key(key)
         return None
 
+    @property
+    def lock_rule(self) -> None:
+        """None, ever."""
+
+    def extend_lock(self, key: str, *, until: datetime, version_id: str | None = None) -> None:
+        check_key(key)
+
     def check(self) -> datetime:
         """Writes, syncs and removes a temporary file: the errors of a backup, a full disk included."""
         self._prepare(self.root)

@@ -13,6 +13,7 @@ from backstop.errors import ObjectConflictError, ObjectMissingError, StorageErro
 from backstop.storage.base import ObjectInfo
 from backstop.storage.keys import check_key, check_prefix
 from backstop.storage.s3_errors import ForbiddenError, PreconditionFailedError
+from backstop.storage.s3_locks import S3Locks
 from backstop.storage.s3_multipart import Multipart
 from backstop.storage.s3_reader import ResumingReader
 from backstop.storage.s3_retry import Patience
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_s3.type_defs import ListObjectsV2OutputTypeDef, ListObjectsV2RequestTypeDef
 
+    from backstop.model.object_lock import LockRule
     from backstop.storage.base import IncompleteUpload, ObjectLock, ObjectVersion, Undeleted
 
 _BUFFER_BYTES = 1024 * 1024
@@ -40,6 +42,7 @@ class S3Storage:
 
     :param client: from :func:`backstop.storage.s3_client.s3_client`; shared by threads.
     :param patience: how long transient faults are retried.
+    :param lock_rule: lock what is put as it says, in a bucket with Object Lock.
     :param part_bytes: files larger than this go in parts of this size, ``part_threads`` at a time.
     """
 
@@ -52,6 +55,7 @@ class S3Storage:
         patience: Patience | None = None,
         part_bytes: int = PART_BYTES,
         part_threads: int = PART_THREADS,
+        lock_rule: LockRule | None = None,
     ) -> None:
         self._client = client
         self._bucket = bucket
@@ -62,6 +66,12 @@ class S3Storage:
         self._versions = S3Versions(
             client, bucket=bucket, prefix=self._prefix, patience=self._patience, location=self.location
         )
+        self._lock_rule = lock_rule
+        self._locks: S3Locks | None = None
+        if lock_rule is not None:
+            self._locks = S3Locks(
+                client, bucket=bucket, rule=lock_rule, versions=self._versions, patience=self._patience
+            )
 
     @property
     def location(self) -> str:
@@ -69,6 +79,7 @@ class S3Storage:
 
     def put_once(self, key: str, data: bytes) -> ObjectInfo:
         where = self._key(key)
+        lock = self._lock_of_new(key)
         digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
         try:
             answer = self._patience.run(
@@ -79,6 +90,7 @@ class S3Storage:
                     IfNoneMatch="*",
                     ChecksumSHA256=digest,
                     ContentType="application/json" if key.endswith(".json") else "application/octet-stream",
+                    **lock,
                 ),
                 what=self._what(key, "put"),
             )
@@ -113,6 +125,7 @@ class S3Storage:
             size_of_stored=lambda: self._size(key),
             part_bytes=self._part_bytes,
             part_threads=self._part_threads,
+            lock=self._lock_of_new(key),
         )
         size_bytes, version_id = upload.run()
         stored = self._look(key)
@@ -234,6 +247,23 @@ class S3Storage:
     def lock(self, key: str, *, version_id: str | None = None) -> ObjectLock | None:
         return self._versions.lock(check_key(key), version_id)
 
+    @property
+    def lock_rule(self) -> LockRule | None:
+        return self._lock_rule
+
+    def extend_lock(self, key: str, *, until: datetime, version_id: str | None = None) -> None:
+        if self._locks is not None:
+            self._locks.extend(
+                check_key(key),
+                self._key(key),
+                until=until,
+                version_id=version_id,
+                what=self._what(key, "extend its lock"),
+            )
+
+    def _lock_of_new(self, key: str) -> dict[str, Any]:
+        return self._locks.headers(key) if self._locks else {}
+
     def check(self) -> datetime | None:
         """Lists at most one name."""
         page = self._page({"Bucket": self._bucket, "Prefix": self._prefix, "MaxKeys": 1}, "")
@@ -241,6 +271,7 @@ class S3Storage:
 
     def probe(self, key: str) -> None:
         """An upload in parts that is begun and aborted: needs the right to put and to abort."""
+        self._lock_of_new(key)  # says what a backup would be told, where the bucket cannot lock
         self._multipart().probe(self._key(key))
 
     # -- Inside ----------------------------------------------------------------------------------------------

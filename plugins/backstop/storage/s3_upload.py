@@ -7,13 +7,13 @@ import io
 import os
 import zlib
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
 from backstop.errors import ObjectConflictError, StorageError, StorageUnavailableError
 from backstop.storage.s3_errors import PreconditionFailedError, SourceFileError, UploadGoneError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from _typeshed import WriteableBuffer
@@ -110,6 +110,7 @@ class Upload:
     final request is conditional: nothing is replaced. The key is ours alone (unique by attempt), so an object
     that is there after an unanswered final request is the one we sent.
 
+    :param lock: what the request that creates the object says of its lock: the first one, for parts.
     :param size_of_stored: the size of the object that has the key, None when none or hidden from us.
     """
 
@@ -125,6 +126,7 @@ class Upload:
         size_of_stored: Callable[[], int | None],
         part_bytes: int = PART_BYTES,
         part_threads: int = PART_THREADS,
+        lock: Mapping[str, Any] | None = None,
     ) -> None:
         self._client = client
         self._bucket = bucket
@@ -135,6 +137,7 @@ class Upload:
         self._size_of_stored = size_of_stored
         self._part_bytes = part_bytes
         self._part_threads = part_threads
+        self._lock: dict[str, Any] = dict(lock or {})
         self._final_requests = 0
 
     def run(self) -> tuple[int, str | None]:
@@ -179,14 +182,19 @@ class Upload:
     def _put(self, body: IO[bytes] | bytes, checksum: str) -> str | None:
         self._final_requests += 1
         answer = self._client.put_object(
-            Bucket=self._bucket, Key=self._key, Body=body, IfNoneMatch="*", ChecksumCRC32=checksum
+            Bucket=self._bucket,
+            Key=self._key,
+            Body=body,
+            IfNoneMatch="*",
+            ChecksumCRC32=checksum,
+            **self._lock,
         )
         return answer.get("VersionId")
 
     def _send_parts(self, descriptor: int, size_bytes: int) -> str | None:
         upload_id = self._patience.run(
             lambda: self._client.create_multipart_upload(
-                Bucket=self._bucket, Key=self._key, ChecksumAlgorithm="CRC32"
+                Bucket=self._bucket, Key=self._key, ChecksumAlgorithm="CRC32", **self._lock
             ),
             what=self._what,
         )["UploadId"]

@@ -193,6 +193,14 @@ class S3Versions:
         return answer is not None and answer.get("LegalHold", {}).get("Status") == "ON"
 
     def _retained_until(self, key: str, version_id: str | None) -> datetime | None:
+        _, until = self.retention(key, version_id)
+        return until if until and until > datetime.now(timezone.utc) else None
+
+    def retention(self, key: str, version_id: str | None) -> tuple[str | None, datetime | None]:
+        """Mode and end of a version's lock, past ones too; None, None: it has none.
+
+        :raises ForbiddenError: the role may not look.
+        """
         version = {} if version_id is None else {"VersionId": version_id}
         answer = self._ask(
             lambda: self._client.get_object_retention(
@@ -202,8 +210,8 @@ class S3Versions:
             ),
             self._what(key, "look for a lock"),
         )
-        until = answer.get("Retention", {}).get("RetainUntilDate") if answer else None
-        return until if until and until > datetime.now(timezone.utc) else None
+        found = answer.get("Retention", {}) if answer else {}
+        return found.get("Mode"), found.get("RetainUntilDate")
 
     def _ask(self, call: Callable[[], T], what: str) -> T | None:
         """None: there is no lock, or no object."""

@@ -10,6 +10,7 @@ from backstop.credentials import role_of
 from backstop.errors import BackstopError, ConfigurationError, NotFoundError
 from backstop.wiring.evidence import evidence_book
 from backstop.wiring.keys import open_trust
+from backstop.wiring.locks import lock_rule
 from backstop.wiring.targets import find_target, find_tree
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from backstop.credentials import CredentialSource
     from backstop.crypto.signing import TrustedSigners
+    from backstop.model.object_lock import LockRule
     from backstop.repository.catalog import EvidenceBook, Repository
     from backstop.storage.base import Storage
     from backstop.storage.s3_lifecycle import BucketLifecycle
@@ -136,17 +138,22 @@ def cheapest_first(
 
 
 def open_storage(
-    repository: RepositoryConfig, credentials: CredentialSource, *, hurried: bool = False
+    repository: RepositoryConfig,
+    credentials: CredentialSource,
+    *,
+    lock: LockRule | None = None,
+    hurried: bool = False,
 ) -> Storage:
     """The bytes of one repository.
 
+    :param lock: of :func:`backstop.wiring.locks.lock_rule`, for who may write there.
     :param hurried: give up after seconds instead of minutes: for who comes again anyway.
     """
     if repository.type == "posix":
         from backstop.storage.posix import PosixStorage
 
         return PosixStorage(repository.path, mounted=repository.mounted)
-    return _hurried_s3(repository, credentials) if hurried else _s3_storage(repository, credentials)
+    return _s3_storage(repository, credentials, lock=lock, hurried=hurried)
 
 
 def open_lifecycle(repository: S3Repository, credentials: CredentialSource) -> BucketLifecycle:
@@ -187,7 +194,9 @@ def _repositories(
     opened = {} if storages is None else storages
     for name in names:
         if name not in opened:
-            opened[name] = open_storage(configuration.repositories[name], credentials)
+            opened[name] = open_storage(
+                configuration.repositories[name], credentials, lock=lock_rule(configuration, name)
+            )
 
     @cache
     def every() -> list[Repository]:
@@ -206,17 +215,20 @@ def _repository(
     return Repository(name=name, storage=storage, catalog=catalog, evidence=book)
 
 
-def _s3_storage(config: S3Repository, credentials: CredentialSource) -> Storage:
-    return open_bucket(config, credentials, bucket=config.bucket, prefix=config.prefix)
-
-
-def _hurried_s3(config: S3Repository, credentials: CredentialSource) -> Storage:
+def _s3_storage(
+    config: S3Repository, credentials: CredentialSource, *, lock: LockRule | None, hurried: bool
+) -> Storage:
     from backstop.storage.s3 import S3Storage
     from backstop.storage.s3_retry import Patience
 
-    client = _s3_client(config, credentials, connect_timeout=5.0, read_timeout=10.0)
-    patience = Patience(attempts=3, total_seconds=15.0)
-    return S3Storage(client, bucket=config.bucket, prefix=config.prefix, patience=patience)
+    timeouts = {"connect_timeout": 5.0, "read_timeout": 10.0} if hurried else {}
+    return S3Storage(
+        _s3_client(config, credentials, **timeouts),
+        bucket=config.bucket,
+        prefix=config.prefix,
+        patience=Patience(attempts=3, total_seconds=15.0) if hurried else None,
+        lock_rule=lock,
+    )
 
 
 def _s3_client(config: S3Repository, credentials: CredentialSource, **timeouts: float) -> S3Client:

@@ -50,6 +50,8 @@ def expire(arguments: argparse.Namespace) -> int:
             return declined()
         _accept(session, accepted, [repository for repository, _ in planned], who=arguments.who)
         reports = _carry_out(session, planned, accepted, failures)
+    elif not arguments.dry_run and any(repository.storage.lock_rule for repository, _ in planned):
+        reports = _carry_out(session, planned, accepted, failures)  # nothing goes: it locks on what stays
     _print_outcome(plans, reports, as_json=arguments.json)
     for name, error in failures.items():
         say(f"backstop: nothing more was removed from {name}: {error}")
@@ -159,6 +161,8 @@ def _print_outcome(
         )
         for one in report["kept"]:
             print(f"  {one['label']} stays: {one['because']}")
+        if report["renewed"]:
+            print(f"  {len(report['renewed'])} backups locked on")
         for one in report["locked"]:
             print(f"  {one['objects']} objects of {one['what']} are locked")
         for sentence in report["waiting"]:

@@ -15,6 +15,7 @@ from backstop.commands.expiry.report import ExpiryReport
 from backstop.commands.expiry.survey import believable, labels_below, survey
 from backstop.commands.expiry.wal import UnneededWal, wal_seen
 from backstop.commands.expiry.wal_removal import remove_wal
+from backstop.commands.locking import renew_locks
 from backstop.commands.progress import Silent
 from backstop.errors import ConfigurationError, LeaseHeldError
 from backstop.repository.expiring import ExpiringMarks
@@ -102,8 +103,23 @@ class _Expiry:
         for one in self.plan.doomed:
             doomed.setdefault(one.label.lease_kind, []).append(one)
         groups = begun.keys() | doomed.keys() | ({"base"} if self.plan.wal.objects else set())
+        # Before anything goes: what stays has to be safe whatever becomes of the rest.
+        self._renew_locks()
         for group in sorted(groups):
             self._run_group(group, begun.get(group, ()), doomed.get(group, ()))
+
+    def _renew_locks(self) -> None:
+        # What stays for its lock alone is not to stay for ever.
+        kept = [
+            one.label
+            for one in self.plan.retention.decisions
+            if one.keep and one.label not in self.plan.locked
+        ]
+        renewed, failed = renew_locks(self.repository, kept, now=self.clock())
+        self.report.renewed += renewed
+        self.report.waiting += [
+            f"the lock of {label} could not be extended: {error.message}" for label, error in failed.items()
+        ]
 
     def _run_group(self, group: str, begun: Sequence[Begun], doomed: Sequence[DoomedBackup]) -> None:
         with ExitStack() as stack:

@@ -24,6 +24,7 @@ class ExpiryReport:
     :param kept: what was planned to go and stays, and why.
     :param waiting: sentences: what could not be touched now; the next run tries again.
     :param locked: objects that the storage has locked, by backup or ``WAL``; the rest of it is gone.
+    :param renewed: what stays and was locked on.
     :param freed_bytes: by kind of backup and ``wal``: every version that was removed.
     """
 
@@ -38,6 +39,7 @@ class ExpiryReport:
     wal: WalTally = field(default_factory=WalTally)
     unreadable: list[IntegrityError] = field(default_factory=list)
     claims: int = 0
+    renewed: list[BackupLabel] = field(default_factory=list)
 
     def free(self, kind: str, size_bytes: int) -> None:
         if size_bytes:
@@ -63,6 +65,7 @@ class ExpiryReport:
                 {"what": what, "objects": len(left), "until": _latest(left)}
                 for what, left in list(self.locked.items())[:MOST_SHOWN]
             ],
+            "renewed": [label.text for label in self.renewed[:MOST_SHOWN]],
             "claims": self.claims,
             "freed_bytes": self.freed_in_all,
             "freed_bytes_by_kind": dict(self.freed_bytes),

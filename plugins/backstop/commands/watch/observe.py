@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.commands.watch.catalogue import look_at_catalogue, look_at_shelves, recollect
 from backstop.commands.watch.drills import look_at_drills
 from backstop.commands.watch.evidence import look_at_evidence
+from backstop.commands.watch.locks import look_at_locks
 from backstop.commands.watch.loss import aged
 from backstop.commands.watch.objects import look_at_objects
 from backstop.commands.watch.part import EVERY, ClockSeen, Part, ScratchSeen, together
@@ -93,6 +94,7 @@ def observe_target(
     looks = (
         Look("catalogue", _OF_THE_CATALOGUE, lambda sight: look_at_catalogue(sight, recollection)),
         Look("WAL in the repositories", ("wal-gap",), look_at_wal),
+        Look("locks", ("lock",), look_at_locks),
         Look("evidence", ("evidence",), lambda sight: look_at_evidence(sight, asked)),
         Look("drills", ("drill",), lambda sight: look_at_drills(sight, recollection.drills)),
         *target.others,
