@@ -89,6 +89,12 @@ class KeyServiceUnavailableError(KeyUnavailableError):
     exit_code = 5
 
 
+class KeyInUseError(BackstopError):
+    """Something that is stored needs the key, or may need it: it stays."""
+
+    exit_code = 4
+
+
 class LeaseHeldError(BackstopError):
     """Someone else is writing this kind of backup of this target now."""
 

@@ -7,6 +7,7 @@ answers then is planted in the client.
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from moto.server import ThreadedMotoServer
 
 from backstop.crypto.keyring import CombinedKeyring, LocalKeyring
 from backstop.crypto.kms import KmsKeyring, kms_clients
+from backstop.crypto.kms_rotation import ensure_rotation, rotate_at_once
 from backstop.errors import (
     ConfigurationError,
     IntegrityError,
@@ -235,3 +237,49 @@ def test_only_full_key_arns_are_accepted(arn: str) -> None:
 def test_no_key_at_all_is_a_mistake_in_the_configuration() -> None:
     with pytest.raises(ConfigurationError, match="no KMS key is named"):
         KmsKeyring([], client_for=kms_clients_of_nobody())
+
+
+# -- Rotation ------------------------------------------------------------------------------------------------
+
+
+def test_a_key_that_does_not_rotate_is_told_to_every_ninety_days(client_for: Callable[[str], Any]) -> None:
+    arn, client = new_key(client_for), client_for("eu-central-1")
+    asked: list[dict[str, Any]] = []
+    client.meta.events.register(
+        "before-parameter-build.kms.EnableKeyRotation", lambda params, **_: asked.append(params)
+    )
+
+    with pytest.raises(KeyUnavailableError, match=r"rotates never; every 90 days were agreed.*rotate-keys"):
+        ensure_rotation(client, arn, timedelta(days=90), apply=False)
+    assert "every 90 days from now on; before: never" in ensure_rotation(
+        client, arn, timedelta(days=90), apply=True
+    )
+
+    assert asked == [{"KeyId": arn, "RotationPeriodInDays": 90}]
+    assert client.get_key_rotation_status(KeyId=arn)["KeyRotationEnabled"]
+
+
+def test_new_material_at_once_opens_what_the_former_wrapped(
+    client_for: Callable[[str], Any], tmp_path: Path
+) -> None:
+    arn = new_key(client_for)
+    ring = KmsKeyring([arn], client_for=client_for)
+    before = seal(b"before", ring)
+
+    assert "new material" in rotate_at_once(client_for("eu-central-1"), arn)
+
+    rotations = client_for("eu-central-1").list_key_rotations(KeyId=arn)["Rotations"]
+    assert [one["RotationType"] for one in rotations] == ["ON_DEMAND"]
+    for sample, plain in ((before, b"before"), (seal(b"after", ring), b"after")):
+        open_sample(sample, tmp_path / "opened", ring)
+        assert (tmp_path / "opened").read_bytes() == plain
+
+
+def test_who_may_not_rotate_a_key_is_told_which_permission_is_missing(
+    client_for: Callable[[str], Any],
+) -> None:
+    arn = new_key(client_for)
+    client = refusing(client_for, "EnableKeyRotation", "AccessDeniedException")("eu-central-1")
+
+    with pytest.raises(KeyUnavailableError, match="kms:EnableKeyRotation"):
+        ensure_rotation(client, arn, timedelta(days=90), apply=True)

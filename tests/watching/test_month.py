@@ -101,11 +101,11 @@ def test_forty_percent_of_the_size_is_found_on_any_day(kind):
 
 
 @pytest.mark.parametrize("kind", NIGHTLY, ids=[kind.name for kind in NIGHTLY])
-def test_restores_take_as_long_as_forecast_about_eight_times_of_ten(kind):
+def test_restores_take_as_long_as_forecast_eight_times_of_ten_and_more(kind):
     found = watch(History.live(kind, days=130, seed=5), days=130, every=DAY)
 
     assert found.restores > 100
-    assert 0.7 <= found.within / found.restores <= 0.9
+    assert 0.8 <= found.within / found.restores <= 0.97
 
 
 def _quarters(begin, end):

@@ -12,6 +12,7 @@ from backstop.cli.drill_arguments import add_drill_verbs
 from backstop.cli.evidence_arguments import add_evidence_verb
 from backstop.cli.exit_codes import EXIT_CODES
 from backstop.cli.file_arguments import add_file_verbs
+from backstop.cli.key_arguments import add_key_verbs
 from backstop.cli.legacy_arguments import add_legacy_verbs
 from backstop.cli.retention_arguments import add_retention_verbs
 from backstop.cli.status_arguments import add_status_verb
@@ -52,6 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
     _check_targets(verbs)
     _check_server(verbs)
     _init_keys(verbs)
+    add_key_verbs(verbs)
     _inventory(verbs)
     return parser
 

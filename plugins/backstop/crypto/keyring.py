@@ -140,6 +140,21 @@ class LocalKeyring:
             replace_file(self.path, ring._document(), what="key ring")
         return ring
 
+    def remove_generation(self, generation: str) -> LocalKeyring:
+        """The ring without that key, durable before it is returned. Whether something needs it, ask before
+        (commands/keys/removal.py).
+
+        What is in the file counts, not what was loaded; the newest key stays whatever is asked.
+
+        :raises KeyUnavailableError: the file cannot be read, or written.
+        """
+        with _locked_directory(self.path.parent):
+            current = LocalKeyring.load(self.path).generations
+            left = [one for one in current[:-1] if one.id != generation]
+            ring = LocalKeyring(self.path, [*left, current[-1]])
+            replace_file(self.path, ring._document(), what="key ring")
+        return ring
+
     @property
     def key_ids(self) -> tuple[str, ...]:
         return (f"{LOCAL_PROVIDER}/{self.generations[-1].id}",)

@@ -54,9 +54,9 @@ def kms_key_status(client: Any, arn: str) -> KmsKeyStatus:
     except ClientError as error:
         if _code(error) == "NotFoundException":
             return KmsKeyStatus("missing")
-        raise _refused(error, arn, "kms:DescribeKey") from error
+        raise refused_by_kms(error, arn, "kms:DescribeKey") from error
     except BotoCoreError as error:
-        raise _silent(error, arn) from error
+        raise silent_kms(error, arn) from error
     state = _STATES.get(described["KeyState"], "unknown")
     created_at, goes_at = described["CreationDate"], described.get("DeletionDate")
     if state != "usable":
@@ -66,9 +66,9 @@ def kms_key_status(client: Any, arn: str) -> KmsKeyStatus:
     except ClientError as error:
         if _code(error) in _NO_ROTATION | _DENIED:
             return KmsKeyStatus(state, created_at)
-        raise _refused(error, arn, "kms:GetKeyRotationStatus") from error
+        raise refused_by_kms(error, arn, "kms:GetKeyRotationStatus") from error
     except BotoCoreError as error:
-        raise _silent(error, arn) from error
+        raise silent_kms(error, arn) from error
     days, following = rotation.get("RotationPeriodInDays"), rotation.get("NextRotationDate")
     period = timedelta(days=days) if days else None
     if period and following:
@@ -86,7 +86,7 @@ def _code(error: Any) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def _refused(error: Any, arn: str, permission: str) -> KeyUnavailableError:
+def refused_by_kms(error: Any, arn: str, permission: str) -> KeyUnavailableError:
     code = _code(error)
     if code in _DENIED:
         return KeyUnavailableError(
@@ -98,7 +98,7 @@ def _refused(error: Any, arn: str, permission: str) -> KeyUnavailableError:
     )
 
 
-def _silent(error: Exception, arn: str) -> KeyServiceUnavailableError:
+def silent_kms(error: Exception, arn: str) -> KeyServiceUnavailableError:
     return KeyServiceUnavailableError(
         f"KMS does not answer about key {arn} ({type(error).__name__})",
         hint="check the network, the endpoint and the credentials of `keys` in targets.yaml",

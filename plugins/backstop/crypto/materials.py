@@ -129,7 +129,7 @@ class KeyringMaterials(CryptoMaterialsManager):  # type: ignore[misc]
             raise _unavailable(f"{self._name} cannot be opened", refusals)
         raise KeyUnavailableError(
             f"no key of the ring opens {self._name}: it was wrapped by "
-            f"{', '.join(sorted(_key_id(wrapped) for wrapped in request.encrypted_data_keys)) or 'no key'}, "
+            f"{', '.join(sorted(map(key_id_of, request.encrypted_data_keys))) or 'no key'}, "
             f"the ring opens {', '.join(key.id for key in self._keys if key.opens) or 'nothing'}",
             hint="bring that key (the escrow copy, an older copy of the ring) and name it under `keys`",
         )
@@ -159,7 +159,7 @@ def _explain(key: KeyEncryptionKey, error: Exception) -> _Refusal:
     return _Refusal(key.id, type(cause).__name__, damaged=True, retryable=False)
 
 
-def _key_id(wrapped: Any) -> str:
+def key_id_of(wrapped: Any) -> str:
     """The id, as manifests write it, of the key that wrapped this data key."""
     provider = wrapped.key_provider.provider_id
     info = wrapped.key_provider.key_info

@@ -56,6 +56,11 @@ def result_of(task_id: str, *, key: str = "return_value") -> str:
     return "{{ ti.xcom_pull(task_ids='" + task_id + "'" + which + ") | tojson }}"
 
 
+def is_true(value: Any) -> bool:
+    """What a form's switch says; nothing else that somebody may pass over the API counts as yes."""
+    return value is True or value == "true"
+
+
 class TakesResults:
     """Mixed in before an operator: turns what :func:`result_of` rendered back into the value it was.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.errors import BackstopError, IntegrityError
 from backstop.model.access import AccessRole
-from backstop.operators.base import BackstopOperator
+from backstop.operators.base import BackstopOperator, is_true
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -50,7 +50,7 @@ class CheckObjectsOperator(BackstopOperator):
         from backstop.settings.arguments import named_repository, utc_now
         from backstop.settings.check import check_settings, parse_share
 
-        hook = TargetHook(self.target, AccessRole.HEALER if _is_true(self.heal) else AccessRole.VERIFIER)
+        hook = TargetHook(self.target, AccessRole.HEALER if is_true(self.heal) else AccessRole.VERIFIER)
         every = hook.every_repository()
         repository = named_repository(every, self.repository)
         keyring, signer = hook.for_checking()
@@ -65,8 +65,8 @@ class CheckObjectsOperator(BackstopOperator):
                 self.target,
                 hook.repositories(),
                 share=parse_share(self.share) if self.share else None,
-                heal=_is_true(self.heal),
-                restart=_is_true(self.restart),
+                heal=is_true(self.heal),
+                restart=is_true(self.restart),
             ),
             clock=utc_now,
             holder=holder(context),
@@ -93,7 +93,7 @@ class CheckObjectsOperator(BackstopOperator):
             raise IntegrityError(
                 f"{repository.name} is damaged: " + "; ".join(shown),
                 hint="what no repository has whole, back up anew"
-                if _is_true(self.heal)
+                if is_true(self.heal)
                 else "trigger this again with *heal*; what no repository has whole, back up anew",
             )
         return {
@@ -166,7 +166,7 @@ class PrepareRepositoryOperator(BackstopOperator):
         location, steps = preparation_steps(
             load_targets(), self.target, RoleCredentials(AirflowCredentials(), AccessRole.PREPARER)
         )
-        prepared = prepare_repository(self.target, location, steps, apply=_is_true(self.apply))
+        prepared = prepare_repository(self.target, location, steps, apply=is_true(self.apply))
         for difference in prepared.applied:
             self.log.info("Mended: %s: %s", difference.what, difference.wanted)
         if prepared.differences:
@@ -176,8 +176,3 @@ class PrepareRepositoryOperator(BackstopOperator):
                 hint="what Backstop may mend, it mends with *apply*; the rest is its owner's",
             )
         return prepared.to_dict()
-
-
-def _is_true(value: Any) -> bool:
-    """What a form's switch says; nothing else that somebody may pass over the API counts as yes."""
-    return value is True or value == "true"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from backstop.wiring.evidence import draw_report
 from backstop.wiring.keys import (
+    kms_clients_of,
     open_evidence_signer,
     open_keyring,
     open_kms_signer,
@@ -49,6 +50,7 @@ __all__ = [
     "find_tree",
     "inventory_connection",
     "inventory_or_why",
+    "kms_clients_of",
     "open_bucket",
     "open_every_repository",
     "open_evidence_signer",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from backstop.errors import KeyUnavailableError
 from backstop.wiring.targets import find_target
@@ -84,7 +84,7 @@ def open_kms_signer(keys: KmsKeys, credentials: CredentialSource) -> KmsSigner:
     """:raises KeyUnavailableError: no such key, not one that signs evidence, or we may not use it."""
     from backstop.crypto.kms_signer import KmsSigner
 
-    clients = _kms_clients(keys, keys.connections.decrypt, credentials)  # verifiers sign, and they read
+    clients = kms_clients_of(keys, "decrypt", credentials)  # verifiers sign, and they read
     return KmsSigner.open(keys.evidence_key_arn or "", client_for=clients)
 
 
@@ -115,7 +115,7 @@ def watched_keys(
         )
     return WatchedKeys(
         kms_keys=(keys.key_arn, *keys.further_key_arns),
-        client_for=_kms_clients(keys, keys.connections.administer, credentials),
+        client_for=kms_clients_of(keys, "administer", credentials),
         escrow_key=public_key,
     )
 
@@ -131,18 +131,21 @@ def _primary_keyring(keys: KeysConfig, credentials: CredentialSource, *, for_rea
         return LocalKeyring.load(keys.path)
     from backstop.crypto.kms import KmsKeyring
 
-    conn_id = keys.connections.decrypt if for_reading else keys.connections.encrypt
-    return KmsKeyring(
-        [keys.key_arn, *keys.further_key_arns], client_for=_kms_clients(keys, conn_id, credentials)
-    )
+    clients = kms_clients_of(keys, "decrypt" if for_reading else "encrypt", credentials)
+    return KmsKeyring([keys.key_arn, *keys.further_key_arns], client_for=clients)
 
 
-def _kms_clients(keys: KmsKeys, conn_id: str | None, credentials: CredentialSource) -> Callable[[str], Any]:
-    """:param conn_id: of what is asked of the keys; None: that of the keys, whatever is asked."""
+def kms_clients_of(
+    keys: KmsKeys, asked: Literal["encrypt", "decrypt", "administer"], credentials: CredentialSource
+) -> Callable[[str], Any]:
+    """Clients of AWS KMS for a region, with the credentials for what is asked of the keys.
+
+    :raises ConfigurationError: a connection is missing.
+    """
     from backstop.crypto.kms import kms_clients
 
-    chosen = conn_id or keys.conn_id
-    credential = credentials.get(chosen) if chosen else None
+    conn_id = getattr(keys.connections, asked) or keys.conn_id
+    credential = credentials.get(conn_id) if conn_id else None
     return kms_clients(
         access_key_id=credential.login if credential else None,
         secret_access_key=credential.password if credential else None,

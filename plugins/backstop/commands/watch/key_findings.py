@@ -43,8 +43,8 @@ def judge_local_rotation(
     made, due = f"{created_at:%Y-%m-%d}", f"{due_at:%Y-%m-%d}"
     said = f"the newest key of key ring {path} is of {made}; a new one was due on {due}"
     step = (
-        f"`python -m backstop init-keys --new-generation --target {target}` adds a key and removes none; "
-        "then renew the escrow copy"
+        "`python -m backstop rotate-keys --now` adds a key and removes none; then copy the ring again, also "
+        "where its escrow copy is"
     )
     return (Finding(target, "key", "rotation", Level.WARNING, said, step),)
 

@@ -16,6 +16,7 @@ from backstop.commands.watch.objects import look_at_objects
 from backstop.commands.watch.part import EVERY, ClockSeen, Part, ScratchSeen, together
 from backstop.commands.watch.reach import judge_reach, probe
 from backstop.commands.watch.sight import Look, Sight
+from backstop.commands.watch.tampering import look_at_versions
 from backstop.commands.watch.time_limits import within
 from backstop.commands.watch.windows import look_at_wal
 from backstop.model.finding import CHECKS, Finding, Level, worst_of_each
@@ -95,6 +96,7 @@ def observe_target(
         Look("catalogue", _OF_THE_CATALOGUE, lambda sight: look_at_catalogue(sight, recollection)),
         Look("WAL in the repositories", ("wal-gap",), look_at_wal),
         Look("locks", ("lock",), look_at_locks),
+        Look("former versions", ("tampering",), look_at_versions),
         Look("evidence", ("evidence",), lambda sight: look_at_evidence(sight, asked)),
         Look("drills", ("drill",), lambda sight: look_at_drills(sight, recollection.drills)),
         *target.others,

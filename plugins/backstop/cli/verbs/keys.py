@@ -1,0 +1,98 @@
+"""``show-keys`` and ``rotate-keys``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from backstop.cli.exit_codes import DONE
+from backstop.cli.output import human_bytes, human_time, print_json, print_table, say
+from backstop.commands.keys.removal import remove_generation
+from backstop.credentials import default_credentials
+from backstop.crypto.keyring import LocalKeyring
+from backstop.errors import ConfigurationError
+from backstop.model.access import AccessRole
+from backstop.settings.arguments import utc_now
+from backstop.settings.keys import find_keys, look_at_uses, rotating_keys
+from backstop.targets import load_targets
+
+if TYPE_CHECKING:
+    import argparse
+
+    from backstop.targets import Configuration
+
+
+def show_keys(arguments: argparse.Namespace) -> int:
+    """Exit code 0 when everything was looked at; else that of the first that could not be."""
+    configuration = load_targets(arguments.targets)
+    name = _chosen(configuration, arguments.keys)
+    # Heads of WAL are payload: the auditor reads none.
+    role = AccessRole.VERIFIER if arguments.wal else AccessRole.AUDITOR
+    uses, failed = look_at_uses(configuration, name, default_credentials(role), wal=arguments.wal)
+    for where, error in failed.items():
+        say(f"backstop: {where} could not be looked at: {error.message}")
+    for sentence in uses.unread:
+        say(f"backstop: {sentence}")
+    found = uses.all().values()
+    if arguments.json:
+        print_json({"keys": name, "protect": [one.to_dict() for one in found], "unread": uses.unread})
+    else:
+        print_table(
+            ["KEY", "BACKUPS", "WAL", "ONLY KEY OF", "STORED", "OLDEST", "NEWEST"],
+            [
+                [
+                    one.key,
+                    str(one.backups),
+                    str(one.wal) if arguments.wal else "-",
+                    str(one.alone),
+                    human_bytes(one.stored_bytes),
+                    human_time(one.oldest) if one.oldest else "-",
+                    human_time(one.newest) if one.newest else "-",
+                ]
+                for one in found
+            ],
+        )
+    return next((error.exit_code for error in failed.values()), DONE)
+
+
+def rotate_keys(arguments: argparse.Namespace) -> int:
+    """A new key when it is due, or at once; or the end of an old one."""
+    configuration = load_targets(arguments.targets)
+    name = _chosen(configuration, arguments.keys)
+    if arguments.remove:
+        said = [_remove(configuration, name, arguments.remove)]
+    else:
+        keys = rotating_keys(configuration, name, default_credentials(AccessRole.PREPARER))
+        said = keys.rotate(now=utc_now(), at_once=arguments.now)
+    if arguments.json:
+        print_json({"keys": name, "done": said})
+    else:
+        for sentence in said:
+            print(sentence)
+    return DONE
+
+
+def _remove(configuration: Configuration, name: str, generation: str) -> str:
+    keys = find_keys(configuration, name)
+    if keys.storage != "local":
+        raise ConfigurationError(
+            f"keys.{name} are kept by AWS KMS, which keeps former material by itself",
+            hint="delete a key in KMS alone, and only when `show-keys` says that nothing needs it",
+        )
+    ring = LocalKeyring.load(keys.path)
+    made_at = next((one.created_at for one in ring.generations if one.id == generation), None)
+    uses, failed = look_at_uses(
+        configuration, name, default_credentials(AccessRole.VERIFIER), wal=True, wal_since=made_at
+    )
+    left = remove_generation(ring, generation, uses=uses, unreachable=failed, now=utc_now())
+    return f"key {generation} is gone from {keys.path}, which holds {len(left.generations)} now"
+
+
+def _chosen(configuration: Configuration, name: str | None) -> str:
+    if name is not None:
+        return name
+    if len(configuration.keys) == 1:
+        return next(iter(configuration.keys))
+    raise ConfigurationError(
+        "targets.yaml has several keys" if configuration.keys else "targets.yaml has no keys",
+        hint=f"add --keys with one of: {', '.join(sorted(configuration.keys))}",
+    )

@@ -1,0 +1,1 @@
+"""Which key protects what; new keys, and the end of old ones."""

@@ -1,0 +1,75 @@
+"""Keys of one entry of ``keys`` in targets.yaml: who uses them, how they are rotated."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from backstop.commands.keys.rotation import RotatingKmsKeys, RotatingRing
+from backstop.commands.keys.uses import KeyUses
+from backstop.crypto.keyring import LocalKeyring
+from backstop.errors import BackstopError, NotFoundError
+from backstop.wiring import every_repository, kms_clients_of, open_repository
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from backstop.commands.keys.rotation import RotatingKeys
+    from backstop.credentials import CredentialSource
+    from backstop.targets import Configuration, KeysConfig
+
+
+def find_keys(configuration: Configuration, name: str) -> KeysConfig:
+    """:raises NotFoundError: targets.yaml has no keys of that name."""
+    if name not in configuration.keys:
+        raise NotFoundError(
+            f"targets.yaml has no keys {name!r}",
+            hint=f"choose one of: {', '.join(sorted(configuration.keys))}",
+        )
+    return configuration.keys[name]
+
+
+def rotating_keys(configuration: Configuration, name: str, credentials: CredentialSource) -> RotatingKeys:
+    """What rotates them. :raises NotFoundError: no such keys; :raises ConfigurationError: no connection."""
+    keys = find_keys(configuration, name)
+    if keys.storage == "local":
+        by_hand = hasattr(keys.escrow, "copied_to")
+        renew = "copy the ring to every machine that uses it" + (
+            f", renew its copy in {keys.escrow.copied_to}, and write the day into keys.{name}.escrow"  # type: ignore[union-attr]
+            if by_hand
+            else ""
+        )
+        return RotatingRing(partial(LocalKeyring.load, keys.path), by_hand, renew)
+    return RotatingKmsKeys(
+        (keys.key_arn, *keys.further_key_arns), kms_clients_of(keys, "administer", credentials)
+    )
+
+
+def look_at_uses(
+    configuration: Configuration,
+    name: str,
+    credentials: CredentialSource,
+    *,
+    wal: bool,
+    wal_since: datetime | None = None,
+) -> tuple[KeyUses, dict[str, BackstopError]]:
+    """What the keys protect, of every target that uses them, in every repository of it.
+
+    :returns: that; and by target and repository, why one could not be looked at.
+    :raises NotFoundError: no such keys.
+    """
+    find_keys(configuration, name)
+    uses, failed = KeyUses(wal=wal, wal_since=wal_since), dict[str, BackstopError]()
+    for target in configuration.targets.values():
+        if target.keys != name:
+            continue
+        for repository in every_repository(configuration, target.name):
+            try:
+                uses.look_at(
+                    open_repository(configuration, target.name, repository, credentials), target.name
+                )
+            except NotFoundError:
+                continue  # nothing has been backed up there yet
+            except BackstopError as error:
+                failed[f"{repository} of {target.name}"] = error
+    return uses, failed

@@ -1,0 +1,130 @@
+"""``show-keys`` and ``rotate-keys`` on a tree that is backed up before, between and after two new keys."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+import backstop.commands.keys.removal as removal
+from backstop.cli.main import main
+from backstop.crypto.keyring import LocalKeyring
+
+EXIT_IN_USE = 4
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    (tmp_path / "media").mkdir()
+    (tmp_path / "targets.yaml").write_text(
+        f"""\
+version: 1
+keys:
+  lab: {{storage: local, path: {tmp_path}/ring.json, signing: {tmp_path}/signing, escrow: {{waived: test}}}}
+repositories:
+  near: {{type: posix, path: {tmp_path}/near}}
+targets:
+  calibrify:
+    keys: lab
+    database: {{conn_id: lab_backup, dbname: calibrify, repositories: [near]}}
+    trees: {{media: {{paths: [{tmp_path}/media], spool: {tmp_path}/spool}}}}
+"""
+    )
+    monkeypatch.setenv("BACKSTOP_TARGETS", str(tmp_path / "targets.yaml"))
+    assert main(["init-keys"]) == 0
+    capsys.readouterr()
+
+    def run(*argv: str, code: int = 0):
+        found = main([*argv, "--json"])
+        out, err = capsys.readouterr()
+        assert found == code, err + out
+        return json.loads(out)
+
+    return run
+
+
+def back_up(run, folder, content: str) -> str:
+    (folder / "media" / "file.txt").write_text(content)
+    return run("back-up-files", "--tree", "media")["label"]
+
+
+@pytest.fixture
+def three(run, tmp_path):
+    """Labels and contents of backups under three keys, oldest first."""
+    labels = {back_up(run, tmp_path, "under the first key"): "under the first key"}
+    for number in ("second", "third"):
+        run("rotate-keys", "--now")
+        content = f"under the {number} key"
+        labels[back_up(run, tmp_path, content)] = content
+    return labels
+
+
+def keys(tmp_path):
+    return [one.id for one in LocalKeyring.load(tmp_path / "ring.json").generations]
+
+
+def test_backups_of_three_keys_are_all_restored(run, three, tmp_path):
+    for number, (label, content) in enumerate(three.items()):
+        into = tmp_path / f"back{number}"
+        run("restore-files", "--tree", "media", "--label", label, "--to", str(into), "--yes")
+        assert (into / str(tmp_path).lstrip("/") / "media" / "file.txt").read_text() == content
+
+
+def test_which_key_protects_what_is_told(run, three, tmp_path):
+    protects = {one["key"]: one for one in run("show-keys")["protect"]}
+
+    assert set(protects) == {f"backstop-local/{key}" for key in keys(tmp_path)}
+    assert [one["backups"] for one in protects.values()] == [1, 1, 1]
+    assert {one["only_key_of"] for one in protects.values()} == {1}
+
+
+def test_a_key_is_not_removed_before_its_last_backup(run, three, tmp_path, monkeypatch):
+    monkeypatch.setattr(removal, "SETTLED", timedelta(0))
+    first = keys(tmp_path)[0]
+    ring = (tmp_path / "ring.json").read_bytes()
+
+    refused = run("rotate-keys", "--remove", first, code=EXIT_IN_USE)["error"]["message"]
+
+    assert f"key {first} is needed by 1 backups" in refused
+    assert next(iter(three)) in refused
+    assert (tmp_path / "ring.json").read_bytes() == ring
+
+    shutil.rmtree(tmp_path / "near")  # as if all had expired
+    run("rotate-keys", "--remove", first)
+    assert first not in keys(tmp_path)
+
+
+def test_wal_that_only_an_old_key_opens_keeps_it(run, tmp_path, monkeypatch):
+    import io
+
+    from backstop.crypto.envelope import encrypt_stream
+
+    monkeypatch.setattr(removal, "SETTLED", timedelta(0))
+    back_up(run, tmp_path, "anything")
+    first = keys(tmp_path)[0]
+    sealed = io.BytesIO()
+    encrypt_stream(
+        io.BytesIO(b"wal"), sealed, keyring=LocalKeyring.load(tmp_path / "ring.json"), context={"target": "x"}
+    )
+    shutil.rmtree(tmp_path / "near" / "calibrify")
+    wal = tmp_path / "near/calibrify/data/wal/7/00000001/000000010000000000000001-0123456789abcdef"
+    wal.parent.mkdir(parents=True)
+    wal.write_bytes(sealed.getvalue())
+    run("rotate-keys", "--now")
+
+    refused = run("rotate-keys", "--remove", first, code=EXIT_IN_USE)["error"]["message"]
+
+    assert "needed by 0 backups and 1 objects of WAL, such as 000000010000000000000001-" in refused
+
+
+def test_a_ring_is_renewed_when_it_is_due_and_not_before(run, tmp_path):
+    assert "wraps until" in run("rotate-keys")["done"][0]
+    assert len(keys(tmp_path)) == 1
+
+    path = tmp_path / "ring.json"
+    path.unlink()
+    LocalKeyring.create(path, datetime.now(timezone.utc) - timedelta(days=91))
+    assert "has the new key" in run("rotate-keys")["done"][0]
+    assert len(keys(tmp_path)) == 2
