@@ -1,6 +1,6 @@
 """Write include/aws/policies/: what the roles, the bucket and the key may, from the one list of grants.
 
-``python scripts/write_policies.py``; ``${…}`` is filled in by Terraform's ``templatefile``, or by ``envsubst``.
+``python scripts/write_policies.py``; ``${…}`` is filled in by Terraform's ``templatefile``, or ``envsubst``.
 """
 
 from __future__ import annotations

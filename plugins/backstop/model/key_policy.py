@@ -1,7 +1,7 @@
 """What each role may do with a key of AWS KMS, in AWS' policy language. Pure.
 
-A data key is wrapped together with its encryption context, and KMS opens it only for a caller that names the same:
-the policy lets nobody open what belongs to another target
+A data key is wrapped together with its encryption context, and KMS opens it only for a caller that names the
+same: the policy lets nobody open what belongs to another target
 (https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html).
 """
 
@@ -35,7 +35,7 @@ def key_policy(
 ) -> dict[str, Any]:
     """The policy of the key itself.
 
-    :param account: twelve digits: its administrators reach the key through IAM, or nobody could mend this policy.
+    :param account: twelve digits: its administrators reach the key through IAM, else nobody could mend this.
     :param targets: whose backups the key protects.
     :param encrypt: ARNs of who backs up. :param decrypt: of who restores and verifies.
     :param administer: of who looks at the key, and has it rotated.
