@@ -58,7 +58,7 @@ def show_keys(arguments: argparse.Namespace) -> int:
 
 
 def check_keys(arguments: argparse.Namespace) -> int:
-    """Exit code 0 when everything opened; 1 when something does not; else that of what could not be looked at."""
+    """Exit code 1 when something does not open; else that of what could not be looked at."""
     session = Session(arguments, AccessRole.RESTORER)
     keyring = session.keyring_for_reading(arguments.escrow_key)
     opened: list[Opened] = []
