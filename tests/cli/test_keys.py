@@ -94,9 +94,22 @@ def test_a_key_is_not_removed_before_its_last_backup(run, three, tmp_path, monke
     assert next(iter(three)) in refused
     assert (tmp_path / "ring.json").read_bytes() == ring
 
-    shutil.rmtree(tmp_path / "near")  # as if all had expired
+    shutil.rmtree(tmp_path / "near" / "calibrify")  # as if all had expired
     run("rotate-keys", "--remove", first)
     assert first not in keys(tmp_path)
+
+
+def test_a_key_stays_while_a_repository_is_not_where_it_was(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(removal, "SETTLED", timedelta(0))
+    back_up(run, tmp_path, "under the first key")
+    run("rotate-keys", "--now")
+    first = keys(tmp_path)[0]
+    (tmp_path / "near").rename(tmp_path / "unmounted")
+
+    refused = run("rotate-keys", "--remove", first, code=EXIT_IN_USE)["error"]["message"]
+
+    assert "repository near of calibrify could not be looked at" in refused
+    assert first in keys(tmp_path)
 
 
 def test_wal_that_only_an_old_key_opens_keeps_it(run, tmp_path, monkeypatch):

@@ -55,27 +55,29 @@ def look_at_uses(
     *,
     wal: bool,
     wal_since: datetime | None = None,
-    every_target: bool = False,
+    before_removal: bool = False,
 ) -> tuple[KeyUses, dict[str, BackstopError]]:
     """What the keys protect, of every target that uses them, in every repository of it.
 
-    :param every_target: look at the others too: what they stored before they got other keys still needs
-        these.
+    :param before_removal: look at the other targets too, for what they stored before they got other keys; and
+        a place that says it is no repository, such as a disk that is not mounted, could not be looked at.
     :returns: that; and by target and repository, why one could not be looked at.
     :raises NotFoundError: no such keys.
     """
     find_keys(configuration, name)
     uses, failed = KeyUses(wal=wal, wal_since=wal_since), dict[str, BackstopError]()
     for target in configuration.targets.values():
-        if target.keys != name and not every_target:
+        if target.keys != name and not before_removal:
             continue
         for repository in every_repository(configuration, target.name):
             try:
                 uses.look_at(
                     open_repository(configuration, target.name, repository, credentials), target.name
                 )
-            except NotFoundError:
-                continue  # nothing has been backed up there yet
+            except NotFoundError as error:
+                if before_removal:
+                    failed[f"{repository} of {target.name}"] = error
+                # Else nothing has been backed up there yet.
             except BackstopError as error:
                 failed[f"{repository} of {target.name}"] = error
     return uses, failed

@@ -127,7 +127,7 @@ def _remove(configuration: Configuration, name: str, generation: str) -> str:
         default_credentials(AccessRole.VERIFIER),
         wal=True,
         wal_since=made_at - _CLOCKS if made_at else None,
-        every_target=True,
+        before_removal=True,
     )
     left = remove_generation(ring, generation, uses=uses, unreachable=failed, now=utc_now())
     return f"key {generation} is gone from {keys.path}, which holds {len(left.generations)} now"

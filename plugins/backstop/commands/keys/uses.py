@@ -78,7 +78,8 @@ class KeyUses:
         """What could not be looked at, in sentences: then no key can be said to be free."""
 
     def look_at(self, repository: Repository, target: str) -> None:
-        """:raises StorageError: it cannot be listed, or read."""
+        """:raises NotFoundError: it is none. :raises StorageError: it cannot be listed, or read."""
+        repository.catalog.repository_id()
         for one in repository.catalog.each():
             if isinstance(one, Exception):
                 self.unread.append(f"{repository.name}: {one}")
