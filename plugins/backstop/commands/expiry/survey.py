@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from backstop.commands.expiry.references import References, folders
 from backstop.errors import IntegrityError
 from backstop.model.backup import BackupLabel
+from backstop.model.reencryption import Content, successors_in
 from backstop.model.retention_candidate import candidate_of, segment_bytes_of
 from backstop.model.retention_groups import STANDSTILL
 from backstop.repository.catalog import UnreadableManifestError
@@ -85,6 +86,7 @@ def survey(
     :raises StorageError: the repository cannot be asked; :raises IntegrityError: a hold names no backup.
     """
     found = Survey()
+    contents: dict[BackupLabel, Content] = {}
     for one in repository.catalog.each(wanted=wanted):
         if isinstance(one, UnreadableManifestError):
             _close(found, one)
@@ -94,7 +96,10 @@ def survey(
         found.references.add(manifest)
         found.sha256[manifest.label] = one.sha256
         found.candidates[manifest.label] = candidate_of(manifest)
+        contents[manifest.label] = Content.of(manifest)
         _note_segments(found, manifest)
+    for old, new in successors_in(contents).items():
+        found.candidates[new] = replace(found.candidates[new], replaces=old)
     if hidden:
         known = {*found.candidates, *_unreadable_labels(found), *ExpiringMarks(repository).labels()}
         for error in hidden_manifests(repository, known=known, wanted=wanted):
