@@ -21,9 +21,11 @@ from backstop.errors import BackstopError, ConfigurationError, StorageUnavailabl
 from backstop.model.backup import BackupKind, BackupLabel
 from backstop.model.reencryption import REENCRYPTED_FROM, reencrypted_from
 from backstop.model.retention import RetentionPolicy
+from backstop.repository.holds import Holds
 from backstop.storage.memory import MemoryStorage
 from backstop.storage.posix import PosixStorage
 from tests.making import STARTED, Maker
+from tests.model.retaining import planned, tree
 from tests.trees import ProtectedTree
 
 DAY = timedelta(days=1)
@@ -272,20 +274,20 @@ def test_a_backup_that_only_says_it_holds_the_same_lets_nothing_go(compromised):
 def test_packs_that_backups_of_a_tree_share_are_encrypted_anew_once_and_the_next_backup_refers_to_them(
     tmp_path,
 ):
-    tree = ProtectedTree(
+    protected = ProtectedTree(
         tmp_path,
         {"local": MemoryStorage(clock=lambda: NOW), "second": PosixStorage(tmp_path / "second")},
         now=datetime(2026, 11, 23, 2, tzinfo=timezone.utc),
     )
     for number in range(20):
-        (tree.source / f"file{number}").write_bytes(os.urandom(3000))
-    first = tree.back_up()
-    tree.now += DAY
-    (tree.source / "more").write_bytes(os.urandom(3000))
-    second = tree.back_up()
-    key = tree.keyring.key_ids[0]
-    tree.keyring = tree.keyring.add_generation(tree.now)
-    repositories = [tree.repository(name) for name in tree.storages]
+        (protected.source / f"file{number}").write_bytes(os.urandom(3000))
+    first = protected.back_up()
+    protected.now += DAY
+    (protected.source / "more").write_bytes(os.urandom(3000))
+    second = protected.back_up()
+    key = protected.keyring.key_ids[0]
+    protected.keyring = protected.keyring.add_generation(protected.now)
+    repositories = [protected.repository(name) for name in protected.storages]
 
     report = reencrypt(
         ReencryptionSettings(
@@ -293,18 +295,18 @@ def test_packs_that_backups_of_a_tree_share_are_encrypted_anew_once_and_the_next
         ),
         readers=repositories,
         writers=repositories,
-        opening=tree.keyring,
-        keyring=tree.keyring,
-        signer=tree.signer,
-        clock=tree.clock,
+        opening=protected.keyring,
+        keyring=protected.keyring,
+        signer=protected.signer,
+        clock=protected.clock,
         progress=Silent(),
     )
 
     assert report.complete, report.to_dict()
-    tree.keyring = LocalKeyring(tree.keyring.path, tree.keyring.generations[1:])
+    protected.keyring = LocalKeyring(protected.keyring.path, protected.keyring.generations[1:])
     new = [report.successors[BackupLabel(one.label)] for one in (first, second)]
-    for name in tree.storages:
-        manifests = [tree.repository(name).catalog.backup(label).manifest for label in new]
+    for name in protected.storages:
+        manifests = [protected.repository(name).catalog.backup(label).manifest for label in new]
         shared = {one.key for one in manifests[0].objects} & {one.key for one in manifests[1].objects}
         assert {one.name for one in manifests[0].objects if one.layout == "chunks"} >= {
             one.name for one in manifests[1].objects if one.key in shared
@@ -312,11 +314,11 @@ def test_packs_that_backups_of_a_tree_share_are_encrypted_anew_once_and_the_next
         assert shared
         assert manifests[1].refers_to == (new[0],)
         assert key not in manifests[1].keys
-    tree.now += DAY
-    third = tree.back_up()
+    protected.now += DAY
+    third = protected.back_up()
     assert third.new_files == 0
-    assert set(tree.manifest(third).refers_to) <= set(new)
-    assert tree.contents(third) == tree.on_disk()
+    assert set(protected.manifest(third).refers_to) <= set(new)
+    assert protected.contents(third) == protected.on_disk()
 
 
 def test_a_dry_run_says_what_would_be_done_and_writes_nothing(compromised):
@@ -329,3 +331,97 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(compromised):
     assert report.wanted == [old.manifest.label]
     assert not report.complete
     assert {info.key for info in compromised.storage.list("")} == before
+
+
+def base(compromised, started_at, parent=None):
+    """A base backup; an incremental one with its parent."""
+    kind = BackupKind.INCREMENTAL if parent else BackupKind.FULL
+    label = BackupLabel.at(started_at, kind)
+    objects = [
+        compromised.maker.put(label, name, os.urandom(1000), layout=layout, name=name)
+        for name, layout in (("base/000001", "base"), ("backup_manifest", "file"))
+    ]
+    manifest = replace(
+        compromised.maker.manifest(label, objects, started_at),
+        start_lsn="0/2000028",
+        end_lsn="0/3000028",
+        database="",
+        parent=parent.manifest.label if parent else None,
+        refers_to=(*parent.manifest.refers_to, parent.manifest.label) if parent else (),
+        summary={"wal_segment_bytes": 16 * 1024 * 1024},
+    )
+    return compromised.maker.catalog.publish(
+        manifest, signer=compromised.maker.signer, ensure_held=lambda: None
+    )
+
+
+def test_a_chain_follows_the_backup_that_it_builds_on_also_where_another_key_protects_it(compromised):
+    full = base(compromised, STARTED)
+    compromised.rotate()
+    first = base(compromised, STARTED + timedelta(hours=1), full)
+    second = base(compromised, STARTED + timedelta(hours=2), first)
+
+    report = compromised.reencrypt()
+
+    assert report.complete
+    new = [report.successors[one.manifest.label] for one in (full, first, second)]
+    last = compromised.maker.catalog.backup(new[2]).manifest
+    assert last.parent == new[1]
+    assert last.refers_to == (new[0], new[1])
+
+    # While the last of the chain has no proof, it needs the old ones, and each of them stays.
+    for label in new[:2]:
+        compromised.maker.prove(compromised.maker.catalog.backup(label), signer=compromised.proofs)
+    assert compromised.plan().labels == ()
+    compromised.maker.prove(compromised.maker.catalog.backup(new[2]), signer=compromised.proofs)
+    assert set(compromised.plan().labels) == {one.manifest.label for one in (full, first, second)}
+
+
+def test_an_incremental_one_whose_chain_is_another_stands_for_nothing(compromised):
+    full, other = base(compromised, STARTED), base(compromised, STARTED + timedelta(minutes=1))
+    old = base(compromised, STARTED + timedelta(hours=1), full)
+    forged = replace(
+        old.manifest,
+        label=BackupLabel.at(STARTED + timedelta(hours=1, seconds=1), BackupKind.INCREMENTAL),
+        finished_at=old.manifest.finished_at + timedelta(microseconds=1),
+        parent=other.manifest.label,
+        refers_to=(other.manifest.label,),
+        summary={**old.manifest.summary, REENCRYPTED_FROM: old.manifest.label.text},
+        signature=None,
+    )
+    published = compromised.maker.catalog.publish(
+        forged, signer=compromised.maker.signer, ensure_held=lambda: None
+    )
+    for one in (full, other, old, published):
+        compromised.maker.prove(one, signer=compromised.proofs)
+
+    assert old.manifest.label not in compromised.plan(keep_last=4).labels
+
+
+def test_a_held_backup_stays_with_its_successor_and_a_hold_on_neither_lets_the_old_go(compromised):
+    old = compromised.maker.publish()
+    compromised.rotate()
+    new = compromised.reencrypt().successors[old.manifest.label]
+    compromised.maker.prove(compromised.maker.catalog.backup(new), signer=compromised.proofs)
+    Holds(compromised.maker.repository).place(
+        old.manifest.label, reason="a lawsuit", placed_by="ada", until=None, now=compromised.clock()
+    )
+
+    assert compromised.plan().labels == ()
+
+
+def test_a_share_of_a_tree_that_was_restored_proves_too_little_to_let_the_old_one_go():
+    old, new = tree(2), replace(tree(2), replaces=tree(2).label)
+    new = replace(
+        new,
+        label=BackupLabel(f"{old.label.text[:14]}1Z-tree-media"),
+        finished_at=old.finished_at + timedelta(microseconds=1),
+    )
+
+    def goes(**known):
+        return planned([old, replace(new, **known)], keep_last=5).expired
+
+    assert goes(proven_whole=False) == ()
+    assert goes(proven=False) == ()
+    assert goes(kept_because=("a hold",)) == (old.label,)
+    assert goes() == (old.label,)

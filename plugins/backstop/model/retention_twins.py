@@ -39,8 +39,8 @@ class Twins:
 
 
 def find_twins(candidates: Sequence[Candidate], ahead: Collection[BackupLabel]) -> Twins:
-    """An old one may go when the new one is whole and proven, nobody wants to keep the old one, and
-    everything that is restored from it may go for the same reason.
+    """An old one may go when all of the new one is proven, nobody wants to keep the old one, and everything
+    that is restored from it may go for the same reason.
 
     :param ahead: backups dated ahead, of which nothing is decided.
     """
@@ -57,7 +57,7 @@ def find_twins(candidates: Sequence[Candidate], ahead: Collection[BackupLabel]) 
     gone = {
         old
         for old, new in pairs.items()
-        if new.proven and new.label in usable and not by_label[old].kept_because
+        if new.proven and new.proven_whole and new.label in usable and not by_label[old].kept_because
     }
     while still := {old for old in gone if needed_by.get(old, set()) - gone} | (
         gone & {new.label for old, new in pairs.items() if old not in gone}

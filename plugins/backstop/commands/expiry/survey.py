@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from backstop.model.backup import Manifest
+    from backstop.model.proof import Proof
     from backstop.model.retention import Candidate
     from backstop.repository.catalog import Repository
     from backstop.repository.published import Verifications
@@ -155,7 +156,13 @@ def _judge(repository: Repository, found: Survey) -> None:
     for label, judged in read_ahead(asked, judge, name="proof"):
         found.unreadable += judged.unreadable
         if judged.proven:
-            found.candidates[label] = replace(found.candidates[label], proven=True)
+            whole = not label.tree or any(map(_is_whole, judged.counting))
+            found.candidates[label] = replace(found.candidates[label], proven=True, proven_whole=whole)
+
+
+def _is_whole(proof: Proof) -> bool:
+    """Of a tree: whether all of it was restored, and not a share."""
+    return proof.matched and str(proof.checks.get("share")) == "1"
 
 
 def _hold(repository: Repository, found: Survey, *, now: datetime) -> None:

@@ -70,6 +70,7 @@ def reencrypt(
 
     :param readers: repositories as the restorer opens them; :param writers: the same as the writer does.
     :param opening: opens what the compromised key protects; :param keyring: wraps what is written.
+    :raises NotFoundError: nothing is protected by a key of that id, and no ring has it.
     :raises ConfigurationError: the compromised key is one of those that wrap now.
     :raises KeyUnavailableError: the keys of now do not work.
     :raises BackstopError: no repository answers.
@@ -82,6 +83,8 @@ def reencrypt(
     holdings = Holdings.of(readers)
     report = ReencryptionReport(settings.target, settings.compromised, unlooked=holdings.unlooked)
     protected = holdings.protected_by(settings.compromised)
+    if not protected and not report.unlooked:
+        _refuse_unknown(settings, opening)
     report.successors = {
         old: new for old, new in holdings.successors.items() if old in protected and new not in protected
     }
@@ -96,6 +99,16 @@ def reencrypt(
         )  # fmt: skip
         run.all()
     return report
+
+
+def _refuse_unknown(settings: ReencryptionSettings, opening: Keyring) -> None:
+    """A typing error must not pass for a key that protects nothing."""
+    known = sorted(key.id for key in opening.encryption_keys())
+    if settings.compromised not in known:
+        raise NotFoundError(
+            f"{settings.compromised!r} protects no backup of {settings.target}, and no key has that id",
+            hint=f"see `python -m backstop show-keys`; the ring has: {', '.join(known)}",
+        )
 
 
 def _count_wal(report: ReencryptionReport, readers: Sequence[Repository]) -> None:
