@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help venv up down status demo wipe test test-unit test-deps test-long trials year lint format lock clean
+.PHONY: help venv up down status demo wipe test test-unit test-deps test-long trials year lint audit format lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -60,11 +60,15 @@ SEED ?= 1
 year: $(STAMP) ## Live through a simulated year, SEED=1, and judge each day
 	@$(PY) -m tests.simulation $(SEED) $(ARGS)
 
-lint: $(STAMP) ## Check style, types and layers
+lint: $(STAMP) ## Check style, safety, types and layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/bandit --quiet --severity-level medium --recursive plugins dags embedded scripts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+audit: $(STAMP) ## Ask the package index for what is known against what Backstop runs with
+	$(PY) scripts/audit.py
 
 format: $(STAMP) ## Format and fix what can be fixed
 	$(BIN)/ruff format .

@@ -139,7 +139,7 @@ class EmbeddedSeaweedFS:
             process.stop(pid)
         self._pid_file.unlink(missing_ok=True)
         # It leaves its sockets behind when killed, in a place that cannot be configured.
-        for path in Path("/tmp").glob("seaweedfs-*.sock"):  # noqa: S108
+        for path in Path("/tmp").glob("seaweedfs-*.sock"):  # noqa: S108 # nosec B108
             if path.stem.rpartition("-")[2] in {str(port) for port in self._ports().values()}:
                 with contextlib.suppress(OSError):
                     path.unlink()
@@ -266,7 +266,7 @@ class EmbeddedSeaweedFS:
     def answers(self) -> bool:
         """Whether the endpoint speaks HTTP now."""
         try:
-            urllib.request.urlopen(f"{self.endpoint_url}/", timeout=2).close()  # noqa: S310
+            urllib.request.urlopen(f"{self.endpoint_url}/", timeout=2).close()  # noqa: S310 # nosec B310
         except urllib.error.HTTPError:
             return True  # an unsigned request is refused: it is up, and it checks
         except OSError:

@@ -201,7 +201,7 @@ def guards(
         _deny(
             "MetaIsNeverOverwritten",
             "s3:PutObject",
-            place.objects(("meta/*",)),
+            [place.mark, *place.objects(("meta/*",))],
             {"Null": {"s3:if-none-match": "true"}},
         ),
         _deny("EvidenceIsNeverDeleted", list(_DELETE), place.objects((_NEVER_DELETED,))),

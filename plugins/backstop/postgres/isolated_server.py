@@ -219,7 +219,7 @@ def socket_directory(directory: Path, prefix: str) -> Path:
     sockets = directory / "socket"
     if len(bytes(sockets / f".s.PGSQL.{PORT}")) <= _SOCKET_PATH_BYTES:
         return sockets
-    return Path("/tmp") / f"backstop-socket-{directory.name.removeprefix(prefix)}"  # noqa: S108 created 0700
+    return Path("/tmp") / f"backstop-socket-{directory.name.removeprefix(prefix)}"  # noqa: S108 created 0700 # nosec B108
 
 
 def complaint(output: bytes) -> str:

@@ -50,7 +50,7 @@ def render_part(template: str, **variables: Any) -> Markup:
     from markupsafe import Markup
 
     # Escaped by the template.
-    return Markup(_environment().get_template(template).render(standalone=False, **variables))  # noqa: S704
+    return Markup(_environment().get_template(template).render(standalone=False, **variables))  # noqa: S704 # nosec B704
 
 
 @lru_cache(1)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from backstop.repository.catalog import EvidenceBook, Repository
     from backstop.storage.base import Storage
     from backstop.storage.s3_lifecycle import BucketLifecycle
+    from backstop.storage.s3_settings import BucketSettings
     from backstop.targets import Configuration, RepositoryConfig, S3Repository, Target
     from backstop.targets.trees import Tree
 
@@ -163,6 +164,15 @@ def open_lifecycle(repository: S3Repository, credentials: CredentialSource) -> B
 
     client = _s3_client(repository, credentials)
     return BucketLifecycle(client, bucket=repository.bucket, patience=Patience())
+
+
+def open_bucket_settings(repository: S3Repository, credentials: CredentialSource) -> BucketSettings:
+    """What a repository's bucket is set to. :raises ConfigurationError: a connection is missing."""
+    from backstop.storage.s3_retry import Patience
+    from backstop.storage.s3_settings import BucketSettings
+
+    client = _s3_client(repository, credentials)
+    return BucketSettings(client, bucket=repository.bucket, patience=Patience())
 
 
 def open_bucket(

@@ -88,7 +88,7 @@ def make_parents(live: Path, *, like: Path) -> MadeFolders:
     made: list[Path] = []
     try:
         for path in missing:
-            path.mkdir()
+            path.mkdir(mode=0o700)
             made.append(path)
             path.chmod(0o755)
             if (path.stat().st_uid, path.stat().st_gid) != (owner.st_uid, owner.st_gid):

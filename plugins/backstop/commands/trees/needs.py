@@ -104,7 +104,7 @@ class Needs:
     def to_finish(self, kind: str, *, backwards: bool = False) -> Iterator[tuple[int, Entry]]:
         """What :meth:`later` was told; backwards, a folder comes after all that is in it."""
         order = "DESC" if backwards else "ASC"
-        query = f"SELECT place, line FROM later WHERE kind = ? ORDER BY rowid {order}"  # noqa: S608 two words
+        query = f"SELECT place, line FROM later WHERE kind = ? ORDER BY rowid {order}"  # noqa: S608 two words # nosec B608
         for place, line in self._connection.execute(query, (kind,)):
             yield place, Entry.from_line(line)
 
@@ -122,7 +122,7 @@ class Needs:
             with self._failures_told():
                 self._connection.execute("BEGIN")
                 self._connection.executemany(
-                    f"INSERT INTO need VALUES ({'?, ' * 12}?)",  # noqa: S608 as many as there are columns
+                    f"INSERT INTO need VALUES ({'?, ' * 12}?)",  # noqa: S608 a mark a column # nosec B608
                     self._needs,
                 )
                 self._connection.executemany("INSERT INTO later VALUES (?, ?, ?)", self._later)
