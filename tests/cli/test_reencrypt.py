@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 
+import backstop.commands.keys.removal as removal
 from backstop.crypto.keyring import LocalKeyring
-from tests.cli.test_keys import back_up, run  # noqa: F401  (a fixture)
+from tests.cli.test_keys import EXIT_IN_USE, back_up, run  # noqa: F401  (a fixture)
 
 
 def without_the_oldest_key(path):
@@ -29,6 +31,25 @@ def test_the_content_is_restored_with_the_new_key_alone(run, tmp_path):  # noqa:
     run("restore-files", "--tree", "media", "--label", new, "--to", str(tmp_path / "restored"), "--yes")
     found = [path.read_text() for path in (tmp_path / "restored").rglob("file.txt")]
     assert found == ["secret"]
+
+
+def test_a_compromised_key_is_gone_in_the_end_and_everything_is_still_restored(run, tmp_path, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(removal, "SETTLED", timedelta(0))
+    contents = {back_up(run, tmp_path, content): content for content in ("first", "second")}
+    key = LocalKeyring.load(tmp_path / "ring.json").generations[0].id
+    run("rotate-keys", "--now")
+    new = run("reencrypt", "--key", key)["successors"]
+    assert key in run("rotate-keys", "--remove", key, code=EXIT_IN_USE)["error"]["message"]
+
+    for label in new.values():
+        run("verify", "--label", label)
+    run("expire", "--yes")
+    run("rotate-keys", "--remove", key)
+
+    for number, (old, content) in enumerate(contents.items()):
+        into = tmp_path / f"back{number}"
+        run("restore-files", "--tree", "media", "--label", new[old], "--to", str(into), "--yes")
+        assert next(into.rglob("file.txt")).read_text() == content
 
 
 @pytest.mark.parametrize(

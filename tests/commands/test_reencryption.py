@@ -404,7 +404,7 @@ def test_a_held_backup_stays_with_its_successor_and_a_hold_on_neither_lets_the_o
     new = compromised.reencrypt().successors[old.manifest.label]
     compromised.maker.prove(compromised.maker.catalog.backup(new), signer=compromised.proofs)
     Holds(compromised.maker.repository).place(
-        old.manifest.label, reason="a lawsuit", placed_by="ada", until=None, now=compromised.clock()
+        old.manifest.label, reason="a lawsuit", who="ada", until=None, now=compromised.clock()
     )
 
     assert compromised.plan().labels == ()
