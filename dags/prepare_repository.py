@@ -5,7 +5,7 @@ Compares the place of a repository with what it should be, and mends it when ask
 open to its user alone; a bucket removes pieces of uploads that nobody finished after 7 days, and versions
 that somebody has deleted or overwritten after `noncurrent` of the repository in `targets.yaml`.
 
-Of a bucket of AWS also: versioning, no public access, and a policy that denies what no role asks for. Logging,
+Of a bucket of AWS also: versioning, no public access, and a policy that denies what no role asks for. Logs,
 encryption by the service and Object Lock are named where they are missing, and left to its owner.
 
 A bucket's rules never touch current objects of ours, and rules of others stay as they are. One that would
