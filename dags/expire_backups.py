@@ -59,6 +59,7 @@ from backstop.operators.expiry import (
 )
 from backstop.operators.expiry_approval import ApproveExpiryOperator
 from backstop.operators.inventory import IndexInventoryOperator
+from backstop.operators.roles import roles_for
 from backstop.targets import load_targets
 from backstop.wiring import every_repository
 
@@ -93,6 +94,7 @@ def define_expiry(target: Target, repositories: Sequence[str]) -> DAG:
             ),
         },
         default_args={"owner": target.owner, **({"queue": target.queue} if target.queue else {})},
+        access_control=roles_for("expire", [target]),
         tags=["backstop", "expiry", target.name, *target.tags],
     ) as dag:
         plan = PlanExpiryOperator.partial(

@@ -52,6 +52,7 @@ from backstop.operators.restore import (
     StopBesideOperator,
     ValidateRestoredOperator,
 )
+from backstop.operators.roles import roles_for
 from backstop.operators.swap import CheckSwapOperator, ReopenDatabaseOperator, SwapDatabaseOperator
 from backstop.targets import Target, load_targets
 
@@ -91,6 +92,7 @@ def define_restore(queue: str | None, targets: Sequence[Target]) -> DAG:
         },
         deadline=recovery_time_alert(targets),
         default_args={"owner": "backstop", **({"queue": queue} if queue else {})},
+        access_control=roles_for("restore", targets),
         tags=["backstop", "restore", *names],
     ) as dag:
         choice = ChooseBackupOperator(

@@ -52,6 +52,7 @@ from backstop.operators.restore_files import (
     SwapFilesOperator,
     ValidateFilesOperator,
 )
+from backstop.operators.roles import roles_for
 from backstop.targets import Target, Tree, load_targets
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def define_files_restore(queue: str | None, trees: Sequence[tuple[Target, Tree]]
         },
         deadline=files_recovery_time_alert([tree for _, tree in trees]),
         default_args={"owner": "backstop", **({"queue": queue} if queue else {})},
+        access_control=roles_for("restore", [target for target, _ in trees]),
         tags=["backstop", "restore", "files", *targets],
     ) as dag:
         plan = PlanFilesRestoreOperator(

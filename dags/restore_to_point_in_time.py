@@ -58,6 +58,7 @@ from backstop.operators.recovery import (
     StartClusterOperator,
     StopBesideRecoveryOperator,
 )
+from backstop.operators.roles import roles_for
 from backstop.targets import Target, load_targets
 
 if TYPE_CHECKING:
@@ -105,6 +106,7 @@ def define_recovery(queue: str | None, targets: Sequence[Target]) -> DAG:
         },
         deadline=recovery_time_alert(targets),
         default_args={"owner": "backstop", **({"queue": queue} if queue else {})},
+        access_control=roles_for("restore", targets),
         tags=["backstop", "restore", "WAL", *names],
     ) as dag:
         plan = PlanRecoveryOperator(

@@ -31,14 +31,18 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param
 
 from backstop.notifications.runs import run_failed
 from backstop.operators.keys import RotateKeysOperator
+from backstop.operators.roles import roles_for
 from backstop.targets import load_targets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from backstop.targets import Target
 
-def define_rotation(keys: str, targets: Sequence[str], queue: str | None) -> DAG:
+
+def define_rotation(keys: str, targets: Sequence[Target]) -> DAG:
     """One DAG for one entry of ``keys``, on workers that have it."""
+    queue = targets[0].queue
     with DAG(
         dag_id=f"rotate_keys__{keys}",
         dag_display_name=f"Rotate keys: {keys}",
@@ -53,7 +57,8 @@ def define_rotation(keys: str, targets: Sequence[str], queue: str | None) -> DAG
             "now": Param(False, "Whether it is due or not.", title="At once", type="boolean"),
         },
         default_args={"owner": "backstop", **({"queue": queue} if queue else {})},
-        tags=["backstop", "keys", *targets],
+        access_control=roles_for("keys", targets),
+        tags=["backstop", "keys", *(target.name for target in targets)],
     ) as dag:
         RotateKeysOperator(task_id="rotate", target=keys, at_once="{{ params.now | tojson }}")
     return dag
@@ -63,4 +68,4 @@ _configuration = load_targets()
 for _name in _configuration.keys:
     _users = [one for one in _configuration.targets.values() if one.keys == _name]
     if _users:
-        define_rotation(_name, [one.name for one in _users], _users[0].queue)
+        define_rotation(_name, _users)

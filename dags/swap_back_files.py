@@ -29,6 +29,7 @@ from airflow.sdk import DAG, Param
 from backstop.notifications.runs import run_failed
 from backstop.operators.base import result_of
 from backstop.operators.restore_files import ApproveFilesRestoreOperator
+from backstop.operators.roles import roles_for
 from backstop.operators.swap_back_files import PlanFilesSwapBackOperator, SwapBackFilesOperator
 from backstop.targets import Target, Tree, load_targets
 
@@ -57,6 +58,7 @@ def define_files_swap_back(queue: str | None, trees: Sequence[tuple[Target, Tree
             ),
         },
         default_args={"owner": "backstop", **({"queue": queue} if queue else {})},
+        access_control=roles_for("restore", [target for target, _ in trees]),
         tags=["backstop", "restore", "files", *targets],
     ) as dag:
         plan = PlanFilesSwapBackOperator(task_id="plan_swap_back", target=TARGET, tree="{{ params.tree }}")

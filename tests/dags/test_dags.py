@@ -479,3 +479,24 @@ def test_every_failed_run_and_every_failed_task_of_ours_tells_people(read_dags):
             if type(task) is kind and not issubclass(kind, EmptyOperator | HITLOperator):
                 told = [not_told] if task.task_id.startswith("tell_") else [task_failed]
                 assert task.on_failure_callback == told, f"{dag.dag_id}: {task.task_id}"
+
+
+def test_what_brings_back_or_takes_away_is_for_the_roles_that_targets_yaml_names(read_dags):
+    procedures = ("restore", "expire", "disaster", "keys")
+    bag = read_dags(with_targets("calibrify", access={name: [f"{name}-people"] for name in procedures}))
+    of_tag = {"restore": "restore", "expiry": "expire", "disaster": "disaster", "keys": "keys"}
+    guarded = {
+        dag_id: role
+        for dag_id, dag in bag.dags.items()
+        for tag, role in of_tag.items()
+        if tag in dag.tags and not dag_id.startswith(("check_keys", "reencrypt"))
+    }
+
+    assert bag.import_errors == {}
+    assert len(guarded) >= 9
+    for dag_id, role in guarded.items():
+        assert set(bag.dags[dag_id].access_control or {}) == {f"{role}-people"}, dag_id
+
+
+def test_without_roles_airflow_is_told_nothing_of_access(read_dags):
+    assert [dag_id for dag_id, dag in read_dags().dags.items() if dag.access_control is not None] == []

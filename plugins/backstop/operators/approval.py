@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
-from backstop.errors import RestoreError
+from backstop.errors import BackstopError, RestoreError
 from backstop.model.access import AccessRole
 from backstop.model.canonical import canonical_json, format_time, parse_time, sha256_hex
+from backstop.model.decision import Answer
 from backstop.operators.base import TakesResults, explained
+from backstop.operators.decisions import record_decision, record_refusal
 from backstop.operators.people import requester, require_requester, responder, same_person
 from backstop.operators.wording import statements, subject
 
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from backstop.errors import BackstopError
     from backstop.targets.database import Consent, Database
 
 NOT_REQUIRED = "not required by policy"
@@ -114,6 +115,7 @@ class ApproveRestoreOperator(TakesResults, ApprovalOperator):  # type: ignore[mi
             rules = self.rules()
             if not self.needed(rules):
                 self.log.info("The policy of %s asks for no approval here", self.plan["target"])
+                record_decision(context, Answer.NOT_REQUIRED, **self._about())
                 return self._approval(NOT_REQUIRED)
             asked_by = self.asked_by(context, rules)
         self.subject, told = self.words(utc_now())
@@ -132,37 +134,56 @@ class ApproveRestoreOperator(TakesResults, ApprovalOperator):  # type: ignore[mi
         raise AssertionError("a form was shown and nobody waits for it")
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> dict[str, str]:
-        untouched = self.untouched()
         with explained():
-            # Read again: policy may have been tightened while we waited.
-            rules = self.rules()
-            if "error" in event:
-                raise self.REFUSAL(
-                    f"nobody answered within {rules.approval_timeout}; {untouched}",
-                    hint="tell an approver, trigger it again; "
-                    f"{self.ASKED_FOR}.approval_timeout says how long to wait",
-                )
-            answered_by = responder(event)
-            if not answered_by:
-                raise self.REFUSAL(
-                    f"the answer has no name to it; {untouched}", hint="log in and answer again"
-                )
-            if event.get("chosen_options") != [self.APPROVE]:
-                raise self.REFUSAL(
-                    f"{answered_by} rejected the {self.ASKED_FOR}; {untouched}",
-                    hint=f"ask {answered_by} why, and trigger it again once that is settled",
-                )
-            if rules.four_eyes:
-                # Whoever filled in the form has asked for it as much as whoever triggered the run.
-                asked = {self.asked_by(context, rules), self.choice.get("chosen_by") or ""}
-                if any(same_person(answered_by, name) for name in asked):
-                    raise self.REFUSAL(
-                        f"{answered_by} asked for this {self.ASKED_FOR} and cannot approve it too; "
-                        f"{untouched}",
-                        hint="trigger it again and have somebody else answer",
-                    )
+            try:
+                answered_by = self._approver(context, event)
+            except BackstopError as error:
+                record_refusal(context, event, error, consent=self.APPROVE, **self._about())
+                raise
+            record_decision(context, Answer.APPROVED, answered_by=answered_by, **self._about())
         self.log.info("%s approved", answered_by)
         return self._approval(answered_by)
+
+    def _approver(self, context: Context, event: dict[str, Any]) -> str:
+        """:raises BackstopError: nobody who may has approved."""
+        untouched = self.untouched()
+        # Read again: policy may have been tightened while we waited.
+        rules = self.rules()
+        if "error" in event:
+            raise self.REFUSAL(
+                f"nobody answered within {rules.approval_timeout}; {untouched}",
+                hint="tell an approver, trigger it again; "
+                f"{self.ASKED_FOR}.approval_timeout says how long to wait",
+            )
+        answered_by = responder(event)
+        if not answered_by:
+            raise self.REFUSAL(f"the answer has no name to it; {untouched}", hint="log in and answer again")
+        if event.get("chosen_options") != [self.APPROVE]:
+            raise self.REFUSAL(
+                f"{answered_by} rejected the {self.ASKED_FOR}; {untouched}",
+                hint=f"ask {answered_by} why, and trigger it again once that is settled",
+            )
+        if rules.four_eyes:
+            # Whoever filled in the form has asked for it as much as whoever triggered the run.
+            asked = {self.asked_by(context, rules), self.choice.get("chosen_by") or ""}
+            if any(same_person(answered_by, name) for name in asked):
+                raise self.REFUSAL(
+                    f"{answered_by} asked for this {self.ASKED_FOR} and cannot approve it too; {untouched}",
+                    hint="trigger it again and have somebody else answer",
+                )
+        return answered_by
+
+    def _about(self) -> dict[str, Any]:
+        """What was asked, for the record."""
+        from backstop.settings.arguments import utc_now
+
+        return {
+            "target": self.plan["target"],
+            "procedure": self.ASKED_FOR,
+            "question": self.words(utc_now())[0],
+            "plan_sha256": plan_digest(self.plan),
+            "log": self.log,
+        }
 
     def _approval(self, by: str) -> dict[str, str]:
         from backstop.settings.arguments import utc_now

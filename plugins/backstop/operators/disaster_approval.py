@@ -9,11 +9,13 @@ from airflow.sdk import Param
 from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import TaskAwaitingInput
 
-from backstop.errors import ConfigurationError, RestoreError
+from backstop.errors import BackstopError, ConfigurationError, RestoreError
 from backstop.model.access import AccessRole
 from backstop.model.canonical import format_time
+from backstop.model.decision import Answer
 from backstop.operators.approval import NOT_REQUIRED
 from backstop.operators.base import TakesResults, explained
+from backstop.operators.decisions import record_decision, record_refusal
 from backstop.operators.disaster_telling import open_incident, who
 from backstop.operators.disaster_wording import assessment_lines, option_label
 from backstop.operators.people import requester, require_requester, responder, same_person
@@ -71,7 +73,9 @@ class ChooseRecoveryOperator(TakesResults, HITLOperator):  # type: ignore[misc]
                         f"nothing brings {self.target} back: there is no option to choose from",
                         hint="see what the assessment says of the repositories, and clear `assess`",
                     )
-                return self._chosen(disaster, assessment["recommended"], by=NOT_REQUIRED)
+                plan = self._chosen(disaster, assessment["recommended"], by=NOT_REQUIRED)
+                record_decision(context, Answer.NOT_REQUIRED, **self._about(plan))
+                return plan
             asked_by = require_requester(context) if rules.four_eyes else requester(context)
             offered = [option for option in assessment["options"] if option["parts"]]
             if not offered:
@@ -106,24 +110,53 @@ class ChooseRecoveryOperator(TakesResults, HITLOperator):  # type: ignore[misc]
         assessed_at: str = "",
     ) -> dict[str, Any]:
         with explained():
-            # Read again: policy may have been tightened while we waited.
-            rules = self._rules()
-            by = responder(event)
-            disaster = self._disaster(context, by or who(context))
-            disaster.wait_ended(by or "nobody")
-            answer = event.get("params_input") or {}
-            alone = self._require_leave(context, event, rules, by, str(answer.get("alone_because") or ""))
-            option = answer.get("option")
-            if not isinstance(option, str) or option not in (offered or []):
-                raise ConfigurationError(
-                    f"option {option!r} is not possible", hint=f"choose one of: {', '.join(offered or [])}"
-                )
-            if _assessed(disaster)["assessed_at"] != assessed_at:
-                raise RestoreError(
-                    f"{self.target} was assessed anew while the form was open; {UNTOUCHED}",
-                    hint="clear this task: it shows what is known now",
-                )
-            return self._chosen(disaster, option, by=by, alone_because=alone)
+            try:
+                plan = self._answered(context, event, offered or [], assessed_at)
+            except BackstopError as error:
+                record_refusal(context, event, error, consent=self.GO_ON, **self._about())
+                raise
+            record_decision(
+                context,
+                Answer.APPROVED,
+                answered_by=plan["approved_by"],
+                because=plan["alone_because"],
+                **self._about(plan),
+            )
+            return plan
+
+    def _answered(
+        self, context: Context, event: dict[str, Any], offered: list[str], assessed_at: str
+    ) -> dict[str, Any]:
+        """:raises BackstopError: this answer lets nothing go on."""
+        # Read again: policy may have been tightened while we waited.
+        rules = self._rules()
+        by = responder(event)
+        disaster = self._disaster(context, by or who(context))
+        disaster.wait_ended(by or "nobody")
+        answer = event.get("params_input") or {}
+        alone = self._require_leave(context, event, rules, by, str(answer.get("alone_because") or ""))
+        option = answer.get("option")
+        if not isinstance(option, str) or option not in offered:
+            raise ConfigurationError(
+                f"option {option!r} is not possible", hint=f"choose one of: {', '.join(offered)}"
+            )
+        if _assessed(disaster)["assessed_at"] != assessed_at:
+            raise RestoreError(
+                f"{self.target} was assessed anew while the form was open; {UNTOUCHED}",
+                hint="clear this task: it shows what is known now",
+            )
+        return self._chosen(disaster, option, by=by, alone_because=alone)
+
+    def _about(self, plan: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """What was asked, for the record."""
+        way = f" by {plan['option']}" if plan else ""
+        return {
+            "target": self.target,
+            "procedure": "recovery",
+            "question": f"Recover {self.target}{way}?",
+            "plan_sha256": plan["plan_sha256"] if plan else "",
+            "log": self.log,
+        }
 
     def _require_leave(
         self, context: Context, event: Mapping[str, Any], rules: Rules, by: str, because: str

@@ -39,6 +39,7 @@ MIGRATIONS = (
     "0006_findings_told",
     "0007_drills",
     "0008_observed_loss",
+    "0009_decisions",
 )
 """Applied in this order, each once; every one can be run again without harm."""
 

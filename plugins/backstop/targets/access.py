@@ -1,4 +1,4 @@
-"""What targets.yaml says of credentials by role, and of locks on what is stored."""
+"""What targets.yaml says of credentials by role, of locks on what is stored, and of who starts what."""
 
 # ruff: noqa: TC001 pydantic evaluates the annotations
 from __future__ import annotations
@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Literal
 
 from backstop.model.access import AccessRole
-from backstop.targets.fields import ConnId, Duration
+from backstop.targets.fields import ConnId, Duration, Text
 from backstop.targets.section import Section
 
 
@@ -58,3 +58,20 @@ class ObjectLock(Section):
     """compliance: not even the account's owner, nor AWS, can undo it; governance: a special right can."""
     margin: Duration = timedelta(days=1)
     """How much longer than retention asks for; whole days."""
+
+
+class Access(Section):
+    """Roles of Airflow that may start and approve what brings back, or takes away; others with the FAB auth
+    manager may not, unless their role has rights over all DAGs.
+
+    A role has to exist before it is named here: Airflow refuses to take up a DAG that names an unknown one.
+    """
+
+    restore: list[Text] | None = None
+    """Restore, recover to a point in time, swap back."""
+    expire: list[Text] | None = None
+    """Expire backups, place and release holds."""
+    disaster: list[Text] | None = None
+    """Recover from a disaster."""
+    keys: list[Text] | None = None
+    """Rotate keys."""

@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Discriminator, Field, Tag
 
-from backstop.targets.access import KeyConnections, ObjectLock, RepositoryConnections
+from backstop.targets.access import Access, KeyConnections, ObjectLock, RepositoryConnections
 from backstop.targets.alerts import Alerts
 from backstop.targets.check_rules import Check
 from backstop.targets.cluster import Cluster
@@ -173,6 +173,8 @@ class Target(NamedSection):
     """Disasters that are rehearsed."""
     disaster: Disaster = Field(default_factory=Disaster)
     """What happens in a real one."""
+    access: Access = Field(default_factory=Access)
+    """Roles of Airflow that may start and approve it."""
     legacy: Legacy | None = None
     """Backups that scripts made before Backstop."""
 
