@@ -10,7 +10,8 @@ what is held, locked or being read, and nothing at all unless a newer *proven* b
 
 ### How
 1. `plan`, one for each repository: the log has the table of every backup, kept or not, and each reason in
-   words. Nothing is changed.
+   words. Nothing is removed. Where the repository has a `lock`, the locks of what stays beyond its time are
+   extended, but for a dry run.
 2. `show_plan` puts the plans together; the note on the run has the gist.
 3. `approve` waits under *Required Actions* when more than `expiry.approve_above` of a repository's dumps,
    base backups, or backups of any one tree would go, or of their bytes, or when a drop is being accepted.
@@ -100,6 +101,7 @@ def define_expiry(target: Target, repositories: Sequence[str]) -> DAG:
             task_id="plan",
             target=target.name,
             accept=accept,
+            dry_run="{{ params.dry_run | tojson }}",
             map_index_template="{{ task.repository }}",
             **patient,
         ).expand(repository=repositories)

@@ -5,6 +5,9 @@ Compares the place of a repository with what it should be, and mends it when ask
 open to its user alone; a bucket removes pieces of uploads that nobody finished after 7 days, and versions
 that somebody has deleted or overwritten after `noncurrent` of the repository in `targets.yaml`.
 
+Of a bucket of AWS also: versioning, no public access, and a policy that denies what no role asks for. Logs,
+encryption by the service and Object Lock are named where they are missing, and left to its owner.
+
 A bucket's rules never touch current objects of ours, and rules of others stay as they are. One that would
 remove or move backups is named: its owner has to change it.
 
@@ -18,7 +21,7 @@ remove or move backups is named: its owner has to change it.
 - **`prepare`, saying *is not what it should be*:** trigger again with *apply*. What is red then too is not
   Backstop's to change: the log says what it endangers.
 - **`prepare`, saying anything else:** the place cannot be looked at, or the role may not read or set the
-  bucket's rules (`s3:GetLifecycleConfiguration`, `s3:PutLifecycleConfiguration`).
+  bucket's settings (`include/aws/policies/preparer.json`; the connection of role `preparer`).
 
 Without Airflow: `python -m backstop prepare-repository --repository <name>`.
 """

@@ -188,11 +188,13 @@ class World:
 
     # -- The watch -------------------------------------------------------------------------------------------
 
+    def target_repository(self, name: str) -> Repository:
+        """As whoever comes anew sees it."""
+        storage = self.storages[name]
+        return Repository(name, storage, Catalog(storage, TARGET, trust=self.trust))
+
     def target(self) -> ObservedTarget:
-        repositories = [
-            Repository(name, storage, Catalog(storage, TARGET, trust=self.trust))
-            for name, storage in self.storages.items()
-        ]
+        repositories = [self.target_repository(name) for name in self.storages]
         policies = Policies(
             dumps="each",
             base="weekly",

@@ -115,6 +115,21 @@ def test_a_plan_tells_every_backup_and_why_and_removes_nothing(makers, capsys):
     assert "local: 1 of 5 backups expire" in said
 
 
+@pytest.mark.parametrize(("given", "locks"), [({"dry_run": "false"}, 1), ({"dry_run": "true"}, 0), ({}, 0)])
+def test_what_stays_is_locked_on_before_anybody_is_asked_and_in_no_dry_run(makers, monkeypatch, given, locks):
+    stays: list[set[str]] = []
+
+    def renew(repository, kept, *, now):
+        stays.append({label.text for label in kept})
+        return [], {}
+
+    monkeypatch.setattr("backstop.commands.locking.renew_locks", renew)
+
+    plan = plan_of("local", **given)
+
+    assert stays == [set(labels(makers["local"])) - set(plan["expires"])] * locks
+
+
 def test_what_was_shown_goes_and_the_bytes_are_told(makers):
     shown = show()
 

@@ -22,6 +22,7 @@ from cryptography.exceptions import InvalidTag
 
 from backstop.crypto.key_encryption import ESCROW_PROVIDER, LOCAL_PROVIDER, KeyEncryptionKey, Keyring
 from backstop.errors import IntegrityError, KeyServiceUnavailableError, KeyUnavailableError
+from backstop.model.key_policy import CHECK_PURPOSE
 
 log = logging.getLogger(__name__)
 
@@ -172,7 +173,7 @@ def key_id_of(wrapped: Any) -> str:
 def check_materials(keyring: Keyring, *, opening: bool) -> tuple[str, ...]:
     """See :meth:`backstop.crypto.keyring.Keyring.check`."""
     algorithm = AlgorithmSuite.AES_256_GCM_HKDF_SHA512_COMMIT_KEY
-    context = {"purpose": "backstop key check"}
+    context = {"purpose": CHECK_PURPOSE}
     failed: list[_Refusal] = []
     worked = 0
     for key in keyring.encryption_keys():

@@ -91,13 +91,14 @@ class Grants:
     narrow: tuple[str, ...] = ()
 
 
-_NARROW = ("data/trees/*/files", "data/trees/*/packs/l*", "data/database/*/backup_manifest")
+NARROW = ("data/trees/*/files", "data/trees/*/packs/l*", "data/database/*/backup_manifest")
+"""Of payload, what the writer reads and opens: the lists that the next backup is compared with."""
 _ALL = ("*",)
 
 GRANTS: Mapping[AccessRole, Grants] = {
     AccessRole.WRITER: Grants(
         read=("meta/*",),
-        narrow=_NARROW,
+        narrow=NARROW,
         put=_OF_WRITERS,
         listed=("meta/*", "data/wal/*", "data/trees/*", "tail/*"),
         lock=("data/*", "meta/manifests/*"),
@@ -201,7 +202,7 @@ def guards(
         _deny(
             "MetaIsNeverOverwritten",
             "s3:PutObject",
-            place.objects(("meta/*",)),
+            [place.mark, *place.objects(("meta/*",))],
             {"Null": {"s3:if-none-match": "true"}},
         ),
         _deny("EvidenceIsNeverDeleted", list(_DELETE), place.objects((_NEVER_DELETED,))),

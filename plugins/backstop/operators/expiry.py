@@ -28,23 +28,30 @@ DRY_RUN = "dry run"
 
 
 class PlanExpiryOperator(BackstopOperator):
-    """Decide what one repository keeps, and say why. Changes nothing.
+    """Decide what one repository keeps, and say why. Removes nothing.
+
+    Where backups are locked, what stays beyond its time is locked on, which must not wait for an approval.
 
     :param repository: its name in targets.yaml.
     :param accept: labels whose drop in rows or files is meant.
+    :param dry_run: change no lock either.
     """
 
-    template_fields = ("target", "repository", "accept")
-    results = ("accept",)
+    template_fields = ("target", "repository", "accept", "dry_run")
+    results = ("accept", "dry_run")
 
-    def __init__(self, *, target: str, repository: str, accept: Any = "[]", **kwargs: Any) -> None:
+    def __init__(
+        self, *, target: str, repository: str, accept: Any = "[]", dry_run: Any = "true", **kwargs: Any
+    ) -> None:
         super().__init__(target=target, **kwargs)
         self.repository = repository
         self.accept = accept
+        self.dry_run = dry_run
 
     def carry_out(self, context: Context) -> dict[str, Any]:
         from backstop.commands.expiry.plan import plan_expiry
         from backstop.commands.expiry.wording import plan_lines
+        from backstop.commands.locking import renew_locks
         from backstop.hooks.target import TargetHook
         from backstop.repository.twins import refuse_twins
         from backstop.settings.arguments import utc_now
@@ -57,7 +64,14 @@ class PlanExpiryOperator(BackstopOperator):
         settings = expiry_settings(hook.configuration, self.target, self.repository, accepted=accepted)
         repository = hook.repository(self.repository)
         refuse_twins(repository, hook.others_of(repository))
-        plan = plan_expiry(repository, settings=settings, now=now).to_dict()
+        made = plan_expiry(repository, settings=settings, now=now)
+        if self.dry_run is False:
+            renewed, failed = renew_locks(repository, made.stays, now=now)
+            if renewed:
+                self.log.info("Locked on: %s", ", ".join(label.text for label in renewed))
+            for label, error in failed.items():
+                self.log.warning("The lock of %s could not be extended: %s", label, error)
+        plan = made.to_dict()
         for line in plan_lines(plan, now):
             self.log.info("%s", line)
         return plan | {"has": [label.text for label in accepted if repository.catalog.has(label)]}

@@ -69,9 +69,11 @@ def preparation_steps(
 
     :raises ConfigurationError: there is none of that name, or a connection is missing.
     """
+    from backstop.commands.prepare.bucket import GuardsStep, LocksStep, VersionsStep
     from backstop.commands.prepare.directory import DirectoryStep
     from backstop.commands.prepare.lifecycle import LifecycleStep
-    from backstop.wiring import open_lifecycle
+    from backstop.model.access_policy import Place
+    from backstop.wiring import open_bucket_settings, open_lifecycle
 
     if name not in configuration.repositories:
         raise ConfigurationError(
@@ -86,7 +88,17 @@ def preparation_steps(
     prefixes = [f"{config.prefix}/"] if config.prefix else [f"{target}/" for target in sorted(targets)]
     lifecycle = open_lifecycle(config, credentials)
     location = f"s3://{config.bucket}/{config.prefix}".rstrip("/")
-    return location, [LifecycleStep(lifecycle, prefixes, noncurrent=config.noncurrent)]
+    steps: list[Step] = [LifecycleStep(lifecycle, prefixes, noncurrent=config.noncurrent)]
+    settings = open_bucket_settings(config, credentials)
+    if config.endpoint_url is None or config.lock is not None:
+        steps.append(VersionsStep(settings))
+    if config.lock is not None:
+        steps.append(LocksStep(settings))
+    if config.endpoint_url is None:
+        # Of AWS alone it is known that it understands every condition: elsewhere a guard could lock us out.
+        everybody = ("*",) if config.prefix else tuple(sorted(targets))
+        steps.append(GuardsStep(settings, Place(config.bucket, prefix=config.prefix, targets=everybody)))
+    return location, steps
 
 
 def parse_share(text: str) -> float:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from backstop.repository.catalog import EvidenceBook, Repository
     from backstop.storage.base import Storage
     from backstop.storage.s3_lifecycle import BucketLifecycle
+    from backstop.storage.s3_settings import BucketSettings
     from backstop.targets import Configuration, RepositoryConfig, S3Repository, Target
     from backstop.targets.trees import Tree
 
@@ -165,6 +166,15 @@ def open_lifecycle(repository: S3Repository, credentials: CredentialSource) -> B
     return BucketLifecycle(client, bucket=repository.bucket, patience=Patience())
 
 
+def open_bucket_settings(repository: S3Repository, credentials: CredentialSource) -> BucketSettings:
+    """What a repository's bucket is set to. :raises ConfigurationError: a connection is missing."""
+    from backstop.storage.s3_retry import Patience
+    from backstop.storage.s3_settings import BucketSettings
+
+    client = _s3_client(repository, credentials)
+    return BucketSettings(client, bucket=repository.bucket, patience=Patience())
+
+
 def open_bucket(
     lender: RepositoryConfig, credentials: CredentialSource, *, bucket: str, prefix: str
 ) -> Storage:
@@ -234,6 +244,11 @@ def _s3_storage(
 def _s3_client(config: S3Repository, credentials: CredentialSource, **timeouts: float) -> S3Client:
     from backstop.storage.s3_client import s3_client
 
-    conn_id = config.connections.of(role_of(credentials)) or config.conn_id
-    credential = credentials.get(conn_id) if conn_id else None
+    role = role_of(credentials)
+    conn_id = config.connections.of(role) or config.conn_id
+    try:
+        credential = credentials.get(conn_id) if conn_id else None
+    except ConfigurationError as error:
+        what = f"repository {config.name}" + (f" for the role {role.value}" if role else "")
+        raise ConfigurationError(f"{what}: {error.message}", hint=error.hint) from None
     return s3_client(credential, endpoint_url=config.endpoint_url, region=config.region, **timeouts)

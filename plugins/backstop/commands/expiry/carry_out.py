@@ -109,13 +109,7 @@ class _Expiry:
             self._run_group(group, begun.get(group, ()), doomed.get(group, ()))
 
     def _renew_locks(self) -> None:
-        # What stays for its lock alone is not to stay for ever.
-        kept = [
-            one.label
-            for one in self.plan.retention.decisions
-            if one.keep and one.label not in self.plan.locked
-        ]
-        renewed, failed = renew_locks(self.repository, kept, now=self.clock())
+        renewed, failed = renew_locks(self.repository, self.plan.stays, now=self.clock())
         self.report.renewed += renewed
         self.report.waiting += [
             f"the lock of {label} could not be extended: {error.message}" for label, error in failed.items()

@@ -82,6 +82,13 @@ class ExpiryPlan:
         return tuple(one.label for one in self.doomed)
 
     @property
+    def stays(self) -> tuple[BackupLabel, ...]:
+        """What is kept, but for what is kept by its lock alone: that is not to stay for ever."""
+        return tuple(
+            one.label for one in self.retention.decisions if one.keep and one.label not in self.locked
+        )
+
+    @property
     def candidates(self) -> dict[BackupLabel, Candidate]:
         return self.found.candidates
 

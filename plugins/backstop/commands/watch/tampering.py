@@ -8,6 +8,7 @@ from backstop.commands.watch.part import EVERY, Part
 from backstop.commands.watch.wording import named
 from backstop.errors import StorageError
 from backstop.model.finding import Finding, Level
+from backstop.repository.catalog import REPOSITORY_KEY
 
 if TYPE_CHECKING:
     from backstop.commands.watch.shelf import Shelf
@@ -39,11 +40,12 @@ def _judge(sight: Sight, shelf: Shelf) -> list[Finding]:
     target = sight.target.name
     deleted: list[str] = []
     overwritten: list[str] = []
-    for folder in _FOLDERS:
-        prefix = f"{target}/meta/{folder}/"
+    storage = shelf.repository.storage
+    places = [storage.versions(f"{target}/meta/{folder}/") for folder in _FOLDERS]
+    for versions in (storage.versions_of(REPOSITORY_KEY), *places):
         stored: dict[str, int] = {}
         markers: set[str] = set()
-        for one in shelf.repository.storage.versions(prefix):
+        for one in versions:
             if not one.is_marker:
                 stored[one.key] = stored.get(one.key, 0) + 1
             elif one.is_latest:

@@ -1,0 +1,120 @@
+"""include/aws: policies that say what the product's own list of grants says, and Terraform that uses them."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import hcl2
+import pytest
+
+from backstop.model.access import AccessRole
+from tests.include.aws_linter import parliament
+
+CHECKOUT = Path(__file__).parents[2]
+AWS = CHECKOUT / "include" / "aws"
+POLICIES = AWS / "policies"
+FILLED = {
+    "account": "123456789012",
+    "administrator": "arn:aws:iam::123456789012:role/administrator",
+    "bucket": "lab-backups",
+    "name": "backstop",
+    "partition": "aws",
+    "prefix": "lab/",
+    "target": "calibrify",
+}
+EXPECTED = {
+    # Who may set a bucket's policy may give themselves all of it: hence an administrator's role.
+    "preparer.json": {"RESOURCE_POLICY_PRIVILEGE_ESCALATION"},
+    # The policy of a key is about that key alone, whatever its `Resource` says.
+    "key.json": {"RESOURCE_STAR"},
+}
+
+
+def filled(name: str) -> str:
+    text = (POLICIES / name).read_text()
+    for variable, value in FILLED.items():
+        text = text.replace("${" + variable + "}", value)
+    assert "${" not in text
+    return text
+
+
+def names() -> list[str]:
+    return sorted(path.name for path in POLICIES.glob("*.json"))
+
+
+def test_the_policies_are_those_that_the_grants_make():
+    path = CHECKOUT / "scripts" / "write_policies.py"
+    spec = importlib.util.spec_from_file_location("write_policies", path)
+    assert spec is not None
+    assert spec.loader is not None
+    writer = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(writer)
+
+    made = {name: writer.text_of(policy) for name, policy in writer.policies().items()}
+
+    assert {name: (POLICIES / name).read_text() for name in names()} == made, "scripts/write_policies.py"
+    assert set(made) == {f"{role.value}.json" for role in AccessRole} | {"bucket.json", "key.json"}
+
+
+@pytest.mark.parametrize("name", names())
+def test_aws_knows_every_action_and_condition_and_nothing_escalates(name):
+    findings = parliament.analyze_policy_string(filled(name)).findings
+
+    assert {one.issue for one in findings} == EXPECTED.get(name, set())
+
+
+@pytest.mark.parametrize("name", names())
+def test_a_policy_fits_into_what_aws_takes(name):
+    size = len(json.dumps(json.loads(filled(name)), separators=(",", ":")))
+
+    # Inline policies of a role together 10,240 characters; of a bucket 20 KB; of a key 32 KB.
+    assert size < 6_000
+
+
+def terraform() -> dict[str, dict]:
+    parsed = {path.name: hcl2.loads(path.read_text()) for path in sorted((AWS / "terraform").glob("*.tf"))}
+    assert set(parsed) == {"main.tf", "outputs.tf", "variables.tf", "versions.tf"}
+    return parsed
+
+
+def test_terraform_makes_every_role_and_fills_in_every_name_of_the_policies():
+    main = (AWS / "terraform" / "main.tf").read_text()
+    terraform()
+
+    roles = re.search(r"toset\(\[(.*?)\]\)", main, re.DOTALL)
+    assert roles is not None
+    assert set(re.findall(r'"(\w+)"', roles[1])) == {role.value for role in AccessRole}
+    wanted = set().union(*(re.findall(r"\$\{(\w+)\}", (POLICIES / name).read_text()) for name in names()))
+    given = re.search(r"names = \{(.*?)\n  \}", main, re.DOTALL)
+    assert given is not None
+    assert set(re.findall(r"^\s+(\w+)\s+=", given[1], re.MULTILINE)) == wanted
+
+
+def test_terraform_leaves_out_none_of_what_guards_a_bucket():
+    kinds = set(re.findall(r'^resource "(\w+)"', (AWS / "terraform" / "main.tf").read_text(), re.MULTILINE))
+
+    assert kinds >= {
+        "aws_s3_bucket_versioning", "aws_s3_bucket_public_access_block", "aws_s3_bucket_policy",
+        "aws_s3_bucket_logging", "aws_s3_bucket_ownership_controls",
+        "aws_s3_bucket_server_side_encryption_configuration", "aws_kms_key",
+    }  # fmt: skip
+
+
+def test_terraform_finds_the_module_valid(tmp_path):
+    program = shutil.which("terraform") or shutil.which("tofu")
+    if program is None:
+        pytest.skip("neither terraform nor tofu is on this machine")
+    shutil.copytree(AWS, tmp_path / "aws")
+    module = tmp_path / "aws" / "terraform"
+    begun = subprocess.run(
+        [program, "init", "-backend=false", "-input=false"], cwd=module, capture_output=True, check=False
+    )
+    if begun.returncode:
+        pytest.skip("terraform cannot have its AWS provider here")
+    done = subprocess.run([program, "validate"], cwd=module, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
