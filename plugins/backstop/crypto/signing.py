@@ -34,6 +34,7 @@ ROLES: tuple[Role, ...] = ("manifest", "proof")
 Document = TypeVar("Document", Manifest, Proof, Release, Acceptance, LegacyProof, EvidenceRecord)
 
 _FORMAT = 1
+_MALFORMED = (TypeError, ValueError, AttributeError, KeyError, RecursionError)
 _NAMES: dict[type, str] = {
     Release: "release of a hold on",
     Acceptance: "acceptance of the drop in",
@@ -180,6 +181,22 @@ class TrustedSigners:
         :raises IntegrityError: unsigned, signed by a stranger or by a key of the other role, or changed.
         """
         name = f"{_NAMES.get(type(document), role)} {document.label} of {document.target}"
+        try:
+            self._verify(document, role, written=written, name=name)
+        except _MALFORMED as error:  # values of other kinds than we write: nobody has signed those
+            raise IntegrityError(
+                f"{name} is malformed ({type(error).__name__})",
+                hint="do not use it: compare it with the copy in the other repository",
+            ) from error
+
+    def _verify(
+        self,
+        document: Manifest | Proof | Release | Acceptance | LegacyProof | EvidenceRecord,
+        role: Role,
+        *,
+        written: bytes | None,
+        name: str,
+    ) -> None:
         hint = "do not use it: compare it with the copy in the other repository"
         signature = document.signature
         if signature is None:

@@ -190,7 +190,13 @@ class Catalog:
                 f"and this is {self.repository_id()}",
                 hint="objects were copied by hand; restore from the repository that it names",
             )
-        written = canonical_json(manifest.to_dict())
+        try:
+            written = canonical_json(manifest.to_dict())
+        except (TypeError, ValueError, AttributeError) as error:
+            raise IntegrityError(
+                f"{where} is malformed ({type(error).__name__})",
+                hint="it was changed; use the copy in the other repository",
+            ) from error
         self._trust.verify(manifest, role="manifest", written=written)
         if written != body:
             # The signature covers what we read; a reader of other fields, or by hand, might be misled.

@@ -88,7 +88,7 @@ def parse(body: bytes | None) -> dict[str, Any]:
         raise IntegrityError(f"it has more than {MAX_BYTES} bytes", hint=_HINT)
     try:
         raw = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise IntegrityError(f"it is not JSON ({len(body)} bytes)", hint=_HINT) from error
     if not isinstance(raw, dict):
         raise IntegrityError("it is not a JSON object", hint=_HINT)

@@ -96,7 +96,7 @@ class LegacyRecords:
     def _read(self, key: str) -> dict[str, Any]:
         try:
             document = json.loads(self.repository.storage.read(key))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise IntegrityError(f"{key} is not JSON", hint="verify the legacy backup again") from error
         if not isinstance(document, dict):
             raise IntegrityError(f"{key} is not a JSON object", hint="verify the legacy backup again")

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def json_object(body: bytes, key: str) -> dict[str, Any]:
     """:raises IntegrityError: it is none."""
     try:
-        document = json.loads(body)
-    except ValueError as error:
+        document = json.loads(body, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
         raise IntegrityError(
             f"{key} is not JSON ({len(body)} bytes)",
             hint="it was damaged; use the copy in the other repository",
@@ -24,6 +24,10 @@ def json_object(body: bytes, key: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise IntegrityError(f"{key} is not a JSON object", hint="use the copy in the other repository")
     return document
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def is_wanted(name: str, wanted: Callable[[BackupLabel], bool]) -> bool:
