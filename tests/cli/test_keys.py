@@ -128,3 +128,28 @@ def test_a_ring_is_renewed_when_it_is_due_and_not_before(run, tmp_path):
     LocalKeyring.create(path, datetime.now(timezone.utc) - timedelta(days=91))
     assert "has the new key" in run("rotate-keys")["done"][0]
     assert len(keys(tmp_path)) == 2
+
+
+def test_what_a_restore_would_take_opens_and_is_named(run, three, tmp_path):
+    opened = run("check-keys")["opened"]
+
+    assert [(one["what"], one["error"]) for one in opened] == [
+        ("oldest tree:media", None),
+        ("newest tree:media", None),
+    ]
+    assert [one["keys"] for one in opened] == [
+        [f"backstop-local/{keys(tmp_path)[0]}"],
+        [f"backstop-local/{keys(tmp_path)[2]}"],
+    ]
+
+
+def test_a_key_that_has_gone_from_the_ring_is_missed_the_same_night(run, three, tmp_path):
+    path = tmp_path / "ring.json"
+    document = json.loads(path.read_text())
+    document["keys"] = document["keys"][1:]
+    path.write_text(json.dumps(document))
+
+    oldest, newest = run("check-keys", code=1)["opened"]
+
+    assert "no key of the ring opens" in oldest["error"]
+    assert newest["error"] is None

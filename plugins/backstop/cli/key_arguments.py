@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backstop.cli.arguments import verb
+from backstop.cli.arguments import escrow_key, target, verb
 
 if TYPE_CHECKING:
     import argparse
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 def add_key_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add them all."""
     _show_keys(verbs)
+    _check_keys(verbs)
     _rotate_keys(verbs)
 
 
@@ -21,6 +22,13 @@ def _show_keys(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     parser = verb(verbs, "show-keys", "keys:show_keys", text)
     _keys(parser)
     parser.add_argument("--wal", action="store_true", help="of WAL too: reads the head of every object")
+
+
+def _check_keys(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "Open the oldest and the newest of every kind in every repository, with what a restore has."
+    parser = verb(verbs, "check-keys", "keys:check_keys", text)
+    target(parser)
+    escrow_key(parser)
 
 
 def _rotate_keys(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -1,4 +1,4 @@
-"""Keys, rotated by Airflow."""
+"""Keys: rotated, and seen to open what is stored."""
 
 from __future__ import annotations
 
@@ -38,3 +38,42 @@ class RotateKeysOperator(BackstopOperator):
         for sentence in said:
             self.log.info("%s", sentence)
         return said
+
+
+class CheckKeysOperator(BackstopOperator):
+    """Open the oldest and the newest of every kind in every repository, as a restore would.
+
+    Returns how many objects opened. :raises KeyUnavailableError: one did not; each is named in the log.
+    """
+
+    def carry_out(self, context: Context) -> dict[str, int]:
+        from backstop.commands.keys.canary import open_canaries
+        from backstop.errors import BackstopError, KeyUnavailableError, NotFoundError
+        from backstop.hooks.target import TargetHook
+        from backstop.wiring import every_repository
+
+        hook = TargetHook(self.target, AccessRole.RESTORER)
+        keyring = hook.keyring(for_reading=True)
+        closed, failed, count = [], [], 0
+        for name in every_repository(hook.configuration, self.target):
+            try:
+                for one in open_canaries(hook.repository(name), keyring=keyring):
+                    count += 1
+                    if one.why:
+                        self.log.error("%s: the %s does not open: %s (%s)", name, one.what, one.why, one.step)
+                        closed.append(one)
+            except NotFoundError:
+                continue  # nothing has been backed up there yet
+            except BackstopError as error:
+                self.log.error("%s could not be looked at: %s", name, error)
+                failed.append(error)
+        if closed:
+            first = closed[0]
+            raise KeyUnavailableError(
+                f"{len(closed)} of {count} objects do not open, such as the {first.what} in "
+                f"{first.repository}: {first.why}",
+                hint=first.step or "see docs/runbook.md, the key is disabled",
+            )
+        if failed:
+            raise failed[0]
+        return {"opened": count}

@@ -110,6 +110,10 @@ class WalNames:
     def segment_context(self, segment: WalSegment) -> dict[str, str]:
         return self._context(segment.timeline, segment.name)
 
+    def stored_context(self, stored: StoredSegment) -> dict[str, str]:
+        """Of a segment that a listing shows, whatever its size."""
+        return self._context(int(stored.segment[:8], 16), stored.segment)
+
     def history_context(self, timeline: int) -> dict[str, str]:
         return self._context(timeline, "history")
 

@@ -38,14 +38,15 @@ class BucketSettings:
     def versioned(self) -> bool:
         """Whether what is overwritten or deleted stays as a version."""
         answer = self._ask(lambda: self._client.get_bucket_versioning(Bucket=self.bucket), "read versioning")
-        return (answer or {}).get("Status") == "Enabled"
+        return bool((answer or {}).get("Status") == "Enabled")
 
     def locks(self) -> bool:
         """Whether objects can be locked (S3 Object Lock)."""
         answer = self._ask(
             lambda: self._client.get_object_lock_configuration(Bucket=self.bucket), "read Object Lock"
         )
-        return (answer or {}).get("ObjectLockConfiguration", {}).get("ObjectLockEnabled") == "Enabled"
+        found = (answer or {}).get("ObjectLockConfiguration", {})
+        return bool(found.get("ObjectLockEnabled") == "Enabled")
 
     def closed_to_the_public(self) -> bool:
         """All four of S3's switches."""
@@ -53,7 +54,7 @@ class BucketSettings:
             lambda: self._client.get_public_access_block(Bucket=self.bucket), "read the public access block"
         )
         found = (answer or {}).get("PublicAccessBlockConfiguration", {})
-        return all(found.get(name) for name in _PUBLIC)
+        return all(bool(found.get(name)) for name in _PUBLIC)
 
     def encryption(self) -> str | None:
         """By which algorithm the service encrypts what it stores; None: it says of none."""

@@ -1,4 +1,4 @@
-"""``show-keys`` and ``rotate-keys``."""
+"""``show-keys``, ``check-keys`` and ``rotate-keys``."""
 
 from __future__ import annotations
 
@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING
 
 from backstop.cli.exit_codes import DONE
 from backstop.cli.output import human_bytes, human_time, print_json, print_table, say
+from backstop.cli.session import Session
+from backstop.commands.keys.canary import Opened, open_canaries
 from backstop.commands.keys.removal import remove_generation
 from backstop.credentials import default_credentials
 from backstop.crypto.keyring import LocalKeyring
-from backstop.errors import ConfigurationError
+from backstop.errors import BackstopError, ConfigurationError, KeyUnavailableError, NotFoundError
 from backstop.model.access import AccessRole
 from backstop.settings.arguments import utc_now
 from backstop.settings.keys import find_keys, look_at_uses, rotating_keys
 from backstop.targets import load_targets
+from backstop.wiring import every_repository
 
 if TYPE_CHECKING:
     import argparse
@@ -52,6 +55,30 @@ def show_keys(arguments: argparse.Namespace) -> int:
             ],
         )
     return next((error.exit_code for error in failed.values()), DONE)
+
+
+def check_keys(arguments: argparse.Namespace) -> int:
+    """Exit code 1 when something does not open; else that of what could not be looked at."""
+    session = Session(arguments, AccessRole.RESTORER)
+    keyring = session.keyring_for_reading(arguments.escrow_key)
+    opened: list[Opened] = []
+    failed: list[BackstopError] = []
+    for name in every_repository(session.configuration, session.target_name):
+        try:
+            opened += open_canaries(session.repository(name), keyring=keyring)
+        except NotFoundError:
+            continue  # nothing has been backed up there yet
+        except BackstopError as error:
+            failed.append(error)
+            say(f"backstop: {name} could not be looked at: {error.message}")
+    if arguments.json:
+        print_json({"opened": [one.to_dict() for one in opened]})
+    else:
+        rows = [[one.repository, one.what, one.why or "opens", one.key] for one in opened]
+        print_table(["REPOSITORY", "WHAT", "", "OBJECT"], rows)
+    if any(one.why for one in opened):
+        return KeyUnavailableError.exit_code
+    return failed[0].exit_code if failed else DONE
 
 
 def rotate_keys(arguments: argparse.Namespace) -> int:

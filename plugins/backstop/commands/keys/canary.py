@@ -1,6 +1,6 @@
 """A canary: the oldest and the newest of everything is opened as a restore would open it, every night.
 
-That a key is enabled says nothing of who may use it, and that a backup was proven last month nothing of today.
+That a key is enabled says nothing of who may use it, and a proof of last month nothing of today.
 """
 
 from __future__ import annotations
@@ -103,19 +103,13 @@ def _open_wal(repository: Repository, keyring: Keyring) -> Iterator[Opened]:
 def _open_segment(repository: Repository, info: ObjectInfo, what: str, keyring: Keyring) -> Opened:
     target = repository.catalog.target
     system_id = info.key.removeprefix(WalNames(target, "").all_systems).partition("/")[0]
-    stored = WalNames(target, system_id).parse_segment(info)
+    names = WalNames(target, system_id)
+    stored = names.parse_segment(info)
     if stored is None:
         return Opened(repository.name, what, info.key, why=f"{info.key} is no name of WAL", step="remove it")
-    # The context names the segment alone: of what size it is does not matter here.
-    context = {
-        "target": target,
-        "system_id": system_id,
-        "timeline": stored.segment[:8],
-        "segment": stored.segment,
-    }
     try:
         with repository.storage.open(info.key) as source:
-            for _ in decrypt_stream(source, keyring=keyring, context=context):
+            for _ in decrypt_stream(source, keyring=keyring, context=names.stored_context(stored)):
                 pass
     except BackstopError as error:
         return Opened(repository.name, what, info.key, why=error.message, step=error.hint)
