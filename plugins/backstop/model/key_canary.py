@@ -64,5 +64,6 @@ def _judge(one: KeyCanary, now: datetime) -> Finding | None:
         Level.CRITICAL if age > FORGOTTEN_AFTER else Level.WARNING,
         f"whether what is stored in {one.repository} opens for whoever restores was last tried on "
         f"{one.checked_at:%Y-%m-%d}; it is due every night",
-        f"look at the runs of check_keys__{one.target}, or `python -m backstop check-keys --target {one.target}`",
+        f"look at the runs of check_keys__{one.target}; "
+        f"`python -m backstop check-keys --target {one.target}` does the same",
     )
