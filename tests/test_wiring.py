@@ -16,10 +16,11 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from backstop.credentials import EnvironmentCredentials
+from backstop.credentials import EnvironmentCredentials, RoleCredentials
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import create_signing_keys
 from backstop.errors import ConfigurationError, KeyUnavailableError, NotFoundError
+from backstop.model.access import AccessRole
 from backstop.targets import load_targets
 from backstop.wiring import (
     cheapest_first,
@@ -65,7 +66,7 @@ def load(tmp_path):
     LocalKeyring.create(tmp_path / "ring.json", NOW)
     create_signing_keys(tmp_path / "signing")
 
-    def load(*, escrow: str = "{waived: test}", keys: str | None = None):
+    def load(*, escrow: str = "{waived: test}", keys: str | None = None, roles: str = "{}"):
         local = (
             f"{{storage: local, path: {tmp_path}/ring.json, signing: {tmp_path}/signing, escrow: {escrow}}}"
         )
@@ -76,7 +77,9 @@ version: 1
 keys:
   lab: {keys or local}
 repositories:
-  s3: {{type: s3, bucket: lab-backups, conn_id: s3, endpoint_url: "http://127.0.0.1:1", region: us-east-1}}
+  s3:
+    {{type: s3, bucket: lab-backups, conn_id: s3, connections: {roles}, endpoint_url: "http://127.0.0.1:1",
+    region: us-east-1}}
   disk: {{type: posix, path: {tmp_path}/repository}}
   other: {{type: posix, path: {tmp_path}/other}}
 inventory: {{conn_id: inventory}}
@@ -135,6 +138,16 @@ def test_an_unknown_tree_is_answered_with_the_one_that_was_meant(load):
         find_tree(load(), "calibrify", "media")
 
 
+def test_a_connection_that_a_role_lacks_is_named_with_the_repository_and_the_role(load):
+    configuration = load(roles="{writer: s3_writer}")
+
+    with pytest.raises(ConfigurationError, match=r"repository s3 for the role writer: .*'s3_writer'"):
+        open_repository(configuration, "calibrify", "s3", RoleCredentials(CREDENTIALS, AccessRole.WRITER))
+    # No other role misses it.
+    restorer = RoleCredentials(CREDENTIALS, AccessRole.RESTORER)
+    assert open_repository(configuration, "calibrify", "s3", restorer).name == "s3"
+
+
 def test_a_directory_is_cheaper_than_s3(load):
     assert cheapest_first(load(), "calibrify") == ["disk", "s3"]
 
@@ -143,7 +156,7 @@ def test_opening_a_directory_loads_no_cloud_library(load, tmp_path):
     load()
     code = (
         "import sys\n"
-        "from backstop.credentials import EnvironmentCredentials\n"
+        "from backstop.credentials import EnvironmentCredentials, RoleCredentials\n"
         "from backstop.targets import load_targets\n"
         "from backstop.wiring import open_repository\n"
         f"open_repository(load_targets({str(tmp_path / 'targets.yaml')!r}), 'calibrify', 'disk',"

@@ -91,13 +91,14 @@ class Grants:
     narrow: tuple[str, ...] = ()
 
 
-_NARROW = ("data/trees/*/files", "data/trees/*/packs/l*", "data/database/*/backup_manifest")
+NARROW = ("data/trees/*/files", "data/trees/*/packs/l*", "data/database/*/backup_manifest")
+"""Of payload, what the writer reads and opens: the lists that the next backup is compared with."""
 _ALL = ("*",)
 
 GRANTS: Mapping[AccessRole, Grants] = {
     AccessRole.WRITER: Grants(
         read=("meta/*",),
-        narrow=_NARROW,
+        narrow=NARROW,
         put=_OF_WRITERS,
         listed=("meta/*", "data/wal/*", "data/trees/*", "tail/*"),
         lock=("data/*", "meta/manifests/*"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from backstop.model.access_policy import VERSION
+from backstop.model.access_policy import NARROW, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +18,8 @@ CHECK_PURPOSE = "backstop key check"
 """The context of a throw-away data key that shows, before a backup, that the key works."""
 _ENCRYPT = ("kms:GenerateDataKey", "kms:Encrypt")
 _DECRYPT = ("kms:Decrypt",)
+_LISTS = tuple(pattern.removeprefix("data/") for pattern in NARROW)
+"""As the encryption context has them (``object``)."""
 _LOOK = ("kms:DescribeKey", "kms:GetKeyRotationStatus")
 _ADMINISTER = (*_LOOK, "kms:EnableKeyRotation", "kms:RotateKeyOnDemand", "kms:ListKeyRotations")
 _END = ("kms:ScheduleKeyDeletion", "kms:DisableKey", "kms:PutKeyPolicy", "kms:DeleteImportedKeyMaterial")
@@ -42,6 +44,7 @@ def key_policy(
     :param owners: patterns of ARNs of those few who may end the key, or change this policy.
     """
     of_targets = {"StringEquals": {"kms:EncryptionContext:target": list(targets)}}
+    lists = {**of_targets, "StringLike": {"kms:EncryptionContext:object": list(_LISTS)}}
     checks = {"StringEquals": {"kms:EncryptionContext:purpose": CHECK_PURPOSE}}
     return {
         "Version": VERSION,
@@ -56,6 +59,8 @@ def key_policy(
                 "Condition": {"StringNotLike": {"aws:PrincipalArn": list(owners)}},
             },
             _allow("Encrypt", encrypt, _ENCRYPT, of_targets),
+            # Without it each backup of a tree would read and store all of it anew.
+            _allow("OpenLists", encrypt, _DECRYPT, lists),
             _allow("Decrypt", decrypt, _DECRYPT, of_targets),
             _allow("CheckEncrypting", [*encrypt, *decrypt], ("kms:GenerateDataKey",), checks),
             _allow("CheckDecrypting", decrypt, _DECRYPT, checks),

@@ -244,6 +244,11 @@ def _s3_storage(
 def _s3_client(config: S3Repository, credentials: CredentialSource, **timeouts: float) -> S3Client:
     from backstop.storage.s3_client import s3_client
 
-    conn_id = config.connections.of(role_of(credentials)) or config.conn_id
-    credential = credentials.get(conn_id) if conn_id else None
+    role = role_of(credentials)
+    conn_id = config.connections.of(role) or config.conn_id
+    try:
+        credential = credentials.get(conn_id) if conn_id else None
+    except ConfigurationError as error:
+        what = f"repository {config.name}" + (f" for the role {role.value}" if role else "")
+        raise ConfigurationError(f"{what}: {error.message}", hint=error.hint) from None
     return s3_client(credential, endpoint_url=config.endpoint_url, region=config.region, **timeouts)

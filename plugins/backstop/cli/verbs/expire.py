@@ -12,6 +12,7 @@ from backstop.commands.expiry.carry_out import carry_out
 from backstop.commands.expiry.plan import ExpiryPlan, plan_expiry
 from backstop.commands.expiry.report import ExpiryReport
 from backstop.commands.expiry.wording import COLUMNS, plan_remarks, plan_rows
+from backstop.credentials import in_role
 from backstop.errors import BackstopError, NotFoundError
 from backstop.model.access import AccessRole
 from backstop.repository.acceptances import Acceptances
@@ -128,7 +129,10 @@ def _accept(
     if not accepted:
         return
     signer = open_signer(session.configuration, session.target_name, "proof")
-    for repository in repositories:
+    # Signed by the verifier, and put by it: who deletes cannot say that what is deleted was accepted as lost.
+    verifier = in_role(session.credentials, AccessRole.VERIFIER)
+    for name in [repository.name for repository in repositories]:
+        repository = open_repository(session.configuration, session.target_name, name, verifier)
         for label in accepted:
             if repository.catalog.has(label):
                 Acceptances(repository).accept(label, who=who or local_user(), now=utc_now(), signer=signer)

@@ -1,0 +1,117 @@
+"""Expiry and healing by their own roles: each verb has the connections of its role at hand, and no others."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+import yaml
+
+from backstop.cli.main import main
+from backstop.crypto.signing import Signer
+from backstop.model.access import AccessRole
+from backstop.settings.arguments import utc_now
+from backstop.storage.s3 import S3Storage
+from tests.access.bucket import RoleBucket
+from tests.cli.installation import install
+from tests.making import Maker
+
+pytestmark = pytest.mark.integration
+
+AGES = (50, 40, 2, 1)
+
+
+@pytest.fixture
+def bucket(seaweedfs, tmp_path):
+    return RoleBucket(
+        seaweedfs, f"backstop-upkeep-{tmp_path.name[-12:].strip('_').replace('_', '-')}"
+    ).create()
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, bucket):
+    """``near`` is a bucket that keeps 30 days, ``far`` a directory; both have the same proven dumps."""
+    install(tmp_path, monkeypatch, retention="{near: 30d}")
+    file = tmp_path / "targets.yaml"
+    document = yaml.safe_load(file.read_text())
+    document["repositories"]["near"] = {
+        "type": "s3",
+        "bucket": bucket.name,
+        "endpoint_url": bucket.server.endpoint_url,
+        "region": "us-east-1",
+        "connections": {role.value: f"s3_{role.value}" for role in AccessRole},
+    }
+    file.write_text(yaml.safe_dump(document))
+    monkeypatch.setenv("BACKSTOP_CREDENTIALS", str(tmp_path / "connections.json"))
+    return tmp_path
+
+
+@pytest.fixture
+def near(folder, bucket):
+    far = Maker.in_folder(folder, "far")
+    near = Maker(
+        S3Storage(bucket.administrator(), bucket=bucket.name), far.keyring, far.signer, far.trust, name="near"
+    )
+    verifier = Signer.load(folder / "signing" / "proof.pem")
+    now = utc_now().replace(microsecond=0)
+    for maker in (far, near):
+        for days in AGES:
+            maker.prove(maker.publish(started_at=now - timedelta(days=days)), signer=verifier)
+    return near
+
+
+@pytest.fixture
+def run(folder, near, bucket, capsys):
+    """A verb; its file of credentials holds these roles' connections alone."""
+
+    def run(*argv: str, roles: set[AccessRole], code: int = 0):
+        known = bucket.connections()
+        file = folder / "connections.json"
+        file.touch(mode=0o600)
+        file.write_text(json.dumps({f"s3_{role.value}": known[f"s3_{role.value}"] for role in roles}))
+        found = main([*argv, "--json"])
+        out, err = capsys.readouterr()
+        assert found == code, f"{argv}: {err}{out}"
+        return json.loads(out)
+
+    return run
+
+
+def labels(near: Maker) -> list[str]:
+    return [one.manifest.label.text for one in near.catalog.backups().backups]
+
+
+def test_the_expirer_removes_what_may_go_and_needs_no_other_connection(run, near):
+    before = labels(near)
+
+    done = run("expire", "--repository", "near", "--yes", roles={AccessRole.EXPIRER})
+
+    assert [one["expired_total"] for one in done["reports"]] == [1]
+    assert len(labels(near)) == len(before) - 1
+
+
+def test_who_deletes_cannot_say_that_a_loss_was_accepted_and_the_verifier_can(run, near):
+    newest = labels(near)[-1]
+    accept = ("expire", "--repository", "near", "--accept", newest, "--yes", "--who", "ada")
+    accepted = f"calibrify/meta/accepted/{newest}.json"
+
+    refused = run(*accept, roles={AccessRole.EXPIRER}, code=2)["error"]["message"]
+    assert "repository near for the role verifier: " in refused
+    assert near.storage.stat(accepted) is None
+
+    run(*accept, roles={AccessRole.EXPIRER, AccessRole.VERIFIER})
+    assert near.storage.stat(accepted) is not None
+
+
+def test_the_healer_puts_a_good_object_in_the_place_of_a_damaged_one(run, near, bucket):
+    damaged = near.catalog.backups().backups[-1].manifest.objects[0].key
+    bucket.administrator().put_object(Bucket=bucket.name, Key=damaged, Body=b"damaged")
+    check = ("check-objects", "--share", "100%", "--repository", "near")
+
+    found = run(*check, roles={AccessRole.VERIFIER}, code=4)
+    assert damaged in json.dumps(found)
+    run(*check, "--heal", roles={AccessRole.HEALER})
+
+    run(*check, "--restart", roles={AccessRole.VERIFIER})  # nothing is bad: it ends well
+    assert near.storage.stat(damaged).size_bytes > len(b"damaged")
