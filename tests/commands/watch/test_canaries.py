@@ -12,6 +12,7 @@ import pytest
 from backstop.commands.keys.canary import Opened
 from backstop.commands.keys.outcome import keep_outcome
 from backstop.commands.watch.canaries import look_at_canaries
+from backstop.commands.watch.observe import observe_target
 from backstop.model.finding import Level
 from backstop.repository.inventory import Inventory
 from backstop.repository.key_canaries import KeyCanaries
@@ -19,6 +20,7 @@ from backstop.repository.key_canaries import KeyCanaries
 if TYPE_CHECKING:
     from backstop.commands.watch.part import Part
     from backstop.postgres.connection import ClusterConnection
+    from tests.observing import World
 
 pytestmark = pytest.mark.integration
 
@@ -93,3 +95,17 @@ def test_an_inventory_that_does_not_answer_is_named_and_leaves_what_is_open_open
     assert part.findings == ()
     assert part.unjudged == {("key", "opening s3")}
     assert part.unseen
+
+
+def test_a_watch_of_everything_tells_it_too(remembered: World) -> None:
+    remembered.dump(0)
+    keep_outcome(remembered.inventory, "calibrify", "s3", [CLOSED], now=remembered.now)
+
+    observed = observe_target(
+        remembered.target(),
+        inventory=remembered.inventory,
+        clock=lambda: remembered.now,
+        rhythm=remembered.rhythm,
+    )
+
+    assert [one.subject for one in observed.findings if one.check == "key"] == ["opening s3"]
