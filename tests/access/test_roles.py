@@ -143,3 +143,14 @@ def test_each_role_does_its_own_work_with_what_its_policy_grants(run, bucket, fo
     )
     assert (folder / "back").exists()
     run("expire", "--repository", "s3", "--dry-run")
+
+    key = json.loads((folder / "ring.json").read_text())["keys"][0]["id"]
+    run("rotate-keys", "--now")
+    anew = run("reencrypt", "--key", key)
+    assert set(anew["successors"]) == {dump, tree, second["label"]}
+    assert anew["complete"]
+    proofs = run("verify")["proofs"]
+    assert all(proof["matched"] for proof in proofs)
+    assert {proof["label"] for proof in proofs} == set(anew["successors"].values())
+    if bucket.locks:
+        require_locked(bucket, *anew["successors"].values())

@@ -7,9 +7,12 @@ import shutil
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 import backstop.commands.keys.removal as removal
 from backstop.cli.main import main
+from backstop.crypto.escrow import EscrowKeyring
 from backstop.crypto.keyring import LocalKeyring
 
 EXIT_IN_USE = 4
@@ -91,9 +94,22 @@ def test_a_key_is_not_removed_before_its_last_backup(run, three, tmp_path, monke
     assert next(iter(three)) in refused
     assert (tmp_path / "ring.json").read_bytes() == ring
 
-    shutil.rmtree(tmp_path / "near")  # as if all had expired
+    shutil.rmtree(tmp_path / "near" / "calibrify")  # as if all had expired
     run("rotate-keys", "--remove", first)
     assert first not in keys(tmp_path)
+
+
+def test_a_key_stays_while_a_repository_is_not_where_it_was(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(removal, "SETTLED", timedelta(0))
+    back_up(run, tmp_path, "under the first key")
+    run("rotate-keys", "--now")
+    first = keys(tmp_path)[0]
+    (tmp_path / "near").rename(tmp_path / "unmounted")
+
+    refused = run("rotate-keys", "--remove", first, code=EXIT_IN_USE)["error"]["message"]
+
+    assert "repository near of calibrify could not be looked at" in refused
+    assert first in keys(tmp_path)
 
 
 def test_wal_that_only_an_old_key_opens_keeps_it(run, tmp_path, monkeypatch):
@@ -128,6 +144,77 @@ def test_a_ring_is_renewed_when_it_is_due_and_not_before(run, tmp_path):
     LocalKeyring.create(path, datetime.now(timezone.utc) - timedelta(days=91))
     assert "has the new key" in run("rotate-keys")["done"][0]
     assert len(keys(tmp_path)) == 2
+
+
+def test_a_backup_of_several_keys_is_lost_with_any_of_them(run, tmp_path):
+    back_up(run, tmp_path, "under the first key")
+    run("rotate-keys", "--now")
+    (tmp_path / "media" / "other.txt").write_text("under the second key")
+    run("back-up-files", "--tree", "media")  # refers to the pack of the first
+
+    protects = {one["key"]: one for one in run("show-keys")["protect"]}
+
+    first, second = (f"backstop-local/{key}" for key in keys(tmp_path))
+    assert (protects[first]["backups"], protects[first]["only_key_of"]) == (2, 2)
+    assert (protects[second]["backups"], protects[second]["only_key_of"]) == (1, 1)
+
+
+def test_a_key_stays_for_a_target_that_has_other_keys_since(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(removal, "SETTLED", timedelta(0))
+    back_up(run, tmp_path, "under the first key")
+    first = keys(tmp_path)[0]
+    run("rotate-keys", "--now")
+    targets = tmp_path / "targets.yaml"
+    other = f"{{storage: local, path: {tmp_path}/new.json, signing: {tmp_path}/signing}}"
+    text = targets.read_text().replace("    keys: lab\n", "    keys: new\n")
+    targets.write_text(text.replace("keys:\n", f"keys:\n  new: {other}\n", 1))
+
+    refused = run("rotate-keys", "--keys", "lab", "--remove", first, code=EXIT_IN_USE)["error"]["message"]
+
+    assert f"key {first} is needed by 1 backups" in refused
+
+
+def offline_key(tmp_path) -> str:
+    """Its id. New backups are wrapped with its public half, too."""
+    pem = (
+        rsa.generate_private_key(public_exponent=65537, key_size=4096)
+        .public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    path = tmp_path / "escrow.pub"
+    path.write_bytes(pem)
+    path.chmod(0o644)
+    targets = tmp_path / "targets.yaml"
+    targets.write_text(targets.read_text().replace("{waived: test}", f"{{public_key: {path}}}"))
+    (key,) = EscrowKeyring.load_public(path).key_ids
+    return key
+
+
+def test_what_an_offline_key_does_not_open_is_named_until_it_does(run, tmp_path):
+    label = back_up(run, tmp_path, "before there was an offline key")
+    offline = offline_key(tmp_path)
+
+    (lack,) = run("show-keys")["not_opened"]
+    assert (lack["key"], lack["backups"]) == (offline, 1)
+    assert lack["examples"] == [f"{label} in near"]
+
+    # A new backup that refers to the pack of then is not opened either, though its manifest names the key.
+    (tmp_path / "media" / "other.txt").write_text("since")
+    referring = run("back-up-files", "--tree", "media")["label"]
+    (lack,) = run("show-keys")["not_opened"]
+    assert lack["examples"] == [f"{referring} in near", f"{label} in near"]
+
+    # As when the first has expired, and its packs are kept for the second.
+    next((tmp_path / "near/calibrify/meta/manifests").rglob(f"{label}*")).unlink()
+    (lack,) = run("show-keys", "--wal")["not_opened"]
+    assert lack["examples"] == [f"{referring} in near"]
+
+
+def test_an_offline_key_that_opens_everything_is_not_complained_of(run, tmp_path):
+    offline_key(tmp_path)
+    back_up(run, tmp_path, "anything")
+
+    assert run("show-keys", "--wal")["not_opened"] == []
 
 
 def test_what_a_restore_would_take_opens_and_is_named(run, three, tmp_path):

@@ -7,8 +7,10 @@ from datetime import timedelta
 
 import pytest
 
+from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer
 from backstop.settings.arguments import utc_now
+from backstop.settings.watch_server import looks
 from tests.cli.installation import runner
 from tests.making import Maker
 
@@ -71,3 +73,21 @@ def test_a_target_that_cannot_be_opened_is_one_critical_finding(run, installatio
     assert code == 4
     assert out.startswith("critical: calibrify: calibrify cannot be watched")
     assert "not looked at" in err
+
+
+def test_a_machine_that_backs_up_with_an_old_copy_of_the_ring_is_noticed(
+    installation, published, capsys, monkeypatch
+):
+    monkeypatch.setattr("backstop.settings.watch.looks", keys_alone)
+    run = runner(capsys, "watch-backups", "--json")
+    ring = LocalKeyring.load(installation / "ring.json")
+
+    # A day before the dump, which the maker wrapped with the key from before.
+    ring.add_generation(utc_now() - timedelta(hours=26))
+
+    (target,) = json.loads(run()[1])["targets"]
+    assert ("key", "ring copies") in {(one["check"], one["subject"]) for one in target["findings"]}
+
+
+def keys_alone(*given):
+    return tuple(one for one in looks(*given) if one.name == "keys")

@@ -66,7 +66,10 @@ def test_a_key_that_nothing_needs_goes_and_the_others_stay(ring):
 @pytest.mark.parametrize(
     ("doubt", "said"),
     [
-        ({"unreachable": ["s3 of calibrify"]}, r"nobody can tell.*repository s3 of calibrify did not answer"),
+        (
+            {"unreachable": ["s3 of calibrify"]},
+            r"nobody can tell.*repository s3 of calibrify could not be looked at",
+        ),
         ({"now": NOW + 2 * DAYS}, "replaced less than 2 days ago"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -38,6 +39,15 @@ def test_a_week_with_a_verified_backup_is_done():
     next_monday = candidate(7)
 
     assert work_list([monday, tuesday, next_monday], policy="weekly") == [next_monday]
+
+
+@pytest.mark.parametrize("policy", ["daily", "weekly"])
+def test_what_is_to_take_anothers_place_is_verified_also_where_its_period_is_done(policy):
+    old = candidate(0, verified=True)
+    new = replace(candidate(0.01), reencrypted=True)
+
+    assert work_list([old, new], policy=policy) == [new]
+    assert work_list([old, replace(new, verified=True)], policy=policy) == []
 
 
 def test_an_unknown_policy_is_refused():

@@ -15,6 +15,7 @@ def add_key_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     _show_keys(verbs)
     _check_keys(verbs)
     _rotate_keys(verbs)
+    _reencrypt(verbs)
 
 
 def _show_keys(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -40,6 +41,20 @@ def _rotate_keys(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     what.add_argument(
         "--remove", metavar="ID", help="take an old key out of the ring; refused while anything needs it"
     )
+
+
+def _reencrypt(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "After a compromise: encrypt everything that one key protects anew, beside what is there."
+    parser = verb(verbs, "reencrypt", "reencrypt:reencrypt_backups", text)
+    target(parser)
+    parser.add_argument(
+        "--key",
+        required=True,
+        metavar="ID",
+        help="the key, as `show-keys` names it; it must not wrap any more",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print what it protects, write nothing")
+    escrow_key(parser)
 
 
 def _keys(parser: argparse.ArgumentParser) -> None:

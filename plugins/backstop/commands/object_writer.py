@@ -79,6 +79,12 @@ class ObjectWriter:
         """Keys each of which can open every object written."""
         return tuple(sorted(set.intersection(*map(set, self._keys)))) if self._keys else ()
 
+    @property
+    def sealed_by(self) -> tuple[tuple[str, ...], ...]:
+        """Of each object that was written, the keys that open it."""
+        with self._lock:
+            return tuple(self._keys)
+
     def _next_number(self) -> str:
         with self._lock:
             self._numbered += 1

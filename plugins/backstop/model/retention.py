@@ -26,6 +26,7 @@ from backstop.model.retention_holdups import Holdup, dropped, dropped_rows, new_
 from backstop.model.retention_kept import Kept, why_they_go
 from backstop.model.retention_policy import Candidate, RetentionPolicy, WalSeen
 from backstop.model.retention_rules import by_age, counted, floor
+from backstop.model.retention_twins import Twins, find_twins
 from backstop.model.wal_retention import WalRange, ended_clusters, wal_ranges
 
 if TYPE_CHECKING:
@@ -129,25 +130,28 @@ def apply_retention(
     kept = Kept()
     kept.add(Want(one, "its date is still to come") for one in candidates if one.label in ahead)
     if not dated:
-        return RetentionPlan(tuple(_decisions(candidates, (), (), kept)), None, ())
+        return RetentionPlan(tuple(_decisions(candidates, (), (), kept, {})), None, ())
     moment, seen = age_moment(dated, now), seen or {}
-    groups = grouped(candidates, policies, seen, ahead)
+    twins = find_twins(candidates, ahead)
+    staying = [candidate for candidate in candidates if candidate.label not in twins.gone]
+    groups = grouped(staying, policies, seen, ahead)
     bases = [group for group in groups if group.physical]
     blocked: list[str] = []
+    kept.add(twins.wanted())
     for group in groups:
-        kept.add(_wanted(group, moment, bases))
+        kept.add(_wanted(group, moment, bases, twins))
     for kind in _kinds(groups):
-        kept.add(counted(kind))
+        kept.add(counted(twins.once(kind)))
     for group in groups:
         for holdup in _holdups(group, moment, groups, accepted):
             if kept.add(holdup.wants) or holdup.told_early:
                 blocked.append(holdup.sentence)
-    by_label = {candidate.label: candidate for candidate in candidates}
+    by_label = {candidate.label: candidate for candidate in staying}
     for group in groups:
         kept.add(still_compared(group, accepted, kept.closure(by_label)))
     kept.add_needed(by_label)
     return RetentionPlan(
-        tuple(_decisions(candidates, groups, bases, kept)),
+        tuple(_decisions(candidates, groups, bases, kept, twins.gone)),
         _wal(bases, kept),
         tuple(blocked),
         tuple(
@@ -171,7 +175,7 @@ def _kinds(groups: Sequence[Group]) -> Iterator[Group]:
         yield replace(bases[0], usable=every)
 
 
-def _wanted(group: Group, moment: datetime, bases: Sequence[Group]) -> Iterator[Want]:
+def _wanted(group: Group, moment: datetime, bases: Sequence[Group], twins: Twins) -> Iterator[Want]:
     """What is wanted from outside, by age, and whatever the age."""
     for candidate in group.backups:
         for reason in candidate.kept_because:
@@ -182,7 +186,7 @@ def _wanted(group: Group, moment: datetime, bases: Sequence[Group]) -> Iterator[
     if cutoff is not None:
         yield from by_age(group, cutoff, bases=bases)
     if not superseded(group, bases):
-        yield from floor(group)
+        yield from floor(twins.once(group))
 
 
 def _holdups(
@@ -198,10 +202,14 @@ def _holdups(
 
 
 def _decisions(
-    candidates: Sequence[Candidate], groups: Sequence[Group], bases: Sequence[Group], kept: Kept
+    candidates: Sequence[Candidate],
+    groups: Sequence[Group],
+    bases: Sequence[Group],
+    kept: Kept,
+    replaced: Mapping[BackupLabel, str],
 ) -> Iterator[Decision]:
     """One a backup, in the order of ``candidates``."""
-    gone: dict[BackupLabel, tuple[str, ...]] = {}
+    gone: dict[BackupLabel, tuple[str, ...]] = {label: (reason,) for label, reason in replaced.items()}
     for group in groups:
         reasons = why_they_go(group, successor=successor(group, bases))
         gone |= {one.label: reasons for one in group.backups if one.label not in kept.reasons}

@@ -55,6 +55,8 @@ class Candidate:
     :param timeline: ``start`` and ``end`` too: of a base backup only.
     :param kept_because: reasons from outside, in words: a hold, an object lock, a reader.
     :param read_now: a recovery reads it at this moment: WAL behind it stays, too.
+    :param proven_whole: False: what proves it restored a share of it only.
+    :param replaces: the backup of which it holds all content, encrypted anew; found to be so, not just said.
     """
 
     label: BackupLabel
@@ -70,6 +72,8 @@ class Candidate:
     end: Lsn | None = None
     kept_because: tuple[str, ...] = ()
     read_now: bool = False
+    proven_whole: bool = True
+    replaces: BackupLabel | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,19 +19,22 @@ class Candidate:
     """One backup in one repository.
 
     :param verified: a verification of it has been recorded, whatever it found.
+    :param reencrypted: it is to take the place of another backup, for which it needs a proof of its own.
     """
 
     label: BackupLabel
     repository: str
     finished_at: datetime
     verified: bool
+    reencrypted: bool = False
 
 
 def work_list(candidates: Iterable[Candidate], *, policy: str) -> list[Candidate]:
     """What to verify, newest first: the newest backup is the one a disaster would need.
 
     :param policy: ``each`` backup, or the newest of each ``daily`` or ``weekly`` period (UTC; weeks start
-        on Monday). A period counts as done once any of its backups in that repository was verified.
+        on Monday). A period counts as done once any of its backups in that repository was verified; what is
+        to take another's place is verified all the same.
     """
     newest_first = sorted(candidates, key=lambda candidate: (candidate.finished_at, candidate.repository))
     newest_first.reverse()
@@ -45,7 +48,7 @@ def work_list(candidates: Iterable[Candidate], *, policy: str) -> list[Candidate
     chosen = []
     for candidate in newest_first:
         slot = (candidate.repository, _period(candidate.finished_at, policy))
-        if slot not in done:
+        if slot not in done or (candidate.reencrypted and not candidate.verified):
             done.add(slot)
             chosen.append(candidate)
     return chosen

@@ -5,8 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from backstop.commands.keys.lacking import find_lacking, summarize
 from backstop.commands.keys.rotation import RotatingKmsKeys, RotatingRing
 from backstop.commands.keys.uses import KeyUses
+from backstop.crypto.escrow import EscrowKeyring
 from backstop.crypto.keyring import LocalKeyring
 from backstop.errors import BackstopError, NotFoundError
 from backstop.wiring import every_repository, kms_clients_of, open_repository
@@ -14,6 +16,7 @@ from backstop.wiring import every_repository, kms_clients_of, open_repository
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from backstop.commands.keys.lacking import Lack
     from backstop.commands.keys.rotation import RotatingKeys
     from backstop.credentials import CredentialSource
     from backstop.targets import Configuration, KeysConfig
@@ -52,24 +55,57 @@ def look_at_uses(
     *,
     wal: bool,
     wal_since: datetime | None = None,
+    before_removal: bool = False,
 ) -> tuple[KeyUses, dict[str, BackstopError]]:
     """What the keys protect, of every target that uses them, in every repository of it.
 
+    :param before_removal: look at the other targets too, for what they stored before they got other keys; and
+        a place that says it is no repository, such as a disk that is not mounted, could not be looked at.
     :returns: that; and by target and repository, why one could not be looked at.
     :raises NotFoundError: no such keys.
     """
     find_keys(configuration, name)
     uses, failed = KeyUses(wal=wal, wal_since=wal_since), dict[str, BackstopError]()
     for target in configuration.targets.values():
-        if target.keys != name:
+        if target.keys != name and not before_removal:
             continue
         for repository in every_repository(configuration, target.name):
             try:
                 uses.look_at(
                     open_repository(configuration, target.name, repository, credentials), target.name
                 )
-            except NotFoundError:
-                continue  # nothing has been backed up there yet
+            except NotFoundError as error:
+                if before_removal:
+                    failed[f"{repository} of {target.name}"] = error
+                # Else nothing has been backed up there yet.
             except BackstopError as error:
                 failed[f"{repository} of {target.name}"] = error
     return uses, failed
+
+
+def look_for_lacks(
+    configuration: Configuration, name: str, credentials: CredentialSource, *, heads: bool
+) -> list[Lack]:
+    """Which backups the keys do not open that new ones are wrapped with.
+
+    Those of KMS, and the offline one; of a ring, each generation opens what it wrapped. What cannot be looked
+    at is left out: :func:`look_at_uses` names it.
+
+    :raises NotFoundError: no such keys.
+    :raises KeyUnavailableError: the public half of the offline key is unusable.
+    """
+    keys, found = find_keys(configuration, name), []
+    wanted = [] if keys.storage == "local" else [keys.key_arn, *keys.further_key_arns]
+    public_key = getattr(keys.escrow, "public_key", None)
+    if public_key is not None:
+        wanted += EscrowKeyring.load_public(public_key).key_ids
+    for target in configuration.targets.values():
+        if not wanted or target.keys != name:
+            continue
+        for repository in every_repository(configuration, target.name):
+            try:
+                opened = open_repository(configuration, target.name, repository, credentials)
+                found.append((repository, find_lacking(opened, wanted, heads=heads)))
+            except BackstopError:
+                continue
+    return summarize(found)

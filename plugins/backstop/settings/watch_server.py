@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from backstop.commands.watch.archiving import look_at_archiving
-from backstop.commands.watch.keys import look_at_keys
+from backstop.commands.watch.keys import NewestBackup, look_at_keys
 from backstop.commands.watch.repositories import look_at_repositories
 from backstop.commands.watch.sight import Look
 from backstop.commands.watch.source import look_at_source
@@ -99,6 +99,7 @@ def looks(
             keys=watched_keys(configuration, name, credentials),
             needed=_needed_keys(sight),
             clock=clock,
+            newest=_newest_backups(sight),
         )
 
     found = [Look("source", ("source", "clock"), source, patience_seconds=_SERVER_SECONDS)]
@@ -144,3 +145,16 @@ def _needed_keys(sight: Sight) -> dict[str, int] | None:
             for key in known.manifest.keys:
                 labels.setdefault(key, set()).add(str(label))
     return {key: len(backups) for key, backups in labels.items()}
+
+
+def _newest_backups(sight: Sight) -> list[NewestBackup]:
+    """Of each kind, over all repositories."""
+    newest: dict[str, NewestBackup] = {}
+    for shelf in sight.shelves.values():
+        for label, known in shelf.backups.items():
+            manifest = known.manifest
+            one = NewestBackup(label.text, manifest.started_at, manifest.keys)
+            before = newest.setdefault(label.component, one)
+            if before.started_at < one.started_at:
+                newest[label.component] = one
+    return list(newest.values())

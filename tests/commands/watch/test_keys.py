@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from backstop.commands.watch.key_findings import judge_kms_rotation
-from backstop.commands.watch.keys import ROTATE_AFTER, WatchedKeys, look_at_keys
+from backstop.commands.watch.keys import ROTATE_AFTER, NewestBackup, WatchedKeys, look_at_keys
 from backstop.commands.watch.part import EVERY
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.kms_status import KmsKeyStatus
@@ -22,7 +22,7 @@ from tests.commands.test_kms import MockKms
 from tests.protection import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from backstop.commands.watch.part import Part
@@ -42,8 +42,16 @@ def ring(tmp_path: Path) -> LocalKeyring:
     return LocalKeyring.create(tmp_path / "keys" / "keyring.json", NOW)
 
 
-def look(keys: WatchedKeys, needed: Mapping[str, int] | None, *, now: datetime | None = None) -> Part:
-    return look_at_keys(target="calibrify", keys=keys, needed=needed, clock=lambda: now or utc_now())
+def look(
+    keys: WatchedKeys,
+    needed: Mapping[str, int] | None,
+    *,
+    now: datetime | None = None,
+    newest: Sequence[NewestBackup] = (),
+) -> Part:
+    return look_at_keys(
+        target="calibrify", keys=keys, needed=needed, clock=lambda: now or utc_now(), newest=newest
+    )
 
 
 def found(part: Part) -> dict[str, Level]:
@@ -99,6 +107,21 @@ def test_a_copy_of_the_ring_that_is_older_than_its_newest_key_is_a_warning(ring:
     part = look(WatchedKeys(ring=ring.path, escrow_copied_on=NOW.date()), {}, now=NOW + timedelta(days=11))
 
     assert found(part) == {"escrow": Level.WARNING}
+
+
+def test_a_backup_wrapped_with_a_former_key_tells_of_a_machine_whose_copy_is_old(ring: LocalKeyring):
+    (former,) = ring.key_ids
+    rotated_at = NOW + timedelta(days=10)
+    (newest,) = ring.add_generation(rotated_at).key_ids
+
+    def judged(*keys: str, days: float) -> Part:
+        backup = NewestBackup("20261205T010000Z-dump", rotated_at + timedelta(days=days), keys)
+        return look(WatchedKeys(ring=ring.path), {}, newest=[backup], now=NOW + timedelta(days=20))
+
+    assert found(judged(former, days=2)) == {"ring copies": Level.WARNING}
+    assert "20261205T010000Z-dump is not wrapped with" in judged(former, days=2).findings[0].sentence
+    assert found(judged(former, days=0.5)) == {}  # a day is given to copy it
+    assert found(judged(former, newest, days=2)) == {}  # refers to packs of before
 
 
 def test_a_generation_that_backups_need_and_the_ring_lacks_is_critical_and_counted(ring: LocalKeyring):

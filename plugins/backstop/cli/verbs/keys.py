@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from backstop.cli.exit_codes import DONE
@@ -15,7 +16,7 @@ from backstop.crypto.keyring import LocalKeyring
 from backstop.errors import BackstopError, ConfigurationError, KeyUnavailableError, NotFoundError
 from backstop.model.access import AccessRole
 from backstop.settings.arguments import utc_now
-from backstop.settings.keys import find_keys, look_at_uses, rotating_keys
+from backstop.settings.keys import find_keys, look_at_uses, look_for_lacks, rotating_keys
 from backstop.targets import load_targets
 from backstop.wiring import every_repository, open_inventory
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     import argparse
 
     from backstop.targets import Configuration
+
+_CLOCKS = timedelta(days=1)
+"""Clocks of a repository and of whoever makes keys are never as far apart."""
 
 
 def show_keys(arguments: argparse.Namespace) -> int:
@@ -36,9 +40,17 @@ def show_keys(arguments: argparse.Namespace) -> int:
         say(f"backstop: {where} could not be looked at: {error.message}")
     for sentence in uses.unread:
         say(f"backstop: {sentence}")
+    lacks = look_for_lacks(configuration, name, default_credentials(role), heads=arguments.wal)
     found = uses.all().values()
     if arguments.json:
-        print_json({"keys": name, "protect": [one.to_dict() for one in found], "unread": uses.unread})
+        print_json(
+            {
+                "keys": name,
+                "protect": [one.to_dict() for one in found],
+                "not_opened": [one.to_dict() for one in lacks],
+                "unread": uses.unread,
+            }
+        )
     else:
         print_table(
             ["KEY", "BACKUPS", "WAL", "ONLY KEY OF", "STORED", "OLDEST", "NEWEST"],
@@ -55,6 +67,8 @@ def show_keys(arguments: argparse.Namespace) -> int:
                 for one in found
             ],
         )
+        for lack in lacks:
+            print(f"{lack.key} does not open {lack.backups} backups, such as {', '.join(lack.examples)}")
     return next((error.exit_code for error in failed.values()), DONE)
 
 
@@ -115,7 +129,12 @@ def _remove(configuration: Configuration, name: str, generation: str) -> str:
     ring = LocalKeyring.load(keys.path)
     made_at = next((one.created_at for one in ring.generations if one.id == generation), None)
     uses, failed = look_at_uses(
-        configuration, name, default_credentials(AccessRole.VERIFIER), wal=True, wal_since=made_at
+        configuration,
+        name,
+        default_credentials(AccessRole.VERIFIER),
+        wal=True,
+        wal_since=made_at - _CLOCKS if made_at else None,
+        before_removal=True,
     )
     left = remove_generation(ring, generation, uses=uses, unreachable=failed, now=utc_now())
     return f"key {generation} is gone from {keys.path}, which holds {len(left.generations)} now"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from backstop.commands.expiry.references import References, folders
 from backstop.errors import IntegrityError
 from backstop.model.backup import BackupLabel
+from backstop.model.reencryption import Content, successors_in
 from backstop.model.retention_candidate import candidate_of, segment_bytes_of
 from backstop.model.retention_groups import STANDSTILL
 from backstop.repository.catalog import UnreadableManifestError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from backstop.model.backup import Manifest
+    from backstop.model.proof import Proof
     from backstop.model.retention import Candidate
     from backstop.repository.catalog import Repository
     from backstop.repository.published import Verifications
@@ -85,6 +87,7 @@ def survey(
     :raises StorageError: the repository cannot be asked; :raises IntegrityError: a hold names no backup.
     """
     found = Survey()
+    contents: dict[BackupLabel, Content] = {}
     for one in repository.catalog.each(wanted=wanted):
         if isinstance(one, UnreadableManifestError):
             _close(found, one)
@@ -94,7 +97,10 @@ def survey(
         found.references.add(manifest)
         found.sha256[manifest.label] = one.sha256
         found.candidates[manifest.label] = candidate_of(manifest)
+        contents[manifest.label] = Content.of(manifest)
         _note_segments(found, manifest)
+    for old, new in successors_in(contents).items():
+        found.candidates[new] = replace(found.candidates[new], replaces=old)
     if hidden:
         known = {*found.candidates, *_unreadable_labels(found), *ExpiringMarks(repository).labels()}
         for error in hidden_manifests(repository, known=known, wanted=wanted):
@@ -150,7 +156,13 @@ def _judge(repository: Repository, found: Survey) -> None:
     for label, judged in read_ahead(asked, judge, name="proof"):
         found.unreadable += judged.unreadable
         if judged.proven:
-            found.candidates[label] = replace(found.candidates[label], proven=True)
+            whole = not label.tree or any(map(_is_whole, judged.counting))
+            found.candidates[label] = replace(found.candidates[label], proven=True, proven_whole=whole)
+
+
+def _is_whole(proof: Proof) -> bool:
+    """Of a tree: whether all of it was restored, and not a share."""
+    return proof.matched and str(proof.checks.get("share")) == "1"
 
 
 def _hold(repository: Repository, found: Survey, *, now: datetime) -> None:

@@ -25,7 +25,7 @@ def remove_generation(
     """The ring without that key, durable before it is returned.
 
     :param uses: of every target that uses the ring, in every repository.
-    :param unreachable: repositories that did not answer: what they hold may need the key.
+    :param unreachable: repositories that could not be looked at: what they hold may need the key.
     :raises NotFoundError: the ring has no such key.
     :raises KeyInUseError: something needs it, or that cannot be told; it stays.
     """
@@ -46,7 +46,7 @@ def remove_generation(
             "or a machine whose copy of the ring is old, may still be writing",
             hint="try again later",
         )
-    doubts = [f"repository {name} did not answer" for name in unreachable] + uses.unread
+    doubts = [f"repository {name} could not be looked at" for name in unreachable] + uses.unread
     if doubts:
         raise KeyInUseError(
             f"nobody can tell whether something needs key {generation}: {doubts[0]}",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from backstop.crypto.header import wrapping_keys
+from backstop.crypto.key_encryption import LOCAL_PROVIDER
 from backstop.errors import ObjectMissingError
 from backstop.model.canonical import format_time
 from backstop.repository.read_ahead import read_ahead
@@ -77,7 +78,8 @@ class KeyUses:
         """What could not be looked at, in sentences: then no key can be said to be free."""
 
     def look_at(self, repository: Repository, target: str) -> None:
-        """:raises StorageError: it cannot be listed, or read."""
+        """:raises NotFoundError: it is none. :raises StorageError: it cannot be listed, or read."""
+        repository.catalog.repository_id()
         for one in repository.catalog.each():
             if isinstance(one, Exception):
                 self.unread.append(f"{repository.name}: {one}")
@@ -105,7 +107,7 @@ class KeyUses:
         for key in manifest.keys:
             use = self._uses.setdefault(key, KeyUse(key))
             use.backups += 1
-            alone = len(manifest.keys) == 1
+            alone = not any(_stands_in(one, key) for one in manifest.keys)
             use.take(manifest.label.text, manifest.finished_at, manifest.stored_bytes, alone=alone)
 
     def _take_wal(self, repository: Repository, listed: Iterable[ObjectInfo]) -> None:
@@ -122,3 +124,12 @@ class KeyUses:
                 use.wal += 1
                 alone = len(keys or ()) == 1
                 use.take(info.key.rpartition("/")[2], info.modified_at, info.size_bytes, alone=alone)
+
+
+def _stands_in(other: str, key: str) -> bool:
+    """Whether what `key` wrapped is wrapped by the other, too: of a ring, one key wraps at a time.
+
+    A backup of a file tree may need several of a ring: each for packs of its own time.
+    """
+    ring = f"{LOCAL_PROVIDER}/"
+    return other != key and not (other.startswith(ring) and key.startswith(ring))

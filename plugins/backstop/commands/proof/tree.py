@@ -24,6 +24,7 @@ from backstop.errors import BackstopError, IntegrityError, ObjectMissingError
 from backstop.files.ownership import Ownership
 from backstop.files.shortfalls import Shortfalls
 from backstop.model.file_tree import EntryKind
+from backstop.model.reencryption import reencrypted_from
 from backstop.model.tree_sample import Sample
 
 if TYPE_CHECKING:
@@ -86,7 +87,9 @@ def verify_tree(
     """
     published = repository.catalog.backup(label)
     published.manifest.require_tree()
-    sample = Sample(settings.share, settings.seed or secrets.token_hex(8))
+    # The old one goes for this proof alone: all of it has to be there.
+    share = settings.share if reencrypted_from(published.manifest) is None else 1.0
+    sample = Sample(share, settings.seed or secrets.token_hex(8))
     return record_proof(
         _TreeVerification(repository, published, keyring, settings, sample, progress),
         published,

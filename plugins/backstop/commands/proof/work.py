@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from backstop.model.reencryption import reencrypted_from
 from backstop.model.verification import Candidate, in_turn, work_list
 
 if TYPE_CHECKING:
@@ -65,4 +66,5 @@ def _candidate(repository: Repository, published: Published) -> Candidate:
         repository=repository.name,
         finished_at=manifest.finished_at,
         verified=bool(repository.catalog.verifications(published).proofs),
+        reencrypted=reencrypted_from(manifest) is not None,
     )

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from backstop.crypto.key_encryption import LOCAL_PROVIDER
 from backstop.model.finding import Finding, Level
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from collections.abc import Iterable
+    from datetime import datetime
 
+    from backstop.commands.watch.keys import NewestBackup
+    from backstop.crypto.keyring import KeyGeneration
     from backstop.crypto.kms_status import KmsKeyStatus
     from backstop.model.observation import KeySeen
+
+COPIED_WITHIN = timedelta(days=1)
+"""After a new key, every machine that uses the ring has it by then."""
 
 _NEXT_STEPS = {
     "disabled": "enable it again: aws kms enable-key",
@@ -47,6 +55,28 @@ def judge_local_rotation(
         "where its escrow copy is"
     )
     return (Finding(target, "key", "rotation", Level.WARNING, said, step),)
+
+
+def judge_ring_copies(
+    target: str, path: str, newest: KeyGeneration, backups: Iterable[NewestBackup]
+) -> tuple[Finding, ...]:
+    """A machine that has not been given the newest key goes on wrapping with a former one.
+
+    The other way round, a key that backups need and this ring lacks, is :func:`judge_key`'s.
+
+    :param backups: the newest of each kind: one that is in order closes the finding.
+    """
+    key = f"{LOCAL_PROVIDER}/{newest.id}"
+    since = newest.created_at + COPIED_WITHIN
+    behind = [one.label for one in backups if one.started_at > since and key not in one.keys]
+    if not behind:
+        return ()
+    labels = ", ".join(sorted(set(behind)))
+    said = (
+        f"{labels} is not wrapped with {newest.id}, the newest key of key ring {path}: another copy is older"
+    )
+    step = f"copy {path} to every machine that makes backups of {target}"
+    return (Finding(target, "key", "ring copies", Level.WARNING, said, step),)
 
 
 def judge_kms_rotation(

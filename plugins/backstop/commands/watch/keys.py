@@ -8,7 +8,12 @@ from datetime import date, datetime, timedelta
 from pathlib import Path  # noqa: TC003 part of a dataclass
 from typing import TYPE_CHECKING, Any
 
-from backstop.commands.watch.key_findings import judge_key, judge_kms_rotation, judge_local_rotation
+from backstop.commands.watch.key_findings import (
+    judge_key,
+    judge_kms_rotation,
+    judge_local_rotation,
+    judge_ring_copies,
+)
 from backstop.commands.watch.part import EVERY, Part
 from backstop.crypto.key_encryption import ESCROW_PROVIDER, LOCAL_PROVIDER
 from backstop.errors import BackstopError, KeyServiceUnavailableError, KeyUnavailableError
@@ -41,19 +46,30 @@ class WatchedKeys:
     escrow_copied_on: date | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class NewestBackup:
+    """What a backup is wrapped with. :param keys: as its manifest names them."""
+
+    label: str
+    started_at: datetime
+    keys: tuple[str, ...]
+
+
 def look_at_keys(
     *,
     target: str,
     keys: WatchedKeys,
     needed: Mapping[str, int] | None,
     clock: Callable[[], datetime],
+    newest: Iterable[NewestBackup] = (),
 ) -> Part:
     """How each key is. KMS is asked, and never made to decrypt; of a local ring only its file is read.
 
     :param needed: by key, as manifests name it, how many backups do; None: not known, and then no key can be
         judged.
+    :param newest: of each kind, in each repository.
     """
-    look = _Look(target, keys, needed or {}, clock())
+    look = _Look(target, keys, needed or {}, clock(), tuple(newest))
     look.at_ring()
     look.at_kms()
     look.at_escrow()
@@ -69,7 +85,15 @@ def look_at_keys(
 
 
 class _Look:
-    def __init__(self, target: str, keys: WatchedKeys, needed: Mapping[str, int], now: datetime) -> None:
+    def __init__(
+        self,
+        target: str,
+        keys: WatchedKeys,
+        needed: Mapping[str, int],
+        now: datetime,
+        newest: tuple[NewestBackup, ...],
+    ) -> None:
+        self._newest = newest
         self._target = target
         self._keys = keys
         self._needed = needed
@@ -114,6 +138,7 @@ class _Look:
             )
         self._missing(wanted - set(self.seen), f"key ring {self._keys.ring} does not hold it")
         path = str(self._keys.ring)
+        self.findings += judge_ring_copies(self._target, path, newest, self._newest)
         self.findings += judge_local_rotation(self._target, path, newest.created_at, due_at, now=self._now)
         copied_on = self._keys.escrow_copied_on
         if copied_on is not None and copied_on < newest.created_at.date():

@@ -10,6 +10,7 @@ from backstop.commands.watch.wording import in_words, named
 from backstop.model.figures import duration_in_words
 from backstop.model.finding import Finding, Level
 from backstop.model.punctuality import AHEAD
+from backstop.model.reencryption import reencrypted_from
 from backstop.model.verification import Candidate, work_list
 
 if TYPE_CHECKING:
@@ -67,7 +68,13 @@ class _Judged:
     def _overdue(self, policy: str) -> Iterator[Finding]:
         wanted = work_list(
             [
-                Candidate(one.label, self.shelf.name, one.manifest.finished_at, bool(one.proofs))
+                Candidate(
+                    one.label,
+                    self.shelf.name,
+                    one.manifest.finished_at,
+                    verified=bool(one.proofs),
+                    reencrypted=reencrypted_from(one.manifest) is not None,
+                )
                 for one in self.copies
                 if one.label not in self.shelf.doubtful
             ],
