@@ -14,6 +14,7 @@ from embedded.airflow_api import AirflowApi, Run
 from embedded.demo import BASE_BACKUP, RECOVER, RESTORE, TARGET, Demo
 from embedded.files import write_private
 from embedded.steps import Steps
+from tests.airflow.places import ProcessList
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,6 +32,8 @@ class Scene:
     approver: AirflowApi
     demo: Demo
     story: Story
+    processes: dict[str, bytes]
+    """What could be read of the machine's processes meanwhile (tests/airflow/places.py)."""
 
     def ask_for_restore(self, **conf: Any) -> Run:
         """``admin`` asks for the demo's own backup, without the form."""
@@ -78,11 +81,12 @@ def scene(running_stack: Stack) -> Scene:
     demo.load_sample()
     for dag_id in ("back_up_database__calibrify", "verify_backups__calibrify", RESTORE):
         admin.wait_for_dag(dag_id)
-    demo.back_up(admin)
-    demo.prove(admin)
-    demo.break_it()
-    demo.restore(admin, approver)
-    return Scene(running_stack, admin, approver, demo, demo.story)
+    with ProcessList().sampled() as processes:
+        demo.back_up(admin)
+        demo.prove(admin)
+        demo.break_it()
+        demo.restore(admin, approver)
+    return Scene(running_stack, admin, approver, demo, demo.story, processes.seen)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from backstop.model.decision import Answer
+from backstop.repository.decisions import Decisions
+from embedded import databases
 from embedded.demo import RESTORE, TARGET
 
 if TYPE_CHECKING:
@@ -83,6 +86,19 @@ def test_whoever_chose_the_backup_cannot_approve_either(asked: Asked) -> None:
     said = asked.refusal(asked.runs["by the chooser"])
 
     assert "approver asked for this restore and cannot approve it too" in said
+
+
+def test_who_asked_and_who_answered_is_in_the_inventory(asked: Asked) -> None:
+    runs = {case: asked.runs[case] for case in ("rejected", "by the requester")}
+    for run in runs.values():
+        asked.refusal(run)
+
+    known = Decisions(asked.scene.stack.metadata.connection(databases.INVENTORY)).newest(TARGET)
+    answers = {one.run_id: (one.asked_by, one.answered_by, one.answer) for one in known}
+    assert answers[runs["rejected"].run_id] == ("admin", "approver", Answer.REJECTED)
+    assert answers[runs["by the requester"].run_id] == ("admin", "admin", Answer.REFUSED)
+    # The restore of the demo, which a second person approved.
+    assert ("admin", "approver", Answer.APPROVED) in answers.values()
 
 
 def test_an_approval_that_somebody_marks_as_done_is_none(asked: Asked) -> None:

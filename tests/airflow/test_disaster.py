@@ -22,6 +22,7 @@ from tests.chromium import needs_chromium
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from playwright.sync_api import Browser
 
@@ -138,13 +139,26 @@ class Aftermath:
     run: Run
 
 
+@contextmanager
+def put_back(folder: Path, aside: Path) -> Iterator[None]:
+    """Whatever comes of the recovery, the files are there again: other tests back them up and lose them."""
+    shutil.copytree(folder, aside / folder.name, symlinks=True)
+    try:
+        yield
+    finally:
+        if not folder.exists():
+            shutil.copytree(aside / folder.name, folder, symlinks=True)
+
+
 @pytest.fixture(scope="module")
-def aftermath(scene: Scene, files_story: FilesStory, waiting: Waiting) -> Aftermath:
+def aftermath(
+    scene: Scene, files_story: FilesStory, waiting: Waiting, tmp_path_factory: pytest.TempPathFactory
+) -> Aftermath:
     admin, approver, media = scene.admin, scene.approver, scene.stack.home.media
     assert files_story.backups[MEDIA]
     admin.wait_for_dag(DISASTER)
     before = contents(media)
-    with told(scene, waiting):
+    with told(scene, waiting), put_back(media, tmp_path_factory.mktemp("media")):
         shutil.rmtree(media)
         run = admin.trigger(DISASTER, {"target": TARGET, "what": WHAT})
         form = approver.question(run, "approve")

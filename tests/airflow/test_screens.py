@@ -17,6 +17,7 @@ from tests.airflow.browsing import picture, signed_in
 from tests.chromium import needs_chromium
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from playwright.sync_api import Browser
@@ -69,8 +70,11 @@ def test_a_restore_is_chosen_approved_and_followed_in_the_browser(scene: Scene, 
 
 
 @pytest.fixture
-def lost_file(scene: Scene) -> tuple[Path, str]:
-    """A file of the configuration that somebody removed, and the backup that has it."""
+def lost_file(scene: Scene) -> Iterator[tuple[Path, str]]:
+    """A file of the configuration that somebody removed, and the backup that has it.
+
+    It is back afterwards whatever came of the restore: others restore, drill and count the same files.
+    """
     path = scene.stack.home.host / files_demo.SETTINGS
     if not path.exists():
         scene.demo.files.write()
@@ -79,8 +83,15 @@ def lost_file(scene: Scene) -> tuple[Path, str]:
     run = scene.admin.trigger(dag_id)
     scene.admin.require_success(run)
     label = scene.admin.result(run, "back_up")["label"]
-    path.unlink()
-    return path, label
+    lost = scene.stack.home.root / f"{path.name}.lost"
+    path.rename(lost)
+    try:
+        yield path, label
+    finally:
+        if path.exists():
+            lost.unlink(missing_ok=True)
+        else:
+            lost.rename(path)
 
 
 def test_a_lost_file_is_asked_for_approved_and_back_through_forms_alone(
