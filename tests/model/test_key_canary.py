@@ -14,8 +14,9 @@ NOW = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
 GOOD = KeyCanary("calibrify", "s3", NOW - timedelta(hours=8), opened=4, closed=0)
 
 
-def levels(*canaries: KeyCanary) -> dict[str, Level]:
-    return {one.subject: one.level for one in judge_canaries(canaries, now=NOW)}
+def levels(*canaries: KeyCanary, since: dict[str, datetime] | None = None) -> dict[str, Level]:
+    found = judge_canaries("calibrify", canaries, since=since or {}, now=NOW)
+    return {one.subject: one.level for one in found}
 
 
 @pytest.mark.parametrize(
@@ -31,7 +32,7 @@ def test_a_check_that_is_overdue_is_a_warning_and_then_critical(days: float, lev
 def test_what_does_not_open_is_critical_at_once_and_says_what_and_the_next_step() -> None:
     bad = replace(GOOD, opened=3, closed=1, said="the oldest dump: key k is disabled", step="enable it")
 
-    (found,) = judge_canaries([bad], now=NOW)
+    (found,) = judge_canaries("calibrify", [bad], since={}, now=NOW)
 
     assert found.level is Level.CRITICAL
     assert found.check == "key"
@@ -44,3 +45,13 @@ def test_each_repository_is_judged_by_itself() -> None:
     bad = replace(GOOD, repository="local", closed=1)
 
     assert levels(GOOD, bad) == {"opening local": Level.CRITICAL}
+
+
+def test_a_repository_that_is_left_out_of_the_checks_is_told_of() -> None:
+    since = {"s3": NOW - timedelta(days=30), "local": NOW - timedelta(days=3), "new": NOW - timedelta(days=1)}
+
+    assert levels(GOOD, since=since) == {"opening local": Level.WARNING}
+
+
+def test_nothing_is_judged_before_the_first_check_of_a_target() -> None:
+    assert levels(since={"s3": NOW - timedelta(days=30)}) == {}

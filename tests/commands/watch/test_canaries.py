@@ -44,7 +44,8 @@ def look(
     inventory: Inventory | None, *, now: datetime = NOW, repositories: tuple[str, ...] = ("s3",)
 ) -> Part:
     there = [SimpleNamespace(name=name) for name in repositories]
-    sight: Any = SimpleNamespace(target=SimpleNamespace(name="calibrify", repositories=there), now=now)
+    target = SimpleNamespace(name="calibrify", repositories=there)
+    sight: Any = SimpleNamespace(target=target, shelves={}, now=now)
     return look_at_canaries(sight, inventory)
 
 
@@ -108,4 +109,22 @@ def test_a_watch_of_everything_tells_it_too(remembered: World) -> None:
         rhythm=remembered.rhythm,
     )
 
-    assert [one.subject for one in observed.findings if one.check == "key"] == ["opening s3"]
+    found = {one.subject: one.level for one in observed.findings if one.check == "key"}
+    assert found == {"opening s3": Level.CRITICAL}
+
+
+def test_a_watch_of_everything_tells_of_a_repository_that_is_never_tried(remembered: World) -> None:
+    remembered.dump(0)
+    remembered.at(3)
+    keep_outcome(remembered.inventory, "calibrify", "s3", [OPENS], now=remembered.now)
+
+    observed = observe_target(
+        remembered.target(),
+        inventory=remembered.inventory,
+        clock=lambda: remembered.now,
+        rhythm=remembered.rhythm,
+    )
+
+    found = [one for one in observed.findings if one.check == "key"]
+    assert [(one.subject, one.level) for one in found] == [("opening local", Level.WARNING)]
+    assert "was never tried" in found[0].sentence

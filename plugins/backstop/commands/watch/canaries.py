@@ -26,4 +26,10 @@ def look_at_canaries(sight: Sight, inventory: Inventory | None) -> Part:
             unseen=(f"whether keys opened what is stored: {error.message}",),
             unjudged=frozenset(("key", canary_subject(name)) for name in names),
         )
-    return Part(findings=judge_canaries((one for one in newest if one.repository in names), now=sight.now))
+    since = {
+        name: min(known.manifest.finished_at for known in shelf.backups.values())
+        for name, shelf in sight.shelves.items()
+        if shelf.backups
+    }
+    known = (one for one in newest if one.repository in names)
+    return Part(findings=judge_canaries(sight.target.name, known, since=since, now=sight.now))
