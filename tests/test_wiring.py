@@ -247,6 +247,41 @@ def test_a_kms_key_needs_no_escrow(load, tmp_path):
     assert "hunter2" not in repr(ring)
 
 
+@pytest.mark.parametrize(("for_reading", "asked"), [(False, "wraps"), (True, "opens")])
+def test_who_wraps_data_keys_has_another_connection_than_who_opens_them(load, tmp_path, for_reading, asked):
+    class Asked:
+        def __init__(self):
+            self.names = []
+
+        def get(self, conn_id):
+            self.names.append(conn_id)
+            return CREDENTIALS.get("s3")
+
+    keys = (
+        "{storage: aws-kms, key_arn: 'arn:aws:kms:eu-central-1:123456789012:key/abc', "
+        f"connections: {{encrypt: wraps, decrypt: opens, administer: looks}}, signing: {tmp_path}/signing}}"
+    )
+    credentials = Asked()
+
+    open_keyring(load(keys=keys), "calibrify", credentials, for_reading=for_reading)
+
+    assert credentials.names == [asked]
+
+
+@pytest.mark.parametrize(("said", "required"), [("", True), ("further: optional, ", False)])
+def test_a_further_key_is_required_unless_targets_yaml_lets_it_be_absent(load, tmp_path, said, required):
+    arn = "arn:aws:kms:eu-central-1:123456789012:key/abc"
+    further = "arn:aws:kms:us-east-1:123456789012:key/def"
+    keys = (
+        f"{{storage: aws-kms, key_arn: '{arn}', further_key_arns: ['{further}'], {said}"
+        f"signing: {tmp_path}/signing, conn_id: s3}}"
+    )
+
+    ring = open_keyring(load(keys=keys), "calibrify", CREDENTIALS)
+
+    assert [one.required for one in ring.encryption_keys()] == [True, required]
+
+
 def test_manifests_and_proofs_are_signed_by_different_keys(load):
     configuration = load()
 

@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 import pytest
 
 from backstop.crypto.envelope import object_context
-from backstop.model.key_policy import key_policy
+from backstop.model.key_policy import CHECK_PURPOSE, key_policy
 
 LABEL = "20261124T010000Z-tree"
 WRITER, RESTORER = "arn:aws:iam::123456789012:role/writer", "arn:aws:iam::123456789012:role/restorer"
@@ -75,3 +75,7 @@ def test_who_backs_up_opens_no_wal():
     wal = {"target": "calibrify", "system_id": "7", "timeline": "1", "segment": "000000010000000000000001"}
     assert not opens(WRITER, wal)
     assert opens(RESTORER, wal)
+
+
+def test_who_backs_up_may_see_before_an_incremental_one_that_the_key_opens_for_them():
+    assert opens(WRITER, {"purpose": CHECK_PURPOSE})

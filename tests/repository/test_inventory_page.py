@@ -79,7 +79,7 @@ def test_every_column_of_every_table_is_described(session):
     assert {table for table, _ in columns} == {
         "backup_inventory", "backup_proof", "backup_hold", "backup_schema_migration",
         "backup_observation", "backup_finding", "backup_drill", "backup_incident", "evidence_head",
-        "backup_observed_loss",
+        "backup_observed_loss", "backup_decision", "key_canary",
     }  # fmt: skip
     for table, column in columns:
         assert f"`{table}`" in TEXT

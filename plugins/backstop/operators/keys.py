@@ -43,30 +43,38 @@ class RotateKeysOperator(BackstopOperator):
 class CheckKeysOperator(BackstopOperator):
     """Open the oldest and the newest of every kind in every repository, as a restore would.
 
-    Returns how many objects opened. :raises KeyUnavailableError: one did not; each is named in the log.
+    What came of it is kept in the inventory, for the watch. Returns how many objects opened.
+
+    :raises KeyUnavailableError: one did not; each is named in the log.
     """
 
     def carry_out(self, context: Context) -> dict[str, int]:
         from backstop.commands.keys.canary import open_canaries
+        from backstop.commands.keys.outcome import keep_outcome
         from backstop.errors import BackstopError, KeyUnavailableError, NotFoundError
         from backstop.hooks.target import TargetHook
+        from backstop.settings.arguments import utc_now
         from backstop.wiring import every_repository
 
         hook = TargetHook(self.target, AccessRole.RESTORER)
-        keyring = hook.keyring(for_reading=True)
+        keyring, inventory = hook.keyring(for_reading=True), hook.inventory()
         closed, failed, count = [], [], 0
         for name in every_repository(hook.configuration, self.target):
             try:
-                for one in open_canaries(hook.repository(name), keyring=keyring):
-                    count += 1
-                    if one.why:
-                        self.log.error("%s: the %s does not open: %s (%s)", name, one.what, one.why, one.step)
-                        closed.append(one)
+                tried = list(open_canaries(hook.repository(name), keyring=keyring))
             except NotFoundError:
                 continue  # nothing has been backed up there yet
             except BackstopError as error:
                 self.log.error("%s could not be looked at: %s", name, error)
                 failed.append(error)
+            else:
+                count += len(tried)
+                for one in tried:
+                    if one.why:
+                        self.log.error("%s: the %s does not open: %s (%s)", name, one.what, one.why, one.step)
+                        closed.append(one)
+                for sentence in keep_outcome(inventory, self.target, name, tried, now=utc_now()):
+                    self.log.warning("%s", sentence)
         if closed:
             first = closed[0]
             raise KeyUnavailableError(

@@ -40,6 +40,7 @@ MIGRATIONS = (
     "0007_drills",
     "0008_observed_loss",
     "0009_decisions",
+    "0010_key_canary",
 )
 """Applied in this order, each once; every one can be run again without harm."""
 

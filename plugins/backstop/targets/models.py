@@ -96,6 +96,8 @@ class KmsKeys(NamedSection):
     """Directory with manifest.pem, proof.pem and trusted.json."""
     further_key_arns: list[KeyArn] = Field(default_factory=list)
     """Keys that wrap every data key too, such as one in a second region."""
+    further: Literal["required", "optional"] = "required"
+    """Whether nothing is backed up while a further key is out of reach, or it is, without that key."""
     region: Text | None = None
     """The key's own region, if given at all: it is part of the ARN."""
     escrow: EscrowPublicKey | None = None

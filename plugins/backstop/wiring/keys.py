@@ -132,7 +132,11 @@ def _primary_keyring(keys: KeysConfig, credentials: CredentialSource, *, for_rea
     from backstop.crypto.kms import KmsKeyring
 
     clients = kms_clients_of(keys, "decrypt" if for_reading else "encrypt", credentials)
-    return KmsKeyring([keys.key_arn, *keys.further_key_arns], client_for=clients)
+    return KmsKeyring(
+        [keys.key_arn, *keys.further_key_arns],
+        client_for=clients,
+        further_required=keys.further == "required",
+    )
 
 
 def kms_clients_of(

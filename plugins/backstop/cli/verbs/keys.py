@@ -9,6 +9,7 @@ from backstop.cli.exit_codes import DONE
 from backstop.cli.output import human_bytes, human_time, print_json, print_table, say
 from backstop.cli.session import Session
 from backstop.commands.keys.canary import Opened, open_canaries
+from backstop.commands.keys.outcome import keep_outcome
 from backstop.commands.keys.removal import remove_generation
 from backstop.credentials import default_credentials
 from backstop.crypto.keyring import LocalKeyring
@@ -17,7 +18,7 @@ from backstop.model.access import AccessRole
 from backstop.settings.arguments import utc_now
 from backstop.settings.keys import find_keys, look_at_uses, look_for_lacks, rotating_keys
 from backstop.targets import load_targets
-from backstop.wiring import every_repository
+from backstop.wiring import every_repository, open_inventory
 
 if TYPE_CHECKING:
     import argparse
@@ -75,16 +76,22 @@ def check_keys(arguments: argparse.Namespace) -> int:
     """Exit code 1 when something does not open; else that of what could not be looked at."""
     session = Session(arguments, AccessRole.RESTORER)
     keyring = session.keyring_for_reading(arguments.escrow_key)
+    # What the key from the safe opens says nothing of what whoever restores can open.
+    inventory = None if arguments.escrow_key else open_inventory(session.configuration, session.credentials)
     opened: list[Opened] = []
     failed: list[BackstopError] = []
     for name in every_repository(session.configuration, session.target_name):
         try:
-            opened += open_canaries(session.repository(name), keyring=keyring)
+            tried = list(open_canaries(session.repository(name), keyring=keyring))
         except NotFoundError:
             continue  # nothing has been backed up there yet
         except BackstopError as error:
             failed.append(error)
             say(f"backstop: {name} could not be looked at: {error.message}")
+        else:
+            opened += tried
+            for sentence in keep_outcome(inventory, session.target_name, name, tried, now=utc_now()):
+                say(f"backstop: {sentence}")
     if arguments.json:
         print_json({"opened": [one.to_dict() for one in opened]})
     else:

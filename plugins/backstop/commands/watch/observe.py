@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from backstop.commands.watch.canaries import look_at_canaries
 from backstop.commands.watch.catalogue import look_at_catalogue, look_at_shelves, recollect
 from backstop.commands.watch.drills import look_at_drills
 from backstop.commands.watch.evidence import look_at_evidence
@@ -98,6 +99,7 @@ def observe_target(
         Look("locks", ("lock",), look_at_locks),
         Look("former versions", ("tampering",), look_at_versions),
         Look("evidence", ("evidence",), lambda sight: look_at_evidence(sight, asked)),
+        Look("key canaries", ("key",), lambda sight: look_at_canaries(sight, asked)),
         Look("drills", ("drill",), lambda sight: look_at_drills(sight, recollection.drills)),
         *target.others,
     )

@@ -1,0 +1,77 @@
+"""The oldest and the newest of a repository, opened with keys of AWS KMS as whoever restores may use them.
+
+KMS is moto's server, a MOCK, which decrypts with disabled keys and for everybody: its refusals are planted.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backstop.commands.keys.canary import open_canaries
+from backstop.crypto.kms import KmsKeyring
+from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys
+from backstop.storage.memory import MemoryStorage
+from tests.commands.test_kms import MockKms
+from tests.making import STARTED, Maker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def kms() -> Iterator[MockKms]:
+    mock = MockKms()
+    yield mock
+    mock.stop()
+
+
+@pytest.fixture
+def maker(kms: MockKms, tmp_path: Path) -> Maker:
+    """Two dumps, each wrapped by a key of its own."""
+    create_signing_keys(tmp_path / "signing")
+    signer = Signer.load(tmp_path / "signing" / "manifest.pem")
+    trust = TrustedSigners.load(tmp_path / "signing" / "trusted.json")
+    maker = Maker(MemoryStorage(), KmsKeyring([kms.new_key()], client_for=kms.clients), signer, trust)
+    maker.publish()
+    maker.keyring = KmsKeyring([kms.new_key()], client_for=kms.clients)
+    maker.publish(started_at=STARTED + timedelta(days=1))
+    return maker
+
+
+def arns(maker: Maker) -> list[str]:
+    return [published.manifest.keys[0] for published in maker.catalog.backups().backups]
+
+
+def test_both_ends_open_while_the_role_that_restores_may_use_both_keys(kms: MockKms, maker: Maker) -> None:
+    ring = KmsKeyring(arns(maker), client_for=kms.clients)
+
+    found = [(one.what, one.why) for one in open_canaries(maker.repository, keyring=ring)]
+
+    assert found == [("oldest dump", ""), ("newest dump", "")]
+
+
+@pytest.mark.parametrize("code", ["AccessDeniedException", "DisabledException", "KMSInvalidStateException"])
+def test_a_key_that_no_longer_opens_for_that_role_is_named_with_the_next_step(
+    kms: MockKms, maker: Maker, code: str
+) -> None:
+    ring = KmsKeyring(arns(maker), client_for=kms.refusing("Decrypt", code))
+
+    oldest, newest = open_canaries(maker.repository, keyring=ring)
+
+    for one, arn in zip((oldest, newest), arns(maker), strict=True):
+        assert code in one.why
+        assert arn in one.why
+        assert "policy" in one.step
+
+
+def test_a_former_key_that_was_left_out_is_missed_by_the_oldest_alone(kms: MockKms, maker: Maker) -> None:
+    first, second = arns(maker)
+
+    oldest, newest = open_canaries(maker.repository, keyring=KmsKeyring([second], client_for=kms.clients))
+
+    assert first in oldest.why
+    assert newest.why == ""
