@@ -50,6 +50,7 @@ test-deps: ## Install, as root on Debian or Ubuntu, the packages some tests want
 
 test-long: $(STAMP) ## Run the long tests, some 40 minutes; an interrupted run goes on where it was
 	$(PYTEST) -m long -n $(JOBS) --dist loadgroup -rs $(ARGS)
+	BACKSTOP_EXAMPLES=5000 $(PYTEST) tests/attacks/test_fuzzing.py $(ARGS)
 
 # One at a time: what is lost is measured in seconds, and another trial's servers would be in the way.
 N ?= 50

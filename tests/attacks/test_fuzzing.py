@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import tarfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,12 @@ from tests.making import STARTED, Maker, tar_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# `make test-long` asks for more.
+QUICK = settings(
+    max_examples=int(os.environ.get("BACKSTOP_EXAMPLES", "150")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 JSON = st.recursive(
     st.none()
     | st.booleans()

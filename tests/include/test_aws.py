@@ -9,8 +9,10 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import boto3
 import hcl2
 import pytest
+from moto.server import ThreadedMotoServer
 
 from backstop.model.access import AccessRole
 from tests.include.aws_linter import parliament
@@ -27,6 +29,23 @@ FILLED = {
     "prefix": "lab/",
     "target": "calibrify",
 }
+MOCK = """\
+provider "aws" {
+  region                      = "eu-central-1"
+  access_key                  = "mock"
+  secret_key                  = "mock"
+  s3_use_path_style           = true
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+  endpoints {
+    iam = "PLACE"
+    kms = "PLACE"
+    s3  = "PLACE"
+    sts = "PLACE"
+  }
+}
+"""
 EXPECTED = {
     # Who may set a bucket's policy may give themselves all of it: hence an administrator's role.
     "preparer.json": {"RESOURCE_POLICY_PRIVILEGE_ESCALATION"},
@@ -105,16 +124,67 @@ def test_terraform_leaves_out_none_of_what_guards_a_bucket():
     }  # fmt: skip
 
 
-def test_terraform_finds_the_module_valid(tmp_path):
+@pytest.fixture(scope="module")
+def module(tmp_path_factory):
+    """Runs terraform on a copy of the module whose provider talks to moto's server, a MOCK of AWS."""
     program = shutil.which("terraform") or shutil.which("tofu")
     if program is None:
         pytest.skip("neither terraform nor tofu is on this machine")
-    shutil.copytree(AWS, tmp_path / "aws")
-    module = tmp_path / "aws" / "terraform"
-    begun = subprocess.run(
-        [program, "init", "-backend=false", "-input=false"], cwd=module, capture_output=True, check=False
-    )
-    if begun.returncode:
-        pytest.skip("terraform cannot have its AWS provider here")
-    done = subprocess.run([program, "validate"], cwd=module, capture_output=True, text=True, check=False)
+    folder = tmp_path_factory.mktemp("terraform") / "aws"
+    shutil.copytree(AWS, folder)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    place = f"http://{host}:{port}"
+    (folder / "terraform" / "mock.tf").write_text(MOCK.replace("PLACE", place))
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [program, *arguments, "-no-color"],
+            cwd=folder / "terraform",
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    try:
+        if run("init", "-backend=false", "-input=false").returncode:
+            pytest.skip("terraform cannot have its AWS provider here")
+        yield run, place
+    finally:
+        server.stop()
+
+
+def test_terraform_finds_the_module_valid(module):
+    run, _ = module
+
+    done = run("validate")
+
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_terraform_makes_it_all_and_takes_it_away_again(module):
+    run, place = module
+    client = boto3.client(
+        "s3",
+        endpoint_url=place,
+        region_name="eu-central-1",
+        aws_access_key_id="mock",
+        aws_secret_access_key="mock",
+    )
+    where = {"LocationConstraint": "eu-central-1"}
+    client.create_bucket(Bucket="lab-logs", CreateBucketConfiguration=where)
+    given = [
+        "-input=false", "-auto-approve", "-var=bucket=lab-backups", "-var=log_bucket=lab-logs",
+        '-var=targets=["calibrify"]', "-var=workers={}", f"-var=administrator={FILLED['administrator']}",
+    ]  # fmt: skip
+
+    made = run("apply", *given)
+
+    assert made.returncode == 0, made.stdout + made.stderr
+    assert client.get_bucket_versioning(Bucket="lab-backups")["Status"] == "Enabled"
+    statements = json.loads(client.get_bucket_policy(Bucket="lab-backups")["Policy"])["Statement"]
+    assert {one["Sid"] for one in statements} >= {"TlsOnly", "EvidenceIsNeverDeleted", "ExpirersAloneDelete"}
+    gone = run("destroy", *given)
+    assert gone.returncode == 0, gone.stdout + gone.stderr
+    assert [one["Name"] for one in client.list_buckets()["Buckets"]] == ["lab-logs"]
