@@ -81,3 +81,23 @@ def test_a_repository_that_lost_its_identity_gets_no_new_one_while_it_holds_back
 
     assert published.manifest.repository_id in caught.value.hint
     assert maker.storage.stat(REPOSITORY_KEY) is None
+
+
+def test_a_damaged_manifest_does_not_hide_that_a_repository_lost_its_identity(maker: Maker):
+    published = maker.publish()
+    maker.storage.delete(REPOSITORY_KEY)
+    key = maker.catalog.manifest_key(published.manifest.label)
+    maker.storage.delete(key)
+    maker.storage.put_once(key, b"[" * 100_000)
+    catalog = Catalog(maker.storage, "calibrify", trust=maker.trust)
+
+    with pytest.raises(IntegrityError, match=f"{REPOSITORY_KEY} is gone"):
+        catalog.repository_id(create=True)
+
+
+@pytest.mark.parametrize("value", ["1e999", '"\\ud800"'])
+def test_a_manifest_within_another_document_that_has_no_canonical_form_is_malformed(maker: Maker, value: str):
+    body = f'{{"manifest": {{"x": {value}}}}}'.encode()
+
+    with pytest.raises(IntegrityError, match="malformed"):
+        maker.catalog.manifest_within(body, maker.publish().manifest.label, where="a mark")

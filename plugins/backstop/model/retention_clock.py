@@ -56,7 +56,7 @@ def age_moment(dated: Sequence[Candidate], now: datetime) -> datetime:
     :raises ConfigurationError: it is so long after the newest backup that a wrong clock is likelier.
     """
     newest = dated[-1]
-    if now > newest.finished_at + IMPLAUSIBLE:
+    if now - newest.finished_at > IMPLAUSIBLE:
         raise ConfigurationError(
             f"it is {exact_time(now)} here, and the newest backup, {newest.label}, finished "
             f"{(now - newest.finished_at).days} days before",

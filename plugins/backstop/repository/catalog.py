@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 from backstop.errors import IntegrityError, NotFoundError, ObjectConflictError, ObjectMissingError
 from backstop.model.backup import FORMAT_VERSION, BackupLabel, Manifest
 from backstop.model.canonical import canonical_json, sha256_hex
+from backstop.model.words import printable
 from backstop.repository.locks import BackupLocks
 from backstop.repository.manifest_files import is_wanted, json_object, label_of
 from backstop.repository.proof_records import ProofRecords
@@ -104,7 +104,9 @@ class Catalog:
     def _refuse_to_orphan(self) -> None:
         """Every manifest names its repository's id: under a new one none of them would be believed."""
         for info in self._storage.list(f"{self._target}/meta/manifests/"):
-            known = json.loads(self._storage.read(info.key)).get("repository_id")
+            known = "the id that its manifests name"
+            with contextlib.suppress(IntegrityError, ObjectMissingError, KeyError):
+                known = printable(str(json_object(self._storage.read(info.key), info.key)["repository_id"]))
             raise IntegrityError(
                 f"{self._storage.location} holds backups of {self._target}, but its {REPOSITORY_KEY} is gone",
                 hint=f'put it back: {{"format": {FORMAT_VERSION}, "id": "{known}"}}',
@@ -174,7 +176,11 @@ class Catalog:
         manifest = json_object(body, where).get("manifest")
         if not isinstance(manifest, dict):
             raise IntegrityError(f"{where} holds no manifest", hint="it was damaged; remove it by hand")
-        return self._believed(canonical_json(manifest), label, where=where)
+        try:
+            body = canonical_json(manifest)
+        except ValueError as error:  # JSON has numbers and characters that we never write
+            raise IntegrityError(f"{where} is malformed", hint="it was damaged; remove it by hand") from error
+        return self._believed(body, label, where=where)
 
     def _believed(self, body: bytes, label: BackupLabel, *, where: str) -> Published:
         document = json_object(body, where)

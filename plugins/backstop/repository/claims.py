@@ -48,7 +48,8 @@ class Claim:
 
     def in_force(self, now: datetime, *, skew: timedelta) -> bool:
         """Whether others must respect it; ``skew`` is how much their clocks may be ahead of its holder's."""
-        return not self.released and now < self.expires_at + skew
+        # Not expires_at + skew: whoever may put a claim could date it to where there is no later time.
+        return not self.released and now - skew < self.expires_at
 
     def __str__(self) -> str:
         return f"{self.holder} on {self.host} (process {self.pid})"
@@ -78,7 +79,7 @@ class Claim:
                 expires_at=parse_time(raw["expires_at"]),
                 released=raw["released"],
             )
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise IntegrityError(
                 f"{where} is damaged: {type(error).__name__}",
                 hint="make sure that no backup or restore is running, then remove that object",

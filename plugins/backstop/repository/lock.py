@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 from backstop.errors import (
@@ -33,7 +33,6 @@ from backstop.repository.claims import Claim, HeldClaim
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime
     from types import TracebackType
 
     from backstop.storage.base import Storage
@@ -293,7 +292,7 @@ def _newest(storage: Storage, prefix: str) -> tuple[int, str] | None:
 
 
 def _held_by(claim: Claim, storage: Storage, target: str, kind: str, *, skew: timedelta) -> LeaseHeldError:
-    free_at = format_time(claim.expires_at + skew)
+    free_at = format_time(min(claim.expires_at, datetime.max.replace(tzinfo=timezone.utc) - skew) + skew)
     doing = f"{kind} backups of {target} in {storage.location} are being written by {claim}"
     if kind == EXPIRY:
         doing = f"backups of {target} in {storage.location} are being expired, or healed, by {claim}"
