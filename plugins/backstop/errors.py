@@ -70,6 +70,13 @@ class ObjectMissingError(StorageError, NotFoundError):
     exit_code = 3
 
 
+class ObjectTooLargeError(StorageError, IntegrityError):
+    """An object larger than anything that is written under such a name: it is not read, nor believed."""
+
+    next_step = "nothing Backstop wrote there is so large: find out who did, and remove it"
+    exit_code = 4
+
+
 class ObjectConflictError(StorageError):
     """Another object with other content already has this name; it is never overwritten."""
 

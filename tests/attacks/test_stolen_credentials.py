@@ -262,3 +262,23 @@ def test_hashes_are_those_of_what_is_stored(world, newest):
 
     assert label not in restorable(world)
     assert sha256_hex(b"") != sha256_hex(b"\0")
+
+
+@pytest.mark.parametrize("folder", ["manifests", "proofs"])
+def test_a_giant_document_hides_no_other(world, newest, folder):
+    """Whoever may put may put 64 MiB and more."""
+    before = restorable(world)
+    role = AccessRole.WRITER if folder == "manifests" else AccessRole.VERIFIER
+    label = BackupLabel.at(world.at(DAYS, 1), BackupKind.DUMP)
+    name = f"{label}.json" if folder == "manifests" else f"{newest}/20260110T020000Z-0000000000000000.json"
+    Thief(world, role).put(f"{TARGET}/meta/{folder}/{name}", b"x" * (65 * 1024 * 1024))
+
+    world.storages.pop("local")
+    world.names = ("s3",)
+    catalog = world.target_repository("s3").catalog
+    if folder == "manifests":
+        assert restorable(world) == before
+        assert [one.label for one in catalog.backups().unreadable] == [label]
+    else:  # a verification that nobody can read may have found a difference: that one backup is in doubt
+        assert restorable(world) == before - {newest}
+        assert catalog.verifications(catalog.backup(newest)).unreadable

@@ -7,7 +7,7 @@ import threading
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from backstop.errors import ObjectConflictError, ObjectMissingError, StorageError
+from backstop.errors import ObjectConflictError, ObjectMissingError, ObjectTooLargeError, StorageError
 from backstop.storage.base import ObjectInfo, ObjectLock, ObjectVersion, Undeleted
 from backstop.storage.keys import check_key, check_prefix
 
@@ -90,10 +90,7 @@ class MemoryStorage:
         with self._lock:
             data = self._find(key, version_id)
         if len(data) > max_bytes:
-            raise StorageError(
-                f"{self.location}/{key} has {len(data)} bytes, more than {max_bytes}",
-                hint="nothing Backstop wrote is that large",
-            )
+            raise ObjectTooLargeError(f"{self.location}/{key} has {len(data)} bytes, more than {max_bytes}")
         return data
 
     def _find(self, key: str, version_id: str | None) -> bytes:

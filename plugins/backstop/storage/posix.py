@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from backstop.errors import ObjectConflictError, ObjectMissingError, StorageError
+from backstop.errors import ObjectConflictError, ObjectMissingError, ObjectTooLargeError, StorageError
 from backstop.storage.base import ObjectInfo, ObjectVersion
 from backstop.storage.keys import check_key, check_prefix
 from backstop.storage.mounts import refuse_unmounted
@@ -139,9 +139,7 @@ class PosixStorage:
         with self._open(key) as raw:
             if os.fstat(raw.fileno()).st_size <= max_bytes:
                 return raw.readall()
-        raise StorageError(
-            f"{self._path(key)} has more than {max_bytes} bytes", hint="nothing Backstop wrote is so large"
-        )
+        raise ObjectTooLargeError(f"{self._path(key)} has more than {max_bytes} bytes")
 
     def open(self, key: str, *, version_id: str | None = None) -> AbstractContextManager[BinaryIO]:
         raw = self._open(key)

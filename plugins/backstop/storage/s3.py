@@ -9,7 +9,7 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
-from backstop.errors import ObjectConflictError, ObjectMissingError, StorageError
+from backstop.errors import ObjectConflictError, ObjectMissingError, ObjectTooLargeError, StorageError
 from backstop.storage.base import ObjectInfo
 from backstop.storage.keys import check_key, check_prefix
 from backstop.storage.s3_errors import ForbiddenError, PreconditionFailedError
@@ -164,9 +164,8 @@ class S3Storage:
     def read(self, key: str, *, max_bytes: int = 64 * 1024 * 1024, version_id: str | None = None) -> bytes:
         with self._reader(key, version_id) as reader:
             if reader.info.size_bytes > max_bytes:
-                raise StorageError(
-                    f"{self.location}/{key} has {reader.info.size_bytes} bytes, more than {max_bytes}",
-                    hint="nothing Backstop wrote there is so large",
+                raise ObjectTooLargeError(
+                    f"{self.location}/{key} has {reader.info.size_bytes} bytes, more than {max_bytes}"
                 )
             return reader.readall()
 
