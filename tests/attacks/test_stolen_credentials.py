@@ -16,6 +16,7 @@ from backstop.model.access import AccessRole
 from backstop.model.backup import BackupKind, BackupLabel
 from backstop.model.canonical import canonical_json, sha256_hex
 from backstop.model.retention import RetentionPolicy
+from backstop.repository.holds import Holds
 from backstop.repository.lock import Lease
 from tests.attacks.thief import DeniedError, Thief, document, restorable, versions_of_truth
 from tests.observing import World
@@ -231,6 +232,34 @@ def test_whoever_may_delete_destroys_one_repository_which_is_told_of_and_the_oth
 
     assert restorable(world) == before
     assert world.found() == ["warning sync backups in s3"]
+
+
+def test_a_healer_who_replaces_payload_is_told_of_and_the_other_repository_has_all(world, newest):
+    before = restorable(world)
+    thief = Thief(world, AccessRole.HEALER)
+    for key in world.objects_of(newest):
+        thief.destroy(key)
+        thief.put(key, b"garbage")
+
+    assert restorable(world) == before
+    assert world.found("sync") != []
+
+
+def test_whoever_prepares_a_bucket_touches_nothing_in_it(world, newest):
+    thief = Thief(world, AccessRole.PREPARER)
+    for key in (*world.objects_of(newest), world.manifest_key(newest), "repository.json"):
+        for attack in (lambda key: thief.put(key, b"x"), thief.read, thief.mark_deleted, thief.destroy):
+            with pytest.raises(DeniedError):
+                attack(key)
+
+
+def test_a_release_signed_with_the_writers_key_releases_no_hold(world, newest):
+    holds = Holds(world.target_repository("s3"))
+    held = holds.place(newest, reason="an audit", who="auditor", until=None, now=world.now)
+    with contextlib.suppress(BackstopError):
+        holds.release(newest, held.number, who="thief", now=world.now, signer=world.signer)
+
+    assert newest in Holds(world.target_repository("s3")).in_force(world.now + timedelta(hours=1))
 
 
 def test_what_is_locked_survives_whoever_may_delete(world, known):
