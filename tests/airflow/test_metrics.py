@@ -23,6 +23,7 @@ pytestmark = [
     pytest.mark.skipif(PROGRAM is None, reason="Prometheus is not installed: make test-deps"),
 ]
 WATCH = "watch_backups"
+VERIFY = f"verify_backups__{TARGET}"
 STATUS = f'backup_status{{target="{TARGET}",kind="dump"}}'
 PROVEN = f'backstop_backup_newest_proven{{target="{TARGET}",kind="dump",repository="s3"}}'
 # Of this backup alone: other procedures fail on purpose in the same Airflow.
@@ -37,6 +38,8 @@ def test_a_backup_that_fails_fires_the_alert_and_one_that_succeeds_ends_it(
 ) -> None:
     address = urlsplit(scene.stack.airflow().url).netloc
     token = scene.stack.home.metrics_token.read_text().strip()
+    # What others have just backed up here is to be proven when the watch looks.
+    scene.admin.wait(scene.admin.trigger(VERIFY))
     watch(scene)
 
     with PrometheusServer(tmp_path, address=address, token=token) as it:

@@ -149,10 +149,10 @@ def test_when_the_recovered_server_does_not_start_there_is_nothing_again_and_not
 def test_parents_that_cannot_be_made_leave_what_was_recovered_where_it_is(restored, live, monkeypatch):
     genuine = type(live).mkdir
 
-    def mkdir(path: Path, *_: object) -> None:
+    def mkdir(path: Path, *given: object, **named: object) -> None:
         if path == live.parent:
             raise PermissionError(13, "Permission denied")
-        genuine(path)
+        genuine(path, *given, **named)
 
     monkeypatch.setattr(type(live), "mkdir", mkdir)
     with pytest.raises(RestoreError, match="is gone and cannot be made: Permission denied"):

@@ -53,6 +53,8 @@ _FOUND: dict[str, tuple[str, Any]] = {
     "source": ("SourceUnreachable", ("source", "database")),
     "drill-overdue": ("DrillFinding", ("drill", "overdue", Level.WARNING)),
     "evidence": ("EvidenceLost", ("evidence", "evidence in s3")),
+    "lock": ("LockMissing", ("lock", "dump in s3", Level.WARNING)),
+    "tampering": ("DocumentsTampered", ("tampering", "overwritten in s3")),
 }
 
 
