@@ -81,3 +81,12 @@ def test_a_repository_that_lost_its_identity_gets_no_new_one_while_it_holds_back
 
     assert published.manifest.repository_id in caught.value.hint
     assert maker.storage.stat(REPOSITORY_KEY) is None
+
+
+def test_a_repository_that_lost_its_identity_and_whose_manifest_is_damaged_gets_no_new_one(maker: Maker):
+    maker.storage.put_once("calibrify/meta/manifests/20200101T000000Z-dump.json", b"?")
+    maker.storage.delete(REPOSITORY_KEY)
+    catalog = Catalog(maker.storage, "calibrify", trust=maker.trust)
+
+    with pytest.raises(IntegrityError, match=f"{REPOSITORY_KEY} is gone"):
+        catalog.repository_id(create=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import secrets
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
@@ -104,7 +103,10 @@ class Catalog:
     def _refuse_to_orphan(self) -> None:
         """Every manifest names its repository's id: under a new one none of them would be believed."""
         for info in self._storage.list(f"{self._target}/meta/manifests/"):
-            known = json.loads(self._storage.read(info.key)).get("repository_id")
+            try:
+                known = json_object(self._storage.read(info.key), info.key).get("repository_id")
+            except IntegrityError:
+                known = "…"  # as any other manifest says it
             raise IntegrityError(
                 f"{self._storage.location} holds backups of {self._target}, but its {REPOSITORY_KEY} is gone",
                 hint=f'put it back: {{"format": {FORMAT_VERSION}, "id": "{known}"}}',
