@@ -11,7 +11,7 @@ from backstop.commands.questions import Query
 from backstop.credentials import EnvironmentCredentials
 from backstop.crypto.signing import create_signing_keys
 from backstop.errors import ConfigurationError, NotFoundError
-from backstop.settings.arguments import named_repository
+from backstop.settings.arguments import named_repository, parse_period_end
 from backstop.settings.cluster import (
     archive_settings,
     base_backup_settings,
@@ -249,3 +249,8 @@ def test_a_repository_of_no_such_name_is_answered_with_the_known_ones(load):
     with pytest.raises(NotFoundError, match="no repository 'dsik'") as refused:
         named_repository(repositories(load({})), "dsik")
     assert refused.value.hint == "choose one of: disk"
+
+
+def test_a_period_may_end_with_the_last_day_of_all():
+    assert parse_period_end("2026-12-31") == datetime(2027, 1, 1, tzinfo=timezone.utc)
+    assert parse_period_end("9999-12-31") == datetime.max.replace(tzinfo=timezone.utc)

@@ -373,6 +373,12 @@ def test_a_duration_survives_being_written_and_read(text):
     assert parse_duration(format_duration(duration)) == duration
 
 
+@pytest.mark.parametrize("text", ["365001d", "999999999d", "99999999999999999999d", f"{'9' * 5000}d"])
+def test_a_duration_that_no_calendar_bears_is_refused(text):
+    with pytest.raises(ValueError, match="not as long"):
+        parse_duration(text)
+
+
 def test_parsing_loads_no_package_that_a_dag_processor_has_not_loaded():
     code = (
         "import sys\n"

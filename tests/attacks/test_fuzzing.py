@@ -20,14 +20,17 @@ from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys
 from backstop.errors import BackstopError
 from backstop.model.acceptance import Acceptance
 from backstop.model.backup import Manifest
+from backstop.model.canonical import format_time
 from backstop.model.evidence import EvidenceRecord
 from backstop.model.file_tree import Entry
 from backstop.model.fingerprint import Fingerprint
 from backstop.model.hold import HoldDocument, Release
-from backstop.model.incident import Event
+from backstop.model.incident import Event, EventKind
+from backstop.model.incident_state import state_of
 from backstop.model.legacy_proof import LegacyProof
 from backstop.model.proof import Proof
 from backstop.repository.claims import Claim
+from backstop.repository.hold_documents import StoredHold, judge
 from backstop.repository.incidents import IncidentJournal
 from backstop.storage.memory import MemoryStorage
 from backstop.targets import load_targets
@@ -143,6 +146,12 @@ def test_a_proof_of_any_content_is_believed_whole_or_not_at_all(maker, data):
         maker.storage._objects[key] = (good, info)
 
 
+EVENT: dict[str, Any] = {
+    "at": format_time(STARTED), "format": 1, "kind": "declared", "order": 1, "uid": "0123456789abcdef",
+    "data": {"by": "x", "what": "y", "components": [], "clock_from": format_time(STARTED), "before": None},
+}  # fmt: skip
+
+
 def journal_of(maker) -> IncidentJournal:
     return IncidentJournal([maker.repository], "calibrify", clock=lambda: STARTED)
 
@@ -151,16 +160,40 @@ def journal_of(maker) -> IncidentJournal:
 @given(st.data())
 def test_an_incident_of_any_content_is_read_or_left_out(maker, data):
     storage = MemoryStorage()
-    event = {"format": 1, "kind": "declared", "at": "2026-11-23T01:00:00Z", "by": "x", "data": {"what": "y"}}
-    document = data.draw(damaged(event) | JSON)
-    key = "calibrify/meta/incidents/incident-20261123T010000Z-0000/0001.json"
+    document = data.draw(damaged(EVENT) | JSON)
+    incident = "incident-20261123T010000Z-0000"
+    key = f"calibrify/meta/incidents/{incident}/1.json"
     body = json.dumps(document).encode()
     maker.storage._objects[key] = (body, storage.put_once(key, body))
     try:
         with refused_with_a_next_step():
             journal_of(maker).open_incidents()
+            journal_of(maker).append(incident, EventKind.NOTED, {"by": "x", "text": "y"})
+            state_of(incident, journal_of(maker).events(incident))
     finally:
-        del maker.storage._objects[key]
+        for key in [one for one in maker.storage._objects if incident in one]:
+            del maker.storage._objects[key]
+
+
+HOLD: dict[str, Any] = {
+    "format": 1, "id": "0", "label": "20261123T010000Z-dump", "placed_at": format_time(STARTED),
+    "reason": "x", "target": "calibrify", "type": "hold", "until": None, "who": "y",
+}  # fmt: skip
+RELEASE: dict[str, Any] = {
+    "format": 1, "hold_sha256": "0" * 64, "label": "20261123T010000Z-dump", "target": "calibrify",
+    "released_at": format_time(STARTED), "type": "release", "who": "y",
+    "signature": {"ed25519": "0" * 128, "key": "0" * 16},
+}  # fmt: skip
+
+
+@QUICK
+@given(damaged(HOLD) | damaged(RELEASE) | JSON)
+def test_a_hold_or_a_release_of_any_content_is_a_hold_or_nothing(maker, document):
+    label = maker.published.manifest.label
+    stored = StoredHold(1, "calibrify/meta/holds/x/1.json", json.dumps(document).encode())
+    for hold in judge(label, "calibrify", [stored], trust=maker.catalog.trust):
+        assert hold.in_force(STARTED) or hold.until
+        str(hold).encode()
 
 
 @QUICK
@@ -192,7 +225,7 @@ def test_an_event_of_no_sense_is_refused_as_damaged(document):
 
 
 @QUICK
-@given(st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()))
+@given(st.binary(max_size=200) | JSON.map(lambda value: json.dumps(value).encode()) | st.just(b"[" * 99_999))
 def test_a_lease_of_any_content_is_read_or_refused(body):
     with refused_with_a_next_step():
         Claim.from_json(body, "somewhere")

@@ -147,8 +147,9 @@ def test_a_hold_needs_no_key_and_its_release_that_of_proofs(run, makers, install
     assert in_force(makers["near"]) == ["audit"]
 
 
-def test_a_time_without_a_zone_is_refused(run):
-    code, _, err = run("hold", "--label", LABEL, "--reason", "audit", "--until", "2100-01-31")
+@pytest.mark.parametrize("until", ["2100-01-31", "9999-12-31T23:59:59-05:00"])
+def test_a_time_without_a_zone_or_beyond_all_years_is_refused(run, until):
+    code, _, err = run("hold", "--label", LABEL, "--reason", "audit", "--until", until)
 
     assert code == 2
     assert "no time with its zone" in err

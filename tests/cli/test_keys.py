@@ -14,6 +14,7 @@ import backstop.commands.keys.removal as removal
 from backstop.cli.main import main
 from backstop.crypto.escrow import EscrowKeyring
 from backstop.crypto.keyring import LocalKeyring
+from backstop.errors import NotFoundError
 
 EXIT_IN_USE = 4
 
@@ -73,6 +74,14 @@ def test_backups_of_three_keys_are_all_restored(run, three, tmp_path):
         into = tmp_path / f"back{number}"
         run("restore-files", "--tree", "media", "--label", label, "--to", str(into), "--yes")
         assert (into / str(tmp_path).lstrip("/") / "media" / "file.txt").read_text() == content
+
+
+def test_removing_a_key_without_a_name_makes_none(run, tmp_path):
+    before = keys(tmp_path)
+
+    run("rotate-keys", "--remove", "", code=NotFoundError.exit_code)
+
+    assert keys(tmp_path) == before
 
 
 def test_which_key_protects_what_is_told(run, three, tmp_path):

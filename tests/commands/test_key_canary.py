@@ -13,6 +13,7 @@ import pytest
 from backstop.commands.keys.canary import open_canaries
 from backstop.crypto.kms import KmsKeyring
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys
+from backstop.model.backup import BackupLabel
 from backstop.storage.memory import MemoryStorage
 from tests.commands.test_kms import MockKms
 from tests.making import STARTED, Maker
@@ -52,6 +53,20 @@ def test_both_ends_open_while_the_role_that_restores_may_use_both_keys(kms: Mock
     found = [(one.what, one.why) for one in open_canaries(maker.repository, keyring=ring)]
 
     assert found == [("oldest dump", ""), ("newest dump", "")]
+
+
+def test_a_signed_manifest_without_objects_is_named_and_the_others_are_still_opened(
+    kms: MockKms, maker: Maker
+) -> None:
+    label = BackupLabel("20261125T010000Z-dump")
+    forged = maker.manifest(label, [], STARTED + timedelta(days=2))
+    maker.catalog.publish(forged, signer=maker.signer, ensure_held=lambda: None)
+
+    found = list(open_canaries(maker.repository, keyring=KmsKeyring(arns(maker)[:1], client_for=kms.clients)))
+
+    assert [one.what for one in found] == ["oldest dump", "newest dump"]
+    assert [bool(one.why) for one in found] == [False, True]
+    assert label.text in found[1].why
 
 
 @pytest.mark.parametrize("code", ["AccessDeniedException", "DisabledException", "KMSInvalidStateException"])

@@ -251,9 +251,10 @@ def test_of_a_run_that_fails_half_way_it_is_known_what_is_gone(site: Site, monke
     assert len(site.left()) == 59
 
 
-def test_a_record_that_tells_no_file_apart_stops_everything(site: Site):
+@pytest.mark.parametrize("more", [b"", b', "modified_at": "x", "size_bytes": 1e999'])
+def test_a_record_that_tells_no_file_apart_stops_everything(site: Site, more: bytes):
     site.prove_new(36, 37, 38)
-    body = b'{"kind": "database", "name": "full_20261120_010000.sql.gz"}'
+    body = b'{"kind": "database", "name": "full_20261120_010000.sql.gz"' + more + b"}"
     site.maker.storage.put_once("calibrify/meta/legacy/retired/20261123T010000Z-dump.json", body)
 
     with pytest.raises(IntegrityError, match="says of no file that it was retired"):

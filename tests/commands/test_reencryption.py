@@ -16,6 +16,7 @@ from backstop.commands.progress import Silent
 from backstop.commands.reencryption.reencrypt import ReencryptionSettings, reencrypt
 from backstop.crypto.header import wrapping_keys
 from backstop.crypto.keyring import LocalKeyring
+from backstop.crypto.kms import KmsKeyring
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys
 from backstop.errors import BackstopError, ConfigurationError, StorageUnavailableError
 from backstop.model.backup import BackupKind, BackupLabel
@@ -147,6 +148,17 @@ def test_a_key_that_still_wraps_is_refused_before_anything_is_written(compromise
         compromised.reencrypt()
 
     assert len(compromised.labels()) == 1
+
+
+def test_of_a_key_of_kms_it_is_not_said_that_rotating_it_would_help(compromised):
+    arn = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    compromised.ring, compromised.key = KmsKeyring([arn], client_for=lambda region: None), arn
+
+    with pytest.raises(ConfigurationError, match="still wraps") as caught:
+        compromised.reencrypt()
+
+    assert "--escrow-key" in caught.value.hint
+    assert "rotate-keys" not in caught.value.hint
 
 
 def test_a_second_run_finds_the_work_done(compromised):

@@ -247,6 +247,13 @@ def test_the_private_escrow_key_needs_its_password(escrow_files: tuple[Path, Pat
         EscrowKeyring.load_private(escrow_files[1], password=b"guess")
 
 
+def test_of_an_escrow_key_that_is_not_there_it_is_said_that_it_is_in_the_safe(tmp_path: Path) -> None:
+    with pytest.raises(KeyUnavailableError, match="does not exist") as caught:
+        EscrowKeyring.load_private(tmp_path / "escrow.pem")
+
+    assert "in the safe" in caught.value.hint
+
+
 def test_a_short_or_foreign_escrow_key_is_refused(tmp_path: Path) -> None:
     from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat

@@ -114,6 +114,10 @@ def test_a_hold_locks_as_long_as_it_lasts_and_one_without_end_a_month_at_a_time(
     assert rule().held(None, now=NOW) == NOW + ROLLING
 
 
+def test_a_hold_until_the_end_of_time_locks_no_longer_than_a_storage_takes():
+    assert rule().held(datetime.max.replace(tzinfo=timezone.utc), now=NOW) < NOW + 36_500 * DAY
+
+
 def test_a_moment_within_a_second_is_the_end_of_it():
     assert whole_second(NOW.replace(microsecond=1)) == NOW + timedelta(seconds=1)
     assert whole_second(NOW) == NOW

@@ -64,7 +64,7 @@ def test_the_writers_key_accepts_nothing(maker):
     assert Acceptances(maker.repository).labels() == frozenset()
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"{}"])
+@pytest.mark.parametrize("body", [b"", b"[]", b"{}", b"[" * 99_999])
 def test_a_damaged_acceptance_accepts_nothing_and_is_said(maker, body, caplog):
     label = maker.publish().manifest.label
     maker.storage.put_once(f"calibrify/meta/accepted/{label}.json", body)

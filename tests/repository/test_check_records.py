@@ -5,6 +5,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from backstop.errors import ObjectConflictError
+from backstop.model.canonical import canonical_json
 from backstop.repository.check_records import CheckRecord, CheckRecords
 from backstop.storage.memory import MemoryStorage
 
@@ -37,7 +38,10 @@ def test_one_is_put_once(records):
         records.put(CheckRecord(AT, AT + timedelta(days=1), 5, 6, 0, 1, 1, 0, 0))
 
 
-@pytest.mark.parametrize("junk", [b"", b"[]", b"{}", b'{"start": 3}', b"\xff"])
+INFINITE = canonical_json(record(1).to_dict()).replace(b'"seed":0', b'"seed":1e999')
+
+
+@pytest.mark.parametrize("junk", [b"", b"[]", b"{}", b'{"start": 3}', b"\xff", b"[" * 99_999, INFINITE])
 def test_a_damaged_one_is_passed_over(junk):
     storage = MemoryStorage()
     records = CheckRecords(storage, "calibrify", "0123456789abcdef")

@@ -114,10 +114,6 @@ def test_nothing_is_overwritten_by_a_hold_that_comes_at_the_same_time(holds, lab
     assert [hold.reason for hold in holds.of(label)] == ["first", "second"]
 
 
-def new_hold_body(label: BackupLabel, reason: str) -> bytes:
-    return new_hold("calibrify", label, reason=reason, who="ada", until=None, now=NOW).to_json()
-
-
 def test_a_hold_on_a_backup_that_is_not_there_is_refused(holds, maker):
     missing = BackupLabel("20200101T000000Z-dump")
 
@@ -172,7 +168,19 @@ def test_expiry_that_begins_while_a_hold_is_placed_is_seen_by_it(holds, label, m
     assert label in holds.in_force(NOW), "the expiry has to see it"
 
 
-@pytest.mark.parametrize("body", [b"", b"?", b"[]", b"{}", b'{"type": "hold", "format": 9}', b"x" * 70_000])
+def new_hold_body(label: BackupLabel, reason: str) -> bytes:
+    return new_hold("calibrify", label, reason=reason, who="ada", until=None, now=NOW).to_json()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b"?", b"[]", b"{}", b'{"type": "hold", "format": 9}', b"x" * 70_000, b"[" * 60_000,
+        new_hold_body(BackupLabel("20261123T010000Z-dump"), "why").replace(b'"id":"', b'"id":NaN,"x":"'),
+        b'{"format":1,"type":"release","label":"20261123T010000Z-dump","target":"calibrify","hold_sha256":[],'
+        b'"who":"ada","released_at":"2026-11-23T01:00:00.000000Z","signature":null}',
+    ],
+)  # fmt: skip
 def test_a_damaged_hold_counts_as_one_in_force(holds, label, maker, body):
     maker.storage.put_once(key(label, "1.json"), body)
 

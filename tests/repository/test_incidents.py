@@ -187,6 +187,23 @@ def test_a_repository_that_does_not_answer_is_asked_again_after_a_minute_and_not
     assert len(asked) == 2
 
 
+@pytest.mark.parametrize(("order", "damaged"), [("1e999", 1), ("9" * 4300, 0)], ids=["infinite", "long"])
+def test_an_event_of_no_sensible_order_stops_nobody_from_writing_the_next(order, damaged):
+    near = MemoryStorage()
+    note(journal(near=near), "whole")
+    event = near.read(f"calibrify/meta/incidents/{INCIDENT}/1.json").replace(b'"order":1,', b'"order":#,')
+    near.put_once(
+        f"calibrify/meta/incidents/{INCIDENT}/2.json",
+        event.replace(b'"uid":"', b'"uid":"x').replace(b"#", order.encode()),
+    )
+
+    one = journal(near=near)
+    note(one, "next")
+
+    assert len(one.damaged) == damaged
+    assert "next" in said(journal(near=near).events(INCIDENT))
+
+
 def test_a_damaged_event_is_named_and_the_other_repository_has_it():
     near, far = MemoryStorage(), MemoryStorage()
     note(journal(near=near, far=far), "whole")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
@@ -9,6 +11,7 @@ import pytest
 
 from backstop.errors import StorageError
 from backstop.model.backup import BackupLabel
+from backstop.repository.claims import Claim
 from backstop.repository.pins import CLOCK_SKEW, PIN_TTL, pin, readers
 from backstop.storage.memory import MemoryStorage
 
@@ -52,12 +55,23 @@ def test_the_mark_of_a_reader_that_died_runs_out(storage):
     assert readers(storage, "calibrify", LABEL, now=until) == ()
 
 
-def test_a_damaged_mark_counts_as_a_reader(storage):
-    storage.put_once(f"calibrify/meta/pins/{LABEL}/0123456789abcdef-000000.json", b"?")
+@pytest.mark.parametrize("body", [b"?", b"[" * 99_999, b'{"pid": 1, "released": "no"}'])
+def test_a_damaged_mark_counts_as_a_reader(storage, body):
+    storage.put_once(f"calibrify/meta/pins/{LABEL}/0123456789abcdef-000000.json", body)
 
     [reader] = readers(storage, "calibrify", LABEL, now=NOW + timedelta(days=365))
 
     assert reader.until is None
+
+
+def test_a_mark_for_all_of_time_and_of_nobody_that_can_be_printed_is_shown(storage):
+    mark = Claim("0", "\ud800\x1b[2J", "h", 1, datetime(9999, 12, 31, 23, tzinfo=timezone.utc))
+    body = json.dumps(json.loads(replace(mark, holder="?").to_json()) | {"holder": mark.holder}).encode()
+    storage.put_once(f"calibrify/meta/pins/{LABEL}/0123456789abcdef-000000.json", body)
+
+    [reader] = readers(storage, "calibrify", LABEL, now=NOW)
+
+    assert reader.holder.startswith("\N{REPLACEMENT CHARACTER}" * 2 + "[2J on h")
 
 
 def test_a_mark_is_removed_when_reading_fails(storage):

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import argparse
 
 from backstop.cli.arguments import target, verb
 
-if TYPE_CHECKING:
-    import argparse
+_MOST = 1_000_000
 
 
 def add_status_verb(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -21,5 +20,11 @@ def add_status_verb(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = verb(verbs, "decisions", "decisions:decisions", text)
     target(parser, default="all")
     parser.add_argument(
-        "--limit", type=int, default=50, metavar="N", help="at most so many (default: %(default)s)"
+        "--limit", type=_count, default=50, metavar="N", help="at most so many (default: %(default)s)"
     )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to {_MOST}")
+    return int(text)

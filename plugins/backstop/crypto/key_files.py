@@ -13,6 +13,14 @@ from backstop.errors import KeyUnavailableError
 _MOST_BYTES = 1024 * 1024
 
 
+_MISSING = {
+    "key ring": "copy it from its escrow; only for a new set-up, create one. Without the old ring, "
+    "backups written with it cannot be read",
+    "signing key": "copy it from where it is kept; only for a new set-up, create one",
+    "escrow key": "name the file with the private half of the offline key: it is in the safe, on no machine",
+}
+
+
 def read_key_file(path: Path, *, what: str) -> bytes:
     """The file's bytes, after checking that nobody else can read or change it.
 
@@ -29,8 +37,7 @@ def read_key_file(path: Path, *, what: str) -> bytes:
     except FileNotFoundError as error:
         raise KeyUnavailableError(
             f"{what} {path} does not exist",
-            hint="copy it from its escrow; only for a new set-up, create one. Without the old ring, "
-            "backups written with it cannot be read",
+            hint=_MISSING.get(what, f"name the {what} where it is, or make one"),
         ) from error
     except OSError as error:
         raise KeyUnavailableError(

@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, Any
 from backstop.errors import ConfigurationError, IntegrityError
 from backstop.model.backup_label import BackupKind, BackupLabel
 from backstop.model.canonical import format_time, parse_time
+from backstop.model.kinds import (
+    require_counts,
+    require_figures,
+    require_moments,
+    require_sizes,
+    require_texts,
+)
+from backstop.model.lsn import Lsn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,7 +79,13 @@ class StoredObject:
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> StoredObject:
-        return cls(**{name: raw[name] for name in cls.__dataclass_fields__})
+        """:raises KeyError, TypeError: it is none."""
+        one = cls(**{name: raw[name] for name in cls.__dataclass_fields__})
+        require_texts(
+            (one.key, one.layout, one.name, one.plain_sha256, one.stored_sha256, one.version_id or "")
+        )
+        require_sizes((one.plain_bytes, one.stored_bytes))
+        return one
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +202,20 @@ class Manifest:
             hint="this backup cannot be restored; choose another",
         )
 
+    def require_kinds(self) -> None:
+        """:raises TypeError, ValueError: a value is of another kind than those that Backstop writes."""
+        require_texts((self.target, self.repository_id, self.attempt, self.system_id, self.database))
+        require_texts((*self.keys, *self.not_included))
+        require_counts((self.server_version, 0 if self.timeline is None else self.timeline))
+        require_figures(self.summary)
+        require_figures(self.tools)
+        require_moments((self.started_at, self.snapshot_at, self.finished_at))
+        for position in (self.start_lsn, self.end_lsn):
+            if position is not None:
+                Lsn.parse(position)
+        if type(self.epoch) is not int:
+            raise TypeError(f"epoch {self.epoch!r:.80} is no number")
+
     def signed_part(self) -> dict[str, Any]:
         """What the signature covers."""
         return {
@@ -237,7 +265,7 @@ class Manifest:
                 hint="use the Backstop release that wrote it, or a newer one",
             )
         try:
-            return cls(
+            manifest = cls(
                 label=BackupLabel(raw["label"]),
                 target=raw["target"],
                 repository_id=raw["repository_id"],
@@ -261,7 +289,9 @@ class Manifest:
                 not_included=tuple(raw["not_included"]),
                 signature=_signature(raw["signature"]),
             )
-        except (KeyError, TypeError, ValueError) as error:
+            manifest.require_kinds()
+            return manifest
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise IntegrityError(
                 f"manifest {raw.get('label')!r} is malformed: {error}",
                 hint="compare it with the copy in the other repository",

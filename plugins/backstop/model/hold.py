@@ -113,7 +113,7 @@ class HoldDocument:
             if raw["format"] != FORMAT_VERSION or raw["type"] != "hold":
                 raise ValueError(f"format {raw['format']!r}, type {raw['type']!r}")
             return cls(
-                id=raw["id"],
+                id=printable(raw["id"]),
                 label=BackupLabel(raw["label"]),
                 target=raw["target"],
                 reason=printable(raw["reason"]),
@@ -181,7 +181,7 @@ class Release:
             return cls(
                 label=BackupLabel(raw["label"]),
                 target=raw["target"],
-                hold_sha256=raw["hold_sha256"],
+                hold_sha256=str(raw["hold_sha256"]),
                 who=raw["who"],
                 released_at=parse_time(raw["released_at"]),
                 signature=Signature(key=signature["key"], value=signature["ed25519"]) if signature else None,

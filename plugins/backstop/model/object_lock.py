@@ -25,6 +25,8 @@ ROLLING = timedelta(days=30)
 """How far ahead something is locked that nothing ever lets go, and that is locked on again and again."""
 AHEAD = timedelta(days=7)
 """How far ahead something is locked on that is kept beyond its time."""
+_LONGEST = timedelta(days=36_000)
+"""S3 takes no lock beyond a hundred years. What is kept longer is locked on when its time comes."""
 _LEAST_MARGIN = timedelta(days=1)
 _LONGEST_BACKUP = timedelta(days=30)
 _SOON = timedelta(minutes=5)
@@ -105,10 +107,10 @@ class LockRule:
 
     def held(self, until: datetime | None, *, now: datetime) -> datetime:
         """Until when to lock what is held; a hold without an end is locked on like what is kept for ever."""
-        return whole_second(now + ROLLING if until is None else until + self.margin)
+        return whole_second(now + (ROLLING if until is None else min(until - now, _LONGEST) + self.margin))
 
     def _ends(self, kept: timedelta | None, since: datetime, now: datetime) -> datetime | None:
-        ends = now + ROLLING if kept is None else since + kept + self.margin
+        ends = now + ROLLING if kept is None else since + min(kept, _LONGEST) + self.margin
         # A storage refuses a date in the past, and one a moment ahead may be by the time it arrives.
         return whole_second(ends) if ends > now + _SOON else None
 

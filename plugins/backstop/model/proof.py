@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.errors import IntegrityError
 from backstop.model.backup import FORMAT_VERSION, BackupLabel, Signature
 from backstop.model.canonical import format_time, parse_time
+from backstop.model.kinds import require_counts, require_figures, require_moments, require_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,6 +40,17 @@ class Proof:
     isolation: str
     host: str
     signature: Signature | None = None
+
+    def require_kinds(self) -> None:
+        """:raises TypeError, ValueError: a value is of another kind than those that Backstop writes."""
+        require_texts((self.target, self.repository_id, self.manifest_sha256, self.isolation, self.host))
+        require_texts(self.differences)
+        require_counts((self.server_version,))
+        require_figures(self.checks)
+        require_figures(self.durations)
+        require_moments((self.started_at, self.finished_at))
+        if type(self.matched) is not bool or any(isinstance(one, str) for one in self.durations.values()):
+            raise TypeError("`matched` is yes or no, durations are numbers")
 
     def signed_part(self) -> dict[str, Any]:
         """What the signature covers."""
@@ -75,7 +87,7 @@ class Proof:
         """
         try:
             signature = raw["signature"]
-            return cls(
+            proof = cls(
                 label=BackupLabel(raw["label"]),
                 target=raw["target"],
                 repository_id=raw["repository_id"],
@@ -91,7 +103,9 @@ class Proof:
                 host=raw["host"],
                 signature=Signature(key=signature["key"], value=signature["ed25519"]) if signature else None,
             )
-        except (KeyError, TypeError, ValueError) as error:
+            proof.require_kinds()
+            return proof
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise IntegrityError(
                 f"proof of {raw.get('label')!r} is malformed: {error}",
                 hint="verify the backup again",

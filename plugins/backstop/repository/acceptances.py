@@ -72,7 +72,7 @@ class Acceptances:
             self._catalog.trust.verify(said, role="proof")
         except NotFoundError:
             return False
-        except (IntegrityError, ValueError) as error:
+        except (IntegrityError, ValueError, RecursionError) as error:
             log.warning("%s/%s accepts nothing: %s", self._storage.location, key, error)
             return False
         return said.label == label and said.target == self._catalog.target

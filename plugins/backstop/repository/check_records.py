@@ -92,7 +92,15 @@ class CheckRecords:
         for key in sorted(keys, reverse=True):
             try:
                 record = CheckRecord.from_dict(json.loads(self._storage.read(key)))
-            except (ValueError, KeyError, TypeError, AttributeError, ObjectMissingError):
+            except (
+                ValueError,
+                KeyError,
+                TypeError,
+                AttributeError,
+                OverflowError,
+                RecursionError,
+                ObjectMissingError,
+            ):
                 continue
             if record.seed == seed:
                 return record

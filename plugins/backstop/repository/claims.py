@@ -13,18 +13,23 @@ import secrets
 import socket
 import threading
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from backstop.errors import IntegrityError, StorageError
 from backstop.model.canonical import canonical_json, format_time, parse_time
+from backstop.model.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
     from backstop.storage.base import Storage
 
 log = logging.getLogger(__name__)
+
+_LAST = datetime(9999, 1, 1, tzinfo=timezone.utc)
+"""Times can be added to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,15 +76,17 @@ class Claim:
         """:raises IntegrityError: not a claim."""
         try:
             raw = json.loads(body)
+            if type(raw["pid"]) is not int or type(raw["released"]) is not bool:
+                raise TypeError("a claim of other kinds of values than ours")
             return cls(
-                id=raw["id"],
-                holder=raw["holder"],
-                host=raw["host"],
+                id=printable(raw["id"]),
+                holder=printable(raw["holder"]),
+                host=printable(raw["host"]),
                 pid=raw["pid"],
-                expires_at=parse_time(raw["expires_at"]),
+                expires_at=min(parse_time(raw["expires_at"]), _LAST),
                 released=raw["released"],
             )
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise IntegrityError(
                 f"{where} is damaged: {type(error).__name__}",
                 hint="make sure that no backup or restore is running, then remove that object",

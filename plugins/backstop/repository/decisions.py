@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.model.decision import Answer, Decision
 from backstop.postgres.connection import source_errors
+from backstop.repository.inventory_moment import inventory_moment
 from backstop.sql import load_sql
 
 if TYPE_CHECKING:
@@ -43,9 +44,10 @@ class Decisions:
     def newest(self, target: str | None = None, *, limit: int = 50) -> list[Decision]:
         """Of one target or of all, the newest first.
 
-        :raises SourceUnavailableError: the inventory does not answer, or has no such table yet.
+        :raises SourceUnavailableError: the inventory does not answer.
+        :raises ConfigurationError: it has no such table yet.
         """
-        with self._session() as session:
+        with inventory_moment(self._connection, application_name="backstop:decisions") as session:
             rows = session.execute(
                 load_sql("inventory/decisions").encode(), {"target": target, "limit": limit}
             ).fetchall()

@@ -67,7 +67,7 @@ class LegacyRecords:
                 record = self._read(info.key)
                 words = {name: str(record[name]) for name in ("kind", "name", "modified_at")}
                 taken[label] = {**record, **words, "size_bytes": int(record["size_bytes"])}
-            except (KeyError, TypeError, ValueError) as error:
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
                 raise IntegrityError(
                     f"{self.repository.location}/{info.key} says of no file that it was retired: {error}",
                     hint="nothing more is retired meanwhile; look who wrote it, then remove it by hand",

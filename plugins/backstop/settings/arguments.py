@@ -31,11 +31,11 @@ def parse_moment(text: str) -> datetime:
     """A time with its zone, such as ``2027-01-31T00:00:00Z``. :raises ConfigurationError: it is none."""
     try:
         moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise ConfigurationError(f"{text!r} is no time with its zone", hint="write 2027-01-31T00:00:00Z")
-    return moment.astimezone(timezone.utc)
+        if moment.tzinfo is not None:
+            return moment.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        pass
+    raise ConfigurationError(f"{text!r} is no time with its zone", hint="write 2027-01-31T00:00:00Z")
 
 
 def parse_period_begin(text: str) -> datetime:
@@ -47,7 +47,9 @@ def parse_period_begin(text: str) -> datetime:
 def parse_period_end(text: str) -> datetime:
     """A day, to its end, or a time with its zone. :raises ConfigurationError: it is neither."""
     day = _day(text)
-    return parse_moment(text) if day is None else day + timedelta(days=1)
+    if day is None:
+        return parse_moment(text)
+    return day + min(timedelta(days=1), datetime.max.replace(tzinfo=timezone.utc) - day)
 
 
 def _day(text: str) -> datetime | None:

@@ -11,6 +11,8 @@ DURATION_PATTERN = r"^(?=\d)(\d+w)?(\d+d)?(\d+h)?(\d+m)?(\d+s)?$"
 _DURATION = re.compile(
     r"(?:(?P<weeks>\d+)w)?(?:(?P<days>\d+)d)?(?:(?P<hours>\d+)h)?(?:(?P<minutes>\d+)m)?(?:(?P<seconds>\d+)s)?"
 )
+_LONGEST = timedelta(days=365_000)
+"""A thousand years: whatever is added to a moment of ours still is a moment."""
 _EXPECTED = "expected a duration such as 30d, 4h, 1h30m or 90s"
 
 
@@ -28,8 +30,10 @@ def parse_duration(text: object) -> timedelta:
         raise ValueError(_EXPECTED)
     try:
         duration = timedelta(**{unit: int(count) for unit, count in match.groupdict(default="0").items()})
-    except OverflowError:
-        raise ValueError(f"{_EXPECTED}, not as long") from None
+    except (OverflowError, ValueError):
+        duration = timedelta.max
+    if duration > _LONGEST:
+        raise ValueError(f"{_EXPECTED}, not as long")
     if not duration:
         raise ValueError(f"{_EXPECTED}, longer than zero")
     return duration

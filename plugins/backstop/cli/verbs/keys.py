@@ -106,7 +106,7 @@ def rotate_keys(arguments: argparse.Namespace) -> int:
     """A new key when it is due, or at once; or the end of an old one."""
     configuration = load_targets(arguments.targets)
     name = _chosen(configuration, arguments.keys)
-    if arguments.remove:
+    if arguments.remove is not None:
         said = [_remove(configuration, name, arguments.remove)]
     else:
         keys = rotating_keys(configuration, name, default_credentials(AccessRole.PREPARER))

@@ -68,7 +68,10 @@ def _ends(listed: list[Any]) -> list[tuple[str, Any]]:
 
 
 def _open_backup(repository: Repository, manifest: Manifest, what: str, keyring: Keyring) -> Opened:
-    stored = min(manifest.objects, key=lambda one: (one.stored_bytes, one.key))
+    stored = min(manifest.objects, key=lambda one: (one.stored_bytes, one.key), default=None)
+    if stored is None:
+        why = f"manifest {manifest.label} lists no object: Backstop did not write it"
+        return Opened(repository.name, what, manifest.label.text, manifest.keys, why, "see who signed it")
     try:
         _read(repository, manifest, stored, keyring)
     except BackstopError as error:

@@ -78,7 +78,7 @@ def reencrypt(
     if settings.compromised in keyring.key_ids:
         raise ConfigurationError(
             f"{settings.compromised} still wraps new backups of {settings.target}",
-            hint="rotate first: `python -m backstop rotate-keys --now`, or change `keys` in targets.yaml",
+            hint=_how_to_leave(settings.compromised),
         )
     holdings = Holdings.of(readers)
     report = ReencryptionReport(settings.target, settings.compromised, unlooked=holdings.unlooked)
@@ -99,6 +99,15 @@ def reencrypt(
         )  # fmt: skip
         run.all()
     return report
+
+
+def _how_to_leave(key: str) -> str:
+    if key.startswith("arn:"):
+        return (
+            "rotating does not change its id: name another `key_arn` in targets.yaml, and open what it "
+            "wrapped with --escrow-key (docs/cli.md, reencrypt)"
+        )
+    return "rotate first: `python -m backstop rotate-keys --now`"
 
 
 def _refuse_unknown(settings: ReencryptionSettings, opening: Keyring) -> None:
