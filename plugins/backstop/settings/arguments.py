@@ -31,10 +31,10 @@ def parse_moment(text: str) -> datetime:
     """A time with its zone, such as ``2027-01-31T00:00:00Z``. :raises ConfigurationError: it is none."""
     try:
         moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-        utc = moment.astimezone(timezone.utc)
+        utc = moment.astimezone(timezone.utc) if moment.tzinfo else None
     except (ValueError, OverflowError):
-        moment = utc = None
-    if moment is None or utc is None or moment.tzinfo is None:
+        utc = None
+    if utc is None:
         raise ConfigurationError(f"{text!r} is no time with its zone", hint="write 2027-01-31T00:00:00Z")
     return utc
 
