@@ -83,7 +83,7 @@ def test_a_proof_signed_by_the_writer_proves_nothing(maker: Maker):
         {"epoch": "1"},
         {"server_version": 2**40},
         {"timeline": []},
-        {"start_lsn": "nowhere"},
+        {"start_lsn": 7},
         {"summary": {"rows": [1]}},
         {"summary": {"warning": "\0"}},
         {"tools": {"pg_dump": {}}},

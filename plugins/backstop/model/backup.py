@@ -16,7 +16,6 @@ from backstop.model.kinds import (
     require_sizes,
     require_texts,
 )
-from backstop.model.lsn import Lsn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -210,9 +209,7 @@ class Manifest:
         require_figures(self.summary)
         require_figures(self.tools)
         require_moments((self.started_at, self.snapshot_at, self.finished_at))
-        for position in (self.start_lsn, self.end_lsn):
-            if position is not None:
-                Lsn.parse(position)
+        require_texts((self.start_lsn or "", self.end_lsn or ""))
         if type(self.epoch) is not int:
             raise TypeError(f"epoch {self.epoch!r:.80} is no number")
 

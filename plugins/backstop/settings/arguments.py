@@ -31,11 +31,12 @@ def parse_moment(text: str) -> datetime:
     """A time with its zone, such as ``2027-01-31T00:00:00Z``. :raises ConfigurationError: it is none."""
     try:
         moment = datetime.fromisoformat(text.strip().replace("Z", "+00:00"))
-        if moment.tzinfo is not None:
-            return moment.astimezone(timezone.utc)
+        utc = moment.astimezone(timezone.utc) if moment.tzinfo else None
     except (ValueError, OverflowError):
-        pass
-    raise ConfigurationError(f"{text!r} is no time with its zone", hint="write 2027-01-31T00:00:00Z")
+        utc = None
+    if utc is None:
+        raise ConfigurationError(f"{text!r} is no time with its zone", hint="write 2027-01-31T00:00:00Z")
+    return utc
 
 
 def parse_period_begin(text: str) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from backstop.commands.wal.route import Leg, WalRoute
@@ -20,11 +21,28 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from backstop.crypto.key_encryption import Keyring
+    from backstop.model.backup import Manifest
     from backstop.model.lsn import Lsn
     from backstop.model.recovery import RecoveryPlan, RecoveryTarget
     from backstop.model.timeline import TimelineSpan
     from backstop.model.window import RecoveryWindow
     from backstop.repository.catalog import Repository
+
+
+log = logging.getLogger(__name__)
+
+
+def _is_of_use(manifest: Manifest) -> bool:
+    """Whether it is a base backup that says where its WAL lies; one that does not stops no other."""
+    if not manifest.kind.physical:
+        return False
+    try:
+        BaseBackup.from_manifest(manifest)
+        int(manifest.summary.get("wal_segment_bytes", DEFAULT_SEGMENT_BYTES))
+    except (ValueError, OverflowError, TypeError) as error:
+        log.warning("%s of %s is left out: %s", manifest.label, manifest.target, error)
+        return False
+    return True
 
 
 def recovery_sources(
@@ -38,7 +56,7 @@ def recovery_sources(
     manifests = [
         published.manifest
         for published in repository.catalog.backups().backups
-        if published.manifest.kind.physical
+        if _is_of_use(published.manifest)
         and (stored_by is None or published.manifest.finished_at <= stored_by)
     ]
     if not manifests:
