@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from backstop.errors import ConfigurationError
@@ -85,16 +85,26 @@ def test_every_moment_of_the_window_that_could_be_recovered_still_can_be(world, 
     assert world.moments(cutoff, after=[plan]) == world.moments(cutoff)
 
 
+def _could_begin(timeline, left) -> bool:
+    """A timeline begins where somebody recovered to, from a base backup that was there."""
+    return not timeline.ancestors or any(timeline.leads_here(one) for one in left)
+
+
 @settings(deadline=None, max_examples=50)
 @given(WORLDS, POLICIES, st.floats(1, 90))
 def test_nor_is_any_lost_when_expiry_has_run_after_every_backup(world, policy, days):
     """What an earlier run let go is never what a later one would have needed."""
     policy = replace(policy, keep_for=days * DAY)
     carried_out: list[RetentionPlan] = []
+    known: set[tuple[str, int]] = set()
     for now in sorted(backup.finished_at for backup in world.backups):
         then = world.until(now)
         gone = {label for plan in carried_out for label in plan.expired}
         left = [backup for backup in then.backups if backup.label not in gone]
+        for timeline in then.timelines:
+            if (timeline.system_id, timeline.number) not in known:
+                assume(_could_begin(timeline, left))  # nobody recovers to where nothing kept reaches
+                known.add((timeline.system_id, timeline.number))
         carried_out.append(plan_of(then, policy, backups=left))
         cutoff = now - policy.keep_for
 

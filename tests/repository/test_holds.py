@@ -180,6 +180,7 @@ def new_hold_body(label: BackupLabel, reason: str) -> bytes:
         b'{"format":1,"type":"release","label":"20261123T010000Z-dump","target":"calibrify","hold_sha256":[],'
         b'"who":"ada","released_at":"2026-11-23T01:00:00.000000Z","signature":null}',
     ],
+    ids=["empty", "text", "list", "nothing", "newer", "long", "deep", "no number", "odd release"],
 )  # fmt: skip
 def test_a_damaged_hold_counts_as_one_in_force(holds, label, maker, body):
     maker.storage.put_once(key(label, "1.json"), body)

@@ -53,7 +53,9 @@ def storage(request: pytest.FixtureRequest) -> Storage:
 
 
 @pytest.mark.parametrize(
-    "key", [MANIFEST, f"calibrify/meta/proofs/{LABEL}/20261124T010000Z-0123456789abcdef.json"]
+    "key",
+    [MANIFEST, f"calibrify/meta/proofs/{LABEL}/20261124T010000Z-0123456789abcdef.json"],
+    ids=["manifest", "proof"],
 )
 def test_documents_are_locked_from_their_first_moment(storage, key):
     storage.put_once(key, b"{}")
