@@ -5,18 +5,21 @@ KMS is moto's server, a MOCK, which decrypts with disabled keys and for everybod
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from backstop.commands.keys.canary import open_canaries
+from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.kms import KmsKeyring
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys
 from backstop.model.backup import BackupLabel
 from backstop.storage.memory import MemoryStorage
 from tests.commands.test_kms import MockKms
 from tests.making import STARTED, Maker
+from tests.trees import ProtectedTree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,3 +93,33 @@ def test_a_former_key_that_was_left_out_is_missed_by_the_oldest_alone(kms: MockK
 
     assert first in oldest.why
     assert newest.why == ""
+
+
+def test_a_repository_of_which_no_manifest_can_be_believed_is_not_well(kms: MockKms, maker: Maker) -> None:
+    ring = KmsKeyring(arns(maker), client_for=kms.clients)
+    for info in list(maker.storage.list(f"{maker.catalog.target}/meta/manifests/")):
+        maker.storage.delete(info.key)
+        maker.storage.put_once(info.key, b"{}")
+
+    found = list(open_canaries(maker.repository, keyring=ring))
+
+    assert [one.what for one in found] == ["backups"]
+    assert found[0].why
+
+
+def test_a_tree_whose_packs_of_an_earlier_backup_no_longer_open_is_not_well(tmp_path: Path) -> None:
+    protected = ProtectedTree(tmp_path, {"local": MemoryStorage()}, now=STARTED)
+    for number in range(20):
+        (protected.source / f"file{number}").write_bytes(os.urandom(3000))
+    protected.back_up()
+    rotated = protected.keyring.add_generation(protected.clock())
+    protected.keyring = rotated
+    (protected.source / "more").write_bytes(b"more")
+    protected.back_up()
+    newest_key_alone = LocalKeyring(rotated.path, rotated.generations[-1:])
+
+    found = list(open_canaries(protected.repository(), keyring=newest_key_alone))
+
+    newest = [one for one in found if one.what.startswith("newest")]
+    assert [bool(one.why) for one in newest] == [False, True]
+    assert rotated.generations[0].id in newest[1].why

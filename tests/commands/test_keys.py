@@ -11,6 +11,8 @@ from backstop.commands.keys.rotation import RotatingRing
 from backstop.commands.keys.uses import KeyUses
 from backstop.crypto.keyring import LocalKeyring
 from backstop.errors import KeyInUseError, KeyUnavailableError, NotFoundError
+from backstop.storage.memory import MemoryStorage
+from tests.expiring import Signing, World
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=timezone.utc)
 DAYS = timedelta(days=1)
@@ -19,6 +21,11 @@ DAYS = timedelta(days=1)
 @pytest.fixture
 def ring(tmp_path):
     return LocalKeyring.create(tmp_path / "ring.json", NOW)
+
+
+@pytest.fixture
+def world(tmp_path):
+    return World(Signing.create(tmp_path / "signing"), MemoryStorage(versioned=True))
 
 
 def rotating(ring, *, by_hand=False):
@@ -97,3 +104,17 @@ def test_the_newest_key_never_goes_and_an_unknown_one_is_named(ring):
         removed(ring, ids(ring)[0])
     with pytest.raises(NotFoundError, match="has no key 'x'"):
         removed(ring, "x")
+
+
+def test_a_manifest_that_somebody_deleted_and_can_be_had_back_may_need_any_key(ring, world):
+    old = ids(ring)[0]
+    ring.add_generation(NOW + DAYS)
+    label = world.dump(1)
+    world.storage.delete(world.catalog.manifest_key(label))
+    uses = KeyUses()
+    uses.look_for_hidden(world.repository)
+
+    with pytest.raises(
+        KeyInUseError, match=f"{label}.json was deleted, and its former version is still there"
+    ):
+        removed(ring, old, uses=uses)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from backstop.commands.keys.lacking import find_lacking, summarize
 from backstop.commands.keys.rotation import RotatingKmsKeys, RotatingRing
 from backstop.commands.keys.uses import KeyUses
+from backstop.credentials import in_role
 from backstop.crypto.escrow import EscrowKeyring
 from backstop.crypto.keyring import LocalKeyring
 from backstop.errors import BackstopError, NotFoundError
+from backstop.model.access import AccessRole
 from backstop.wiring import every_repository, kms_clients_of, open_repository
 
 if TYPE_CHECKING:
@@ -74,6 +76,10 @@ def look_at_uses(
                 uses.look_at(
                     open_repository(configuration, target.name, repository, credentials), target.name
                 )
+                if before_removal:
+                    # What somebody deleted and another may have back needs its key: the auditor may look.
+                    looker = in_role(credentials, AccessRole.AUDITOR)
+                    uses.look_for_hidden(open_repository(configuration, target.name, repository, looker))
             except NotFoundError as error:
                 if before_removal:
                     failed[f"{repository} of {target.name}"] = error

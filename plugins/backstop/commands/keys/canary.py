@@ -49,15 +49,22 @@ class Opened:
 def open_canaries(repository: Repository, *, keyring: Keyring) -> Iterator[Opened]:
     """The smallest object of the oldest and of the newest backup of each kind, and so of WAL.
 
+    Of a backup that needs objects of earlier ones, the smallest of the earliest too: an older key wrapped it.
+    Where no manifest at all can be believed, that is told: nothing there can be restored.
+
     :param keyring: of who restores.
     :raises BackstopError: the repository cannot be listed.
     """
     kinds: dict[str, list[Manifest]] = {}
-    for published in repository.catalog.backups().backups:
+    listing = repository.catalog.backups()
+    if listing.unreadable and not listing.backups:
+        error = listing.unreadable[0]
+        yield Opened(repository.name, "backups", "", why=error.message, step=error.hint)
+    for published in listing.backups:
         kinds.setdefault(published.manifest.label.component, []).append(published.manifest)
     for kind, manifests in sorted(kinds.items()):
         for which, manifest in _ends(manifests):
-            yield _open_backup(repository, manifest, f"{which} {kind}", keyring)
+            yield from _open_backup(repository, manifest, f"{which} {kind}", keyring)
     yield from _open_wal(repository, keyring)
 
 
@@ -67,16 +74,29 @@ def _ends(listed: list[Any]) -> list[tuple[str, Any]]:
     return [("oldest", listed[0]), ("newest", listed[-1])]
 
 
-def _open_backup(repository: Repository, manifest: Manifest, what: str, keyring: Keyring) -> Opened:
-    stored = min(manifest.objects, key=lambda one: (one.stored_bytes, one.key), default=None)
-    if stored is None:
+def _open_backup(repository: Repository, manifest: Manifest, what: str, keyring: Keyring) -> Iterator[Opened]:
+    if not manifest.objects:
         why = f"manifest {manifest.label} lists no object: Backstop did not write it"
-        return Opened(repository.name, what, manifest.label.text, manifest.keys, why, "see who signed it")
-    try:
-        _read(repository, manifest, stored, keyring)
-    except BackstopError as error:
-        return Opened(repository.name, what, stored.key, manifest.keys, error.message, error.hint)
-    return Opened(repository.name, what, stored.key, manifest.keys)
+        yield Opened(repository.name, what, manifest.label.text, manifest.keys, why, "see who signed it")
+    for stored in _smallest(manifest):
+        why = step = ""
+        try:
+            _read(repository, manifest, stored, keyring)
+        except BackstopError as error:
+            why, step = error.message, error.hint
+        yield Opened(repository.name, what, stored.key, manifest.keys, why, step)
+
+
+def _smallest(manifest: Manifest) -> list[StoredObject]:
+    """Of all its objects, and of those of the earliest backup that it refers to."""
+    earlier = min(manifest.refers_to, default=manifest.label).text
+    of_earliest = [one for one in manifest.objects if f"/{earlier}/" in one.key]
+    found: list[StoredObject] = []
+    for several in (manifest.objects, of_earliest):
+        smallest = min(several, key=lambda one: (one.stored_bytes, one.key), default=None)
+        if smallest is not None and smallest not in found:
+            found.append(smallest)
+    return found
 
 
 def _read(repository: Repository, manifest: Manifest, stored: StoredObject, keyring: Keyring) -> None:

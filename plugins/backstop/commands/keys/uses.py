@@ -9,6 +9,7 @@ from backstop.crypto.header import wrapping_keys
 from backstop.crypto.key_encryption import LOCAL_PROVIDER
 from backstop.errors import ObjectMissingError
 from backstop.model.canonical import format_time
+from backstop.repository.hidden import hidden_manifests
 from backstop.repository.read_ahead import read_ahead
 
 if TYPE_CHECKING:
@@ -94,6 +95,16 @@ class KeyUses:
             if self._wal_since is None or info.modified_at >= self._wal_since
         )
         self._take_wal(repository, listed)
+
+    def look_for_hidden(self, repository: Repository) -> None:
+        """Manifests that somebody deleted, and that can be had back: they may need any key.
+
+        :raises StorageError: this role may not list versions.
+        """
+        known = {label for label, _ in repository.catalog.labels()}
+        self.unread += [
+            f"{repository.name}: {one.message}" for one in hidden_manifests(repository, known=known)
+        ]
 
     def of(self, key: str) -> KeyUse:
         """What that key opens; nothing, perhaps."""
