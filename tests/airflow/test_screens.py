@@ -12,7 +12,7 @@ from urllib.parse import quote, unquote
 import pytest
 
 from embedded import files_demo
-from embedded.demo import RESTORE, TARGET
+from embedded.demo import RESTORE, TARGET, VERIFY
 from tests.airflow.browsing import picture, signed_in
 from tests.chromium import needs_chromium
 
@@ -44,6 +44,8 @@ def test_the_list_of_dags_reads_as_what_can_be_done(scene: Scene, browser: Brows
 
 
 def test_a_restore_is_chosen_approved_and_followed_in_the_browser(scene: Scene, browser: Browser) -> None:
+    # The form shows the newest, which others may have just made.
+    scene.admin.wait(scene.admin.trigger(VERIFY))
     run = scene.admin.trigger(RESTORE, {"target": TARGET})
     address = f"/dags/{RESTORE}/runs/{run.run_id}"
     with signed_in(browser, scene, "admin") as page:

@@ -239,6 +239,20 @@ def test_of_backups_that_are_published_while_orphans_are_removed_none_loses_an_o
         assert maker.storage.read(one.manifest.objects[0].key) == b"PGDMP"
 
 
+def test_a_backup_published_after_its_folder_was_listed_is_not_taken_for_a_deleted_one(tmp_path, monkeypatch):
+    maker = make(tmp_path, MemoryStorage())
+    listed = maker.catalog.labels
+
+    def labels():
+        found = list(listed())
+        maker.publish()
+        return found
+
+    monkeypatch.setattr(maker.repository.catalog, "labels", labels)
+
+    assert named_objects(maker.repository).unreadable == []
+
+
 @contextlib.contextmanager
 def acquired(storage):
     """The lease of dumps, as soon as nobody has it."""

@@ -24,7 +24,7 @@ def hidden_manifests(
     Expiry leaves no version behind, so this was somebody else, whom the versions are there to undo. What
     such a backup needs must stay until somebody has decided, or the bucket's own rules removed the version.
 
-    :param known: labels whose manifest is there, or which are being removed on purpose.
+    :param known: labels whose manifest is known to be there, or which are being removed on purpose.
     :raises StorageError: the repository cannot be asked.
     """
     prefix = f"{repository.catalog.target}/meta/manifests/"
@@ -32,6 +32,9 @@ def hidden_manifests(
     for key in sorted(keys):
         name = key[len(prefix) :].removesuffix(".json")
         if not BackupLabel.is_one(name) or BackupLabel(name) in known or not wanted(BackupLabel(name)):
+            continue
+        if repository.storage.stat(key) is not None:
+            # Published since the caller listed what there is.
             continue
         yield UnreadableManifestError(
             f"{repository.location}/{key} was deleted, and its former version is still there",
