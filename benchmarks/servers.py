@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
+from backstop.model.access import AccessRole
+from backstop.model.access_policy import Place
 from embedded.configuration import BUCKET, REGION, create_keys, write_connections
 from embedded.databases import grant_backup_role, prepare_protected
 from embedded.files import write_private
 from embedded.home import Home
 from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
+from embedded.roles import USERS, connection_of, grant_roles
 from embedded.sample import load, loaded
 from embedded.seaweedfs import EmbeddedSeaweedFS
 
@@ -96,7 +99,7 @@ def running_servers(directory: Path, *, scale: float, isolation: str) -> Iterato
     home.prepare()
     bin_dir = Path(os.environ.get("BACKSTOP_PG_BIN") or pip_postgres_bin())
     postgres = EmbeddedPostgres(home.protected, bin_dir=bin_dir, settings=_SETTINGS, die_with_parent=True)
-    s3 = EmbeddedSeaweedFS(home.seaweedfs, buckets=[BUCKET], die_with_parent=True)
+    s3 = EmbeddedSeaweedFS(home.seaweedfs, buckets=[BUCKET], users=USERS, die_with_parent=True)
     with postgres, s3:
         prepare_protected(postgres)
         if loaded(postgres.connection()) is None:
@@ -125,6 +128,9 @@ def _configure(servers: Servers, *, isolation: str) -> None:
         home.root / "aws",
         f"[default]\naws_access_key_id={s3.access_key}\naws_secret_access_key={s3.secret_key}\n",
     )
+    # New for each set of rounds: what earlier ones stored is left alone.
+    prefix = f"backstop-{secrets.token_hex(4)}"
+    grant_roles(s3, Place(BUCKET, prefix))
     document = {
         "version": 1,
         "keys": {
@@ -140,9 +146,8 @@ def _configure(servers: Servers, *, isolation: str) -> None:
             "s3": {
                 "type": "s3",
                 "bucket": BUCKET,
-                # New for each set of rounds: what earlier ones stored is left alone.
-                "prefix": f"backstop-{secrets.token_hex(4)}",
-                "conn_id": "backstop_s3",
+                "prefix": prefix,
+                "connections": {role.value: connection_of(role) for role in AccessRole},
                 "endpoint_url": s3.endpoint_url,
                 "region": REGION,
             },

@@ -10,8 +10,11 @@ import sys
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from backstop.model.access import AccessRole
+from embedded import roles
 from embedded.files import write_private
 from embedded.home import CHECKOUT
+from embedded.roles import connection_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,7 +51,7 @@ def write_targets(path: Path, home: Home, endpoint_url: str, *, server_account: 
                 "type": "s3",
                 "bucket": BUCKET,
                 "prefix": "",
-                "conn_id": "backstop_s3",
+                "connections": {role.value: connection_of(role) for role in AccessRole},
                 "endpoint_url": endpoint_url,
                 "region": REGION,
             },
@@ -232,12 +235,7 @@ def write_connections(
         for conn_id, connection in databases.items()
     }
     if s3 is not None:
-        document["backstop_s3"] = {
-            "conn_type": "aws",
-            "login": s3.access_key,
-            "password": s3.secret_key,
-            "extra": {"region_name": REGION, "endpoint_url": s3.endpoint_url},
-        }
+        document |= roles.connections(s3, region_name=REGION, endpoint_url=s3.endpoint_url)
     write_private(path, json.dumps(document, indent=1))
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from embedded import airflow, configuration, databases
+from backstop.model.access_policy import Place
+from embedded import airflow, configuration, databases, roles
 from embedded.accounts import postgres_account
 from embedded.airflow import EmbeddedAirflow
 from embedded.cluster import ENVIRONMENT
@@ -65,7 +66,9 @@ class Stack:
             port=_port("protected"),
             settings={"max_connections": "300", **_for_base_backups(bin_dir)},
         )
-        self.seaweedfs = EmbeddedSeaweedFS(home.seaweedfs, port=_port("s3"), buckets=[configuration.BUCKET])
+        self.seaweedfs = EmbeddedSeaweedFS(
+            home.seaweedfs, port=_port("s3"), buckets=[configuration.BUCKET], users=roles.USERS
+        )
 
     def airflow(self) -> EmbeddedAirflow:
         """Known once the metadata cluster is: its password is part of the configuration."""
@@ -106,6 +109,7 @@ class Stack:
                 step.result = f"127.0.0.1:{self.protected.port}, database calibrify"
             with steps.step("S3 (SeaweedFS)") as step:
                 self.seaweedfs.start()
+                roles.grant_roles(self.seaweedfs, Place(configuration.BUCKET))
                 step.result = f"{self.seaweedfs.endpoint_url}, bucket {configuration.BUCKET}"
             with steps.step("Keys, connections, targets.yaml") as step:
                 self._write_configuration()

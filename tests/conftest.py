@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from psycopg import sql
 
-from backstop.model.access import AccessRole
 from embedded.home import Home
 from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
+from embedded.roles import USERS
 from embedded.seaweedfs import EmbeddedSeaweedFS
 from embedded.stack import Stack
 from embedded.steps import Steps
@@ -77,7 +77,7 @@ def seaweedfs(servers_directory: Path) -> Iterator[EmbeddedSeaweedFS]:
         servers_directory / "seaweedfs",
         buckets=["backstop-tests"],
         die_with_parent=True,
-        users=[role.value for role in AccessRole],
+        users=USERS,
     ) as server:
         yield server
 

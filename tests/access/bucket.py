@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from backstop.credentials import Credential
-from backstop.model.access import AccessRole
-from backstop.model.access_policy import Place, bucket_policy
-from backstop.storage.s3_client import s3_client
-from embedded.seaweedfs import user_arn
+from backstop.model.access_policy import Place
+from embedded.roles import client_of, connections, grant_roles
 
 if TYPE_CHECKING:
+    from backstop.model.access import AccessRole
     from embedded.seaweedfs import EmbeddedSeaweedFS
 
 
@@ -32,28 +29,15 @@ class RoleBucket:
         client = self.administrator()
         client.create_bucket(Bucket=self.name, **({"ObjectLockEnabledForBucket": True} if self.locks else {}))
         client.put_bucket_versioning(Bucket=self.name, VersioningConfiguration={"Status": "Enabled"})
-        policy = bucket_policy(self.place, principals={role: [user_arn(role.value)] for role in AccessRole})
-        # The server speaks HTTP here; and it knows neither s3:if-none-match nor aws:PrincipalArn: what these
-        # guard besides is evaluated in test_policies.py.
-        left_out = {"TlsOnly", "MetaIsNeverOverwritten"}
-        policy["Statement"] = [one for one in policy["Statement"] if one["Sid"] not in left_out]
-        client.put_bucket_policy(Bucket=self.name, Policy=json.dumps(policy))
+        grant_roles(self.server, self.place)
         return self
 
     def administrator(self) -> Any:
-        return self._client(self.server.access_key, self.server.secret_key)
+        return client_of(self.server)
 
     def client(self, role: AccessRole) -> Any:
-        return self._client(*self.server.keys_of(role.value))
-
-    def _client(self, login: str, password: str) -> Any:
-        key = Credential("s3", "aws", login=login, password=password)
-        return s3_client(key, endpoint_url=self.server.endpoint_url)
+        return client_of(self.server, role)
 
     def connections(self) -> dict[str, dict[str, Any]]:
         """As a credentials file has them: ``s3_writer`` and so on."""
-        return {
-            f"s3_{role.value}": {"conn_type": "aws", "login": login, "password": password}
-            for role in AccessRole
-            for login, password in [self.server.keys_of(role.value)]
-        }
+        return connections(self.server)
