@@ -14,7 +14,6 @@ from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, TrustedSigners
 from backstop.settings.arguments import utc_now
 from backstop.storage.posix import PosixStorage
-from embedded.airflow_api import AirflowApi
 from embedded.demo import TARGET
 from embedded.files import write_private
 from tests.making import Maker
@@ -23,7 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from embedded.airflow_api import AirflowApi
     from embedded.stack import Stack
+    from tests.airflow.conftest import Scene
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(600), pytest.mark.xdist_group("airflow")]
 
@@ -47,8 +48,10 @@ class Aged:
 
 
 @pytest.fixture(scope="module")
-def aged(running_stack: Stack) -> Iterator[Aged]:
-    home, server = running_stack.home, running_stack.airflow()
+def aged(scene: Scene) -> Iterator[Aged]:
+    # Beside the sample's own backup, without which S3 would hold no repository yet.
+    stack = scene.stack
+    home = stack.home
     maker = Maker(
         PosixStorage(home.repository),
         LocalKeyring.load(home.keyring),
@@ -65,11 +68,9 @@ def aged(running_stack: Stack) -> Iterator[Aged]:
     document = yaml.safe_load(former)
     document["targets"][TARGET]["expiry"] = {"approve_above": 0.05}
     write_private(home.targets, yaml.safe_dump(document))
-    admin = AirflowApi(server.url, sign_in=lambda: server.token("admin"))
-    approver = AirflowApi(server.url, sign_in=lambda: server.token("approver"))
-    yield Aged(admin, approver, home.repository, labels)
+    yield Aged(scene.admin, scene.approver, home.repository, labels)
     write_private(home.targets, former)
-    _forget(running_stack, labels)
+    _forget(stack, labels)
 
 
 def _forget(stack: Stack, labels: list[str]) -> None:
