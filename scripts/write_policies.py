@@ -39,7 +39,8 @@ def policies() -> dict[str, dict[str, Any]]:
         targets=["${target}"],
         encrypt=[arn("writer")],
         decrypt=[arn("restorer"), arn("verifier"), arn("healer")],
-        administer=[arn("preparer"), arn("auditor")],
+        inspect=[arn("auditor")],
+        administer=[arn("preparer")],
         owners=["${administrator}"],
         partition="${partition}",
     )

@@ -21,6 +21,7 @@ from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import create_signing_keys
 from backstop.errors import ConfigurationError, KeyUnavailableError, NotFoundError
 from backstop.model.access import AccessRole
+from backstop.settings.keys import rotating_keys
 from backstop.targets import load_targets
 from backstop.wiring import (
     cheapest_first,
@@ -33,6 +34,7 @@ from backstop.wiring import (
     open_repository,
     open_signer,
     open_tree_repositories,
+    watched_keys,
 )
 
 CHECKOUT = Path(__file__).parents[1]
@@ -259,13 +261,33 @@ def test_who_wraps_data_keys_has_another_connection_than_who_opens_them(load, tm
 
     keys = (
         "{storage: aws-kms, key_arn: 'arn:aws:kms:eu-central-1:123456789012:key/abc', "
-        f"connections: {{encrypt: wraps, decrypt: opens, administer: looks}}, signing: {tmp_path}/signing}}"
+        "connections: {encrypt: wraps, decrypt: opens, inspect: looks, administer: rotates}, "
+        f"signing: {tmp_path}/signing}}"
     )
     credentials = Asked()
 
     open_keyring(load(keys=keys), "calibrify", credentials, for_reading=for_reading)
 
     assert credentials.names == [asked]
+
+
+def test_the_watch_looks_at_keys_with_a_connection_that_rotates_none(load, tmp_path):
+    asked = []
+
+    class Asked:
+        def get(self, conn_id):
+            asked.append(conn_id)
+            return CREDENTIALS.get("s3")
+
+    keys = (
+        "{storage: aws-kms, key_arn: 'arn:aws:kms:eu-central-1:123456789012:key/abc', "
+        f"connections: {{inspect: looks, administer: rotates}}, signing: {tmp_path}/signing}}"
+    )
+
+    watched_keys(load(keys=keys), "calibrify", Asked())
+    rotating_keys(load(keys=keys), "lab", Asked())
+
+    assert asked == ["looks", "rotates"]
 
 
 @pytest.mark.parametrize(("said", "required"), [("", True), ("further: optional, ", False)])

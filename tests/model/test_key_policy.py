@@ -11,12 +11,14 @@ from backstop.model.key_policy import CHECK_PURPOSE, key_policy
 
 LABEL = "20261124T010000Z-tree"
 WRITER, RESTORER = "arn:aws:iam::123456789012:role/writer", "arn:aws:iam::123456789012:role/restorer"
+AUDITOR, PREPARER = "arn:aws:iam::123456789012:role/auditor", "arn:aws:iam::123456789012:role/preparer"
 POLICY = key_policy(
     account="123456789012",
     targets=["calibrify"],
     encrypt=[WRITER],
     decrypt=[RESTORER],
-    administer=[],
+    inspect=[AUDITOR],
+    administer=[PREPARER],
     owners=[],
 )
 
@@ -79,3 +81,18 @@ def test_who_backs_up_opens_no_wal():
 
 def test_who_backs_up_may_see_before_an_incremental_one_that_the_key_opens_for_them():
     assert opens(WRITER, {"purpose": CHECK_PURPOSE})
+
+
+def test_who_watches_the_key_looks_at_it_and_has_nothing_rotated():
+    allowed = {
+        who: {
+            action
+            for one in POLICY["Statement"]
+            if one["Effect"] == "Allow" and who in one["Principal"]["AWS"]
+            for action in one["Action"]
+        }
+        for who in (AUDITOR, PREPARER)
+    }
+
+    assert allowed[AUDITOR] == {"kms:DescribeKey", "kms:GetKeyRotationStatus"}
+    assert "kms:RotateKeyOnDemand" in allowed[PREPARER]

@@ -31,6 +31,7 @@ def key_policy(
     targets: Sequence[str],
     encrypt: Sequence[str],
     decrypt: Sequence[str],
+    inspect: Sequence[str],
     administer: Sequence[str],
     owners: Sequence[str],
     partition: str = "aws",
@@ -40,7 +41,8 @@ def key_policy(
     :param account: twelve digits: its administrators reach the key through IAM, else nobody could mend this.
     :param targets: whose backups the key protects.
     :param encrypt: ARNs of who backs up. :param decrypt: of who restores and verifies.
-    :param administer: of who looks at the key, and has it rotated.
+    :param inspect: of who watches the key, and can do nothing with it.
+    :param administer: of who has it rotated.
     :param owners: patterns of ARNs of those few who may end the key, or change this policy.
     """
     of_targets = {"StringEquals": {"kms:EncryptionContext:target": list(targets)}}
@@ -64,7 +66,7 @@ def key_policy(
             _allow("Decrypt", decrypt, _DECRYPT, of_targets),
             # Before an incremental base backup, who backs up sees that the list of its parent will open.
             _allow("Check", [*encrypt, *decrypt], ("kms:GenerateDataKey", *_DECRYPT), checks),
-            _allow("Look", [*encrypt, *decrypt], _LOOK),
+            _allow("Look", [*encrypt, *decrypt, *inspect], _LOOK),
             _allow("Administer", administer, _ADMINISTER),
         ],
     }

@@ -47,8 +47,10 @@ class KeyConnections(Section):
     """Wraps data keys, opens none: for backups and WAL."""
     decrypt: ConnId | None = None
     """Opens data keys: for restores and verifications."""
+    inspect: ConnId | None = None
+    """Looks at the key, for the watch; uses and changes nothing."""
     administer: ConnId | None = None
-    """Looks at the key, and has it rotated; uses it for nothing."""
+    """Has the key rotated; uses it for nothing."""
 
 
 class ObjectLock(Section):

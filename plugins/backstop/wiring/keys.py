@@ -115,7 +115,7 @@ def watched_keys(
         )
     return WatchedKeys(
         kms_keys=(keys.key_arn, *keys.further_key_arns),
-        client_for=kms_clients_of(keys, "administer", credentials),
+        client_for=kms_clients_of(keys, "inspect", credentials),
         escrow_key=public_key,
     )
 
@@ -140,7 +140,9 @@ def _primary_keyring(keys: KeysConfig, credentials: CredentialSource, *, for_rea
 
 
 def kms_clients_of(
-    keys: KmsKeys, asked: Literal["encrypt", "decrypt", "administer"], credentials: CredentialSource
+    keys: KmsKeys,
+    asked: Literal["encrypt", "decrypt", "inspect", "administer"],
+    credentials: CredentialSource,
 ) -> Callable[[str], Any]:
     """Clients of AWS KMS for a region, with the credentials for what is asked of the keys.
 
