@@ -23,10 +23,13 @@ class RoleBucket:
     server: EmbeddedSeaweedFS
     name: str
     locks: bool = False
+    prefix: str = ""
 
     @property
     def place(self) -> Place:
-        return Place(self.name, targets=("calibrify",))
+        # As include/aws has it: below a prefix nobody else has anything.
+        targets = ("*",) if self.prefix else ("calibrify",)
+        return Place(self.name, prefix=self.prefix, targets=targets)
 
     def create(self) -> RoleBucket:
         client = self.administrator()

@@ -19,7 +19,10 @@ from backstop.storage.s3_retry import Patience
 from backstop.storage.s3_settings import BucketSettings
 from tests.storage.conftest import Key
 
-SIDS = {"TlsOnly", "MetaIsNeverOverwritten", "EvidenceIsNeverDeleted", "LocksAreNeverBypassed"}
+SIDS = {
+    "TlsOnly", "MetaIsNeverOverwritten", "EvidenceIsNeverDeleted", "RepositoryIsNeverDeleted",
+    "LocksAreNeverBypassed",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
