@@ -43,6 +43,14 @@ class RoleBucket:
         client.put_bucket_policy(Bucket=self.name, Policy=json.dumps(policy))
         return self
 
+    def grant(self, role: AccessRole, **allowed: Any) -> None:
+        """More than the product asks for. :param allowed: ``Action`` and so on of one statement."""
+        client = self.administrator()
+        policy = json.loads(client.get_bucket_policy(Bucket=self.name)["Policy"])
+        who = {"Principal": {"AWS": [user_arn(role.value)]}}
+        policy["Statement"].append({"Effect": "Allow", **who, **allowed})
+        client.put_bucket_policy(Bucket=self.name, Policy=json.dumps(policy))
+
     def administrator(self) -> Any:
         return self._client(self.server.access_key, self.server.secret_key)
 
