@@ -62,6 +62,37 @@ def test_wal_and_evidence_are_locked_as_long_as_what_stays_longest(configuration
     assert rule.until("lab/meta/evidence/00000001.json", now=NOW) == NOW + days(92)
 
 
+def test_a_tree_that_does_not_go_there_makes_no_lock_shorter(tmp_path):
+    file = tmp_path / "targets.yaml"
+    elsewhere = "media: {paths: [/srv/media], repositories: [local], retention: {local: 10d}}"
+    file.write_text(TARGETS.replace("media: {paths: [/srv/media], retention: {s3: 10d}}", elsewhere))
+    rule = lock_rule(load_targets(file), "s3")
+
+    assert rule.until("lab/data/wal/1/00000001/x", now=NOW) == NOW + days(92)
+    assert rule.until("lab/meta/evidence/00000001.json", now=NOW) == NOW + days(92)
+
+
+def test_where_trees_alone_go_what_they_keep_longest_counts(tmp_path):
+    file = tmp_path / "targets.yaml"
+    text = TARGETS.replace("repositories: [local, s3, open]", "repositories: [local, open]")
+    text = text.replace("{s3: 90d, open: 90d}", "{open: 90d}").replace("{s3: {daily: 14, monthly: 6}}", "{open: 5d}")
+    file.write_text(text.replace("paths: [/srv/media],", "paths: [/srv/media], repositories: [s3],"))
+
+    rule = lock_rule(load_targets(file), "s3")
+
+    assert rule.until("lab/meta/evidence/00000001.json", now=NOW) == NOW + days(12)
+
+
+def test_what_stays_for_ever_beside_it_makes_no_lock_of_wal_shorter(tmp_path):
+    file = tmp_path / "targets.yaml"
+    file.write_text(TARGETS.replace(", retention: {s3: 10d}", ""))
+
+    rule = lock_rule(load_targets(file), "s3")
+
+    assert rule.kept("lab", BackupLabel("20261123T010000Z-tree-media")) is None
+    assert rule.until("lab/data/wal/1/00000001/x", now=NOW) == NOW + days(92)
+
+
 def test_what_targets_yaml_no_longer_names_stays_for_ever_and_is_locked_month_by_month(configuration):
     rule = lock_rule(configuration, "s3")
 
