@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
+from backstop.errors import ConfigurationError
 from backstop.model.backup import BackupLabel
 from backstop.model.object_lock import ROLLING
 from backstop.targets import load_targets
@@ -100,6 +101,18 @@ def test_what_targets_yaml_no_longer_names_stays_for_ever_and_is_locked_month_by
     assert rule.until("former/data/wal/1/00000001/x", now=NOW) == NOW + ROLLING
     key = "former/data/database/20261123T010000Z-dump/0123456789abcdef/t/1"
     assert rule.until(key, now=NOW) == NOW + ROLLING
+
+
+@pytest.mark.parametrize("margin", ["12h", "1d12h", "90s"])
+def test_a_margin_that_is_no_whole_days_is_refused(tmp_path, margin):
+    file = tmp_path / "targets.yaml"
+    file.write_text(TARGETS.replace("margin: 2d", f"margin: {margin}"))
+
+    with pytest.raises(ConfigurationError) as refused:
+        load_targets(file)
+
+    assert "repositories.s3" in str(refused.value)
+    assert "expected whole days, such as 1d" in str(refused.value)
 
 
 def test_a_repository_without_lock_and_a_directory_lock_nothing(configuration):
