@@ -76,7 +76,9 @@ def test_a_tree_that_does_not_go_there_makes_no_lock_shorter(tmp_path):
 def test_where_trees_alone_go_what_they_keep_longest_counts(tmp_path):
     file = tmp_path / "targets.yaml"
     text = TARGETS.replace("repositories: [local, s3, open]", "repositories: [local, open]")
-    text = text.replace("{s3: 90d, open: 90d}", "{open: 90d}").replace("{s3: {daily: 14, monthly: 6}}", "{open: 5d}")
+    text = text.replace("{s3: 90d, open: 90d}", "{open: 90d}").replace(
+        "{s3: {daily: 14, monthly: 6}}", "{open: 5d}"
+    )
     file.write_text(text.replace("paths: [/srv/media],", "paths: [/srv/media], repositories: [s3],"))
 
     rule = lock_rule(load_targets(file), "s3")

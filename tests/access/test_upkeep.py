@@ -117,7 +117,9 @@ def test_the_expirer_retires_what_scripts_made_and_reads_none_of_it(run, near, f
     arn = bucket.place.arn
     listed = {"Action": ["s3:ListBucket", "s3:ListBucketVersions"], "Resource": arn}
     bucket.grant(AccessRole.EXPIRER, **listed, Condition={"StringLike": {"s3:prefix": ["old/*"]}})
-    bucket.grant(AccessRole.EXPIRER, Action=["s3:DeleteObject", "s3:DeleteObjectVersion"], Resource=f"{arn}/old/*")
+    bucket.grant(
+        AccessRole.EXPIRER, Action=["s3:DeleteObject", "s3:DeleteObjectVersion"], Resource=f"{arn}/old/*"
+    )
 
     done = run("expire-legacy", "--yes", roles={AccessRole.EXPIRER})
 

@@ -109,7 +109,9 @@ def test_a_backup_from_before_there_was_a_rule_is_locked_like_a_new_one():
     new = rule().until(f"calibrify/meta/manifests/{LABEL}.json", now=NOW)
 
     assert rule().renewed("calibrify", label, locked_until=None, now=NOW) == new
-    assert rule().renewed("calibrify", label, locked_until=NOW + 20 * DAY, now=NOW) == new, "of a shorter rule"
+    assert rule().renewed("calibrify", label, locked_until=NOW + 20 * DAY, now=NOW) == new, (
+        "of a shorter rule"
+    )
     assert rule().renewed("calibrify", label, locked_until=new, now=NOW) is None
 
 
@@ -119,7 +121,10 @@ def test_a_backup_that_says_it_ends_when_time_does_needs_no_longer_a_lock_than_o
     assert rule().promised("calibrify", BackupLabel(LABEL), ends, now=NOW) == NOW + MONTH
     assert rule().promised("calibrify", BackupLabel(LABEL), BEGAN, now=BEGAN + MONTH) is None
     assert rule(None).promised("calibrify", BackupLabel(LABEL), BEGAN, now=NOW) is None
-    assert rule(1_000 * 366 * DAY).promised("calibrify", BackupLabel(LABEL), BEGAN, now=NOW) < NOW + 100 * 366 * DAY
+    assert (
+        rule(1_000 * 366 * DAY).promised("calibrify", BackupLabel(LABEL), BEGAN, now=NOW)
+        < NOW + 100 * 366 * DAY
+    )
 
 
 def test_a_backup_that_took_longer_than_the_margin_is_locked_so_much_longer():

@@ -190,7 +190,7 @@ def test_a_forged_lease_with_the_last_number_is_told_of_and_not_counted_on_from(
     storage.put_once("calibrify/meta/lease/dump/999999999999-000001.json", claim)
     clock.advance(timedelta(days=1))
 
-    with pytest.raises(IntegrityError, match="999999999999-000001.json leaves no number for a next lease"):
+    with pytest.raises(IntegrityError, match=r"999999999999-000001\.json leaves no number for a next lease"):
         acquire(storage, clock)
 
     assert len(list(storage.list("calibrify/meta/lease/dump/"))) <= 3, "nothing was put"

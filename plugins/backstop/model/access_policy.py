@@ -201,6 +201,7 @@ def guards(
     :param expirers: patterns of ARNs of principals that may delete. :param preparers: that may set it up.
     """
     everything = [place.arn, f"{place.arn}/*"]
+    evidence = place.objects((_NEVER_DELETED,))
     guarded = [
         _deny("TlsOnly", "s3:*", everything, {"Bool": {"aws:SecureTransport": "false"}}),
         # https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
@@ -210,7 +211,7 @@ def guards(
             [place.mark, *place.objects(("meta/*",))],
             {"Null": {"s3:if-none-match": "true"}},
         ),
-        _deny("EvidenceIsNeverDeleted", list(_DELETE), place.objects((_NEVER_DELETED,))),
+        *([_deny("EvidenceIsNeverDeleted", list(_DELETE), evidence)] if evidence else []),
         # Without it no manifest there can be believed, and nothing Backstop does removes it.
         _deny("RepositoryIsNeverDeleted", list(_DELETE), [place.mark]),
         _deny(

@@ -153,7 +153,7 @@ def _by_period(backups: Sequence[Stored], period: CalendarPeriod, count: int) ->
 
 
 def _after(moment: datetime, span: timedelta, *, times: int = 1) -> datetime | None:
-    """None: behind the end of time, where nothing can be dated to; a forged backup may say that it ends there."""
+    """None: later than any date; a forged backup may say that it ends there."""
     try:
         return moment + span * times
     except OverflowError:

@@ -93,7 +93,7 @@ class Lease:
             if newest is not None and newest[0] >= _LAST_EPOCH:
                 raise IntegrityError(
                     f"{storage.location}/{newest[1]} leaves no number for a next lease",
-                    hint="no backup was ever taken so often: find out who put it, make sure that nothing runs, "
+                    hint="nobody ever took so many: find out who put it, make sure that nothing runs, "
                     f"then empty {_prefix(target, kind)} by hand",
                 )
             lease = cls(storage, target, kind, epoch=newest[0] + 1 if newest else 1)

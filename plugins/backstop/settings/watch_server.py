@@ -116,7 +116,7 @@ def looks(
 
 
 def _is_audited(configuration: Configuration, repository: str) -> bool:
-    """Whether a watch comes there as an auditor, who may not write, instead of as whoever may do everything."""
+    """Whether a watch comes there as an auditor, who may not write, and not as whoever may do everything."""
     config = configuration.repositories[repository]
     return config.type == "s3" and config.connections.of(AccessRole.AUDITOR) is not None
 
