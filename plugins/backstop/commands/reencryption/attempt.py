@@ -148,9 +148,7 @@ class Reencryption:
         # As a backup of a tree has it: of packs of earlier backups, the keys of their manifests.
         before = {key for stored in earlier for key in self.renewed.keys[stored.key]}
         keys = tuple(sorted({*writer.common_keys(), *before}))
-        if is_among(self.compromised, keys) or any(
-            is_among(self.compromised, one) for one in writer.sealed_by
-        ):
+        if any(is_among(self.compromised, one) for one in (keys, *writer.sealed_by)):
             raise KeyUnavailableError(
                 f"what was encrypted anew is wrapped with {self.compromised} again",
                 hint="rotate the keys first, or take that key out of targets.yaml",

@@ -106,7 +106,8 @@ def _how_to_leave(key: str) -> str:
     if key.startswith("arn:"):
         return (
             "rotating does not change its id, and a replica in another region has the same material: name "
-            "another `key_arn` in targets.yaml, and open what it wrapped with --escrow-key (docs/cli.md, reencrypt)"
+            "another `key_arn` in targets.yaml, and open what it wrapped with --escrow-key (docs/cli.md, "
+            "reencrypt)"
         )
     return "rotate first: `python -m backstop rotate-keys --now`"
 
