@@ -20,10 +20,13 @@ class RoleBucket:
     server: EmbeddedSeaweedFS
     name: str
     locks: bool = False
+    prefix: str = ""
 
     @property
     def place(self) -> Place:
-        return Place(self.name, targets=("calibrify",))
+        # As include/aws has it: below a prefix nobody else has anything.
+        targets = ("*",) if self.prefix else ("calibrify",)
+        return Place(self.name, prefix=self.prefix, targets=targets)
 
     def create(self) -> RoleBucket:
         client = self.administrator()
@@ -31,6 +34,14 @@ class RoleBucket:
         client.put_bucket_versioning(Bucket=self.name, VersioningConfiguration={"Status": "Enabled"})
         grant_roles(self.server, self.place)
         return self
+
+    def grant(self, role: AccessRole, **allowed: Any) -> None:
+        """More than the product asks for. :param allowed: ``Action`` and so on of one statement."""
+        client = self.administrator()
+        policy = json.loads(client.get_bucket_policy(Bucket=self.name)["Policy"])
+        who = {"Principal": {"AWS": [user_arn(role.value)]}}
+        policy["Statement"].append({"Effect": "Allow", **who, **allowed})
+        client.put_bucket_policy(Bucket=self.name, Policy=json.dumps(policy))
 
     def administrator(self) -> Any:
         return client_of(self.server)

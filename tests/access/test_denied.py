@@ -9,6 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from backstop.model.access import AccessRole
+from backstop.storage.s3 import S3Storage
 from tests.access.bucket import RoleBucket
 
 pytestmark = pytest.mark.integration
@@ -19,7 +20,8 @@ MANIFEST = "calibrify/meta/manifests/20261123T010000Z-dump.json"
 PROOF = "calibrify/meta/proofs/20261123T010000Z-dump/20261123T020000Z-0123.json"
 EVIDENCE = "calibrify/meta/evidence/00000001.json"
 FOREIGN = "another-product/secret"
-OBJECTS = (PAYLOAD, LIST, MANIFEST, PROOF, EVIDENCE, FOREIGN)
+DESCRIPTION = "repository.json"
+OBJECTS = (PAYLOAD, LIST, MANIFEST, PROOF, EVIDENCE, FOREIGN, DESCRIPTION)
 
 READERS = {AccessRole.SYNC, AccessRole.RESTORER, AccessRole.VERIFIER, AccessRole.HEALER}
 DELETERS = {AccessRole.EXPIRER, AccessRole.HEALER}
@@ -74,6 +76,8 @@ def requests() -> list[Request]:
         ("delete version", PAYLOAD, DELETERS),
         ("delete version", EVIDENCE, none),
         ("delete", FOREIGN, none),
+        ("delete", DESCRIPTION, none),
+        ("delete version", DESCRIPTION, none),
         ("delete bucket", FOREIGN, none),
     ]
     return [Request(name, key, frozenset(allowed)) for name, key, allowed in wanted]
@@ -124,3 +128,32 @@ def test_what_a_thief_overwrites_stays_as_the_version_that_was(bucket, role):
 
     version = bucket.administrator().get_object(Bucket=bucket.name, Key=key, VersionId=stored["VersionId"])
     assert version["Body"].read() == b"good"
+
+
+@pytest.fixture(scope="module")
+def prefixed(seaweedfs):
+    return RoleBucket(seaweedfs, "backstop-roles-prefixed", prefix="lab").create()
+
+
+@pytest.mark.parametrize("role", AccessRole, ids=lambda role: role.value)
+def test_every_role_finds_out_whether_its_repository_answers(bucket, prefixed, role):
+    for one in (bucket, prefixed):
+        S3Storage(one.client(role), bucket=one.name, prefix=one.prefix).check()
+
+
+@pytest.mark.parametrize("role", AccessRole, ids=lambda role: role.value)
+def test_below_a_prefix_a_role_sees_nothing_of_what_else_is_in_the_bucket(prefixed, role):
+    client = prefixed.client(role)
+    listings = [client.list_objects_v2, client.list_object_versions]
+
+    def refused(listing: Any, prefix: str) -> bool:
+        try:
+            listing(Bucket=prefixed.name, Prefix=prefix)
+        except ClientError as error:
+            return error.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+        return False
+
+    assert not refused(client.list_objects_v2, "lab/calibrify/meta/")
+    assert [refused(listing, prefix) for listing in listings for prefix in ("", "another/", "lab")] == [
+        True
+    ] * 6

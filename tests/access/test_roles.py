@@ -128,6 +128,8 @@ def test_each_role_does_its_own_work_with_what_its_policy_grants(run, bucket, fo
     run("rebuild-inventory")
     run("evidence", "verify")
     run("orphans")
+    found = [one for one in run("watch-backups")["targets"][0]["findings"] if one["check"] == "repository"]
+    assert found == [], "an auditor is not asked to write"
     run("sync-repositories")
     run(
         "restore-files",

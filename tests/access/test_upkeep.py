@@ -15,6 +15,7 @@ from backstop.settings.arguments import utc_now
 from backstop.storage.s3 import S3Storage
 from tests.access.bucket import RoleBucket
 from tests.cli.installation import install
+from tests.legacy_making import dump_name
 from tests.making import Maker
 
 pytestmark = pytest.mark.integration
@@ -102,6 +103,29 @@ def test_who_deletes_cannot_say_that_a_loss_was_accepted_and_the_verifier_can(ru
 
     run(*accept, roles={AccessRole.EXPIRER, AccessRole.VERIFIER})
     assert near.storage.stat(accepted) is not None
+
+
+def test_the_expirer_retires_what_scripts_made_and_reads_none_of_it(run, near, folder, bucket):
+    file = folder / "targets.yaml"
+    document = yaml.safe_load(file.read_text())
+    place = f"s3://{bucket.name}/old"
+    document["targets"]["calibrify"]["legacy"] = {"timezone": "UTC", "database": {"places": {"near": place}}}
+    document["targets"]["calibrify"]["database"]["retention"] = {"near": {"keep_for": "30d", "min_proven": 1}}
+    file.write_text(yaml.safe_dump(document))
+    key = f"old/{dump_name(utc_now() - timedelta(days=90))}"
+    bucket.administrator().put_object(Bucket=bucket.name, Key=key, Body=b"payload")
+    arn = bucket.place.arn
+    listed = {"Action": ["s3:ListBucket", "s3:ListBucketVersions"], "Resource": arn}
+    bucket.grant(AccessRole.EXPIRER, **listed, Condition={"StringLike": {"s3:prefix": ["old/*"]}})
+    bucket.grant(
+        AccessRole.EXPIRER, Action=["s3:DeleteObject", "s3:DeleteObjectVersion"], Resource=f"{arn}/old/*"
+    )
+
+    done = run("expire-legacy", "--yes", roles={AccessRole.EXPIRER})
+
+    assert [one.rpartition("/")[2] for one in done["removed"]] == [key.rpartition("/")[2]], done
+    versions = bucket.administrator().list_object_versions(Bucket=bucket.name, Prefix="old/")
+    assert (versions.get("Versions", []), versions.get("DeleteMarkers", [])) == ([], [])
 
 
 def test_the_healer_puts_a_good_object_in_the_place_of_a_damaged_one(run, near, bucket):

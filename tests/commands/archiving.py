@@ -56,6 +56,7 @@ class Archiver:
         storages: Mapping[str, Storage],
         keyring: LocalKeyring,
         settings: ArchiveSettings,
+        reading: Callable[[str], Storage] | None = None,
     ) -> None:
         self.states: list[ArchiverState] = []
         self.error: BaseException | None = None
@@ -76,6 +77,7 @@ class Archiver:
                     clock=utc_now,
                     stop=self.stop,
                     on_state=self.states.append,
+                    reading=reading,
                 )
             except BaseException as error:
                 self.error = error

@@ -22,8 +22,9 @@ from backstop.postgres.replication import ReplicationConnection
 from backstop.postgres.wal_stream import WalStream
 from backstop.repository.catalog import Catalog, Repository
 from backstop.storage.memory import MemoryStorage
+from backstop.storage.s3_errors import ForbiddenError
 from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
-from tests.commands.archiving import KEEP_WAL, SEGMENT_BYTES, SLOT, TARGET, Protected, wait_for
+from tests.commands.archiving import KEEP_WAL, SEGMENT_BYTES, SLOT, TARGET, Archiver, Protected, wait_for
 from tests.protection import utc_now
 
 if TYPE_CHECKING:
@@ -260,6 +261,56 @@ def test_a_repository_that_was_away_is_left_behind_and_topped_up(folder, server)
         end = protected.position()
         protected.wait_until_archived(end, "away")
 
+    protected.compare("away", until=end)
+
+
+class AsWriter:
+    """A repository as its writer has it: reads no payload."""
+
+    def __init__(self, storage):
+        self._storage = storage
+
+    def __getattr__(self, name):
+        return getattr(self._storage, name)
+
+    def read(self, key, **given):
+        self._refuse(key)
+        return self._storage.read(key, **given)
+
+    def open(self, key, **given):
+        self._refuse(key)
+        return self._storage.open(key, **given)
+
+    def _refuse(self, key):
+        if "/data/" in key or "/tail/" in key:
+            raise ForbiddenError(f"{key}: HTTP 403 AccessDenied", hint="grant it")
+
+
+@only18
+def test_what_a_repository_missed_is_read_elsewhere_by_who_may_and_not_by_the_writer(folder, server):
+    stored = {"local": MemoryStorage("local"), "away": Flaky("away")}
+    protected = Protected(folder, server, **stored)
+    writers = {name: AsWriter(storage) for name, storage in stored.items()}
+    asked = []
+
+    def reading(name):
+        asked.append(name)
+        return stored[name]
+
+    given = protected.server.connection(), writers, protected.keyring, protected.settings, reading
+    with Archiver(*given) as archiver:
+        protected.write_wal(1)
+        protected.wait_until_archived(protected.position(), "away")
+        assert asked == []
+        stored["away"].down = True
+        protected.write_wal(3)
+        wait_for("its state", lambda: archiver.state.repositories["away"].standing == "behind")
+        stored["away"].down = False
+        wait_for("its return", lambda: archiver.state.repositories["away"].standing == "working")
+        end = protected.position()
+        protected.wait_until_archived(end, "away")
+
+    assert set(asked) == {"local"}
     protected.compare("away", until=end)
 
 

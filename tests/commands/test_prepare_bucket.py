@@ -9,17 +9,26 @@ from __future__ import annotations
 import secrets
 
 import pytest
+import yaml
 from moto.server import ThreadedMotoServer
 
 from backstop.commands.prepare.bucket import GuardsStep, LocksStep, VersionsStep
 from backstop.commands.prepare.preparation import prepare_repository
-from backstop.model.access_policy import Place
+from backstop.credentials import default_credentials
+from backstop.model.access import AccessRole
+from backstop.model.access_policy import Place, bucket_policy
+from backstop.settings.check import preparation_steps
 from backstop.storage.s3_client import s3_client
 from backstop.storage.s3_retry import Patience
 from backstop.storage.s3_settings import BucketSettings
+from backstop.targets import load_targets
+from tests.cli.installation import install
 from tests.storage.conftest import Key
 
-SIDS = {"TlsOnly", "MetaIsNeverOverwritten", "EvidenceIsNeverDeleted", "LocksAreNeverBypassed"}
+SIDS = {
+    "TlsOnly", "MetaIsNeverOverwritten", "EvidenceIsNeverDeleted", "RepositoryIsNeverDeleted",
+    "LocksAreNeverBypassed",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +133,141 @@ def test_logs_and_encryption_that_are_there_are_seen(mock, mocked):
     mock.put_bucket_encryption(Bucket=mocked.bucket, ServerSideEncryptionConfiguration={"Rules": [rule]})
 
     assert whats(prepare(guarded(mocked), apply=True)) == []
+
+
+def ours(settings, **place):
+    """What is still to be done about the policy of one repository."""
+    step = GuardsStep(settings, Place(settings.bucket, **place))
+    return [one.what for one in prepare(step).differences if one.ours]
+
+
+def make(settings, **place):
+    prepare(GuardsStep(settings, Place(settings.bucket, **place)), apply=True)
+
+
+def as_aws_gives_it_back(settings):
+    """A list of one comes back as a string."""
+
+    def collapsed(value):
+        if isinstance(value, dict):
+            return {name: collapsed(one) for name, one in value.items()}
+        return value[0] if isinstance(value, list) and len(value) == 1 else value
+
+    policy = settings.policy()
+    policy["Statement"] = [collapsed(one) for one in policy["Statement"]]
+    settings.write_policy(policy)
+
+
+@pytest.mark.parametrize(
+    "place",
+    [{"targets": ("calibrify",)}, {"targets": ("calibrify", "lab")}, {"prefix": "lab"}, {"targets": ()}],
+    ids=["one target", "two targets", "a prefix", "no target"],
+)
+def test_what_was_mended_is_no_drift_however_aws_writes_it(mocked, place):
+    make(mocked, **place)
+    as_aws_gives_it_back(mocked)
+
+    assert ours(mocked, **place) == []
+
+
+def test_two_repositories_in_one_bucket_guard_each_other_no_less(mocked):
+    first, second, third = {"prefix": "near"}, {"prefix": "far"}, {"targets": ("calibrify",)}
+    for place in (first, second, third):
+        make(mocked, **place)
+        as_aws_gives_it_back(mocked)
+
+    assert [ours(mocked, **place) for place in (first, second, third)] == [[], [], []]
+    assert {one["Sid"] for one in mocked.policy()["Statement"]} == SIDS
+
+
+def test_a_policy_that_terraform_made_for_every_target_is_no_drift_and_is_not_narrowed(mocked):
+    made = bucket_policy(Place(mocked.bucket), expirers=["arn:aws:iam::123456789012:role/expirer"])
+    mocked.write_policy(made)
+
+    assert [one for one in ours(mocked, targets=("calibrify",)) if one.startswith("statement")] == []
+    make(mocked, targets=("calibrify",))
+
+    assert mocked.policy() == made
+
+
+def test_a_statement_that_is_stricter_than_ours_stays_as_strict(mocked):
+    arn = f"arn:aws:s3:::{mocked.bucket}"
+    stricter = {
+        "Sid": "EvidenceIsNeverDeleted",
+        "Effect": "Deny",
+        "Principal": {"AWS": "*"},
+        "Action": ["s3:Delete*", "s3:PutObjectAcl"],
+        "Resource": [f"{arn}/other/meta/evidence/*"],
+    }
+    mocked.write_policy({"Version": "2012-10-17", "Statement": [stricter]})
+
+    make(mocked, targets=("calibrify",))
+
+    (there,) = [one for one in mocked.policy()["Statement"] if one["Sid"] == "EvidenceIsNeverDeleted"]
+    assert set(there["Action"]) >= {"s3:Delete*", "s3:PutObjectAcl"}
+    assert there["Resource"] == [f"{arn}/other/meta/evidence/*", f"{arn}/calibrify/meta/evidence/*"]
+    assert ours(mocked, targets=("calibrify",)) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Effect": "Allow"},
+        {"Principal": {"AWS": "arn:aws:iam::123456789012:root"}},
+        {"Action": "s3:DeleteObject"},
+        {"Resource": "arn:aws:s3:::another/*"},
+        {"Condition": {"StringNotLike": {"aws:PrincipalArn": "arn:aws:iam::123456789012:role/thief"}}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_statement_that_denies_less_than_ours_is_drift(mocked, change):
+    make(mocked, targets=("calibrify",))
+    policy = mocked.policy()
+    policy["Statement"] = [
+        {**one, **change} if one["Sid"] == "EvidenceIsNeverDeleted" else one for one in policy["Statement"]
+    ]
+    mocked.write_policy(policy)
+    assert ours(mocked, targets=("calibrify",)) == ["statement EvidenceIsNeverDeleted of its policy"]
+
+    make(mocked, targets=("calibrify",))
+
+    assert ours(mocked, targets=("calibrify",)) == []
+
+
+@pytest.mark.parametrize(
+    ("region", "partition"),
+    [("eu-central-1", "aws"), ("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("lab-1", "aws")],
+)
+def test_a_bucket_lies_in_the_partition_of_its_region(region, partition):
+    client = s3_client(Key("mock", "mock"), region=region)
+
+    assert BucketSettings(client, bucket="lab", patience=Patience()).partition == partition
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "aws"),
+    [
+        (None, True),
+        ("https://s3.eu-central-1.amazonaws.com", True),
+        ("https://bucket.vpce-1a2b.s3.us-east-1.vpce.amazonaws.com", True),
+        ("https://s3.cn-north-1.amazonaws.com.cn", True),
+        ("http://127.0.0.1:8333", False),
+        ("https://s3.amazonaws.com.example.org", False),
+        ("https://notamazonaws.com", False),
+    ],
+)
+def test_aws_under_one_of_its_own_names_is_guarded_as_aws(endpoint, aws, tmp_path, monkeypatch):
+    install(tmp_path, monkeypatch)
+    file = tmp_path / "targets.yaml"
+    document = yaml.safe_load(file.read_text())
+    document["repositories"]["near"] = {"type": "s3", "bucket": "lab", "region": "cn-north-1"}
+    if endpoint:
+        document["repositories"]["near"]["endpoint_url"] = endpoint
+    file.write_text(yaml.safe_dump(document))
+
+    _, steps = preparation_steps(load_targets(file), "near", default_credentials(AccessRole.PREPARER))
+
+    assert [isinstance(one, GuardsStep) for one in steps].count(True) == int(aws)
+    if aws:
+        (guard,) = [one for one in steps if isinstance(one, GuardsStep)]
+        assert guard.place.arn == "arn:aws-cn:s3:::lab"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import uuid
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from moto.server import ThreadedMotoServer
 
 from backstop.commands.database.fetch import fetch_backup
 from backstop.commands.expiry.carry_out import carry_out
@@ -16,7 +18,7 @@ from backstop.commands.progress import Silent
 from backstop.commands.reencryption.reencrypt import ReencryptionSettings, reencrypt
 from backstop.crypto.header import wrapping_keys
 from backstop.crypto.keyring import LocalKeyring
-from backstop.crypto.kms import KmsKeyring
+from backstop.crypto.kms import KmsKeyring, kms_clients
 from backstop.crypto.signing import Signer, TrustedSigners, create_signing_keys
 from backstop.errors import BackstopError, ConfigurationError, StorageUnavailableError
 from backstop.model.backup import BackupKind, BackupLabel
@@ -159,6 +161,48 @@ def test_of_a_key_of_kms_it_is_not_said_that_rotating_it_would_help(compromised)
 
     assert "--escrow-key" in caught.value.hint
     assert "rotate-keys" not in caught.value.hint
+
+
+MULTI_REGION = "arn:aws:kms:{}:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab"
+NEAR, FAR = MULTI_REGION.format("eu-central-1"), MULTI_REGION.format("eu-west-1")
+
+
+def test_a_replica_of_the_key_in_another_region_is_no_other_key(compromised):
+    compromised.ring, compromised.key = KmsKeyring([NEAR], client_for=lambda region: None), FAR
+
+    with pytest.raises(ConfigurationError, match="still wraps") as caught:
+        compromised.reencrypt()
+
+    assert "a replica in another region has the same material" in caught.value.hint
+
+
+@pytest.fixture
+def kms_client_for():
+    """moto's server, a MOCK of KMS."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield kms_clients(access_key_id="mock", secret_access_key="mock", endpoint_url=f"http://{host}:{port}")
+    server.stop()
+
+
+def test_what_the_key_wrapped_is_found_and_counted_under_the_name_of_its_replica(
+    compromised, kms_client_for, monkeypatch
+):
+    monkeypatch.setattr("moto.kms.models.generate_key_id", lambda _: f"mrk-{uuid.uuid4().hex}")
+    made = kms_client_for("eu-west-1").create_key(MultiRegion=True)
+    far = made["KeyMetadata"]["Arn"]
+    ring, compromised.ring = compromised.ring, KmsKeyring([far], client_for=kms_client_for)
+    compromised.maker = compromised.made()
+    published = compromised.maker.publish()
+    with compromised.storage.open(published.manifest.objects[0].key) as stored:
+        compromised.storage.upload("calibrify/data/wal/1/00000001/" + "0" * 24, stored.read())
+    compromised.key = far.replace("eu-west-1", "eu-central-1")
+
+    report = compromised.reencrypt(dry_run=True, keyring=ring)
+
+    assert report.wanted == [published.manifest.label]
+    assert set(report.wal_objects.values()) == {1}
 
 
 def test_a_second_run_finds_the_work_done(compromised):

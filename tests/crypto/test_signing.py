@@ -65,6 +65,13 @@ def keys(tmp_path: Path) -> Path:
     return tmp_path / "signing"
 
 
+def test_a_list_of_signers_that_is_nested_without_end_is_malformed(keys: Path) -> None:
+    (keys / "trusted.json").write_text("[" * 100_000 + "]" * 100_000)
+
+    with pytest.raises(KeyUnavailableError, match="is malformed: RecursionError"):
+        TrustedSigners.load(keys / "trusted.json")
+
+
 def test_signed_documents_are_believed_after_a_trip_through_json(
     manifest: Manifest, proof: Proof, keys: Path
 ) -> None:

@@ -97,7 +97,7 @@ def test_a_policy_fits_into_what_aws_takes(name):
 
 def terraform() -> dict[str, dict]:
     parsed = {path.name: hcl2.loads(path.read_text()) for path in sorted((AWS / "terraform").glob("*.tf"))}
-    assert set(parsed) == {"main.tf", "outputs.tf", "variables.tf", "versions.tf"}
+    assert set(parsed) == {"main.tf", "outputs.tf", "roles.tf", "variables.tf", "versions.tf"}
     return parsed
 
 
@@ -105,7 +105,8 @@ def test_terraform_makes_every_role_and_fills_in_every_name_of_the_policies():
     main = (AWS / "terraform" / "main.tf").read_text()
     terraform()
 
-    roles = re.search(r"toset\(\[(.*?)\]\)", main, re.DOTALL)
+    listed = (AWS / "terraform" / "roles.tf").read_text()
+    roles = re.search(r"toset\(\[(.*?)\]\)", listed, re.DOTALL)
     assert roles is not None
     assert set(re.findall(r'"(\w+)"', roles[1])) == {role.value for role in AccessRole}
     wanted = set().union(*(re.findall(r"\$\{(\w+)\}", (POLICIES / name).read_text()) for name in names()))
@@ -124,12 +125,53 @@ def test_terraform_leaves_out_none_of_what_guards_a_bucket():
     }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def module(tmp_path_factory):
-    """Runs terraform on a copy of the module whose provider talks to moto's server, a MOCK of AWS."""
+def test_a_role_that_nobody_is_named_for_is_nobodys_to_take(tmp_path):
+    program = terraform_program()
+    for name in ("roles.tf", "variables.tf"):
+        shutil.copy(AWS / "terraform" / name, tmp_path)
+    (tmp_path / "asked.tf").write_text('output "trust" {\n  value = local.trust\n}\n')
+    worker = "arn:aws:iam::123456789012:role/worker"
+    given = [
+        "-var=bucket=lab-backups", "-var=log_bucket=lab-logs", '-var=targets=["calibrify"]',
+        f'-var=workers={{writer=["{worker}"],expirer=[]}}', f"-var=administrator={FILLED['administrator']}",
+    ]  # fmt: skip
+
+    def run(*arguments: str) -> str:
+        done = subprocess.run(
+            [program, *arguments, "-no-color"], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run("init", "-input=false")
+    run("apply", "-input=false", "-auto-approve", *given)
+    made = json.loads(run("output", "-json", "trust"))
+
+    allowed = {
+        role: one["Principal"]["AWS"]
+        for role, trust in made.items()
+        for one in trust["Statement"]
+        if one["Effect"] == "Allow"
+    }
+    assert allowed == {"writer": [worker]}
+    assert set(made) == {role.value for role in AccessRole}
+    for role in set(made) - {"writer"}:
+        assert [(one["Effect"], one["Principal"]) for one in made[role]["Statement"]] == [
+            ("Deny", {"AWS": ["*"]})
+        ]
+
+
+def terraform_program() -> str:
     program = shutil.which("terraform") or shutil.which("tofu")
     if program is None:
         pytest.skip("neither terraform nor tofu is on this machine")
+    return program
+
+
+@pytest.fixture(scope="module")
+def module(tmp_path_factory):
+    """Runs terraform on a copy of the module whose provider talks to moto's server, a MOCK of AWS."""
+    program = terraform_program()
     folder = tmp_path_factory.mktemp("terraform") / "aws"
     shutil.copytree(AWS, folder)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)

@@ -96,11 +96,35 @@ def test_a_lock_lasts_as_long_as_every_backup_stays_under_the_rules(policy, leas
 
 def test_what_stays_beyond_its_time_is_locked_on_when_its_lock_is_about_to_end():
     label = BackupLabel(LABEL)
+    later = NOW + 31 * DAY
 
-    assert rule().renewed("calibrify", label, locked_until=NOW + 2 * DAY, now=NOW) is None
-    assert rule().renewed("calibrify", label, locked_until=NOW + DAY / 2, now=NOW) == NOW + AHEAD
-    assert rule().renewed("calibrify", label, locked_until=None, now=NOW) == NOW + AHEAD
+    assert rule().renewed("calibrify", label, locked_until=later + 2 * DAY, now=later) is None
+    assert rule().renewed("calibrify", label, locked_until=later + DAY / 2, now=later) == later + AHEAD
+    assert rule().renewed("calibrify", label, locked_until=None, now=later) == later + AHEAD
     assert rule(None).renewed("calibrify", label, locked_until=NOW + ROLLING / 3, now=NOW) == NOW + ROLLING
+
+
+def test_a_backup_from_before_there_was_a_rule_is_locked_like_a_new_one():
+    label = BackupLabel(LABEL)
+    new = rule().until(f"calibrify/meta/manifests/{LABEL}.json", now=NOW)
+
+    assert rule().renewed("calibrify", label, locked_until=None, now=NOW) == new
+    assert rule().renewed("calibrify", label, locked_until=NOW + 20 * DAY, now=NOW) == new, (
+        "of a shorter rule"
+    )
+    assert rule().renewed("calibrify", label, locked_until=new, now=NOW) is None
+
+
+def test_a_backup_that_says_it_ends_when_time_does_needs_no_longer_a_lock_than_one_of_now():
+    ends = datetime.max.replace(tzinfo=timezone.utc)
+
+    assert rule().promised("calibrify", BackupLabel(LABEL), ends, now=NOW) == NOW + MONTH
+    assert rule().promised("calibrify", BackupLabel(LABEL), BEGAN, now=BEGAN + MONTH) is None
+    assert rule(None).promised("calibrify", BackupLabel(LABEL), BEGAN, now=NOW) is None
+    assert (
+        rule(1_000 * 366 * DAY).promised("calibrify", BackupLabel(LABEL), BEGAN, now=NOW)
+        < NOW + 100 * 366 * DAY
+    )
 
 
 def test_a_backup_that_took_longer_than_the_margin_is_locked_so_much_longer():

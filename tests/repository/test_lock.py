@@ -14,6 +14,7 @@ import pytest
 
 from backstop.errors import (
     ConfigurationError,
+    IntegrityError,
     LeaseHeldError,
     LeaseLostError,
     StorageError,
@@ -181,6 +182,18 @@ def test_renewing_extends_the_lease_for_everybody(storage, clock):
     lease.ensure_held()
     with pytest.raises(LeaseHeldError):
         acquire(storage, clock, "second")
+
+
+def test_a_forged_lease_with_the_last_number_is_told_of_and_not_counted_on_from(storage, clock):
+    acquire(storage, clock).release()
+    claim = storage.read(next(info.key for info in storage.list("calibrify/meta/lease/dump/")))
+    storage.put_once("calibrify/meta/lease/dump/999999999999-000001.json", claim)
+    clock.advance(timedelta(days=1))
+
+    with pytest.raises(IntegrityError, match=r"999999999999-000001\.json leaves no number for a next lease"):
+        acquire(storage, clock)
+
+    assert len(list(storage.list("calibrify/meta/lease/dump/"))) <= 3, "nothing was put"
 
 
 def test_a_taken_over_holder_releases_nothing(storage, clock):

@@ -5,9 +5,6 @@ data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 
 locals {
-  roles = toset([
-    "writer", "sync", "restorer", "verifier", "expirer", "healer", "auditor", "preparer",
-  ])
   names = {
     account       = data.aws_caller_identity.current.account_id
     administrator = var.administrator
@@ -85,14 +82,8 @@ resource "aws_kms_key" "backups" {
 resource "aws_iam_role" "role" {
   for_each = local.roles
   name     = "${var.name}-${each.key}"
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Action    = "sts:AssumeRole"
-      Principal = { AWS = lookup(var.workers, each.key, [data.aws_caller_identity.current.account_id]) }
-    }]
-  })
+
+  assume_role_policy = jsonencode(local.trust[each.key])
 }
 
 resource "aws_iam_role_policy" "role" {

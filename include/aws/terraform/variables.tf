@@ -30,7 +30,7 @@ variable "targets" {
 }
 
 variable "workers" {
-  description = "Who may take each role: role to ARNs of principals. A role that nobody takes is left out."
+  description = "Who may take each role: role to ARNs of principals. What is left out, nobody may take."
   type        = map(list(string))
 }
 

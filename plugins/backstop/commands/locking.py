@@ -28,7 +28,7 @@ def lock_held(repository: Repository, label: BackupLabel, *, until: datetime | N
 def renew_locks(
     repository: Repository, kept: Iterable[BackupLabel], *, now: datetime
 ) -> tuple[list[BackupLabel], dict[BackupLabel, BackstopError]]:
-    """Lock on what retention keeps at this moment and whose lock ends.
+    """Lock on what retention keeps at this moment and whose lock is missing, or ends.
 
     Where nothing is due, that is a look at each manifest and no more.
 
@@ -49,7 +49,9 @@ def renew_locks(
                 repository.catalog.target, label, locked_until=lock.until if lock else None, now=now
             )
             if until is not None:
-                locks.extend(label, until)
+                finished_at = repository.catalog.backup(label).manifest.finished_at
+                promised = rule.promised(repository.catalog.target, label, finished_at, now=now)
+                locks.extend(label, max(until, promised or until))
                 renewed.append(label)
         except BackstopError as error:
             failed[label] = error

@@ -162,7 +162,7 @@ class TrustedSigners:
                 f"list of trusted signers {path} cannot be read: {error.strerror}",
                 hint="copy it from another machine that reads these backups; it holds public keys only",
             ) from error
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise KeyUnavailableError(
                 f"list of trusted signers {path} is malformed: {error!r}",
                 hint="copy it from another machine that reads these backups; it holds public keys only",

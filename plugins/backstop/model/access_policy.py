@@ -56,7 +56,12 @@ class Place:
     @property
     def mark(self) -> str:
         """Of ``repository.json``."""
-        return f"{self.arn}/{self._below(_MARK)}"
+        return f"{self.arn}/{self.mark_name}"
+
+    @property
+    def mark_name(self) -> str:
+        """Its key, and the prefix that a listing of it alone has."""
+        return self._below(_MARK)
 
     def objects(self, patterns: Iterable[str]) -> list[str]:
         """ARNs of what lies there below each target."""
@@ -196,6 +201,7 @@ def guards(
     :param expirers: patterns of ARNs of principals that may delete. :param preparers: that may set it up.
     """
     everything = [place.arn, f"{place.arn}/*"]
+    evidence = place.objects((_NEVER_DELETED,))
     guarded = [
         _deny("TlsOnly", "s3:*", everything, {"Bool": {"aws:SecureTransport": "false"}}),
         # https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes-enforce.html
@@ -205,7 +211,9 @@ def guards(
             [place.mark, *place.objects(("meta/*",))],
             {"Null": {"s3:if-none-match": "true"}},
         ),
-        _deny("EvidenceIsNeverDeleted", list(_DELETE), place.objects((_NEVER_DELETED,))),
+        *([_deny("EvidenceIsNeverDeleted", list(_DELETE), evidence)] if evidence else []),
+        # Without it no manifest there can be believed, and nothing Backstop does removes it.
+        _deny("RepositoryIsNeverDeleted", list(_DELETE), [place.mark]),
         _deny(
             "LocksAreNeverBypassed",
             ["s3:BypassGovernanceRetention", "s3:PutObjectLegalHold"],
@@ -254,9 +262,8 @@ def _listing(
     role: AccessRole, what: str, actions: Sequence[str], grants: Grants, place: Place
 ) -> dict[str, Any]:
     allowed = _allow(role, what, actions, [place.arn])
-    prefixes = place.names(grants.listed)
-    if place.targets != ("*",) or grants.listed != _ALL:
-        allowed["Condition"] = {"StringLike": {"s3:prefix": prefixes}}
+    # With or without a prefix: nothing else in the bucket is a role's to see.
+    allowed["Condition"] = {"StringLike": {"s3:prefix": [place.mark_name, *place.names(grants.listed)]}}
     return allowed
 
 

@@ -52,17 +52,21 @@ def newest_of_each(
     return [(begin, best[begin]) for begin in sorted(best)[-count:]]
 
 
+def _days_after(day: date, count: int) -> date:
+    return date.fromordinal(min(day.toordinal() + count, date.max.toordinal()))
+
+
 def _months_after(day: date, count: int) -> date:
     years, month = divmod(day.month - 1 + count, 12)
     return date(min(day.year + years, date.max.year), month + 1, 1)
 
 
 CALENDAR_PERIODS = (
-    CalendarPeriod("daily", lambda day: day, lambda day, count: day + timedelta(days=count), "{:%Y-%m-%d}"),
+    CalendarPeriod("daily", lambda day: day, _days_after, "{:%Y-%m-%d}"),
     CalendarPeriod(
         "weekly",
         lambda day: day - timedelta(days=day.weekday()),
-        lambda day, count: day + timedelta(weeks=count),
+        lambda day, count: _days_after(day, 7 * count),
         "the week from {:%Y-%m-%d}",
     ),
     CalendarPeriod("monthly", lambda day: day.replace(day=1), _months_after, "{:%Y-%m}"),

@@ -96,14 +96,35 @@ class LockRule:
     def renewed(
         self, target: str, label: BackupLabel, *, locked_until: datetime | None, now: datetime
     ) -> datetime | None:
-        """Until when to lock on a backup that retention keeps at this moment; None: its lock does for now."""
-        if self.kept(target, label) is None:
-            due, ahead = ROLLING / 2, ROLLING
+        """Until when to lock on a backup that retention keeps at this moment; None: its lock does for now.
+
+        One from before there was a rule, or from before retention was made longer, is locked like a new one.
+        """
+        kept = self.kept(target, label)
+        if kept is None:
+            due, ahead, whole = ROLLING / 2, ROLLING, None
         else:
             due, ahead = max(self.margin, _LEAST_MARGIN), AHEAD
-        if locked_until is not None and locked_until > now + due:
+            whole = self._ends(kept, min(began_at(label), now), now)
+        if locked_until is not None and locked_until > now + due and locked_until >= (whole or locked_until):
             return None
-        return whole_second(now + max(ahead, 2 * due))
+        soon = whole_second(now + max(ahead, 2 * due))
+        return max(soon, whole) if whole else soon
+
+    def promised(
+        self, target: str, label: BackupLabel, finished_at: datetime, *, now: datetime
+    ) -> datetime | None:
+        """Until when its lock has to last at least; None: its time is over, or it never is, and it is locked
+        on again and again.
+
+        :param finished_at: retention counts from here; one in the future, which somebody has forged, counts
+            as now.
+        """
+        kept = self.kept(target, label)
+        if kept is None:
+            return None
+        ends = whole_second(min(finished_at, now) + min(kept, _LONGEST))
+        return ends if ends > now else None
 
     def held(self, until: datetime | None, *, now: datetime) -> datetime:
         """Until when to lock what is held; a hold without an end is locked on like what is kept for ever."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+from backstop.errors import IntegrityError
 from backstop.model.backup import BackupLabel
 from backstop.model.canonical import canonical_json, format_time, sha256_hex
 from backstop.model.retention_candidate import needs_of
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 REENCRYPTED_FROM = "reencrypted_from"
 """Entry of a manifest's ``summary``: the label of the backup whose content it holds."""
 _FIRST_TWO = timedelta(microseconds=1)
+_LAST = datetime.max.replace(tzinfo=timezone.utc) - _FIRST_TWO
+"""A forged backup may say that it finished at the end of time."""
 _STAMP = len("20261123T010000Z")
 
 
@@ -74,14 +77,22 @@ def content_digest(manifest: Manifest) -> str:
 
 def finished_after(finished_at: datetime) -> datetime:
     """When the new backup says it finished: next to the old one, and before it wherever the newest counts."""
-    return finished_at + _FIRST_TWO
+    return min(finished_at, _LAST) + _FIRST_TWO
 
 
 def free_label(label: BackupLabel, taken: Callable[[BackupLabel], bool]) -> BackupLabel:
-    """The first label of the seconds after the old one's that nothing has: retention and locks go by age."""
+    """The first label of the seconds after the old one's that nothing has: retention and locks go by age.
+
+    :raises IntegrityError: there is no later second: somebody has forged the label.
+    """
     begun = datetime.strptime(label.text[:_STAMP], "%Y%m%dT%H%M%SZ").replace(tzinfo=timezone.utc)
     seconds = 1
     while True:
+        if begun > _LAST - timedelta(seconds=seconds):
+            raise IntegrityError(
+                f"backup {label} says that it began at the end of time",
+                hint="somebody has forged it: find out whose credentials did",
+            )
         found = BackupLabel.at(begun + timedelta(seconds=seconds), label.kind, tree=label.tree)
         if not taken(found):
             return found

@@ -125,11 +125,11 @@ def _by_age(backups: Sequence[Stored], keep_for: timedelta) -> Iterator[tuple[st
     """Its own age; then, as the newest from before that time, until the next one is as old."""
     span = in_words(keep_for)
     for one in backups:
-        yield one.label, Stay(one.finished_at + keep_for, f"not older than {span} (keep_for)")
+        yield one.label, Stay(_after(one.finished_at, keep_for), f"not older than {span} (keep_for)")
     why = f"needed to go back {span} (keep_for)"
     for every in (backups, [one for one in backups if one.proven]):
         for one, following in pairwise(every):
-            yield one.label, Stay(following.finished_at + keep_for, why)
+            yield one.label, Stay(_after(following.finished_at, keep_for), why)
 
 
 def _by_number(backups: Sequence[Stored], count: int, because: str) -> Iterator[tuple[str, Stay]]:
@@ -139,7 +139,7 @@ def _by_number(backups: Sequence[Stored], count: int, because: str) -> Iterator[
     rhythm = timedelta(seconds=median(steps)) if steps else None
     kept = backups[-count:] if count else ()
     for rank, one in enumerate(reversed(kept)):
-        until = None if rhythm is None else backups[-1].finished_at + rhythm * (count - rank)
+        until = None if rhythm is None else _after(backups[-1].finished_at, rhythm, times=count - rank)
         yield one.label, Stay(until, because.format(count))
 
 
@@ -150,3 +150,11 @@ def _by_period(backups: Sequence[Stored], period: CalendarPeriod, count: int) ->
     ):
         until = datetime.combine(period.after(begin, count), time(), timezone.utc)
         yield one.label, Stay(until, f"kept of its period ({period.rule}: {count})")
+
+
+def _after(moment: datetime, span: timedelta, *, times: int = 1) -> datetime | None:
+    """None: later than any date; a forged backup may say that it ends there."""
+    try:
+        return moment + span * times
+    except OverflowError:
+        return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk.exceptions import AirflowSkipException
 
@@ -24,18 +24,22 @@ _SHOWN = 50
 
 
 class _LegacyOperator(BackstopOperator):
+    role: ClassVar[AccessRole]
+
     def open(self) -> tuple[TargetHook, list[Place], dict[str, LegacyRecords], LegacyStock]:
         """The target, its places, what is recorded of them, and what there is."""
         from backstop.commands.legacy.known import look_at
         from backstop.hooks.target import TargetHook
 
-        hook = TargetHook(self.target, AccessRole.VERIFIER)
+        hook = TargetHook(self.target, self.role)
         places, records = hook.legacy()
         return hook, places, records, look_at(places, records)
 
 
 class ListLegacyOperator(_LegacyOperator):
     """Say what is left; fail, by name, for every place nobody can read and every proof nobody can trust."""
+
+    role = AccessRole.VERIFIER
 
     def carry_out(self, context: Context) -> dict[str, int]:
         _, _, _, stock = self.open()
@@ -63,6 +67,7 @@ class VerifyLegacyOperator(_LegacyOperator):
     :param at_most: how many in this run; templated.
     """
 
+    role = AccessRole.VERIFIER
     template_fields = ("target", "at_most")
 
     def __init__(self, *, target: str, at_most: str, **kwargs: Any) -> None:
@@ -146,6 +151,8 @@ def _raise_for(wrong: list[str], failures: list[BackstopError]) -> None:
 class PlanRetirementOperator(_LegacyOperator):
     """Decide which legacy backups retention lets go, and why the others stay. Changes nothing."""
 
+    role = AccessRole.EXPIRER
+
     def carry_out(self, context: Context) -> dict[str, Any]:
         hook, places, records, stock = self.open()
         plans = _plans(hook, places, records, stock)
@@ -163,6 +170,8 @@ class PlanRetirementOperator(_LegacyOperator):
 
 class RetireLegacyOperator(_LegacyOperator):
     """Remove what may go now; skipped unless ``legacy.retire`` of targets.yaml says so."""
+
+    role = AccessRole.EXPIRER
 
     def carry_out(self, context: Context) -> dict[str, Any]:
         from backstop.commands.legacy.retire import RetireReport, carry_out

@@ -52,10 +52,19 @@ class ArchiveWalOperator(BackstopOperator):
             "repositories": repositories,
             "keyring": hook.keyring(),
         }
+        # A writer reads no WAL: what one repository has missed is copied from another as the sync does it.
+        copying = TargetHook(self.target, AccessRole.SYNC)
         directory = archive_directory(hook.configuration, self.target)
         try:
             with DirectoryShipping(**source, directory=directory, spool=settings.spool):
-                archive_wal(**source, settings=settings, clock=utc_now, stop=stop, on_state=told)
+                archive_wal(
+                    **source,
+                    settings=settings,
+                    clock=utc_now,
+                    stop=stop,
+                    on_state=told,
+                    reading=lambda name: copying.repository(name).storage,
+                )
         finally:
             timer.cancel()
         return told.last.to_dict() if told.last else {}

@@ -22,6 +22,7 @@ from backstop.repository.published import (
     is_proven,
 )
 from backstop.repository.read_ahead import read_ahead
+from backstop.storage.keys import DESCRIPTION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -45,7 +46,7 @@ __all__ = [
     "is_proven",
 ]
 
-REPOSITORY_KEY = "repository.json"
+REPOSITORY_KEY = DESCRIPTION
 
 
 class Catalog:

@@ -42,6 +42,7 @@ log = logging.getLogger(__name__)
 LEASE_TTL = timedelta(minutes=3)
 CLOCK_SKEW = timedelta(seconds=30)
 _NAME = re.compile(r"(?P<epoch>\d{12})-(?P<renewal>\d{6})\.json")
+_LAST_EPOCH = 10**12 - 1
 _TRIES = 5
 
 EXPIRY = "expiry"
@@ -77,6 +78,7 @@ class Lease:
         :param clock: returns the current time, aware.
         :param ttl: how long it outlives a holder that died; renewed every third of it.
         :raises LeaseHeldError: somebody has it; says who and until when.
+        :raises IntegrityError: what is there is damaged, or forged.
         :raises StorageError: the repository cannot be reached or written.
         """
         for _ in range(_TRIES):
@@ -88,6 +90,12 @@ class Lease:
                     continue  # old leases are being cleared away; look again
                 if claim.in_force(clock(), skew=skew):
                     raise _held_by(claim, storage, target, kind, skew=skew)
+            if newest is not None and newest[0] >= _LAST_EPOCH:
+                raise IntegrityError(
+                    f"{storage.location}/{newest[1]} leaves no number for a next lease",
+                    hint="nobody ever took so many: find out who put it, make sure that nothing runs, "
+                    f"then empty {_prefix(target, kind)} by hand",
+                )
             lease = cls(storage, target, kind, epoch=newest[0] + 1 if newest else 1)
             try:
                 lease._start(holder=holder, clock=clock, ttl=ttl)

@@ -13,6 +13,7 @@ from backstop.errors import ConfigurationError
 from backstop.model.lsn import Lsn, WalSegment
 from backstop.repository.read_ahead import read_ahead
 from backstop.repository.wal_names import WalNames
+from backstop.storage.keys import DESCRIPTION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from backstop.model.backup import BackupLabel, Manifest
     from backstop.repository.catalog import Catalog
     from backstop.storage.base import ObjectLock, Storage
-
-_DESCRIPTION = "repository.json"
 
 
 class BackupLocks:
@@ -86,7 +85,7 @@ class BackupLocks:
         for label in parents:
             keys |= {one.key: one.version_id for one in self._catalog.backup(label).manifest.objects}
         keys |= dict.fromkeys(self._wal(manifest, until))
-        keys[_DESCRIPTION] = None
+        keys[DESCRIPTION] = None
         self._lock_all(keys, until)
         for label in parents:
             self.manifest(label, until)

@@ -90,14 +90,15 @@ def preparation_steps(
     location = f"s3://{config.bucket}/{config.prefix}".rstrip("/")
     steps: list[Step] = [LifecycleStep(lifecycle, prefixes, noncurrent=config.noncurrent)]
     settings = open_bucket_settings(config, credentials)
-    if config.endpoint_url is None or config.lock is not None:
+    if settings.on_aws or config.lock is not None:
         steps.append(VersionsStep(settings))
     if config.lock is not None:
         steps.append(LocksStep(settings))
-    if config.endpoint_url is None:
+    if settings.on_aws:
         # Of AWS alone it is known that it understands every condition: elsewhere a guard could lock us out.
         everybody = ("*",) if config.prefix else tuple(sorted(targets))
-        steps.append(GuardsStep(settings, Place(config.bucket, prefix=config.prefix, targets=everybody)))
+        place = Place(config.bucket, prefix=config.prefix, targets=everybody, partition=settings.partition)
+        steps.append(GuardsStep(settings, place))
     return location, steps
 
 

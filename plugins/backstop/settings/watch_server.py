@@ -10,6 +10,7 @@ from backstop.commands.watch.repositories import look_at_repositories
 from backstop.commands.watch.sight import Look
 from backstop.commands.watch.source import look_at_source
 from backstop.commands.watch.spools import look_at_spools
+from backstop.model.access import AccessRole
 from backstop.settings.arguments import utc_now
 from backstop.settings.cluster import archive_settings
 from backstop.settings.database import staging
@@ -75,6 +76,7 @@ def looks(
             target=name,
             repositories=sight.answering,
             down=tuple(sight.down),
+            unprobed=[one.name for one in sight.answering if _is_audited(configuration, one.name)],
             next_backup_bytes=_next_backup_bytes(sight),
             free_space=watch.free_space,
             clock_skew=watch.clock_skew,
@@ -111,6 +113,12 @@ def looks(
         Look("spools", ("space", "scratch"), spools, patience_seconds=_SECONDS),
         Look("keys", ("key",), keys, patience_seconds=_SECONDS),
     )
+
+
+def _is_audited(configuration: Configuration, repository: str) -> bool:
+    """Whether a watch comes there as an auditor, who may not write, and not as whoever may do everything."""
+    config = configuration.repositories[repository]
+    return config.type == "s3" and config.connections.of(AccessRole.AUDITOR) is not None
 
 
 def _spools(configuration: Configuration, name: str, repositories: Sequence[Repository]) -> set[Path]:

@@ -6,6 +6,8 @@ import re
 
 from backstop.errors import StorageError
 
+DESCRIPTION = "repository.json"
+"""Says what repository this is (docs/format.md); whoever may see anything there may see it."""
 _MAX_KEY_BYTES = 1024  # S3's limit
 _MAX_PART_BYTES = 255  # NAME_MAX of Linux file systems
 _PARTS = "keys are parts joined by '/', none empty or beginning with '.', at most 1024 bytes in all"

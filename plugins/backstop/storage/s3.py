@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from backstop.errors import ObjectConflictError, ObjectMissingError, ObjectTooLargeError, StorageError
 from backstop.storage.base import ObjectInfo
-from backstop.storage.keys import check_key, check_prefix
+from backstop.storage.keys import DESCRIPTION, check_key, check_prefix
 from backstop.storage.s3_errors import ForbiddenError, PreconditionFailedError
 from backstop.storage.s3_locks import S3Locks
 from backstop.storage.s3_multipart import Multipart
@@ -264,8 +264,13 @@ class S3Storage:
         return self._locks.headers(key) if self._locks else {}
 
     def check(self) -> datetime | None:
-        """Lists at most one name."""
-        page = self._page({"Bucket": self._bucket, "Prefix": self._prefix, "MaxKeys": 1}, "")
+        """Lists one name, that of the repository's description: no role may list less than it may see."""
+        request: ListObjectsV2RequestTypeDef = {
+            "Bucket": self._bucket,
+            "Prefix": self._prefix + DESCRIPTION,
+            "MaxKeys": 1,
+        }
+        page = self._page(request, DESCRIPTION)
         return _dated(page)
 
     def probe(self, key: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from botocore.exceptions import ClientError
 
@@ -24,6 +25,7 @@ _NONE_SET = frozenset(
         "ServerSideEncryptionConfigurationNotFoundError",
     }
 )
+_OF_AWS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".api.amazonwebservices.com.cn")
 _PUBLIC = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
 
 
@@ -34,6 +36,23 @@ class BucketSettings:
         self._client = client
         self.bucket = bucket
         self._patience = patience
+
+    @property
+    def on_aws(self) -> bool:
+        """Whether that is AWS itself, by whichever of its names; or another service."""
+        host = urlsplit(self._client.meta.endpoint_url).hostname or ""
+        return host.endswith(_OF_AWS)
+
+    @property
+    def partition(self) -> str:
+        """Of AWS, as ARNs there begin: ``aws``, ``aws-cn``, ``aws-us-gov``; by the client's region."""
+        from botocore.exceptions import UnknownRegionError
+        from botocore.session import Session
+
+        try:
+            return str(Session().get_partition_for_region(self._client.meta.region_name))
+        except UnknownRegionError:
+            return "aws"
 
     def versioned(self) -> bool:
         """Whether what is overwritten or deleted stays as a version."""

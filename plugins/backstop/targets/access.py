@@ -6,6 +6,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Literal
 
+from pydantic import field_validator
+
 from backstop.model.access import AccessRole
 from backstop.targets.fields import ConnId, Duration, Text
 from backstop.targets.section import Section
@@ -59,7 +61,14 @@ class ObjectLock(Section):
     mode: Literal["governance", "compliance"]
     """compliance: not even the account's owner, nor AWS, can undo it; governance: a special right can."""
     margin: Duration = timedelta(days=1)
-    """How much longer than retention asks for; whole days."""
+    """How much longer than retention asks for: whole days, as expiry, which locks on, comes once a day."""
+
+    @field_validator("margin")
+    @classmethod
+    def _in_whole_days(cls, margin: timedelta) -> timedelta:
+        if margin % timedelta(days=1):
+            raise ValueError("expected whole days, such as 1d: what is kept on is locked on once a day")
+        return margin
 
 
 class Access(Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backstop.model.object_lock import LockRule, least_kept
+from backstop.model.object_lock import ROLLING, LockRule, least_kept
 from backstop.model.retention_policy import RetentionPolicy
 from backstop.targets.retention import as_rules
 
@@ -35,9 +35,11 @@ def lock_rule(configuration: Configuration, repository: str) -> LockRule | None:
         target = configuration.targets.get(target_name)
         if target is None:
             return None
-        found = [_least(retention, repository) for retention in _every_retention(target)]
+        found = [_least(retention, repository) for retention in _retentions_in(target, repository)]
         known = [one for one in found if one is not None]
-        return max(known) if len(known) == len(found) else None
+        # What stays for ever is locked for a while again and again; but not for less than what goes some day.
+        certain = len(known) == len(found) or max(known, default=ROLLING) > ROLLING
+        return max(known, default=None) if certain else None
 
     return LockRule(mode=lock.mode, margin=lock.margin, kept=kept, longest=longest)
 
@@ -66,9 +68,13 @@ def _cluster_retention(target: Target) -> Retention | None:
     return target.database.retention if target.cluster.retention is None else target.cluster.retention
 
 
-def _every_retention(target: Target) -> Iterator[Retention | None]:
-    yield target.database.retention
-    if target.cluster is not None:
-        yield _cluster_retention(target)
+def _retentions_in(target: Target, repository: str) -> Iterator[Retention | None]:
+    """Of whatever of the target goes to that repository."""
+    usual = target.database.repositories
+    if repository in usual:
+        yield target.database.retention
+        if target.cluster is not None:
+            yield _cluster_retention(target)
     for tree in target.trees.values():
-        yield tree.retention
+        if repository in (tree.repositories or usual):
+            yield tree.retention

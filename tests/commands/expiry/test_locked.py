@@ -85,6 +85,20 @@ def test_what_is_kept_beyond_its_time_is_locked_on_and_what_is_within_it_is_not_
     assert expire(locked).renewed == []
 
 
+def test_what_came_before_there_was_a_rule_is_locked_as_long_as_what_comes_now(signing):
+    world = World(signing, Bucket(), policy=A_MONTH)
+    before = made(world, 2)
+    assert world.storage.lock(world.catalog.manifest_key(before)) is None
+    world.storage.lock_rule = rule(MONTH)
+
+    assert expire(world).renewed == [before]
+
+    assert locked_until(world, before) == TODAY - 2 * DAY + MONTH + DAY
+    payload = [one.key for one in world.catalog.backup(before).manifest.objects]
+    assert {world.storage.lock(key).until for key in payload} == {locked_until(world, before)}
+    assert expire(world).renewed == []
+
+
 def test_a_lock_that_cannot_be_extended_is_said_and_ends_no_expiry(locked):
     gone, kept, _ = made(locked, 40), made(locked, 30.5), made(locked, 1)
     locked.storage.refuses = True

@@ -43,7 +43,13 @@ def made(storage: Storage) -> Storage:
     return storage
 
 
-def look(*, ahead: timedelta = timedelta(0), empty_is_new: bool = False, **storages: Storage) -> Part:
+def look(
+    *,
+    ahead: timedelta = timedelta(0),
+    empty_is_new: bool = False,
+    unprobed: tuple[str, ...] = (),
+    **storages: Storage,
+) -> Part:
     return look_at_repositories(
         target="calibrify",
         repositories=[
@@ -55,6 +61,7 @@ def look(*, ahead: timedelta = timedelta(0), empty_is_new: bool = False, **stora
         clock_skew=timedelta(seconds=30),
         clock=lambda: utc_now() + ahead,
         empty_is_new=empty_is_new,
+        unprobed=unprobed,
     )
 
 
@@ -95,6 +102,18 @@ def test_one_that_takes_nothing_is_a_warning_beside_one_that_works_and_critical_
     assert "AccessDenied" in seen(alone)["s3"].problem
     assert alone.findings[0].next_step == "grant it"
     assert ("space", "repository s3") in alone.unjudged
+
+
+def test_a_repository_that_an_auditor_watches_is_not_asked_to_take_anything(tmp_path: Path):
+    broken = made(ReadOnly())
+
+    audited = look(unprobed=("s3",), s3=broken)
+    assert audited.findings == ()
+    assert seen(audited)["s3"].writable is None, "it is not known"
+
+    # It stands in for one that takes nothing.
+    beside = look(unprobed=("s3",), s3=broken, local=made(ReadOnly()))
+    assert found(beside) == {("repository", "repository local"): Level.WARNING}
 
 
 def test_a_folder_that_is_no_repository_is_not_made_one(tmp_path: Path):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from backstop.commands.locking import renew_locks
+from backstop.model.canonical import canonical_json
 from backstop.model.finding import Level
 from tests.locking import MONTH, rule
 from tests.observing import only
@@ -42,6 +45,25 @@ def test_a_proven_backup_without_a_lock_is_a_warning_that_names_it_and_its_repos
     assert (finding.check, finding.subject, finding.level) == ("lock", "dump in s3", Level.WARNING)
     assert newest.text in finding.sentence
     assert "expire --target calibrify --repository s3" in finding.next_step
+
+
+@pytest.mark.parametrize("hours", [0.2, 40], ids=["short", "longer than the margin"])
+def test_what_came_before_there_was_a_rule_is_told_of_until_an_expiry_has_locked_it_on(world, hours):
+    label = world.dump(0, proven=False)
+    key, storage = world.manifest_key(label), world.storages["s3"]
+    manifest = world.target_repository("s3").catalog.backup(label).manifest
+    late = replace(manifest, finished_at=manifest.started_at + timedelta(hours=hours), signature=None)
+    storage.replace(key, canonical_json(world.signer.sign(late).to_dict()))
+    world.now += timedelta(hours=hours)
+    world.prove(label, "s3")
+    storage.lock_rule = rule(MONTH)
+    assert [one.check for one in world.watch().findings if one.check == "lock"] == ["lock"]
+
+    renewed, failed = renew_locks(world.target_repository("s3"), [label], now=world.now)
+
+    assert (renewed, failed) == ([label], {})
+    assert [one for one in world.watch().findings if one.check == "lock"] == []
+    assert renew_locks(world.target_repository("s3"), [label], now=world.now) == ([], {})
 
 
 def test_a_lock_that_ends_before_retention_does_is_told_of(locking):

@@ -77,7 +77,7 @@ def verify_legacy(arguments: argparse.Namespace) -> int:
 
 
 def expire_legacy(arguments: argparse.Namespace) -> int:
-    session = LegacySession(arguments, AccessRole.VERIFIER)
+    session = LegacySession(arguments, AccessRole.EXPIRER)
     stock = session.stock()
     plans = retire.plan_retirements(
         session.places,

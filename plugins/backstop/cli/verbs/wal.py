@@ -12,11 +12,12 @@ from backstop.cli.output import say
 from backstop.cli.session import Session
 from backstop.commands.wal.archive import archive_wal as run
 from backstop.commands.wal.directory_shipping import DirectoryShipping
+from backstop.credentials import in_role
 from backstop.model.access import AccessRole
 from backstop.model.canonical import format_time
 from backstop.settings.arguments import utc_now
 from backstop.settings.cluster import archive_directory, archive_settings
-from backstop.wiring import open_keyring, open_repositories, replication_connection
+from backstop.wiring import open_keyring, open_repositories, open_repository, replication_connection
 
 if TYPE_CHECKING:
     import argparse
@@ -39,6 +40,8 @@ def archive_wal(arguments: argparse.Namespace) -> int:
         "repositories": repositories,
         "keyring": open_keyring(*named),
     }
+    # A writer reads no WAL: what one repository has missed is copied from another as the sync does it.
+    copying = in_role(session.credentials, AccessRole.SYNC)
     directory = archive_directory(session.configuration, session.target_name)
     with DirectoryShipping(**source, directory=directory, spool=settings.spool):
         run(
@@ -49,6 +52,7 @@ def archive_wal(arguments: argparse.Namespace) -> int:
             clock=utc_now,
             stop=stop,
             on_state=_Teller(),
+            reading=lambda name: open_repository(*named[:2], name, copying).storage,
         )
     return 0
 

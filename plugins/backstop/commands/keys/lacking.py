@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.crypto.header import wrapping_keys
 from backstop.model.canonical import format_time
+from backstop.model.key_material import is_among
 from backstop.repository.stored import open_stored
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def find_lacking(repository: Repository, wanted: Sequence[str], *, heads: bool) 
             elif heads:
                 holders += _heads(repository, manifest, origin, read)
         for key in wanted:
-            if not all(_opens(key, keys) for keys in holders):
+            if not all(is_among(key, keys) for keys in holders):
                 found[key].append(manifest)
     return found
 
@@ -90,13 +91,3 @@ def _heads(
                 read[stored.key] = wrapping_keys(source, name=stored.key)
         several.append(set(read[stored.key]))
     return several
-
-
-def _opens(key: str, wrapped: set[str]) -> bool:
-    return key in wrapped or _shared(key) in {_shared(one) for one in wrapped}
-
-
-def _shared(key: str) -> str:
-    """Replicas of a multi-Region key have one id, and open what their siblings wrapped."""
-    last = key.rpartition("/")[2]
-    return last if key.startswith("arn:") and last.startswith("mrk-") else key

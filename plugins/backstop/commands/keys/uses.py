@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from backstop.crypto.header import wrapping_keys
 from backstop.crypto.key_encryption import LOCAL_PROVIDER
 from backstop.errors import ObjectMissingError
 from backstop.model.canonical import format_time
+from backstop.model.key_material import material_of
 from backstop.repository.hidden import hidden_manifests
 from backstop.repository.read_ahead import read_ahead
 
@@ -75,6 +77,7 @@ class KeyUses:
         self._wal = wal
         self._wal_since = wal_since
         self._uses: dict[str, KeyUse] = {}
+        self._wal_by_material: Counter[str] = Counter()
         self.unread: list[str] = []
         """What could not be looked at, in sentences: then no key can be said to be free."""
 
@@ -110,6 +113,10 @@ class KeyUses:
         """What that key opens; nothing, perhaps."""
         return self._uses.get(key) or KeyUse(key)
 
+    def wal_under(self, key: str) -> int:
+        """How many objects of WAL that key opens, or a replica of it."""
+        return self._wal_by_material[material_of(key)]
+
     def all(self) -> Mapping[str, KeyUse]:
         """By key, as manifests name them."""
         return dict(sorted(self._uses.items()))
@@ -130,6 +137,7 @@ class KeyUses:
                 return info, None
 
         for info, keys in read_ahead(listed, look, name="header"):
+            self._wal_by_material.update({material_of(key) for key in keys or ()})
             for key in keys or ():
                 use = self._uses.setdefault(key, KeyUse(key))
                 use.wal += 1

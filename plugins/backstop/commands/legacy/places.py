@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from backstop.errors import NotFoundError, ObjectConflictError, ObjectMissingError, StorageError
+from backstop.errors import ObjectConflictError, ObjectMissingError, StorageError
 from backstop.model.legacy import LegacyBackup, LegacyNames
 
 if TYPE_CHECKING:
@@ -158,11 +158,13 @@ class BucketPlace:
             yield stream
 
     def remove(self, backup: LegacyBackup) -> None:
-        try:
-            version_id = self._version(backup)
-        except NotFoundError:
+        # By a listing, which needs no right to read: who deletes is not to be able to open old dumps.
+        latest = next((one for one in self.storage.versions_of(backup.name) if one.is_latest), None)
+        if latest is None or latest.is_marker:
             return
-        self.storage.delete(backup.name, version_id=version_id)
+        if (latest.size_bytes, _second(latest.modified_at)) != (backup.size_bytes, backup.modified_at):
+            raise _changed(backup)
+        self.storage.delete(backup.name, version_id=latest.version_id)
 
     def _version(self, backup: LegacyBackup) -> str | None:
         """Of the object that was listed, and no other."""

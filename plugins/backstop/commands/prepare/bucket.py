@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from backstop.commands.prepare.preparation import Difference
 from backstop.model.access_policy import VERSION, guards
+from backstop.model.policy_cover import denies, statements_of, with_guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,12 +63,15 @@ class LocksStep:
 class GuardsStep:
     """The public, and the statements of the policy that deny; others' statements stay as they are.
 
+    What is denied already is not said again, and nothing that is denied is allowed by what we mend: two
+    repositories may share a bucket, and its owner may be stricter than we are.
+
     Logs and the service's own encryption are told of: where logs go is not ours to choose.
     """
 
     def __init__(self, settings: Settings, place: Place) -> None:
         self._settings = settings
-        self._place = place
+        self.place = place
 
     def differences(self) -> list[Difference]:
         return list(self._differences())
@@ -76,13 +80,13 @@ class GuardsStep:
         if not self._settings.closed_to_the_public():
             why = "a policy by mistake must not open it to everybody"
             yield Difference("public access", "is not blocked", "blocked", why)
-        found = {one.get("Sid"): one for one in _statements(self._settings.policy())}
-        for wanted in guards(self._place):
-            there = found.get(wanted["Sid"])
-            if there != wanted:
+        found = statements_of(self._settings.policy())
+        names = {one.get("Sid") for one in found}
+        for wanted in guards(self.place):
+            if not denies(found, wanted):
                 yield Difference(
                     f"statement {wanted['Sid']} of its policy",
-                    "is missing" if there is None else "says something else",
+                    "says something else" if wanted["Sid"] in names else "is missing",
                     "as include/aws/policies/bucket.json has it",
                     "a stolen credential could do what it denies",
                 )
@@ -98,11 +102,7 @@ class GuardsStep:
         if not self._settings.closed_to_the_public():
             self._settings.close_to_the_public()
         policy = self._settings.policy() or {"Version": VERSION}
-        ours = {one["Sid"]: one for one in guards(self._place)}
-        kept = [one for one in _statements(policy) if one.get("Sid") not in ours]
-        self._settings.write_policy({**policy, "Statement": [*kept, *ours.values()]})
-
-
-def _statements(policy: Mapping[str, Any] | None) -> list[dict[str, Any]]:
-    found = (policy or {}).get("Statement", [])
-    return [found] if isinstance(found, dict) else list(found)
+        statements = statements_of(policy)
+        for guard in guards(self.place):
+            statements = with_guard(statements, guard)
+        self._settings.write_policy({**policy, "Statement": statements})

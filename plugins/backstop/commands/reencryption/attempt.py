@@ -12,6 +12,7 @@ from backstop.commands.replicate import MAX_STAGED_BYTES, Replication
 from backstop.commands.staging import staging_directory
 from backstop.crypto.envelope import decrypt_stream, object_context
 from backstop.errors import IntegrityError, KeyUnavailableError
+from backstop.model.key_material import is_among
 from backstop.model.reencryption import encrypted_anew, free_label
 from backstop.repository.stored import open_stored
 
@@ -147,7 +148,7 @@ class Reencryption:
         # As a backup of a tree has it: of packs of earlier backups, the keys of their manifests.
         before = {key for stored in earlier for key in self.renewed.keys[stored.key]}
         keys = tuple(sorted({*writer.common_keys(), *before}))
-        if self.compromised in keys or any(self.compromised in one for one in writer.sealed_by):
+        if any(is_among(self.compromised, one) for one in (keys, *writer.sealed_by)):
             raise KeyUnavailableError(
                 f"what was encrypted anew is wrapped with {self.compromised} again",
                 hint="rotate the keys first, or take that key out of targets.yaml",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from backstop.crypto.header import wrapping_keys
 from backstop.errors import BackstopError, IntegrityError, NotFoundError
+from backstop.model.key_material import is_among
 from backstop.model.reencryption import Content, successors_in
 from backstop.model.retention_candidate import needs_of
 from backstop.repository.stored import open_stored
@@ -73,7 +74,11 @@ class Holdings:
         order = sorted(self.copies, key=lambda label: (self.manifest(label).finished_at, label))
         for label in order:
             manifest = self.manifest(label)
-            if found & set(needs_of(manifest)) or key in manifest.keys or self._heads(label, key, heads):
+            if (
+                found & set(needs_of(manifest))
+                or is_among(key, manifest.keys)
+                or self._heads(label, key, heads)
+            ):
                 found.add(label)
         return [label for label in order if label in found]
 
@@ -83,7 +88,7 @@ class Holdings:
                 for stored in published.manifest.objects:
                     if stored.key not in heads:
                         with open_stored(repository.storage, stored) as source:
-                            heads[stored.key] = key in wrapping_keys(source, name=stored.key)
+                            heads[stored.key] = is_among(key, wrapping_keys(source, name=stored.key))
                     if heads[stored.key]:
                         return True
                 return False

@@ -18,6 +18,7 @@ from backstop.commands.reencryption.holdings import Holdings
 from backstop.commands.reencryption.report import ReencryptionReport
 from backstop.commands.staging import sweep_staging
 from backstop.errors import BackstopError, ConfigurationError, NotFoundError, StorageError
+from backstop.model.key_material import is_among
 from backstop.model.retention_candidate import needs_of
 from backstop.repository.lock import acquire_in
 from backstop.repository.pins import pin
@@ -75,7 +76,7 @@ def reencrypt(
     :raises KeyUnavailableError: the keys of now do not work.
     :raises BackstopError: no repository answers.
     """
-    if settings.compromised in keyring.key_ids:
+    if is_among(settings.compromised, keyring.key_ids):
         raise ConfigurationError(
             f"{settings.compromised} still wraps new backups of {settings.target}",
             hint=_how_to_leave(settings.compromised),
@@ -104,8 +105,9 @@ def reencrypt(
 def _how_to_leave(key: str) -> str:
     if key.startswith("arn:"):
         return (
-            "rotating does not change its id: name another `key_arn` in targets.yaml, and open what it "
-            "wrapped with --escrow-key (docs/cli.md, reencrypt)"
+            "rotating does not change its id, and a replica in another region has the same material: name "
+            "another `key_arn` in targets.yaml, and open what it wrapped with --escrow-key (docs/cli.md, "
+            "reencrypt)"
         )
     return "rotate first: `python -m backstop rotate-keys --now`"
 
@@ -113,7 +115,7 @@ def _how_to_leave(key: str) -> str:
 def _refuse_unknown(settings: ReencryptionSettings, opening: Keyring) -> None:
     """A typing error must not pass for a key that protects nothing."""
     known = sorted(key.id for key in opening.encryption_keys())
-    if settings.compromised not in known:
+    if not is_among(settings.compromised, known):
         raise NotFoundError(
             f"{settings.compromised!r} protects no backup of {settings.target}, and no key has that id",
             hint=f"see `python -m backstop show-keys`; the ring has: {', '.join(known)}",
@@ -129,7 +131,7 @@ def _count_wal(report: ReencryptionReport, readers: Sequence[Repository]) -> Non
             continue
         except BackstopError as error:
             report.notes.append(f"WAL of {repository.name} could not be looked at: {error.message}")
-        report.wal_objects[repository.name] = uses.of(report.key).wal
+        report.wal_objects[repository.name] = uses.wal_under(report.key)
 
 
 @dataclass(slots=True)

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from backstop.postgres.connection import ClusterConnection
     from backstop.postgres.replication import ClusterIdentity
     from backstop.repository.catalog import Repository
+    from backstop.storage.base import Storage
 
 log = logging.getLogger(__name__)
 
@@ -69,12 +70,15 @@ def archive_wal(
     clock: Callable[[], datetime],
     stop: threading.Event,
     on_state: Callable[[ArchiverState], None],
+    reading: Callable[[str], Storage] | None = None,
 ) -> None:
     """Receive and ship until ``stop``; what was received by then is shipped before it returns.
 
     A server or repository that goes away is waited for, however long, and so is space in the spool. Every
     second ``on_state`` is told, from another thread, how things stand.
 
+    :param reading: a repository by its name, as somebody who may read WAL there: what one missed is copied
+        from another, and ``repositories`` are the writer's, who may not. Asked when needed; None: they may.
     :raises WalLostError: WAL is missing between the archive and the server: a new base backup is needed.
     :raises SourceError: the server is another cluster than the archive's, or refuses us.
     :raises IntegrityError: what the server sends is archived with other content.
@@ -84,7 +88,7 @@ def archive_wal(
         raise ConfigurationError(f"{target} has no repository", hint="list one in targets.yaml")
     sweep_staging(settings.spool)
     with staging_directory(settings.spool, f"wal-{secrets.token_hex(8)}") as folder:
-        archiver = _Archiver(target, cluster, repositories, keyring, settings, clock, stop, folder)
+        archiver = _Archiver(target, cluster, repositories, keyring, settings, clock, stop, folder, reading)
         archiver.run(on_state)
 
 
@@ -101,7 +105,9 @@ class _Archiver:
         clock: Callable[[], datetime],
         stop: threading.Event,
         folder: Path,
+        reading: Callable[[str], Storage] | None,
     ) -> None:
+        self._reading = reading
         self._target = target
         self._cluster = cluster
         self._repositories = repositories
@@ -214,7 +220,13 @@ class _Archiver:
         ).plan()
         log.info("receiving WAL of %s from %s on", self._target, start.segment)
         self._work = work = WalWork(
-            archives, start, self._folder, keyring=self._keyring, settings=self._settings, clock=self._clock
+            archives,
+            start,
+            self._folder,
+            keyring=self._keyring,
+            settings=self._settings,
+            clock=self._clock,
+            reading=self._reading,
         )
         work.begin(spans)
         watch.shipper, watch.top_up = work.shipper, work.top_up

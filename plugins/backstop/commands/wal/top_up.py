@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from backstop.model.timeline import TimelineSpan
     from backstop.repository.wal_archive import WalArchive
     from backstop.repository.wal_names import StoredSegment
+    from backstop.storage.base import Storage
 
 _PAUSE_SECONDS = 0.5
 
@@ -37,6 +38,7 @@ class TopUp:
 
     :param base: the first segment of this run: a repository that did not answer at the start is looked
         through from there on.
+    :param reading: as :func:`~backstop.commands.wal.archive.archive_wal` has it.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class TopUp:
         settings: ArchiveSettings,
         clock: Callable[[], datetime],
         ended: threading.Event,
+        reading: Callable[[str], Storage] | None = None,
     ) -> None:
         self.spans: Sequence[TimelineSpan] = ()
         """Of the server's timeline; kept up to date by the receiver."""
@@ -57,6 +60,8 @@ class TopUp:
         self._settings = settings
         self._clock = clock
         self._ended = ended
+        self._reading = reading
+        self._readable: dict[str, Storage] = {}
         self._unfilled: set[Lane] = set(shipper.lanes)
 
     def revive(self, lane: Lane) -> None:
@@ -134,7 +139,7 @@ class TopUp:
             have = {delta.key for delta in lane.archive.deltas(last)}
             for delta in source.deltas(last):
                 if delta.key not in have:
-                    lane.archive.storage.put_once(delta.key, source.storage.read(delta.key))
+                    lane.archive.storage.put_once(delta.key, self._source(source).read(delta.key))
 
     def _copy_histories(self, lane: Lane, source: WalArchive) -> None:
         for span in self.spans:
@@ -142,7 +147,7 @@ class TopUp:
             have = {info.key for info in lane.archive.storage.list(prefix)}
             for info in source.storage.list(prefix):
                 if info.key not in have:
-                    lane.archive.storage.put_once(info.key, source.storage.read(info.key))
+                    lane.archive.storage.put_once(info.key, self._source(source).read(info.key))
 
     def _filling(self, lane: Lane) -> Callable[[], None]:
         return lambda: self.fill_older(lane)
@@ -191,7 +196,19 @@ class TopUp:
         """The name being there already is success."""
         copy_object(
             ObjectToCopy(stored.key, stored.stored_bytes),
-            source=source.storage,
+            source=self._source(source),
             destination=destination.storage,
             folder=self._folder,
         )
+
+    def _source(self, archive: WalArchive) -> Storage:
+        """Its storage, as somebody who may read what is in it.
+
+        :raises ConfigurationError: this machine has no such credentials: the next sync fills the hole.
+        """
+        if self._reading is None:
+            return archive.storage
+        name = next(lane.name for lane in self._shipper.lanes if lane.archive is archive)
+        if name not in self._readable:
+            self._readable[name] = self._reading(name)
+        return self._readable[name]

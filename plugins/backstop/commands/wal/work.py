@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from backstop.model.lsn import WalSegment
     from backstop.model.timeline import TimelineSpan
     from backstop.repository.wal_archive import WalArchive
+    from backstop.storage.base import Storage
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ class WalWork:
         keyring: Keyring,
         settings: ArchiveSettings,
         clock: Callable[[], datetime],
+        reading: Callable[[str], Storage] | None = None,
     ) -> None:
         self._start = start
         self._ended = threading.Event()
@@ -50,7 +52,13 @@ class WalWork:
         self.tail = WalTail(self.shipper, folder, settings, first=start.segment)
         self.shipper.on_rejoin = self.tail.start_over
         self.top_up = TopUp(
-            self.shipper, base=start.base, folder=folder, settings=settings, clock=clock, ended=self._ended
+            self.shipper,
+            base=start.base,
+            folder=folder,
+            settings=settings,
+            clock=clock,
+            ended=self._ended,
+            reading=reading,
         )
 
     def begin(self, spans: Sequence[TimelineSpan]) -> None:

@@ -8,7 +8,6 @@ from backstop.commands.watch.part import EVERY, Part
 from backstop.commands.watch.wording import in_words, named
 from backstop.errors import StorageError
 from backstop.model.finding import Finding, Level
-from backstop.model.object_lock import whole_second
 from backstop.repository.locks import BackupLocks
 from backstop.repository.read_ahead import read_ahead
 
@@ -70,11 +69,10 @@ def _ends_early(shelf: Shelf, known: KnownBackup, until: datetime | None, *, now
 
 def _needed_until(rule: LockRule, shelf: Shelf, known: KnownBackup, *, now: datetime) -> datetime | None:
     """None: its time is over; what retention keeps longer is locked on by the next expiry."""
-    kept = rule.kept(shelf.repository.catalog.target, known.label)
-    if kept is None:
+    target = shelf.repository.catalog.target
+    if rule.kept(target, known.label) is None:
         return now
-    ends = whole_second(known.manifest.finished_at + kept)
-    return ends if ends > now else None
+    return rule.promised(target, known.label, known.manifest.finished_at, now=now)
 
 
 def _finding(sight: Sight, shelf: Shelf, kind: str, labels: list[BackupLabel]) -> Finding:

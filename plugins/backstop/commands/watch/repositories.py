@@ -33,6 +33,7 @@ class _Looked:
     clock: ClockSeen | None = None
     error: BackstopError | None = None
     space: Space | None = None
+    works: bool = False
 
 
 def look_at_repositories(
@@ -44,6 +45,7 @@ def look_at_repositories(
     clock_skew: timedelta,
     clock: Callable[[], datetime],
     down: Collection[str] = (),
+    unprobed: Collection[str] = (),
     empty_is_new: bool = False,
 ) -> Part:
     """Ask each for its own description, for the time, and to take a few bytes that do not stay
@@ -54,6 +56,8 @@ def look_at_repositories(
 
     :param next_backup_bytes: by repository, what the next backup there is expected to take.
     :param down: those that are known not to answer; not among ``repositories``.
+    :param unprobed: those that are come to with credentials that may not write: whether they take what is
+        written stays unknown, and a backup that does not get there is late.
     :param empty_is_new: whoever asks would know if anything had ever been backed up to one that is empty: its
         first backup makes it a repository, and until then nothing is wrong with it.
     :param free_space: and :param clock_skew: as ``watch`` in targets.yaml says.
@@ -62,10 +66,16 @@ def look_at_repositories(
     if not repositories:
         return Part(unjudged=frozenset(unjudged))
     answered = answers_within(
-        {one.name: partial(_look, one, target, clock, empty_is_new) for one in repositories}, seconds=_SECONDS
+        {
+            one.name: partial(
+                _look, one, target, clock, empty_is_new=empty_is_new, probed=one.name not in unprobed
+            )
+            for one in repositories
+        },
+        seconds=_SECONDS,
     )
     looked = [answered.get(one.name) or _silent(one) for one in repositories]
-    works = any(one.seen.writable for one in looked)
+    works = any(one.works for one in looked)
     findings: list[Finding] = []
     for one in looked:
         subject = f"repository {one.seen.name}"
@@ -96,7 +106,9 @@ def look_at_repositories(
     )
 
 
-def _look(repository: Repository, target: str, clock: Callable[[], datetime], empty_is_new: bool) -> _Looked:
+def _look(
+    repository: Repository, target: str, clock: Callable[[], datetime], *, empty_is_new: bool, probed: bool
+) -> _Looked:
     storage = repository.storage
     seen = RepositorySeen(repository.name, storage.location, reachable=False)
     began = time.monotonic()
@@ -121,10 +133,11 @@ def _look(repository: Repository, target: str, clock: Callable[[], datetime], em
         now = storage.check()
         if now is not None:
             told = ClockSeen(f"repository {repository.name}", offset(now, before=before, after=clock()))
-        storage.probe(f"{target}/data/probe")
+        if probed:
+            storage.probe(f"{target}/data/probe")
     except BackstopError as error:
         return _Looked(replace(seen, writable=False, problem=error.message), told, error, space)
-    return _Looked(replace(seen, writable=True), told, space=space)
+    return _Looked(replace(seen, writable=True if probed else None), told, space=space, works=True)
 
 
 def _silent(repository: Repository) -> _Looked:
