@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backstop.model.access_policy import Place
 from embedded.roles import client_of, connections, grant_roles
+from embedded.seaweedfs import user_arn
 
 if TYPE_CHECKING:
     from backstop.model.access import AccessRole
