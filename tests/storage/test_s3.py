@@ -201,9 +201,9 @@ def test_targets_yaml_wins_over_the_connection():
     ("key", "endpoint", "message"),
     [
         (
-            Key("a", "b", extra={"role_arn": "arn:x"}),
+            Key("a", "b", extra={"profile_name": "x"}),
             None,
-            r"'tests_s3' has extras Backstop does not use: role_arn",
+            r"'tests_s3' has extras Backstop does not use: profile_name",
         ),
         (Key("a", None), None, r"only one of access key \(login\) and secret key"),
         (Key("a", "b"), "ftp://h", "not a URL"),

@@ -13,6 +13,8 @@ from backstop.errors import ConfigurationError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from botocore.session import Session as BotocoreSession
+
 _KEY_ARN = re.compile(r"arn:aws[a-z-]*:kms:(?P<region>[a-z0-9-]+):\d{12}:key/[A-Za-z0-9-]+")
 _CONNECT_SECONDS, _READ_SECONDS, _ATTEMPTS = 5, 20, 5
 
@@ -77,15 +79,19 @@ def kms_clients(
     secret_access_key: str | None = None,
     session_token: str | None = None,
     endpoint_url: str | None = None,
+    session: BotocoreSession | None = None,
 ) -> Callable[[str], Any]:
     """Builds KMS clients for a region, with bounded patience and the retries AWS recommends.
 
     Without keys, boto3 finds credentials its usual way (role, environment, profile).
+
+    :param session: has the credentials, such as those of an assumed role; then there are no keys.
     """
     from boto3.session import Session
     from botocore.config import Config
 
-    session = Session(
+    clients = Session(
+        botocore_session=session,
         aws_access_key_id=access_key_id,
         aws_secret_access_key=secret_access_key,
         aws_session_token=session_token,
@@ -97,7 +103,7 @@ def kms_clients(
     )
 
     def client_for(region: str) -> Any:
-        return session.client("kms", region_name=region, endpoint_url=endpoint_url, config=config)
+        return clients.client("kms", region_name=region, endpoint_url=endpoint_url, config=config)
 
     return client_for
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+from backstop.assumed_role import ROLE_EXTRA, session_in_role
 from backstop.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -12,27 +13,12 @@ if TYPE_CHECKING:
 
     from mypy_boto3_s3 import S3Client
 
+    from backstop.assumed_role import AccessKey
+
 CONNECT_TIMEOUT_SECONDS = 10.0
 READ_TIMEOUT_SECONDS = 60.0
 _CONNECTIONS = 24  # two uploads of four parts each, lists and leases beside them, and some slack
-_KNOWN_EXTRA = frozenset({"aws_session_token", "endpoint_url", "region_name", "verify"})
-
-
-class AccessKey(Protocol):
-    """The part of :class:`backstop.credentials.Credential` that S3 needs; an ``aws`` connection of Airflow.
-
-    ``login`` is the access key id, ``password`` the secret key; ``extra`` may hold ``aws_session_token``,
-    ``endpoint_url``, ``region_name`` and ``verify`` (path of a CA bundle).
-    """
-
-    @property
-    def conn_id(self) -> str: ...
-    @property
-    def login(self) -> str | None: ...
-    @property
-    def password(self) -> str | None: ...
-    @property
-    def extra(self) -> Mapping[str, Any]: ...
+_KNOWN_EXTRA = frozenset({"aws_session_token", "endpoint_url", "region_name", "verify"}) | ROLE_EXTRA
 
 
 def s3_client(
@@ -48,7 +34,9 @@ def s3_client(
     It does not retry by itself: :class:`~backstop.storage.s3_retry.Patience` does, knowing deadlines and what
     a lost acknowledgement means. Takes about a second to build.
 
-    :param credential: None means AWS's own search: environment, shared files, the host's role.
+    :param credential: None means AWS's own search: environment, shared files, the host's role. Its ``extra``
+        may hold ``aws_session_token``, ``endpoint_url``, ``region_name``, ``verify`` (path of a CA bundle),
+        and the role to come as (:mod:`backstop.assumed_role`).
     :param endpoint_url: of another service than AWS; wins over the connection's.
     :raises ConfigurationError: the connection says something this program would otherwise ignore.
     """
@@ -76,15 +64,22 @@ def s3_client(
             "payload_signing_enabled": not secure,
         },
     )
+    region_name = region or extra.get("region_name") or ("us-east-1" if endpoint else None)
+    in_role = session_in_role(credential, region=region_name)
+    own: dict[str, Any] = {}
+    if credential is not None and in_role is None:
+        own = {
+            "aws_access_key_id": credential.login or None,
+            "aws_secret_access_key": credential.password or None,
+            "aws_session_token": extra.get("aws_session_token"),
+        }
     try:
         # A session of its own: one that is shared is not thread-safe.
-        client = Session().create_client(
+        client = (in_role or Session()).create_client(
             "s3",
             endpoint_url=str(endpoint) if endpoint else None,
-            region_name=region or extra.get("region_name") or ("us-east-1" if endpoint else None),
-            aws_access_key_id=(credential.login or None) if credential else None,
-            aws_secret_access_key=(credential.password or None) if credential else None,
-            aws_session_token=extra.get("aws_session_token"),
+            region_name=region_name,
+            **own,
             verify=extra.get("verify"),
             config=config,
         )
@@ -103,7 +98,7 @@ def _known_extra(credential: AccessKey | None) -> Mapping[str, Any]:
     if unknown:
         raise ConfigurationError(
             f"connection {credential.conn_id!r} has extras Backstop does not use: {', '.join(unknown)}",
-            hint=f"known are {', '.join(sorted(_KNOWN_EXTRA))}; a role is best given to the host itself",
+            hint=f"known are {', '.join(sorted(_KNOWN_EXTRA))}",
         )
     if bool(credential.login) != bool(credential.password):
         raise ConfigurationError(

@@ -148,10 +148,13 @@ def kms_clients_of(
 
     :raises ConfigurationError: a connection is missing.
     """
-    from backstop.crypto.kms import kms_clients
+    from backstop.assumed_role import session_in_role
+    from backstop.crypto.kms import key_region, kms_clients
 
     conn_id = getattr(keys.connections, asked) or keys.conn_id
     credential = credentials.get(conn_id) if conn_id else None
+    if (session := session_in_role(credential, region=key_region(keys.key_arn))) is not None:
+        return kms_clients(endpoint_url=keys.endpoint_url, session=session)
     return kms_clients(
         access_key_id=credential.login if credential else None,
         secret_access_key=credential.password if credential else None,
