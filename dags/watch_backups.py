@@ -35,6 +35,7 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, CronTriggerTimetable
 
 from backstop.notifications.runs import run_failed
+from backstop.operators.placement import placed
 from backstop.operators.watch import AnnounceOperator, WatchTargetsOperator
 from backstop.targets import load_targets
 
@@ -55,7 +56,7 @@ with DAG(
     max_active_runs=1,
     is_paused_upon_creation=False,
     on_failure_callback=run_failed,
-    default_args={"owner": "backstop"},
+    default_args=placed(None, "watch"),
     tags=["backstop", "watch"],
 ):
     announce = AnnounceOperator(

@@ -29,7 +29,13 @@ def test_a_restore_goes_before_the_watch_that_before_any_backup_and_backups_befo
 
 
 def test_objectives_that_people_write_give_weights_that_differ():
-    written = [timedelta(minutes=5), timedelta(minutes=15), timedelta(hours=1), timedelta(days=1), timedelta(days=7)]
+    written = [
+        timedelta(minutes=5),
+        timedelta(minutes=15),
+        timedelta(hours=1),
+        timedelta(days=1),
+        timedelta(days=7),
+    ]
 
     weights = [priority_weight("backup", rpo) for rpo in written] + [priority_weight("backup")]
 

@@ -36,13 +36,17 @@ def test_one_target_has_a_time_for_each_procedure_and_each_target_its_own():
     names = [f"system-{number:03}" for number in range(100)]
 
     assert len({settled("H H * * *", name) for name in names}) > 90
-    assert len({settled("H H * * *", "calibrify", what) for what in ("database", "expiry", "check", "sync")}) == 4
+    assert (
+        len({settled("H H * * *", "calibrify", what) for what in ("database", "expiry", "check", "sync")})
+        == 4
+    )
 
 
 def test_a_range_and_a_step_are_kept_to():
     for number in range(200):
         minute, hour, *_ = settled("H(10-19) H(2-4) * * *", str(number)).split()
-        assert (10 <= int(minute) <= 19) and (2 <= int(hour) <= 4)
+        assert 10 <= int(minute) <= 19
+        assert 2 <= int(hour) <= 4
         begin, _, rest = settled("H/15 * * * *", str(number)).split()[0].partition("-")
         assert int(begin) < 15
         assert rest == "59/15"

@@ -1,8 +1,8 @@
 """Who goes first when there are fewer free places than tasks: Airflow's ``priority_weight``.
 
-What brings something back goes before everything else, then what looks whether all is well, then backups by what may be
-lost meanwhile, then upkeep. The figures only have to be in this order; within Airflow's ``weight_rule: absolute`` nothing
-is added to them.
+What brings something back goes before everything else, then what looks whether all is well, then backups by
+what may be lost meanwhile, then upkeep. The figures only have to be in this order: with Airflow's
+``weight_rule: absolute`` nothing is added to them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Spreads what many targets do over time: ``H`` in cron fields, as Jenkins has it.
 
-``H 1 * * *`` is some minute after one o'clock, another one for each target, and the same one every day. Pure: it
-depends on names alone, so that every process, and every restart, comes to the same time.
+``H 1 * * *`` is some minute after one o'clock, another one for each target, and the same one every day. Pure:
+it depends on names alone, so that every process, and every restart, comes to the same time.
 """
 
 from __future__ import annotations
