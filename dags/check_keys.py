@@ -5,7 +5,8 @@ Opens the oldest and the newest of every kind of backup, and of WAL, in every re
 and keys that a restore would have. A key that is enabled may still be closed to whoever restores; a backup
 that was proven last month may be so by a key that has gone since.
 
-**When:** daily after 03:00 UTC, each target at a minute of its own. The smallest object of each is read: it costs next to nothing.
+**When:** daily after 03:00 UTC, each target at a minute of its own. The smallest object of each is read: it
+costs next to nothing.
 
 ### When a task is red
 - **`check`, saying *do not open*:** restores from there fail now. The log names each object, and the key it

@@ -5,7 +5,7 @@ Looks daily at every key that new backups are wrapped with. A key of AWS KMS is 
 every 90 days, where it does not yet. A key ring gets a new key when its newest is 90 days old. Old keys stay:
 whatever they wrapped is opened by them until it has expired.
 
-**When:** daily at 04:00 UTC; at once when a key may have become known to somebody (what is stored stays
+**When:** daily after 04:00 UTC; at once when a key may have become known to somebody (what is stored stays
 readable with the old key).
 
 ### How

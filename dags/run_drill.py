@@ -171,4 +171,5 @@ def define_drill(target: Target, scenarios: Mapping[str, str]) -> DAG:
 
 _configuration = load_targets()
 for _target in _configuration.targets.values():
-    define_drill(_target, scenarios_of(_configuration, _target.name))
+    if _target.is_rehearsed:
+        define_drill(_target, scenarios_of(_configuration, _target.name))

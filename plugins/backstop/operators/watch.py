@@ -66,7 +66,13 @@ class WatchTargetsOperator(BaseOperator):  # type: ignore[misc]
             inventory.migrate()
         names = [name for name in self.targets if name in configuration.targets]
         for name in sorted({*self.targets} - {*names}):
-            self.log.warning("%s is not in targets.yaml here, and is not looked at", name)
+            broken = configuration.why_broken(name)
+            why = (
+                f"is disabled, because its file is wrong: {broken.why}"
+                if broken
+                else "is not in targets.yaml here"
+            )
+            self.log.warning("%s %s; it is not looked at", name, why)
         watched, rhythm = WatchedTargets(configuration, credentials), rhythm_of(configuration.alerts)
         counts = {"targets": len(names), "critical": 0, "warning": 0}
         failures: list[BackstopError] = []
@@ -205,7 +211,7 @@ class AnnounceOperator(BaseOperator):  # type: ignore[misc]
         if findings is None:
             raise AirflowSkipException("targets.yaml names no inventory: nobody can be told only once")
         now = utc_now()
-        findings.drop(now=now, known_targets=[*configuration.targets, EVERY_TARGET])
+        findings.drop(now=now, known_targets=[*configuration.known_targets, EVERY_TARGET])
         settled = close_mended_runs(findings, context["ti"], now=now)
         for state in findings.open():
             finding, since = state.finding, moment_in_words(state.opened_at)

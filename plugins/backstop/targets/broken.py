@@ -16,11 +16,13 @@ class BrokenFile:
     :param targets: those that are disabled: as the file names them, else as it is called. None of them: a
         mistake that disables nothing.
     :param mistakes: in the order of the file.
+    :param is_shared: it has what all targets share; whatever is said of it here stops none of them.
     """
 
     file: str
     targets: tuple[str, ...]
     mistakes: tuple[Mistake, ...]
+    is_shared: bool = False
 
     @property
     def why(self) -> str:

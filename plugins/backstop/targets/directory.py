@@ -82,7 +82,7 @@ def check_directory(
     if configuration is None or mistakes:
         return None, sorted({*mistakes, *unknown})
     targets: dict[str, Target] = {}
-    broken = [BrokenFile(str(shared_file), (), tuple(unknown))] if unknown else []
+    broken = [BrokenFile(str(shared_file), (), tuple(unknown), is_shared=True)] if unknown else []
     for content in contents:
         working, wrong = _judge(content, shared, owners, known)
         targets |= working

@@ -185,6 +185,11 @@ class Target(NamedSection):
     legacy: Legacy | None = None
     """Backups that scripts made before Backstop."""
 
+    @property
+    def is_rehearsed(self) -> bool:
+        """Whether drills of it have been described at all, with a schedule or without."""
+        return "drill" in self.model_fields_set
+
     def at(self, schedule: str, procedure: str) -> str:
         """Plain cron fields for what this target does at some time: ``H`` becomes its own."""
         return settle(schedule, name=self.name, procedure=procedure)

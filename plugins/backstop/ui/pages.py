@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse
 from backstop.commands.recoverability.backup import read_backup
 from backstop.commands.recoverability.overview import read_overview
 from backstop.commands.recoverability.target import read_target
+from backstop.commands.watch.configuration import judge_configuration
 from backstop.errors import NotFoundError
 from backstop.model.backup import BackupLabel
 from backstop.ui.charts.panels import draw_panels
@@ -23,6 +24,7 @@ from backstop.ui.rehearsals import drill_line, rehearsals_of
 from backstop.ui.rendering import render
 
 if TYPE_CHECKING:
+    from backstop.model.finding import Finding
     from backstop.postgres.connection import ClusterConnection
     from backstop.targets import Configuration
 
@@ -49,8 +51,10 @@ def pages(
     @router.get("/")
     def show_overview(request: Request, q: str = "") -> HTMLResponse:
         now = clock()
-        names = [name for name in configuration().targets if name in request.state.viewer.targets]
-        overview = reading.read(lambda session, _: read_overview(session, targets=names, now=now))
+        names = [name for name in configuration().known_targets if name in request.state.viewer.targets]
+        overview = reading.read(
+            lambda session, targets: read_overview(session, targets=names, now=now, known=disabled(targets))
+        )
         return _page(
             request, "overview.html", now=now, overview=overview, query=q.strip(), drill_line=drill_line
         )
@@ -60,11 +64,15 @@ def pages(
         now = clock()
         view = reading.read(
             lambda session, targets: read_target(
-                session, target, policies=reading.policies(targets, target), now=now
+                session,
+                target,
+                policies=reading.policies(targets, target),
+                now=now,
+                known=[one for one in disabled(targets) if one.target == target],
             )
         )
-        configured = configuration().targets.get(target)
-        if configured is None and not view.is_known:
+        configured, broken = configuration().targets.get(target), configuration().why_broken(target)
+        if configured is None and broken is None and not view.is_known:
             raise NotFoundError(f"there is no target {target}", hint="see the overview")
         shown = days if days in RANGES else RANGES[1]
         return _page(
@@ -73,6 +81,7 @@ def pages(
             now=now,
             view=view,
             configured=configured,
+            broken=broken,
             ranges=RANGES,
             days=shown,
             timeline=draw_timeline(
@@ -105,6 +114,11 @@ def pages(
         return _page(request, "backup.html", now=now, view=view)
 
     return router
+
+
+def disabled(configuration: Configuration) -> list[Finding]:
+    """Of targets whose files are wrong now, whether a watch has seen it or not."""
+    return list(judge_configuration(configuration.broken))
 
 
 def _page(request: Request, template: str, *, now: datetime, **variables: Any) -> HTMLResponse:

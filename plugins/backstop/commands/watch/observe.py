@@ -109,7 +109,8 @@ def observe_target(
     return Observed(
         observation=_observation(sight, everything, took_seconds=round(time.monotonic() - began, 3)),
         findings=most_serious_first(everything.findings),
-        unjudged=everything.unjudged,
+        # Whoever looks at files does so for all targets.
+        unjudged=everything.unjudged | {("configuration", EVERY)},
     )
 
 
