@@ -122,6 +122,32 @@ def test_defaults_of_trees_are_those_of_whatever_trees_a_target_has(fleet):
     assert targets["web"].trees["media"].name == "media"
 
 
+def test_a_file_of_a_team_may_have_defaults_that_win_over_those_of_all(fleet):
+    team = (
+        "defaults:\n  owner: red\n  access: {restore: [red-restorers]}\n"
+        "  database: {retention: {s3: 90d}, repositories: [s3, local]}\n"
+    )
+    both = target("shop") + target("till", "    owner: till-team\n").removeprefix("targets:\n")
+    directory = fleet(web=target("web"), red=team + both)
+
+    web, shop, till = (load_targets(directory).targets[name] for name in ("web", "shop", "till"))
+
+    assert (web.owner, shop.owner, till.owner) == ("platform", "red", "till-team")
+    assert (web.access.restore, shop.access.restore) == (None, ["red-restorers"])
+    assert shop.database.retention == {"local": timedelta(days=7), "s3": timedelta(days=90)}
+    assert (web.database.repositories[0], shop.database.repositories[0]) == ("local", "s3")
+
+
+def test_a_mistake_in_the_defaults_of_a_file_disables_the_targets_of_that_file(fleet):
+    directory = fleet(web=target("web"), red="defaults:\n  ownr: red\n" + target("shop"))
+
+    assert list(load_targets(directory).targets) == ["web"]
+    assert the_broken(directory) == (
+        ("shop",),
+        "red.yaml:2:3: defaults.ownr: unknown key; did you mean 'owner'?",
+    )
+
+
 def test_a_single_file_may_have_defaults_too(tmp_path):
     file = tmp_path / "targets.yaml"
     file.write_text(SHARED + target("web"))
@@ -156,7 +182,7 @@ def test_a_time_that_nobody_could_know_beforehand_is_refused(fleet, schedule):
         (target("web", "    ownr: x\n"), "6:5: targets.web.ownr: unknown key; did you mean 'owner'?"),
         (target("web", "    pools: {scratch: x}\n"), "targets.web.pools.scratch: there is no pool 'x'"),
         (target("web", "    owner: a\n    owner: b\n"), "is given twice, first in line 6"),
-        (target("web") + "keys: {}\n", "web.yaml:6:1: keys: only `targets` stand in such a file"),
+        (target("web") + "keys: {}\n", "web.yaml:6:1: keys: only `targets` and their `defaults`"),
         ("targets: [web]\n", "web.yaml:1:10: targets: expected a mapping of targets"),
         ("", "web.yaml:1:1: the file is empty"),
         ("targets:\n  web: null\n", "targets.web: expected a mapping, found nothing"),

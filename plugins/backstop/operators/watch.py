@@ -72,7 +72,7 @@ class WatchTargetsOperator(BaseOperator):  # type: ignore[misc]
                 if broken
                 else "is not in targets.yaml here"
             )
-            self.log.warning("%s %s; it is not looked at", name, why)
+            self.log.warning("%s %s, and is not looked at", name, why)
         watched, rhythm = WatchedTargets(configuration, credentials), rhythm_of(configuration.alerts)
         counts = {"targets": len(names), "critical": 0, "warning": 0}
         failures: list[BackstopError] = []
@@ -169,6 +169,7 @@ def _silent() -> BackstopError:
 
 def _enter(observed: Observed, inventory: Inventory, rhythm: Rhythm, *, sighted: bool) -> None:
     """Each target by itself: what comes after it can fail as it likes."""
+    from backstop.model.finding import EVERY_SUBJECT
     from backstop.repository.findings import Findings
     from backstop.repository.observations import Observations
 
@@ -177,7 +178,8 @@ def _enter(observed: Observed, inventory: Inventory, rhythm: Rhythm, *, sighted:
         observed.findings,
         targets=[observation.target],
         now=observation.observed_at,
-        unjudged={observation.target: observed.unjudged},
+        # The files of all targets are looked at by check_configuration.
+        unjudged={observation.target: observed.unjudged | {("configuration", EVERY_SUBJECT)}},
         rhythm=rhythm,
     )
     # Findings first: a fresh look of which nobody knows yet what it found would be shown as good.

@@ -70,7 +70,7 @@ def look_at_uses(
     uses = KeyUses(wal=wal, wal_since=wal_since)
     # Whatever keys a target has whose file is wrong: nobody knows what it stored.
     failed: dict[str, BackstopError] = {
-        f"what {broken.file} describes": ConfigurationError(
+        f"anything that {broken.file} describes": ConfigurationError(
             f"its file is wrong: {broken.why}", hint="correct it first"
         )
         for broken in configuration.broken

@@ -55,26 +55,31 @@ def check_defaults(document: Document, mistakes_of: Callable[..., list[Mistake]]
 def with_defaults(document: Document, shared: Document, name: str) -> Document:
     """What all targets share, and this target alone, with its defaults; every value knows where it stands.
 
-    :param document: has the target below ``targets``. :param shared: has the defaults; may be the same.
+    :param document: has the target below ``targets``; where it is a file of several, it may have defaults of
+        its own, which win over those of all.
+    :param shared: has the defaults of all; may be the same.
     """
-    merge = _Merge()
     own, path = document.value["targets"][name], ("targets", name)
-    defaults = shared.value.get(DEFAULTS)
-    if isinstance(defaults, dict) and isinstance(own, dict):
-        own = merge.merged(_for_trees_of(own, defaults, merge), own, (DEFAULTS,), path)
     keys: dict[Path, Position] = {}
     values: dict[Path, Position] = {}
-    for place, origin in merge.origins.items():
-        if origin in shared.keys:
-            keys[place] = shared.keys[origin]
-        if origin in shared.values:
-            values[place] = shared.values[origin]
+    inherited: set[Path] = set()
+    for layer in [document] if document is shared else [document, shared]:
+        defaults = layer.value.get(DEFAULTS)
+        if not (isinstance(defaults, dict) and isinstance(own, dict)):
+            continue
+        merge = _Merge()
+        own = merge.merged(_for_trees_of(own, defaults, merge), own, (DEFAULTS,), path)
+        inherited |= merge.origins.keys()
+        keys |= {here: layer.keys[there] for here, there in merge.origins.items() if there in layer.keys}
+        values |= {
+            here: layer.values[there] for here, there in merge.origins.items() if there in layer.values
+        }
     return Document(
         value={**shared.value, "targets": {name: own}},
         keys=ChainMap(keys, document.keys, shared.keys),
         values=ChainMap(values, document.values, shared.values),
         file=document.file,
-        inherited=merge.origins,
+        inherited=inherited,
     )
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from backstop.errors import ConfigurationError
 from backstop.targets.broken import BrokenFile
-from backstop.targets.check import check_shared, check_target, empty
+from backstop.targets.check import check_shared, check_target, empty, mistakes_of
+from backstop.targets.defaults import DEFAULTS, check_defaults
 from backstop.targets.document import Document, read_document
 from backstop.targets.fields import is_name
 from backstop.targets.mistakes import Mistake, Position, dotted
@@ -132,6 +133,8 @@ def _read(path: Path, read: Callable[[Path], str]) -> _File:
     if isinstance(targets, dict):
         content.names = [str(name) for name in targets]
         content.mistakes += _strangers(document)
+        if document.value.get(DEFAULTS) is not None:
+            content.mistakes += check_defaults(document, mistakes_of)
     else:
         content.guessed = list(_seen_in(text)) or _called(path)
         if not content.mistakes:
@@ -141,14 +144,14 @@ def _read(path: Path, read: Callable[[Path], str]) -> _File:
 
 def _strangers(document: Document) -> Iterator[Mistake]:
     for key in document.value:
-        if key != "targets":
-            what = f"only `targets` stand in such a file; what they share is in {SHARED}"
+        if key not in ("targets", DEFAULTS):
+            what = f"only `targets` and their `defaults` stand in such a file; what all share is in {SHARED}"
             yield Mistake(document.position_of_key((key,)), str(key), what)
 
 
 def _without_targets(document: Document) -> Mistake:
     where = document.position_of_value(("targets",) if "targets" in _keys(document) else ())
-    return Mistake(where, "targets", f"expected a mapping of targets; what they share is in {SHARED}")
+    return Mistake(where, "targets", f"expected a mapping of targets; what all share is in {SHARED}")
 
 
 def _keys(document: Document) -> Sequence[str]:

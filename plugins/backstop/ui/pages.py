@@ -3,7 +3,7 @@
 # ruff: noqa: TC003 FastAPI evaluates the annotations
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +19,7 @@ from backstop.model.backup import BackupLabel
 from backstop.ui.charts.panels import draw_panels
 from backstop.ui.charts.timeline import draw_timeline
 from backstop.ui.paths import root_of
+from backstop.ui.pools import missing_pools
 from backstop.ui.reading import Reading
 from backstop.ui.rehearsals import drill_line, rehearsals_of
 from backstop.ui.rendering import render
@@ -37,11 +38,13 @@ def pages(
     inventory: Callable[[], ClusterConnection | None],
     configuration: Callable[[], Configuration],
     clock: Callable[[], datetime],
+    pools: Callable[[], Collection[str]] | None = None,
 ) -> APIRouter:
     """The router, to be mounted below any path; whoever mounts it has put the viewer into ``request.state``.
 
     :param inventory: the inventory's database; None: targets.yaml names none.
     :param configuration: targets.yaml as it is now.
+    :param pools: names of Airflow's pools; None: there is no Airflow to ask.
 
     What cannot be shown is raised as a :class:`BackstopError`.
     """
@@ -56,7 +59,13 @@ def pages(
             lambda session, targets: read_overview(session, targets=names, now=now, known=disabled(targets))
         )
         return _page(
-            request, "overview.html", now=now, overview=overview, query=q.strip(), drill_line=drill_line
+            request,
+            "overview.html",
+            now=now,
+            overview=overview,
+            query=q.strip(),
+            drill_line=drill_line,
+            missing_pools=missing_pools(configuration(), pools()) if pools else {},
         )
 
     @router.get("/targets/{target}")

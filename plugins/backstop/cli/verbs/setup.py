@@ -40,6 +40,18 @@ def check_targets(arguments: argparse.Namespace) -> int:
     return MISCONFIGURED
 
 
+def pools(arguments: argparse.Namespace) -> int:
+    """A pool that Airflow has not runs nothing: this makes a file that brings them all."""
+    configuration = load_targets(arguments.targets)
+    print_json(
+        {
+            name: {"slots": slots, "description": "Backstop, targets.yaml", "include_deferred": False}
+            for name, slots in configuration.pools.items()
+        }
+    )
+    return DONE
+
+
 def _check_as_json(file: Path) -> int:
     from backstop.targets import find_mistakes
 

@@ -109,8 +109,7 @@ def observe_target(
     return Observed(
         observation=_observation(sight, everything, took_seconds=round(time.monotonic() - began, 3)),
         findings=most_serious_first(everything.findings),
-        # Whoever looks at files does so for all targets.
-        unjudged=everything.unjudged | {("configuration", EVERY)},
+        unjudged=everything.unjudged,
     )
 
 
