@@ -29,7 +29,10 @@ def directory(tmp_path: Path) -> Path:
     (tmp_path / "backstop.yaml").write_text(yaml.safe_dump(document))
     for name, section in targets.items():
         (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump({"targets": {name: section}}))
-    (tmp_path / "calibrify.yaml").write_text("targets:\n  calibrify: {ownr: me}\n")
+    broken = {"ownr": "me", **targets["calibrify"]}
+    (tmp_path / "calibrify.yaml").write_text(
+        yaml.safe_dump({"targets": {"calibrify": broken}}, sort_keys=False)
+    )
     return tmp_path
 
 
@@ -42,7 +45,7 @@ def test_a_target_whose_file_is_wrong_is_not_protected_and_the_page_says_why(kno
     Checked(page)
     row = words(overview[overview.index('<tr data-name="calibrify"') :].partition("</tr>")[0])
     assert "not protected" in row
-    assert f"its file is wrong: {directory}/calibrify.yaml:2:15: targets.calibrify.ownr: unknown key" in row
+    assert f"its file is wrong: {directory}/calibrify.yaml:3:5: targets.calibrify.ownr: unknown key" in row
     assert "neither backed up nor watched, because its file is wrong" in words(page)
     assert "never started" not in overview
 
