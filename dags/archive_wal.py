@@ -31,6 +31,7 @@ from datetime import timedelta
 from airflow.sdk import DAG, CronTriggerTimetable
 
 from backstop.notifications.runs import run_failed
+from backstop.operators.placement import placed
 from backstop.operators.wal import ArchiveWalOperator, WatchWalArchivingOperator
 from backstop.targets import Cluster, Target, load_targets
 
@@ -44,14 +45,14 @@ def define_archiving(target: Target, cluster: Cluster) -> DAG:
         if receives
         else "See that WAL reaches every repository",
         doc_md=__doc__,
-        schedule="@continuous" if receives else CronTriggerTimetable("*/5 * * * *", timezone="UTC"),
+        schedule="@continuous"
+        if receives
+        else CronTriggerTimetable(target.at("H/5 * * * *", "archive_wal"), timezone="UTC"),
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=False,
         on_failure_callback=run_failed,
-        default_args={"owner": target.owner, "queue": target.queue}
-        if target.queue
-        else {"owner": target.owner},
+        default_args=placed(target, "watch"),
         tags=["backstop", "WAL", target.name, *target.tags],
     ) as dag:
         if receives:

@@ -33,6 +33,7 @@ from backstop.notifications.runs import run_failed
 from backstop.operators.backup import BackUpDatabaseOperator, RequireEveryRepositoryOperator
 from backstop.operators.base import result_of
 from backstop.operators.inventory import IndexInventoryOperator
+from backstop.operators.placement import in_pool, placed
 from backstop.targets import Target, load_targets
 
 
@@ -51,14 +52,13 @@ def define_backup(target: Target) -> DAG:
         max_active_runs=1,
         is_paused_upon_creation=False,
         on_failure_callback=run_failed,
-        default_args={"owner": target.owner, "queue": target.queue}
-        if target.queue
-        else {"owner": target.owner},
+        default_args=placed(target, "backup"),
         tags=["backstop", "backup", target.name, *target.tags],
     ) as dag:
         back_up = BackUpDatabaseOperator(
             task_id="back_up",
             target=target.name,
+            **in_pool(target, "transfers"),
             **patient,
         )
         everywhere = RequireEveryRepositoryOperator(

@@ -46,6 +46,7 @@ from backstop.operators.backup import RequireEveryRepositoryOperator
 from backstop.operators.base import result_of
 from backstop.operators.files import BackUpFilesOperator
 from backstop.operators.inventory import IndexInventoryOperator
+from backstop.operators.placement import in_pool, placed
 from backstop.targets import load_targets
 
 if TYPE_CHECKING:
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
 
 def define_file_backup(target: Target, tree: Tree) -> DAG:
     patient = {"retries": 3, "retry_delay": timedelta(minutes=2), "retry_exponential_backoff": 2.0}
-    queue = tree.queue or target.queue
     with DAG(
         dag_id=f"back_up_files__{target.name}__{tree.name}",
         dag_display_name=f"Back up {tree.name} of {target.name}",
@@ -65,10 +65,16 @@ def define_file_backup(target: Target, tree: Tree) -> DAG:
         max_active_runs=1,
         is_paused_upon_creation=False,
         on_failure_callback=run_failed,
-        default_args={"owner": target.owner, **({"queue": queue} if queue else {})},
+        default_args=placed(target, "backup", tree=tree),
         tags=["backstop", "backup", "files", target.name, *target.tags],
     ) as dag:
-        back_up = BackUpFilesOperator(task_id="back_up", target=target.name, tree=tree.name, **patient)
+        back_up = BackUpFilesOperator(
+            task_id="back_up",
+            target=target.name,
+            tree=tree.name,
+            **in_pool(target, "transfers"),
+            **patient,
+        )
         everywhere = RequireEveryRepositoryOperator(
             task_id="require_every_repository", target=target.name, report=result_of("back_up")
         )

@@ -5,7 +5,8 @@ Opens the oldest and the newest of every kind of backup, and of WAL, in every re
 and keys that a restore would have. A key that is enabled may still be closed to whoever restores; a backup
 that was proven last month may be so by a key that has gone since.
 
-**When:** daily at 03:40 UTC. The smallest object of each is read: it costs next to nothing.
+**When:** daily after 03:00 UTC, each target at a minute of its own. The smallest object of each is read: it
+costs next to nothing.
 
 ### When a task is red
 - **`check`, saying *do not open*:** restores from there fail now. The log names each object, and the key it
@@ -24,6 +25,7 @@ from airflow.sdk import DAG, CronTriggerTimetable
 
 from backstop.notifications.runs import run_failed
 from backstop.operators.keys import CheckKeysOperator
+from backstop.operators.placement import placed
 from backstop.targets import Target, load_targets
 
 
@@ -33,17 +35,12 @@ def define_key_check(target: Target) -> DAG:
         dag_display_name=f"Check the keys of {target.name}",
         description="Open the oldest and the newest of everything, as a restore would",
         doc_md=__doc__,
-        schedule=CronTriggerTimetable("40 3 * * *", timezone="UTC"),
+        schedule=CronTriggerTimetable(target.at("H 3 * * *", "check_keys"), timezone="UTC"),
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=False,
         on_failure_callback=run_failed,
-        default_args={
-            "owner": target.owner,
-            "retries": 2,
-            "retry_delay": timedelta(minutes=10),
-            **({"queue": target.queue} if target.queue else {}),
-        },
+        default_args={**placed(target, "upkeep"), "retries": 2, "retry_delay": timedelta(minutes=10)},
         tags=["backstop", "keys", target.name, *target.tags],
     ) as dag:
         CheckKeysOperator(task_id="check", target=target.name)

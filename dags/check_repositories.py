@@ -37,6 +37,7 @@ from airflow.sdk import DAG, CronTriggerTimetable, Param
 
 from backstop.notifications.runs import run_failed
 from backstop.operators.check import CheckObjectsOperator, ListOrphansOperator
+from backstop.operators.placement import in_pool, placed
 from backstop.targets import Configuration, Target, load_targets
 from backstop.wiring import every_repository
 
@@ -77,9 +78,7 @@ def define_check(configuration: Configuration, target: Target) -> DAG:
                 False, "Do not go on with a check that was killed.", title="Begin anew", type="boolean"
             ),
         },
-        default_args={"owner": target.owner, "queue": target.queue}
-        if target.queue
-        else {"owner": target.owner},
+        default_args=placed(target, "upkeep"),
         tags=["backstop", "check", target.name, *target.tags],
     ) as dag:
         CheckObjectsOperator.partial(
@@ -91,6 +90,7 @@ def define_check(configuration: Configuration, target: Target) -> DAG:
             # One after the other: healing reads from the others.
             max_active_tis_per_dagrun=1,
             map_index_template="{{ task.repository }}",
+            **in_pool(target, "transfers"),
             **patient,
         ).expand(repository=repositories)
         ListOrphansOperator.partial(

@@ -59,6 +59,7 @@ from backstop.operators.expiry import (
 )
 from backstop.operators.expiry_approval import ApproveExpiryOperator
 from backstop.operators.inventory import IndexInventoryOperator
+from backstop.operators.placement import placed
 from backstop.operators.roles import roles_for
 from backstop.targets import load_targets
 from backstop.wiring import every_repository
@@ -93,7 +94,7 @@ def define_expiry(target: Target, repositories: Sequence[str]) -> DAG:
                 items={"type": "string"},
             ),
         },
-        default_args={"owner": target.owner, **({"queue": target.queue} if target.queue else {})},
+        default_args=placed(target, "upkeep"),
         access_control=roles_for("expire", [target]),
         tags=["backstop", "expiry", target.name, *target.tags],
     ) as dag:

@@ -37,6 +37,7 @@ from airflow.sdk import DAG, Param
 from backstop.notifications.runs import run_failed
 from backstop.operators.holds import ACTIONS, HoldBackupsOperator
 from backstop.operators.inventory import IndexInventoryOperator
+from backstop.operators.placement import placed
 from backstop.operators.roles import roles_for
 from backstop.targets import Target, load_targets
 
@@ -82,7 +83,7 @@ def define_holds(queue: str | None, targets: Sequence[Target]) -> DAG:
                 minimum=1,
             ),
         },
-        default_args={"owner": "backstop", **({"queue": queue} if queue else {})},
+        default_args=placed(None, "restore", queue=queue),
         access_control=roles_for("expire", targets),
         tags=["backstop", "expiry", *names],
     ) as dag:

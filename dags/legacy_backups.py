@@ -42,6 +42,7 @@ from backstop.operators.legacy import (
     RetireLegacyOperator,
     VerifyLegacyOperator,
 )
+from backstop.operators.placement import in_pool, placed
 from backstop.targets import load_targets
 
 if TYPE_CHECKING:
@@ -64,12 +65,16 @@ def define_adoption(target: Target, legacy: Legacy) -> DAG:
                 24, "So many are restored in one run, newest first.", title="Prove", type="integer", minimum=0
             )
         },
-        default_args={"owner": target.owner, **({"queue": target.queue} if target.queue else {})},
+        default_args=placed(target, "upkeep"),
         tags=["backstop", "legacy", target.name, *target.tags],
     ) as dag:
         again: dict[str, Any] = {"retries": 2, "retry_delay": timedelta(minutes=1)}
         verify = VerifyLegacyOperator(
-            task_id="verify", target=target.name, at_most="{{ params.at_most }}", **again
+            task_id="verify",
+            target=target.name,
+            at_most="{{ params.at_most }}",
+            **in_pool(target, "scratch"),
+            **again,
         )
         # Old files that are bad must not keep good new backups from taking the others' place.
         plan = PlanRetirementOperator(

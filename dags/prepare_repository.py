@@ -34,6 +34,7 @@ from airflow.sdk import DAG, Param
 
 from backstop.notifications.runs import run_failed
 from backstop.operators.check import PrepareRepositoryOperator
+from backstop.operators.placement import placed
 from backstop.targets import Configuration, load_targets
 from backstop.wiring import every_repository
 
@@ -56,7 +57,7 @@ def define_preparation(queue: str | None, repositories: Sequence[str]) -> DAG:
             "repository": Param(repositories[0], title="Repository", type="string", enum=list(repositories)),
             "apply": Param(False, "Mend what differs.", title="Apply", type="boolean"),
         },
-        default_args={"owner": "backstop", **({"queue": queue} if queue else {})},
+        default_args=placed(None, "upkeep", queue=queue),
         tags=["backstop", "setup"],
     ) as dag:
         PrepareRepositoryOperator(

@@ -31,6 +31,7 @@ from airflow.sdk import DAG
 
 from backstop.notifications.runs import run_failed
 from backstop.operators.inventory import IndexInventoryOperator
+from backstop.operators.placement import placed
 from backstop.targets import Target, load_targets
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def define_rebuild(queue: str | None, targets: Sequence[Target]) -> DAG:
         max_active_runs=1,
         is_paused_upon_creation=False,
         on_failure_callback=run_failed,
-        default_args={"owner": "backstop", **({"queue": queue} if queue else {})},
+        default_args=placed(None, "upkeep", queue=queue),
         tags=["backstop", "inventory", *names],
     ) as dag:
         IndexInventoryOperator.partial(

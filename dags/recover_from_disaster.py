@@ -82,6 +82,7 @@ from backstop.operators.disaster_approval import ChooseRecoveryOperator
 from backstop.operators.disaster_declaration import LATEST, DeclareDisasterOperator
 from backstop.operators.disaster_left_out import ITEMS
 from backstop.operators.disaster_telling import TELL_PROGRESS, TellOperator, TellProgressOperator
+from backstop.operators.placement import placed
 from backstop.operators.roles import roles_for
 from backstop.targets import Target, load_targets
 
@@ -148,7 +149,7 @@ def define_disaster_recovery(queue: str | None, targets: Sequence[Target]) -> DA
             ),
         },
         deadline=disaster_recovery_time_alert(targets),
-        default_args={"owner": "backstop", **({"queue": queue} if queue else {})},
+        default_args=placed(None, "restore", queue=queue),
         access_control=roles_for("disaster", targets),
         tags=["backstop", "disaster", *names],
     ) as dag:

@@ -46,6 +46,7 @@ from backstop.notifications.runs import run_failed
 from backstop.operators.approval import ApproveRestoreOperator
 from backstop.operators.base import result_of
 from backstop.operators.choice import ANY_REPOSITORY, MODES, NEWEST_PROVEN, ChooseBackupOperator
+from backstop.operators.placement import placed
 from backstop.operators.restore import (
     PlanRestoreOperator,
     RestoreBesideOperator,
@@ -91,7 +92,7 @@ def define_restore(queue: str | None, targets: Sequence[Target]) -> DAG:
             ),
         },
         deadline=recovery_time_alert(targets),
-        default_args={"owner": "backstop", **({"queue": queue} if queue else {})},
+        default_args=placed(None, "restore", queue=queue),
         access_control=roles_for("restore", targets),
         tags=["backstop", "restore", *names],
     ) as dag:

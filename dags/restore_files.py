@@ -42,6 +42,7 @@ from backstop.notifications.objective import files_recovery_time_alert
 from backstop.notifications.runs import run_failed
 from backstop.operators.base import result_of
 from backstop.operators.choice import ANY_REPOSITORY
+from backstop.operators.placement import placed
 from backstop.operators.restore_files import (
     LATEST,
     MODES,
@@ -106,7 +107,7 @@ def define_files_restore(queue: str | None, trees: Sequence[tuple[Target, Tree]]
             ),
         },
         deadline=files_recovery_time_alert([tree for _, tree in trees]),
-        default_args={"owner": "backstop", **({"queue": queue} if queue else {})},
+        default_args=placed(None, "restore", queue=queue),
         access_control=roles_for("restore", [target for target, _ in trees]),
         tags=["backstop", "restore", "files", *targets],
     ) as dag:

@@ -48,6 +48,7 @@ from backstop.notifications.objective import recovery_time_alert
 from backstop.notifications.runs import run_failed
 from backstop.operators.base import result_of
 from backstop.operators.choice import ANY_REPOSITORY
+from backstop.operators.placement import placed
 from backstop.operators.recovery import (
     MODES,
     ApproveRecoveryOperator,
@@ -105,7 +106,7 @@ def define_recovery(queue: str | None, targets: Sequence[Target]) -> DAG:
             ),
         },
         deadline=recovery_time_alert(targets),
-        default_args={"owner": "backstop", **({"queue": queue} if queue else {})},
+        default_args=placed(None, "restore", queue=queue),
         access_control=roles_for("restore", targets),
         tags=["backstop", "restore", "WAL", *names],
     ) as dag:

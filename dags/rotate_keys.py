@@ -5,7 +5,7 @@ Looks daily at every key that new backups are wrapped with. A key of AWS KMS is 
 every 90 days, where it does not yet. A key ring gets a new key when its newest is 90 days old. Old keys stay:
 whatever they wrapped is opened by them until it has expired.
 
-**When:** daily at 04:00 UTC; at once when a key may have become known to somebody (what is stored stays
+**When:** daily after 04:00 UTC; at once when a key may have become known to somebody (what is stored stays
 readable with the old key).
 
 ### How
@@ -29,8 +29,10 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk import DAG, CronTriggerTimetable, Param
 
+from backstop.model.stagger import settle
 from backstop.notifications.runs import run_failed
 from backstop.operators.keys import RotateKeysOperator
+from backstop.operators.placement import placed
 from backstop.operators.roles import roles_for
 from backstop.targets import load_targets
 
@@ -48,7 +50,9 @@ def define_rotation(keys: str, targets: Sequence[Target]) -> DAG:
         dag_display_name=f"Rotate keys: {keys}",
         description="A new key every 90 days; old ones stay while something needs them",
         doc_md=__doc__,
-        schedule=CronTriggerTimetable("0 4 * * *", timezone="UTC"),
+        schedule=CronTriggerTimetable(
+            settle("H 4 * * *", name=keys, procedure="rotate_keys"), timezone="UTC"
+        ),
         catchup=False,
         is_paused_upon_creation=False,
         max_active_runs=1,
@@ -56,7 +60,7 @@ def define_rotation(keys: str, targets: Sequence[Target]) -> DAG:
         params={
             "now": Param(False, "Whether it is due or not.", title="At once", type="boolean"),
         },
-        default_args={"owner": "backstop", **({"queue": queue} if queue else {})},
+        default_args=placed(None, "upkeep", queue=queue),
         access_control=roles_for("keys", targets),
         tags=["backstop", "keys", *(target.name for target in targets)],
     ) as dag:

@@ -72,6 +72,7 @@ from backstop.operators.drill_verdict import (
     DrillStepsOperator,
     JudgeDrillOperator,
 )
+from backstop.operators.placement import in_pool, placed
 from backstop.settings.scenarios import scenarios_of
 from backstop.targets import load_targets
 
@@ -113,7 +114,7 @@ def define_drill(target: Target, scenarios: Mapping[str, str]) -> DAG:
                 type=["string", "null"],
             ),
         },
-        default_args={"owner": target.owner, **({"queue": target.queue} if target.queue else {})},
+        default_args=placed(target, "upkeep"),
         tags=["backstop", "drill", target.name, *target.tags],
     ) as dag:
         plan = PlanDrillOperator(
@@ -131,6 +132,7 @@ def define_drill(target: Target, scenarios: Mapping[str, str]) -> DAG:
             # One after the other, so that each is measured by itself.
             max_active_tis_per_dagrun=1,
             map_index_template="{{ task.component }}",
+            **in_pool(target, "scratch"),
             **planned,
         ).expand(component=prepare.output)
         found = {"prepared": result_of("prepare"), "restored": result_of("restore", key=RESTORED)}
@@ -169,4 +171,5 @@ def define_drill(target: Target, scenarios: Mapping[str, str]) -> DAG:
 
 _configuration = load_targets()
 for _target in _configuration.targets.values():
-    define_drill(_target, scenarios_of(_configuration, _target.name))
+    if _target.is_rehearsed:
+        define_drill(_target, scenarios_of(_configuration, _target.name))

@@ -36,6 +36,7 @@ from airflow.sdk import DAG, Param
 from backstop.notifications.runs import run_failed
 from backstop.operators.approval import ApproveRestoreOperator
 from backstop.operators.base import result_of
+from backstop.operators.placement import placed
 from backstop.operators.roles import roles_for
 from backstop.operators.swap import (
     CheckSwapOperator,
@@ -71,7 +72,7 @@ def define_swap_back(queue: str | None, targets: Sequence[Target]) -> DAG:
                 type=["string", "null"],
             ),
         },
-        default_args={"owner": "backstop", **({"queue": queue} if queue else {})},
+        default_args=placed(None, "restore", queue=queue),
         access_control=roles_for("restore", targets),
         tags=["backstop", "restore", *names],
     ) as dag:

@@ -28,6 +28,7 @@ from airflow.sdk import DAG, Param
 
 from backstop.notifications.runs import run_failed
 from backstop.operators.base import result_of
+from backstop.operators.placement import placed
 from backstop.operators.restore_files import ApproveFilesRestoreOperator
 from backstop.operators.roles import roles_for
 from backstop.operators.swap_back_files import PlanFilesSwapBackOperator, SwapBackFilesOperator
@@ -57,7 +58,7 @@ def define_files_swap_back(queue: str | None, trees: Sequence[tuple[Target, Tree
                 names[0], "One of the target's file trees.", title="Tree", type="string", enum=names
             ),
         },
-        default_args={"owner": "backstop", **({"queue": queue} if queue else {})},
+        default_args=placed(None, "restore", queue=queue),
         access_control=roles_for("restore", [target for target, _ in trees]),
         tags=["backstop", "restore", "files", *targets],
     ) as dag:

@@ -35,6 +35,7 @@ from airflow.sdk import DAG, CronTriggerTimetable
 from backstop.notifications.runs import run_failed
 from backstop.operators.base import result_of
 from backstop.operators.inventory import IndexInventoryOperator
+from backstop.operators.placement import in_pool, placed
 from backstop.operators.sync import RequireInStepOperator, SyncRepositoriesOperator
 from backstop.settings.sync import has_several
 from backstop.targets import Target, load_targets
@@ -47,17 +48,17 @@ def define_sync(target: Target) -> DAG:
         dag_display_name=f"Sync repositories of {target.name}",
         description="Copy what one repository has and another should have",
         doc_md=__doc__,
-        schedule=CronTriggerTimetable("47 * * * *", timezone="UTC"),
+        schedule=CronTriggerTimetable(target.at("H * * * *", "sync"), timezone="UTC"),
         catchup=False,
         max_active_runs=1,
         is_paused_upon_creation=False,
         on_failure_callback=run_failed,
-        default_args={"owner": target.owner, "queue": target.queue}
-        if target.queue
-        else {"owner": target.owner},
+        default_args=placed(target, "upkeep"),
         tags=["backstop", "sync", target.name, *target.tags],
     ) as dag:
-        sync = SyncRepositoriesOperator(task_id="sync", target=target.name, **patient)
+        sync = SyncRepositoriesOperator(
+            task_id="sync", target=target.name, **in_pool(target, "transfers"), **patient
+        )
         in_step = RequireInStepOperator(
             task_id="require_in_step", target=target.name, report=result_of("sync")
         )

@@ -38,6 +38,7 @@ from backstop.operators.backup import RequireEveryRepositoryOperator
 from backstop.operators.base import result_of
 from backstop.operators.base_backup import KINDS, TakeBaseBackupOperator
 from backstop.operators.inventory import IndexInventoryOperator
+from backstop.operators.placement import in_pool, placed
 from backstop.targets import Cluster, Target, load_targets
 
 
@@ -58,12 +59,16 @@ def define_base_backup(target: Target, cluster: Cluster) -> DAG:
         is_paused_upon_creation=False,
         on_failure_callback=run_failed,
         params={"kind": Param("due", title="Kind", type="string", enum=list(KINDS), values_display=KINDS)},
-        default_args={"owner": target.owner, "queue": target.queue}
-        if target.queue
-        else {"owner": target.owner},
+        default_args=placed(target, "backup"),
         tags=["backstop", "base backup", target.name, *target.tags],
     ) as dag:
-        take = TakeBaseBackupOperator(task_id="take", target=target.name, kind="{{ params.kind }}", **patient)
+        take = TakeBaseBackupOperator(
+            task_id="take",
+            target=target.name,
+            kind="{{ params.kind }}",
+            **in_pool(target, "transfers"),
+            **patient,
+        )
         everywhere = RequireEveryRepositoryOperator(
             task_id="require_every_repository", target=target.name, report=result_of("take")
         )

@@ -43,6 +43,7 @@ from airflow.sdk import DAG, AssetAny, AssetOrTimeSchedule, CronTriggerTimetable
 from backstop.notifications.runs import run_failed
 from backstop.operators.asset import cluster_backups, database_backups, tree_backups
 from backstop.operators.inventory import IndexInventoryOperator
+from backstop.operators.placement import in_pool, placed
 from backstop.operators.verification import (
     CheckRepositoriesOperator,
     ListUnprovenOperator,
@@ -63,9 +64,7 @@ def define_verification(target: Target) -> DAG:
         max_active_runs=1,
         is_paused_upon_creation=False,
         on_failure_callback=run_failed,
-        default_args={"owner": target.owner, "queue": target.queue}
-        if target.queue
-        else {"owner": target.owner},
+        default_args=placed(target, "upkeep"),
         tags=["backstop", "verification", target.name, *target.tags],
     ) as dag:
         list_unproven = ListUnprovenOperator(
@@ -80,6 +79,7 @@ def define_verification(target: Target) -> DAG:
             retries=2,
             retry_delay=timedelta(minutes=1),
             map_index_template="{{ task.backup_label }} in {{ task.repository }}",
+            **in_pool(target, "scratch"),
         ).expand_kwargs(list_unproven.output)
         # Teardowns do not count for the state of the run: with `on_failure_fail_dagrun` they alone would, and
         # a failed proof behind a clean sweep would look like success.
@@ -104,7 +104,8 @@ def _schedule(target: Target) -> Any:
     woken = AssetAny(*kinds)
     if any(tree.on_change and tree.on_change.watcher == "service" for tree in target.trees.values()):
         # That service backs up by itself, and nothing tells Airflow.
-        hourly = CronTriggerTimetable("17 * * * *", timezone="UTC", run_immediately=timedelta(0))
+        every_hour = target.at("H * * * *", "verify")
+        hourly = CronTriggerTimetable(every_hour, timezone="UTC", run_immediately=timedelta(0))
         return AssetOrTimeSchedule(timetable=hourly, assets=woken)
     return woken
 

@@ -16,6 +16,8 @@ is left out.
 - **`watch`, `watch__<queue>`:** the workers of that queue could not look at all: the inventory does not
   answer, or `targets.yaml` is wrong there. What is wrong with a single target, or with one repository, is a
   finding and turns nothing red here; so is a target that could not be looked at within ten minutes.
+- **`check_configuration`:** the inventory does not answer. A target file that is wrong is a finding, and
+  turns nothing red.
 - **`announce`:** a notifier failed; the log names it. Everybody else was told, and that one hears of
   everything once it works: see `alerts` in `targets.yaml` and its connection. Or the inventory does not
   answer.
@@ -35,7 +37,9 @@ from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, CronTriggerTimetable
 
 from backstop.notifications.runs import run_failed
+from backstop.operators.placement import placed
 from backstop.operators.watch import AnnounceOperator, WatchTargetsOperator
+from backstop.operators.watch_configuration import WatchConfigurationOperator
 from backstop.targets import load_targets
 
 AT_A_TIME = 50
@@ -55,7 +59,7 @@ with DAG(
     max_active_runs=1,
     is_paused_upon_creation=False,
     on_failure_callback=run_failed,
-    default_args={"owner": "backstop"},
+    default_args=placed(None, "watch"),
     tags=["backstop", "watch"],
 ):
     announce = AnnounceOperator(
@@ -77,4 +81,8 @@ with DAG(
             **({"queue": _queue} if _queue else {}),
         ).expand(targets=[_names[at : at + AT_A_TIME] for at in range(0, len(_names), AT_A_TIME)])
         watch >> [announce, require_watched]
+    files = WatchConfigurationOperator(
+        task_id="check_configuration", retries=1, retry_delay=timedelta(seconds=30)
+    )
+    files >> [announce, require_watched]
     announce >> require_watched

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -12,13 +13,17 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from backstop.errors import ConfigurationError
 from backstop.model.access_policy import Place
+from backstop.targets import load_targets
 from embedded import airflow, configuration, databases, roles
 from embedded.accounts import postgres_account
 from embedded.airflow import EmbeddedAirflow
+from embedded.airflow_api import AirflowApi
 from embedded.cluster import ENVIRONMENT
 from embedded.errors import StackError
 from embedded.home import CHECKOUT, Home
+from embedded.pools import give_pools
 from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
 from embedded.receiver import WalReceiver
 from embedded.sample import write_config
@@ -128,6 +133,7 @@ class Stack:
                 since = airflow.now()
                 started = server.start()
                 server.wait_until_healthy(started=started, since=since)
+                self._give_pools(server)
                 step.result = server.url
 
     def _write_configuration(self) -> None:
@@ -155,6 +161,13 @@ class Stack:
             # What targets.yaml says is backed up has to be there, also before the first demo.
             write_config(self.home.host)
             self.home.media.mkdir(parents=True)
+
+    def _give_pools(self, server: EmbeddedAirflow) -> None:
+        # A configuration that is wrong is shown by Airflow itself, which is up now.
+        with contextlib.suppress(ConfigurationError):
+            pools = load_targets(configuration.variables(self.home)["BACKSTOP_TARGETS"]).pools
+            if pools:
+                give_pools(AirflowApi(server.url, sign_in=lambda: server.token("admin")), pools)
 
     def _migrate_inventory(self, steps: Steps) -> None:
         with steps.step("Inventory"):

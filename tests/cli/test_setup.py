@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import timedelta
 
 from moto.server import ThreadedMotoServer
 
@@ -91,3 +92,72 @@ def test_init_keys_trusts_the_key_of_kms_that_signs_evidence(run, installation, 
     trusted = json.loads((installation / "signing" / "trusted.json").read_text())["signers"]
     assert [one["algorithm"] for one in trusted if one["key"] == signer.key_id] == ["ecdsa-p256-sha256"]
     assert len(trusted) == 3
+
+
+def fleet_of(installation, **files):
+    """The installation's targets.yaml as a directory: what is shared, and the target's file."""
+    import yaml
+
+    document = yaml.safe_load((installation / "targets.yaml").read_text())
+    targets = document.pop("targets")
+    directory = installation / "targets"
+    directory.mkdir(mode=0o700)
+    (directory / "backstop.yaml").write_text(yaml.safe_dump({**document, "pools": {"s3": 8}}))
+    for name, section in targets.items():
+        (directory / f"{name}.yaml").write_text(yaml.safe_dump({"targets": {name: section}}))
+    for name, text in files.items():
+        (directory / f"{name}.yaml").write_text(text)
+    return directory
+
+
+def test_check_targets_names_a_broken_file_of_a_directory_and_what_it_disables(run, installation):
+    directory = fleet_of(installation, web="targets:\n  web: {ownr: me}\n")
+
+    code, out, err = run("check-targets", "--targets", str(directory))
+    as_json = json.loads(run("check-targets", "--targets", str(directory), "--json")[1])
+
+    assert code == 2
+    assert f"{directory}/web.yaml:2:9: targets.web.ownr: unknown key; did you mean 'owner'?" in err
+    assert "disabled until this is corrected: web" in err
+    assert "targets that work: calibrify" in out
+    assert {mistake["file"] for mistake in as_json["mistakes"]} == {f"{directory}/web.yaml"}
+
+
+def test_a_verb_asked_for_a_disabled_target_says_why_and_for_another_works(run, installation):
+    directory = fleet_of(installation, web="targets: [")
+
+    code, _, err = run("list", "--targets", str(directory), "--target", "web")
+
+    assert code == 2
+    assert f"target web is disabled, because its file is wrong: {directory}/web.yaml:" in err
+    assert "is disabled" not in run("list", "--targets", str(directory), "--target", "calibrify")[2]
+
+
+def test_the_watch_of_all_targets_names_those_that_are_disabled(run, installation):
+    directory = fleet_of(installation, web="targets: [")
+
+    code, out, _ = run("watch-backups", "--targets", str(directory))
+
+    assert code == 4
+    assert "critical: web: web is neither backed up nor watched, because its file is wrong" in out
+
+
+def test_no_key_is_removed_while_nobody_knows_what_a_disabled_target_stored(run, installation, monkeypatch):
+    directory = fleet_of(installation, web="targets: [")
+    monkeypatch.setattr("backstop.commands.keys.removal.SETTLED", timedelta(0))
+    run("init-keys", "--targets", str(directory), "--target", "calibrify", "--new-generation")
+    former, newest = LocalKeyring.load(installation / "ring.json").generations
+
+    name = next(iter(load_targets(directory).keys))
+    code, _, err = run("rotate-keys", "--targets", str(directory), "--keys", name, "--remove", former.id)
+
+    assert code != 0
+    assert "web.yaml" in err
+    assert LocalKeyring.load(installation / "ring.json").generations == (former, newest)
+
+
+def test_the_pools_are_printed_as_airflow_imports_them(run, installation):
+    code, out, _ = run("pools", "--targets", str(fleet_of(installation)))
+
+    assert code == 0
+    assert json.loads(out)["s3"]["slots"] == 8

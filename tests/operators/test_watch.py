@@ -22,6 +22,7 @@ from backstop.model.observation import Observation
 from backstop.operators import watch
 from backstop.operators.runs import FORGET, FORGET_BY_HAND, close_mended_runs
 from backstop.operators.watch import AnnounceOperator, WatchTargetsOperator
+from backstop.operators.watch_configuration import WatchConfigurationOperator
 from backstop.repository.findings import Findings
 from backstop.repository.inventory import Inventory
 from backstop.repository.observations import Observations
@@ -370,3 +371,58 @@ def test_a_failing_operator_tells_people_wherever_it_is_used():
         AnnounceOperator(task_id="announce"),
     ):
         assert operator.on_failure_callback == [task_failed]
+
+
+def as_directory(world, **files):
+    """The same targets as a file each, and these."""
+    document = yaml.safe_load(world.file.read_text())
+    targets = document.pop("targets")
+    directory = world.file.parent / "targets"
+    directory.mkdir(mode=0o700)
+    (directory / "backstop.yaml").write_text(yaml.safe_dump(document))
+    for name, section in targets.items():
+        (directory / f"{name}.yaml").write_text(yaml.safe_dump({"targets": {name: section}}))
+    for name, text in files.items():
+        (directory / f"{name}.yaml").write_text(text)
+    return directory
+
+
+def look_at_files() -> dict[str, int]:
+    return WatchConfigurationOperator(task_id="check_configuration").execute(context())
+
+
+def test_a_target_whose_file_is_wrong_is_found_told_and_over_when_it_is_mended(world, monkeypatch):
+    monkeypatch.setattr("backstop.operators.watch_configuration.utc_now", lambda: world.now)
+    directory = as_directory(world, web="targets: {web: {ownr: me}}\n")
+    monkeypatch.setenv("BACKSTOP_TARGETS", str(directory))
+    world.findings.advance([finding("web")], targets=["web"], now=world.now)
+
+    assert look_at_files() == {"files": 1, "targets": 3}
+    world.watch("calibrify", "plain", "web")
+    world.announce()
+
+    opened = {(one.finding.target, one.finding.check): one.finding for one in world.findings.open()}
+    assert opened["web", "configuration"].level is Level.CRITICAL
+    assert (
+        f"{directory}/web.yaml:1:16: targets.web.ownr: unknown key" in opened["web", "configuration"].sentence
+    )
+    assert ("web", "slot") in opened, "what was wrong before is not over because nobody looks"
+
+    (directory / "web.yaml").unlink()
+    for _ in range(3):
+        world.later()
+        look_at_files()
+        world.announce()
+    assert world.findings.open() == ()
+
+
+def test_the_watch_of_a_target_does_not_close_what_is_wrong_with_its_file_elsewhere(world, monkeypatch):
+    monkeypatch.setattr("backstop.operators.watch_configuration.utc_now", lambda: world.now)
+    wrong = finding("plain", "configuration", "plain.yaml")
+    world.findings.advance([wrong], targets=["plain"], now=world.now)
+
+    for _ in range(4):
+        world.later()
+        world.watch("plain")
+
+    assert [one.finding.check for one in world.findings.open()] == ["configuration"]

@@ -25,7 +25,7 @@ class Named:
     """As much of a configuration as is asked for: which targets there are."""
 
     def __init__(self, targets: Collection[str]) -> None:
-        self.targets = targets
+        self.targets = self.known_targets = targets
 
 
 class MetricsSite:

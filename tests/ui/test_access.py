@@ -112,3 +112,17 @@ def test_no_page_shows_the_token_or_the_inventorys_password(site: Site) -> None:
 
     assert all(page.status_code == 200 for page in pages)
     assert all("Bearer" not in page.text for page in pages)
+
+
+@pytest.mark.integration
+def test_two_teams_see_each_its_own_targets_and_none_of_the_others(site: Site) -> None:
+    teams = {
+        name: site.as_(name, reads=["watch_backups", f"back_up_database__{target}"])
+        for name, target in (("red", "calibrify"), ("blue", "system-001"))
+    }
+
+    seen = {name: site.client.get("/backstop/", headers=headers).text for name, headers in teams.items()}
+
+    assert ("calibrify" in seen["red"], "system-001" in seen["red"]) == (True, False)
+    assert ("calibrify" in seen["blue"], "system-001" in seen["blue"]) == (False, True)
+    assert site.client.get("/backstop/targets/calibrify", headers=teams["blue"]).status_code == 404

@@ -68,14 +68,19 @@ def configuration_of(names):
     return configuration
 
 
-def client_of(connection, names, now):
-    """The pages alone, at their usual place, for somebody who sees all; what is raised is raised."""
+def client_of(connection, names, now, pools=None):
+    """The pages alone, at their usual place, for somebody who sees all; what is raised is raised.
+
+    :param names: of targets, or a configuration.
+    """
     app = FastAPI()
     pages_app = FastAPI()
-    configuration = configuration_of(names)
+    configuration = configuration_of(names) if isinstance(names, list | tuple) else names
     look = may_look(Doors(everybody=Person("ada")), lambda: configuration)
     pages_app.include_router(
-        pages(inventory=lambda: connection, configuration=lambda: configuration, clock=lambda: now),
+        pages(
+            inventory=lambda: connection, configuration=lambda: configuration, clock=lambda: now, pools=pools
+        ),
         dependencies=[Depends(look)],
     )
     app.mount("/backstop", pages_app)

@@ -23,7 +23,10 @@ def verb(
     parser.set_defaults(run=run)
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of text")
     parser.add_argument(
-        "--targets", type=Path, metavar="FILE", help="targets.yaml to use (default: $BACKSTOP_TARGETS)"
+        "--targets",
+        type=Path,
+        metavar="FILE",
+        help="targets.yaml to use, or a directory of them (default: $BACKSTOP_TARGETS)",
     )
     return parser
 

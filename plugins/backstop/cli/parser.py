@@ -51,6 +51,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_evidence_verb(verbs)
     _decrypt(verbs)
     _check_targets(verbs)
+    _pools(verbs)
     _check_server(verbs)
     _init_keys(verbs)
     add_key_verbs(verbs)
@@ -251,6 +252,11 @@ def _decrypt(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 def _check_targets(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = verb(verbs, "check-targets", "setup:check_targets", "Find every mistake in targets.yaml.")
     parser.add_argument("--schema", action="store_true", help="print the JSON Schema for editors instead")
+
+
+def _pools(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    text = "Print the pools of targets.yaml as `airflow pools import` takes them."
+    verb(verbs, "pools", "setup:pools", text)
 
 
 def _check_server(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

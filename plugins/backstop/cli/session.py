@@ -101,11 +101,11 @@ def chosen_target(configuration: Configuration, name: str | None) -> str:
     """The named target, or the only one there is."""
     if name is not None:
         return find_target(configuration, name).name
-    if len(configuration.targets) == 1:
-        return next(iter(configuration.targets))
+    if len(configuration.known_targets) == 1:
+        return find_target(configuration, configuration.known_targets[0]).name
     raise ConfigurationError(
-        "targets.yaml has several targets" if configuration.targets else "targets.yaml has no target",
-        hint=f"add --target with one of: {', '.join(sorted(configuration.targets))}",
+        "targets.yaml has several targets" if configuration.known_targets else "targets.yaml has no target",
+        hint=f"add --target with one of: {', '.join(configuration.known_targets)}",
     )
 
 

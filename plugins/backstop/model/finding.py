@@ -31,6 +31,7 @@ CHECKS = {
     "clock": "the clocks of worker, database and repository agree",
     "evidence": "records of evidence are there as they were",
     "source": "the protected database answers",
+    "configuration": "every target file can be used",
     "run": "the last run of a procedure succeeded",
     "watch": "the watch itself could look at everything",
 }

@@ -33,6 +33,7 @@ class Word(enum.Enum):
     UNPROVEN = "not proven"
     AT_RISK = "at risk"
     UNWATCHED = "not watched"
+    DISABLED = "not protected"
     NOTHING = "nothing can be restored"
 
     def __lt__(self, other: Word) -> bool:
@@ -51,6 +52,7 @@ _TONES = {
     Word.UNPROVEN: "warning",
     Word.AT_RISK: "critical",
     Word.UNWATCHED: "unknown",
+    Word.DISABLED: "critical",
     Word.NOTHING: "critical",
 }
 
@@ -157,6 +159,8 @@ def _databases(observation: Observation) -> list[ComponentSeen]:
 def _of_finding(finding: Finding) -> tuple[Word, str]:
     if finding.check == "proven":
         return Word.UNPROVEN, finding.sentence
+    if finding.check == "configuration" and finding.level is Level.CRITICAL:
+        return Word.DISABLED, finding.sentence
     return (Word.AT_RISK if finding.level is Level.CRITICAL else Word.NOTICE), finding.sentence
 
 
@@ -229,6 +233,8 @@ def _sentence(
 ) -> str:
     if word is Word.NOTHING:
         return "nothing can be restored"
+    if word is Word.DISABLED:
+        return "not protected"
     if word is Word.UNWATCHED:
         if watched_at is None:
             return "never watched"

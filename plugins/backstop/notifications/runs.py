@@ -86,7 +86,7 @@ def target_of(context: Mapping[str, Any]) -> str:
     run = context.get("dag_run")
     conf = (run.get("conf") if isinstance(run, dict) else getattr(run, "conf", None)) or {}
     try:
-        known = list(load_targets().targets)
+        known = load_targets().known_targets
     except BackstopError:  # said where it is used
         known = []
     # What the run was told counts first: the end of a shared DAG's id is a queue.

@@ -66,7 +66,13 @@ class WatchTargetsOperator(BaseOperator):  # type: ignore[misc]
             inventory.migrate()
         names = [name for name in self.targets if name in configuration.targets]
         for name in sorted({*self.targets} - {*names}):
-            self.log.warning("%s is not in targets.yaml here, and is not looked at", name)
+            broken = configuration.why_broken(name)
+            why = (
+                f"is disabled, because its file is wrong: {broken.why}"
+                if broken
+                else "is not in targets.yaml here"
+            )
+            self.log.warning("%s %s, and is not looked at", name, why)
         watched, rhythm = WatchedTargets(configuration, credentials), rhythm_of(configuration.alerts)
         counts = {"targets": len(names), "critical": 0, "warning": 0}
         failures: list[BackstopError] = []
@@ -163,6 +169,7 @@ def _silent() -> BackstopError:
 
 def _enter(observed: Observed, inventory: Inventory, rhythm: Rhythm, *, sighted: bool) -> None:
     """Each target by itself: what comes after it can fail as it likes."""
+    from backstop.model.finding import EVERY_SUBJECT
     from backstop.repository.findings import Findings
     from backstop.repository.observations import Observations
 
@@ -171,7 +178,8 @@ def _enter(observed: Observed, inventory: Inventory, rhythm: Rhythm, *, sighted:
         observed.findings,
         targets=[observation.target],
         now=observation.observed_at,
-        unjudged={observation.target: observed.unjudged},
+        # The files of all targets are looked at by check_configuration.
+        unjudged={observation.target: observed.unjudged | {("configuration", EVERY_SUBJECT)}},
         rhythm=rhythm,
     )
     # Findings first: a fresh look of which nobody knows yet what it found would be shown as good.
@@ -205,7 +213,7 @@ class AnnounceOperator(BaseOperator):  # type: ignore[misc]
         if findings is None:
             raise AirflowSkipException("targets.yaml names no inventory: nobody can be told only once")
         now = utc_now()
-        findings.drop(now=now, known_targets=[*configuration.targets, EVERY_TARGET])
+        findings.drop(now=now, known_targets=[*configuration.known_targets, EVERY_TARGET])
         settled = close_mended_runs(findings, context["ti"], now=now)
         for state in findings.open():
             finding, since = state.finding, moment_in_words(state.opened_at)

@@ -85,6 +85,8 @@ def preparation_steps(
         return str(config.path), [DirectoryStep(config.path, mounted=config.mounted)]
     # Without a prefix of its own the bucket may hold other things: then just what targets have there is ours.
     targets = [one for one in configuration.targets if name in every_repository(configuration, one)]
+    # Of a target whose file is wrong nobody knows where its backups are: perhaps here.
+    targets += [one for one in configuration.known_targets if one not in configuration.targets]
     prefixes = [f"{config.prefix}/"] if config.prefix else [f"{target}/" for target in sorted(targets)]
     lifecycle = open_lifecycle(config, credentials)
     location = f"s3://{config.bucket}/{config.prefix}".rstrip("/")

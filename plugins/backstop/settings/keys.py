@@ -11,7 +11,7 @@ from backstop.commands.keys.uses import KeyUses
 from backstop.credentials import in_role
 from backstop.crypto.escrow import EscrowKeyring
 from backstop.crypto.keyring import LocalKeyring
-from backstop.errors import BackstopError, NotFoundError
+from backstop.errors import BackstopError, ConfigurationError, NotFoundError
 from backstop.model.access import AccessRole
 from backstop.wiring import every_repository, kms_clients_of, open_repository
 
@@ -67,7 +67,15 @@ def look_at_uses(
     :raises NotFoundError: no such keys.
     """
     find_keys(configuration, name)
-    uses, failed = KeyUses(wal=wal, wal_since=wal_since), dict[str, BackstopError]()
+    uses = KeyUses(wal=wal, wal_since=wal_since)
+    # Whatever keys a target has whose file is wrong: nobody knows what it stored.
+    failed: dict[str, BackstopError] = {
+        f"anything that {broken.file} describes": ConfigurationError(
+            f"its file is wrong: {broken.why}", hint="correct it first"
+        )
+        for broken in configuration.broken
+        if not broken.is_shared
+    }
     for target in configuration.targets.values():
         if target.keys != name and not before_removal:
             continue

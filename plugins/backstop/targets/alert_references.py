@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from backstop.targets.mistakes import Mistake, Path, did_you_mean, dotted
@@ -21,23 +21,24 @@ _WHAT = "secrets do not belong in this file; put them into a connection and name
 
 
 def alert_mistakes(
-    document: Document, alerts: Mapping[str, Any], targets: Mapping[str, Any]
+    document: Document, alerts: Mapping[str, Any], targets: Collection[str]
 ) -> Iterator[Mistake]:
     """Targets that there are not, and what looks like a secret among the arguments of notifiers."""
     for level in ("critical", "warning"):
         yield from _notifiers(document, ("alerts", level), alerts.get(level), targets)
 
 
-def stakeholder_mistakes(document: Document, targets: Mapping[str, Any]) -> Iterator[Mistake]:
-    """The same of those whom each target tells of a disaster."""
-    for name, target in targets.items():
-        disaster = target.get("disaster") if isinstance(target, Mapping) else None
-        if isinstance(disaster, Mapping):
-            place: Path = ("targets", name, "disaster", "stakeholders")
-            yield from _notifiers(document, place, disaster.get("stakeholders"), targets)
+def stakeholder_mistakes(
+    document: Document, name: str, target: Mapping[str, Any], targets: Collection[str]
+) -> Iterator[Mistake]:
+    """The same of those whom a target tells of a disaster. :param targets: names of all targets."""
+    disaster = target.get("disaster")
+    if isinstance(disaster, Mapping):
+        place: Path = ("targets", name, "disaster", "stakeholders")
+        yield from _notifiers(document, place, disaster.get("stakeholders"), targets)
 
 
-def _notifiers(document: Document, place: Path, listed: Any, targets: Mapping[str, Any]) -> Iterator[Mistake]:
+def _notifiers(document: Document, place: Path, listed: Any, targets: Collection[str]) -> Iterator[Mistake]:
     for index, notifier in enumerate(listed if isinstance(listed, list) else ()):
         path: Path = (*place, index)
         if isinstance(notifier, Mapping):
@@ -46,7 +47,7 @@ def _notifiers(document: Document, place: Path, listed: Any, targets: Mapping[st
 
 
 def _unknown_targets(
-    document: Document, path: Path, only: Any, targets: Mapping[str, Any]
+    document: Document, path: Path, only: Any, targets: Collection[str]
 ) -> Iterator[Mistake]:
     for position, name in enumerate(only if isinstance(only, list) else ()):
         if isinstance(name, str) and name not in targets:

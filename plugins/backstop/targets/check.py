@@ -1,4 +1,4 @@
-"""Finds every mistake of a targets.yaml text at once, each with its position."""
+"""Finds every mistake of a text, or of a target, at once, each with its position."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from backstop.targets.defaults import DEFAULTS, check_defaults, with_defaults
 from backstop.targets.document import Document, read_document
+from backstop.targets.fields import checked_name
 from backstop.targets.mistakes import Mistake, Path, Position, did_you_mean, dotted
-from backstop.targets.models import Configuration
-from backstop.targets.references import reference_mistakes
+from backstop.targets.models import Configuration, Target
+from backstop.targets.references import shared_mistakes, target_mistakes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from backstop.targets.section import Section
 
@@ -40,26 +42,100 @@ _EXPECTED = {
 
 
 def check_text(text: str) -> tuple[Configuration | None, list[Mistake]]:
-    """The configuration, or None and every mistake in the order of the file."""
+    """The configuration of a single file, or None and every mistake in the order of the file."""
     document = read_document(text)
     if document.value is None:
-        empty = Mistake(Position(1, 1), "", "the file is empty; docs/targets.md shows what goes into it")
-        return None, document.mistakes or [empty]
-    sections: dict[int, type[Section]] = {}
+        return None, document.mistakes or [empty(document)]
+    named = document.value.get("targets") if isinstance(document.value, dict) else None
+    names = [str(name) for name in named] if isinstance(named, dict) else []
+    shared, mistakes = check_shared(document, names)
+    # A default that is wrong by itself is so for every target.
+    told = {(one.position, one.what) for one in mistakes}
+    targets: dict[str, Target] = {}
+    for name in names:
+        target, wrong = check_target(document, document, name, names)
+        mistakes += [one for one in wrong if (one.position, one.what) not in told]
+        if target is not None:
+            targets[name] = target
+    if mistakes or shared is None:
+        return None, sorted(set(mistakes))
+    return shared.with_targets(targets), []
+
+
+def empty(document: Document) -> Mistake:
+    return Mistake(
+        Position(1, 1, document.file), "", "the file is empty; docs/targets.md shows what goes into it"
+    )
+
+
+def check_shared(document: Document, names: Collection[str]) -> tuple[Configuration | None, list[Mistake]]:
+    """All but the targets, and what is wrong with it.
+
+    :param names: of all targets.
+    """
+    value = document.value
+    mistakes = [*document.mistakes, *shared_mistakes(document, names)]
+    if isinstance(value, dict) and isinstance(value.get("targets"), dict):
+        value = {**value, "targets": {}}
+    sections: dict[int, type[Section]] = {id(document.value): Configuration}
     configuration = None
-    mistakes = [*document.mistakes, *reference_mistakes(document)]
     try:
-        configuration = Configuration.model_validate(document.value, context=sections)
+        configuration = Configuration.model_validate(value, context=sections)
     except ValidationError as error:
-        mistakes += [_mistake(document, sections, detail) for detail in error.errors(include_url=False)]
-    return (None if mistakes else configuration), sorted(set(mistakes))
+        mistakes += mistakes_of(document, sections, error)
+    if isinstance(value, dict) and value.get(DEFAULTS) is not None:
+        mistakes += check_defaults(document, mistakes_of)
+    return configuration, mistakes
+
+
+def check_target(
+    document: Document, shared: Document, name: str, names: Collection[str]
+) -> tuple[Target | None, list[Mistake]]:
+    """One target with its defaults, and what is wrong with it.
+
+    :param document: of the file that has it. :param shared: of what all targets share; may be the same.
+    :param names: of all targets.
+    """
+    path: Path = ("targets", name)
+    own = with_defaults(document, shared, name)
+    mistakes = list(target_mistakes(own, name, names))
+    sections: dict[int, type[Section]] = {}
+    try:
+        checked_name(name)
+    except ValueError as error:
+        mistakes.append(Mistake(own.position_of_key(path), dotted(path), str(error)))
+    try:
+        target = Target.model_validate(own.value["targets"][name], context=sections)
+    except ValidationError as error:
+        return None, [*mistakes, *mistakes_of(own, sections, error, below=path)]
+    return (None if mistakes else target), mistakes
+
+
+def mistakes_of(
+    document: Document,
+    sections: Mapping[int, type[Section]],
+    error: ValidationError,
+    *,
+    below: Path = (),
+    left_out: Collection[str] = (),
+) -> list[Mistake]:
+    """What pydantic found, each where it stands.
+
+    :param below: where in the document that begins which was validated.
+    :param left_out: kinds of errors that are none here.
+    """
+    return [
+        _mistake(document, sections, {**detail, "loc": (*below, *detail["loc"])})
+        for detail in error.errors(include_url=False)
+        if detail["type"] not in left_out
+    ]
 
 
 def _mistake(document: Document, sections: Mapping[int, type[Section]], detail: Any) -> Mistake:
     kind, found = detail["type"], detail["input"]
     path = tuple(_own_path(document.value, detail["loc"], keep_last=kind in ("missing", "extra_forbidden")))
     if kind == "missing":
-        return Mistake(document.position_of_key(path[:-1]), dotted(path), "is missing")
+        return Mistake(document.position_of_missing(path), dotted(path), "is missing")
     if kind == "extra_forbidden":
         return Mistake(document.position_of_key(path), dotted(path), _unknown_key(document, sections, path))
     if detail["loc"][-1:] == ("[key]",):
@@ -103,7 +179,8 @@ def _wrong_choice(document: Document, path: Path, detail: Any) -> Mistake:
         choices = {"type": "posix or s3", "storage": "local or aws-kms"}.get(
             selector, "one of the known forms"
         )
-        return Mistake(document.position_of_key(path), dotted(place), f"is missing; expected {choices}")
+        where = document.position_of_missing(place)
+        return Mistake(where, dotted(place), f"is missing; expected {choices}")
     known = re.findall(r"'([^']+)'", detail["ctx"]["expected_tags"])
     found = str(detail["ctx"]["tag"])
     what = f"expected {' or '.join(known)}, found {shown(found)}{did_you_mean(found, known)}"

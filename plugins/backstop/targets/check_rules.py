@@ -15,8 +15,8 @@ from backstop.targets.section import Section
 class Check(Section):
     """Stored bytes are read again and compared with what they must be, a part of them at a time."""
 
-    schedule: Schedule | None = "@weekly"
-    """When, cron fields in UTC; null: only by hand."""
+    schedule: Schedule | None = "H H * * H"
+    """When, cron fields in UTC; null: only by hand. Default: weekly, each target at a time of its own."""
     share: Share = 0.05
     """Which part each time: 5%, or 0.05. Successive checks come by everything."""
     jobs: Annotated[int, Field(ge=1, le=32)] = 4

@@ -10,7 +10,7 @@ import yaml
 from backstop.targets.mistakes import Mistake, Path, Position, dotted
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Collection, Hashable, MutableMapping
 
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -26,18 +26,29 @@ class Document:
 
     :param value: mappings, lists, text, numbers, true/false, null.
     :param mistakes: what YAML allows and we do not: the same key twice, a value that contains itself.
+    :param file: in which it stands; empty: there is only one.
+    :param inherited: what a target has from ``defaults``: it stands there.
     """
 
     value: Any
-    keys: dict[Path, Position] = field(default_factory=dict)
-    values: dict[Path, Position] = field(default_factory=dict)
+    keys: MutableMapping[Path, Position] = field(default_factory=dict)
+    values: MutableMapping[Path, Position] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
+    file: str = ""
+    inherited: Collection[Path] = ()
 
     def position_of_key(self, path: Path) -> Position:
         """Where the key stands; of what is absent, where the nearest thing around it stands."""
         while path and path not in self.keys and path not in self.values:
             path = path[:-1]
-        return self.keys.get(path) or self.values.get(path) or Position(1, 1)
+        return self.keys.get(path) or self.values.get(path) or Position(1, 1, self.file)
+
+    def position_of_missing(self, path: Path) -> Position:
+        """Where what is missing could be written: beside what the target says itself, not in ``defaults``."""
+        path = path[:-1]
+        while path and path in self.inherited:
+            path = path[:-1]
+        return self.position_of_key(path)
 
     def position_of_value(self, path: Path) -> Position:
         return self.values.get(path) or self.position_of_key(path)
@@ -51,7 +62,7 @@ class _Node:
         self.open_nodes: set[int] = set()
 
     def read(self, node: yaml.Node, path: Path) -> Any:
-        self.document.values[path] = _position(node)
+        self.document.values[path] = self.position(node)
         if node.tag.removeprefix(_STANDARD_TAG) not in _PLAIN_KINDS:
             self.mistake(node, path, f"the tag {node.tag} is not understood; write a plain value")
             return None
@@ -86,7 +97,7 @@ class _Node:
                 first = self.document.keys[child].line
                 self.mistake(key_node, child, f"is given twice, first in line {first}; keep one of the two")
                 continue
-            self.document.keys[child] = _position(key_node)
+            self.document.keys[child] = self.position(key_node)
             own[key] = self.read(value_node, child)
         return {**merged, **own}
 
@@ -104,11 +115,10 @@ class _Node:
         return merged
 
     def mistake(self, node: yaml.Node, path: Path, what: str) -> None:
-        self.document.mistakes.append(Mistake(_position(node), dotted(path), what))
+        self.document.mistakes.append(Mistake(self.position(node), dotted(path), what))
 
-
-def _position(node: yaml.Node) -> Position:
-    return Position(node.start_mark.line + 1, node.start_mark.column + 1)
+    def position(self, node: yaml.Node) -> Position:
+        return Position(node.start_mark.line + 1, node.start_mark.column + 1, self.document.file)
 
 
 def _scalar(node: yaml.ScalarNode) -> Hashable:
@@ -126,17 +136,19 @@ def _scalar(node: yaml.ScalarNode) -> Hashable:
     return text
 
 
-def read_document(text: str) -> Document:
+def read_document(text: str, file: str = "") -> Document:
     """Parse one YAML document.
 
     A text that is not YAML gives a document with that as its only mistake.
+
+    :param file: its name, for positions, where there are several.
     """
-    document = Document(value=None)
+    document = Document(value=None, file=file)
     loader = _Loader(text)
     try:
         root = loader.get_single_node()
     except yaml.YAMLError as error:
-        document.mistakes.append(_syntax_mistake(error))
+        document.mistakes.append(_syntax_mistake(error, file))
         return document
     finally:
         loader.dispose()
@@ -145,9 +157,9 @@ def read_document(text: str) -> Document:
     return document
 
 
-def _syntax_mistake(error: yaml.YAMLError) -> Mistake:
+def _syntax_mistake(error: yaml.YAMLError, file: str) -> Mistake:
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    position = Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)
+    position = Position(mark.line + 1, mark.column + 1, file) if mark else Position(1, 1, file)
     problem = getattr(error, "problem", None) or getattr(error, "reason", None) or "cannot be parsed"
     context = getattr(error, "context", None)
     return Mistake(position, "", f"not valid YAML: {problem}{f' ({context})' if context else ''}")

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
+from backstop.model.stagger import settle
 from backstop.targets.durations import DURATION_PATTERN, parse_duration
 from backstop.targets.shares import SHARE_PATTERN, parse_share
 
@@ -57,7 +58,8 @@ def is_name(text: str) -> bool:
     return re.fullmatch(NAME_PATTERN[1:-1], text) is not None
 
 
-def _name(text: str) -> str:
+def checked_name(text: str) -> str:
+    """:raises ValueError: nothing can be called so."""
     if not is_name(text):
         raise ValueError(
             "expected a name of at most 40 lower-case letters, digits, '_' and '-', beginning with a letter "
@@ -102,8 +104,19 @@ def _schedule(text: str) -> str:
     from croniter import croniter
 
     presets = ("@hourly", "@daily", "@weekly", "@monthly")
-    if text not in presets and (len(text.split()) != 5 or not croniter.is_valid(text)):
-        raise ValueError(f"expected five cron fields such as '0 1 * * *', or {', '.join(presets)}")
+    try:
+        plain = settle(text, name="", procedure="")
+    except ValueError as error:
+        raise ValueError(f"{error} in a schedule") from None
+    # croniter knows R, a time that nobody knows beforehand.
+    if text not in presets and (
+        len(plain.split()) != 5
+        or re.search(r"(^|[ ,])[RrHh]([ ,(/]|$)", plain)
+        or not croniter.is_valid(plain)
+    ):
+        raise ValueError(
+            f"expected five cron fields such as '0 1 * * *' or 'H 1 * * *', or {', '.join(presets)}"
+        )
     return text
 
 
@@ -155,7 +168,7 @@ Prefix = Annotated[str, AfterValidator(_prefix)]
 Schedule = Annotated[str, AfterValidator(_schedule)]
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 RepositoryPath = Annotated[AbsolutePath, AfterValidator(_below_root)]
-Name = Annotated[str, AfterValidator(_name), Field(json_schema_extra={"pattern": NAME_PATTERN})]
+Name = Annotated[str, AfterValidator(checked_name), Field(json_schema_extra={"pattern": NAME_PATTERN})]
 SlotName = Annotated[str, AfterValidator(_slot_name)]
 TreePath = Annotated[str, AfterValidator(_tree_path)]
 Owner = Annotated[str, AfterValidator(_owner)]

@@ -1,65 +1,122 @@
-"""Reads targets.yaml. Called whenever a DAG file is parsed: one file, nothing else."""
+"""Reads targets.yaml, or a directory of such files. Called whenever a DAG file is parsed."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from backstop.errors import ConfigurationError
+from backstop.targets.broken import in_words
 from backstop.targets.check import check_text
+from backstop.targets.directory import SHARED, check_directory, target_files
+from backstop.targets.mistakes import Mistake  # noqa: TC001 part of an alias
 from backstop.targets.models import Configuration
-
-if TYPE_CHECKING:
-    from backstop.targets.mistakes import Mistake
 
 DEFAULT_PATH = Path(__file__).parents[3] / "dags" / "targets.yaml"
 _MAX_BYTES = 1024 * 1024
+_Checked = tuple[Configuration | None, "list[Mistake]"]
 
 
 def targets_path(path: Path | str | None = None) -> Path:
-    """The file to read: the argument, else ``BACKSTOP_TARGETS``, else ``dags/targets.yaml``."""
+    """What to read: the argument, else ``BACKSTOP_TARGETS``, else ``dags/targets.yaml``.
+
+    A file, or a directory that has :data:`SHARED` and target files.
+    """
     return Path(path or os.environ.get(Configuration.ENVIRONMENT_VARIABLE) or DEFAULT_PATH)
 
 
 def load_targets(path: Path | str | None = None) -> Configuration:
     """The validated configuration.
 
-    :raises ConfigurationError: the file is missing, unreadable or wrong; names every mistake with its
-        line and column.
+    Of a directory, a target file that is wrong disables its targets alone: :attr:`Configuration.broken`.
+
+    :raises ConfigurationError: the file, or what the files of a directory share, is missing, unreadable or
+        wrong; names every mistake with its line and column.
     """
     file = targets_path(path)
-    configuration, mistakes = _checked(read_text(file))
+    configuration, mistakes = _check(file)
     if configuration is None:
         raise ConfigurationError(
-            describe(file, mistakes),
+            describe(_shared(file), mistakes),
             hint="correct the file; `python -m backstop check-targets` checks it again",
         )
     return configuration
 
 
-@lru_cache(maxsize=2)
-def _checked(text: str) -> tuple[Configuration | None, list[Mistake]]:
-    # Every DAG file of a folder, and every request for a page, asks for the same file. It is read each time,
-    # which costs nothing, and so is never out of date; sections do not change once they are made.
-    return check_text(text)
-
-
 def find_mistakes(path: Path | str | None = None) -> list[Mistake]:
-    """Every mistake of the file in its order; empty when it can be used.
+    """Every mistake in its order, of all files; empty when everything can be used.
 
     :raises ConfigurationError: the file is missing or unreadable.
     """
-    return check_text(read_text(targets_path(path)))[1]
+    configuration, mistakes = _check(targets_path(path))
+    broken = configuration.broken if configuration else ()
+    return mistakes + [mistake for file in broken for mistake in file.mistakes]
+
+
+def newest_change(path: Path) -> tuple[object, ...]:
+    """Something that is another when a file has changed, come or gone; for a directory, costs a look at each.
+
+    :raises OSError: there is nothing.
+    """
+    seen = path.stat()
+    if not path.is_dir():
+        return (seen.st_mtime_ns, seen.st_size, seen.st_ino)
+    files = [path / SHARED, *target_files(path)]
+    return tuple((str(file), one.st_mtime_ns, one.st_size) for file in files for one in [file.lstat()])
+
+
+def _check(file: Path) -> _Checked:
+    # Every DAG file of a folder, and every request for a page, asks for the same. It is read each time, which
+    # costs little, and so is never out of date; sections do not change once they are made.
+    if not file.is_dir():
+        return _checked(read_text(file))
+    files = [file / SHARED, *target_files(file)]
+    return _checked_directory(tuple((one, _text_or_why(one)) for one in files))
+
+
+@lru_cache(maxsize=2)
+def _checked(text: str) -> _Checked:
+    return check_text(text)
+
+
+@lru_cache(maxsize=2)
+def _checked_directory(contents: tuple[tuple[Path, str | _Unread], ...]) -> _Checked:
+    texts = dict(contents)
+
+    def read(file: Path) -> str:
+        found = texts[file]
+        if isinstance(found, str):
+            return found
+        raise ConfigurationError(found.message, hint=found.hint)
+
+    (shared, _), *files = contents
+    return check_directory(shared, [file for file, _ in files], read)
+
+
+@dataclass(frozen=True)
+class _Unread:
+    """Why a file could not be read; by value, so that the same reason is no change."""
+
+    message: str
+    hint: str
+
+
+def _text_or_why(file: Path) -> str | _Unread:
+    try:
+        return read_text(file)
+    except ConfigurationError as error:
+        return _Unread(error.message, error.hint)
+
+
+def _shared(file: Path) -> Path:
+    return file / SHARED if file.is_dir() else file
 
 
 def describe(file: Path, mistakes: list[Mistake]) -> str:
     """One line for a single mistake, else a heading and one line each: ``file:line:column: …``."""
-    lines = [
-        f"{file}:{one.position.line}:{one.position.column}: {f'{one.where}: ' if one.where else ''}{one.what}"
-        for one in mistakes
-    ]
+    lines = [in_words(str(file), one) for one in mistakes]
     if len(lines) == 1:
         return lines[0]
     return "\n  ".join([f"{len(lines)} mistakes in {file}", *lines])
@@ -88,6 +145,7 @@ def read_text(file: Path) -> str:
 
 def _how_to_name(file: Path) -> str:
     variable = Configuration.ENVIRONMENT_VARIABLE
-    if os.environ.get(variable) and Path(os.environ[variable]) == file:
+    named = os.environ.get(variable)
+    if named and Path(named) in (file, file.parent):
         return f"{variable} names it; correct that, or unset it to read {DEFAULT_PATH}"
     return f"write it as docs/targets.md shows, or set {variable} to the path of yours"

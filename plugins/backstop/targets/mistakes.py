@@ -15,10 +15,14 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, order=True, slots=True)
 class Position:
-    """Line and column, counted from 1."""
+    """Line and column, counted from 1.
+
+    :param file: empty: the one file that is read. Of several, the one in which it is.
+    """
 
     line: int
     column: int
+    file: str = ""
 
 
 @dataclass(frozen=True, order=True, slots=True)

@@ -6,14 +6,16 @@ The text under an attribute is what docs/targets.schema.json shows in editors (t
 # ruff: noqa: TC001 pydantic evaluates the annotations
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Discriminator, Field, PrivateAttr, Tag
 
+from backstop.model.stagger import settle
 from backstop.targets.access import Access, KeyConnections, ObjectLock, RepositoryConnections
 from backstop.targets.alerts import Alerts
+from backstop.targets.broken import BrokenFile
 from backstop.targets.check_rules import Check
 from backstop.targets.cluster import Cluster
 from backstop.targets.database import Database
@@ -33,6 +35,7 @@ from backstop.targets.fields import (
     Text,
 )
 from backstop.targets.legacy import Legacy
+from backstop.targets.pools import PoolName, Pools
 from backstop.targets.section import NamedSection, Section
 from backstop.targets.trees import Tree
 from backstop.targets.watch import Watch
@@ -160,6 +163,8 @@ class Target(NamedSection):
     tags: list[Text] = Field(default_factory=list)
     queue: Text | None = None
     """Airflow queue of the workers that can reach the target."""
+    pools: Pools = Field(default_factory=Pools)
+    """Pools of Airflow that its tasks take a place in."""
     database: Database
     cluster: Cluster | None = None
     """Base backups and WAL of the whole server; without it, only dumps are taken."""
@@ -180,6 +185,36 @@ class Target(NamedSection):
     legacy: Legacy | None = None
     """Backups that scripts made before Backstop."""
 
+    @property
+    def is_rehearsed(self) -> bool:
+        """Whether drills of it have been described at all, with a schedule or without."""
+        return "drill" in self.model_fields_set
+
+    def at(self, schedule: str, procedure: str) -> str:
+        """Plain cron fields for what this target does at some time: ``H`` becomes its own."""
+        return settle(schedule, name=self.name, procedure=procedure)
+
+    def _be_called(self, name: str) -> None:
+        """Names it and its trees; from now on its schedules are plain cron."""
+        self._name = name
+        for tree_name, tree in self.trees.items():
+            tree._name = tree_name
+        timed: list[tuple[Section | None, str, str]] = [
+            (self.database, "database", "schedule"),
+            (self.cluster, "cluster", "full"),
+            (self.cluster, "cluster", "incremental"),
+            (self.check, "check", "schedule"),
+            (self.expiry, "expiry", "schedule"),
+            (self.drill, "drill", "schedule"),
+            (self.legacy, "legacy", "schedule"),
+            *((tree, f"tree:{tree.name}", "schedule") for tree in self.trees.values()),
+        ]
+        for section, procedure, key in timed:
+            written = getattr(section, key, None)
+            if section is not None and written:
+                # Frozen for everybody else: nobody has seen it yet.
+                object.__setattr__(section, key, self.at(written, procedure))
+
 
 class InventorySection(Section):
     """The database with the index of all repositories."""
@@ -198,16 +233,43 @@ class Configuration(Section):
     keys: dict[Name, KeysConfig]
     repositories: dict[Name, RepositoryConfig]
     targets: dict[Name, Target]
+    defaults: dict[str, Any] | None = None
+    """What every target has that says nothing else, in the form of a target: merged under each."""
+    pools: dict[PoolName, Annotated[int, Field(ge=1, le=10_000)]] = Field(default_factory=dict)
+    """Pools of Airflow and how many places each has; `python -m backstop pools` gives them to Airflow."""
     inventory: InventorySection | None = None
     """An SQL index for people and reports; backups need none."""
     alerts: Alerts = Field(default_factory=Alerts)
     """Who is told of what is wrong."""
 
+    _broken: tuple[BrokenFile, ...] = PrivateAttr(default=())
+
+    @property
+    def broken(self) -> tuple[BrokenFile, ...]:
+        """Files of a directory that are wrong; their targets are none of :attr:`targets`."""
+        return self._broken
+
+    def why_broken(self, target: str) -> BrokenFile | None:
+        """The file that is why this target is none."""
+        return next((one for one in self._broken if target in one.targets), None)
+
+    @property
+    def known_targets(self) -> list[str]:
+        """Those that can be worked with, and those that cannot because their file is wrong."""
+        return sorted({*self.targets, *(name for one in self._broken for name in one.targets)})
+
+    def with_targets(self, targets: Mapping[str, Target], broken: Sequence[BrokenFile] = ()) -> Configuration:
+        """The same with these targets, which are named by this."""
+        whole = self.model_copy(update={"targets": dict(targets)})
+        for name, target in whole.targets.items():
+            target._be_called(name)
+        whole._broken = tuple(broken)
+        return whole
+
     def model_post_init(self, _context: Any) -> None:
-        sections: tuple[Mapping[str, NamedSection], ...] = (self.keys, self.repositories, self.targets)
+        sections: tuple[Mapping[str, NamedSection], ...] = (self.keys, self.repositories)
         for section in sections:
             for name, named in section.items():
                 named._name = name
-        for target in self.targets.values():
-            for name, tree in target.trees.items():
-                tree._name = name
+        for name, target in self.targets.items():
+            target._be_called(name)

@@ -6,7 +6,7 @@ others.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -15,36 +15,57 @@ from backstop.targets.alert_references import alert_mistakes, stakeholder_mistak
 from backstop.targets.disaster_references import disaster_mistakes
 from backstop.targets.legacy_references import legacy_mistakes
 from backstop.targets.mistakes import Mistake, Path, did_you_mean, dotted
+from backstop.targets.pools import DEFAULT_POOL
 
 if TYPE_CHECKING:
     from backstop.targets.document import Document
 
 
-def reference_mistakes(document: Document) -> list[Mistake]:
-    """Unknown names, and two repositories in one place."""
+def shared_mistakes(document: Document, names: Collection[str]) -> Iterator[Mistake]:
+    """Of what all targets share: two repositories in one place, names of targets that there are not.
+
+    :param names: of all targets.
+    """
+    top = _mapping(document.value)
+    yield from _shared_places(document, _mapping(top.get("repositories")))
+    yield from _regions(document, _mapping(top.get("keys")))
+    yield from alert_mistakes(document, _mapping(top.get("alerts")), names)
+
+
+def target_mistakes(document: Document, name: str, names: Collection[str]) -> Iterator[Mistake]:
+    """Of one target: names of keys, repositories, pools, trees and targets that there are not.
+
+    :param document: with what all targets share. :param names: of all targets.
+    """
     top = _mapping(document.value)
     keys, repositories = _mapping(top.get("keys")), _mapping(top.get("repositories"))
-    mistakes = [*_shared_places(document, repositories), *_regions(document, keys)]
-    mistakes += alert_mistakes(document, _mapping(top.get("alerts")), _mapping(top.get("targets")))
-    mistakes += stakeholder_mistakes(document, _mapping(top.get("targets")))
-    mistakes += legacy_mistakes(document, _mapping(top.get("targets")), repositories)
-    mistakes += disaster_mistakes(document, _mapping(top.get("targets")))
-    for name, target in _mapping(top.get("targets")).items():
-        path: Path = ("targets", name)
-        chosen = _mapping(target).get("keys")
-        if isinstance(chosen, str) and chosen not in keys:
-            mistakes.append(_unknown(document, (*path, "keys"), "key ring", chosen, keys))
-        database = _mapping(_mapping(target).get("database"))
-        mistakes += _repositories(document, (*path, "database"), database, repositories)
-        mistakes += _cluster_retention(document, (*path, "cluster"), _mapping(target), database)
-        mistakes += _restore_role(document, (*path, "database"), database)
-        for tree, raw in _mapping(_mapping(target).get("trees")).items():
-            own = _mapping(raw)
-            # A tree that names no repositories of its own goes where the database goes.
-            usual = None if own.get("repositories") else database.get("repositories")
-            mistakes += _repositories(document, (*path, "trees", tree), own, repositories, usual=usual)
-            mistakes += _own_backups(document, (*path, "trees", tree), own, repositories)
-    return mistakes
+    target = _mapping(_mapping(top.get("targets")).get(name))
+    path: Path = ("targets", name)
+    yield from stakeholder_mistakes(document, name, target, names)
+    yield from legacy_mistakes(document, {name: target}, repositories)
+    yield from disaster_mistakes(document, {name: target})
+    yield from _pools(document, path, target, _mapping(top.get("pools")))
+    chosen = target.get("keys")
+    if isinstance(chosen, str) and chosen not in keys:
+        yield _unknown(document, (*path, "keys"), "key ring", chosen, keys)
+    database = _mapping(target.get("database"))
+    yield from _repositories(document, (*path, "database"), database, repositories)
+    yield from _cluster_retention(document, (*path, "cluster"), target, database)
+    yield from _restore_role(document, (*path, "database"), database)
+    for tree, raw in _mapping(target.get("trees")).items():
+        own = _mapping(raw)
+        # A tree that names no repositories of its own goes where the database goes.
+        usual = None if own.get("repositories") else database.get("repositories")
+        yield from _repositories(document, (*path, "trees", tree), own, repositories, usual=usual)
+        yield from _own_backups(document, (*path, "trees", tree), own, repositories)
+
+
+def _pools(
+    document: Document, path: Path, target: Mapping[str, Any], pools: Mapping[str, Any]
+) -> Iterator[Mistake]:
+    for what, name in _mapping(target.get("pools")).items():
+        if isinstance(name, str) and name not in pools and name != DEFAULT_POOL:
+            yield _unknown(document, (*path, "pools", what), "pool", name, pools)
 
 
 def _repositories(

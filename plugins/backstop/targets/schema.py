@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from backstop.targets.models import Configuration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _SECTIONS = (
-    "access retention check_rules database cluster trees expiry watch probes drill disaster legacy alerts"
-    " models"
+    "access retention pools check_rules database cluster trees expiry watch probes drill disaster legacy"
+    " alerts models"
 )
 _MODELS = [Path(__file__).with_name(f"{name}.py") for name in _SECTIONS.split()]
 
@@ -31,11 +31,33 @@ def json_schema() -> dict[str, Any]:
                 value["description"] = texts[name, key]
             value.pop("title", None)
         section.pop("title", None)
+    for section in _inheriting(schema):
+        # It may be in `defaults`; check-targets says what neither has.
+        section.pop("required", None)
+    properties = schema["properties"]
+    properties["defaults"] = {"$ref": "#/$defs/Target", "description": properties["defaults"]["description"]}
+    # Of a directory, what is shared is in one file, and targets are in others, alone.
+    required = [key for key in schema.pop("required") if key != "targets"]
+    schema["anyOf"] = [{"required": required}, {"required": ["targets"], "maxProperties": 1}]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Backstop targets.yaml",
         **schema,
     }
+
+
+def _inheriting(schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The sections of a target that `defaults` are merged into: its own, and those below it by a key."""
+    waiting, seen = ["Target"], {"Target"}
+    while waiting:
+        section = schema["$defs"][waiting.pop()]
+        yield section
+        for value in section.get("properties", {}).values():
+            for form in (value, value.get("additionalProperties"), *value.get("anyOf", ())):
+                name = form.get("$ref", "").rpartition("/")[2] if isinstance(form, dict) else ""
+                if name and name not in seen:
+                    seen.add(name)
+                    waiting.append(name)
 
 
 def schema_text() -> str:

@@ -22,13 +22,14 @@ from backstop.ui.inventory import InventoryOfServer
 from backstop.ui.metrics import metrics
 from backstop.ui.pages import pages
 from backstop.ui.paths import root_of
+from backstop.ui.pools import airflow_pools
 from backstop.ui.problems import LoginRequired, PageError, UnknownPage, WrongInput
 from backstop.ui.rendering import STATIC, render
 from backstop.ui.reports import report_pages
 from backstop.ui.restore import restores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from datetime import datetime
 
     from backstop.postgres.connection import ClusterConnection
@@ -48,6 +49,7 @@ def app_for_airflow() -> SecurityHeaders:
             inventory=InventoryOfServer(current_targets, ServerCredentials()),
             configuration=current_targets,
             clock=utc_now,
+            pools=airflow_pools,
         )
     )
 
@@ -59,6 +61,7 @@ def create_app(
     inventory: Callable[[], ClusterConnection | None],
     configuration: Callable[[], Configuration],
     clock: Callable[[], datetime],
+    pools: Callable[[], Collection[str]] | None = None,
 ) -> FastAPI:
     """The application; only what a route needs of its surroundings is passed in."""
     app = FastAPI(title="Backstop", docs_url=None, redoc_url=None, openapi_url=None)
@@ -67,7 +70,8 @@ def create_app(
     # Before the gate: a Prometheus does not log in, and shows a token of its own.
     app.include_router(metrics(inventory=inventory, configuration=configuration, clock=clock))
     app.include_router(
-        pages(inventory=inventory, configuration=configuration, clock=clock), dependencies=looking
+        pages(inventory=inventory, configuration=configuration, clock=clock, pools=pools),
+        dependencies=looking,
     )
     app.include_router(
         report_pages(inventory=inventory, configuration=configuration, clock=clock), dependencies=looking

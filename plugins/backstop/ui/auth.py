@@ -151,7 +151,7 @@ def _viewer(gate: Gate, configuration: Configuration, user: Any, token: str) -> 
     return Viewer(
         str(user.get_name()),
         str(user.get_id()),
-        sees(configuration.targets),
+        sees(configuration.known_targets),
         token=token,
         user=user,
         sees=sees,

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from backstop.targets import load_targets
-from backstop.targets.load import targets_path
+from backstop.targets.load import newest_change, targets_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,12 +21,12 @@ def current_targets() -> Configuration:
     """
     path = targets_path()
     try:
-        seen = path.stat()
+        seen = newest_change(path)
     except OSError:
         return load_targets(path)  # says what is wrong
-    return _loaded(path, (seen.st_mtime_ns, seen.st_size, seen.st_ino))
+    return _loaded(path, seen)
 
 
 @lru_cache(2)
-def _loaded(path: Path, _state: tuple[int, int, int]) -> Configuration:
+def _loaded(path: Path, _state: tuple[object, ...]) -> Configuration:
     return load_targets(path)

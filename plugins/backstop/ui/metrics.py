@@ -76,7 +76,7 @@ class _Shown:
                 "targets.yaml names no inventory, and metrics are read from there",
                 hint="add inventory: {conn_id: …}, and let watch_backups run",
             )
-        targets = self._configuration().targets
+        targets = self._configuration().known_targets
         observations, findings = self._reader.read(connection)
         return self._written.text(observations, findings, now=self._clock(), targets=targets, accept=accept)
 

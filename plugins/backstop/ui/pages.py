@@ -3,7 +3,7 @@
 # ruff: noqa: TC003 FastAPI evaluates the annotations
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,16 +13,19 @@ from fastapi.responses import HTMLResponse
 from backstop.commands.recoverability.backup import read_backup
 from backstop.commands.recoverability.overview import read_overview
 from backstop.commands.recoverability.target import read_target
+from backstop.commands.watch.configuration import judge_configuration
 from backstop.errors import NotFoundError
 from backstop.model.backup import BackupLabel
 from backstop.ui.charts.panels import draw_panels
 from backstop.ui.charts.timeline import draw_timeline
 from backstop.ui.paths import root_of
+from backstop.ui.pools import missing_pools
 from backstop.ui.reading import Reading
 from backstop.ui.rehearsals import drill_line, rehearsals_of
 from backstop.ui.rendering import render
 
 if TYPE_CHECKING:
+    from backstop.model.finding import Finding
     from backstop.postgres.connection import ClusterConnection
     from backstop.targets import Configuration
 
@@ -35,11 +38,13 @@ def pages(
     inventory: Callable[[], ClusterConnection | None],
     configuration: Callable[[], Configuration],
     clock: Callable[[], datetime],
+    pools: Callable[[], Collection[str]] | None = None,
 ) -> APIRouter:
     """The router, to be mounted below any path; whoever mounts it has put the viewer into ``request.state``.
 
     :param inventory: the inventory's database; None: targets.yaml names none.
     :param configuration: targets.yaml as it is now.
+    :param pools: names of Airflow's pools; None: there is no Airflow to ask.
 
     What cannot be shown is raised as a :class:`BackstopError`.
     """
@@ -49,10 +54,18 @@ def pages(
     @router.get("/")
     def show_overview(request: Request, q: str = "") -> HTMLResponse:
         now = clock()
-        names = [name for name in configuration().targets if name in request.state.viewer.targets]
-        overview = reading.read(lambda session, _: read_overview(session, targets=names, now=now))
+        names = [name for name in configuration().known_targets if name in request.state.viewer.targets]
+        overview = reading.read(
+            lambda session, targets: read_overview(session, targets=names, now=now, known=disabled(targets))
+        )
         return _page(
-            request, "overview.html", now=now, overview=overview, query=q.strip(), drill_line=drill_line
+            request,
+            "overview.html",
+            now=now,
+            overview=overview,
+            query=q.strip(),
+            drill_line=drill_line,
+            missing_pools=missing_pools(configuration(), pools()) if pools else {},
         )
 
     @router.get("/targets/{target}")
@@ -60,11 +73,15 @@ def pages(
         now = clock()
         view = reading.read(
             lambda session, targets: read_target(
-                session, target, policies=reading.policies(targets, target), now=now
+                session,
+                target,
+                policies=reading.policies(targets, target),
+                now=now,
+                known=[one for one in disabled(targets) if one.target == target],
             )
         )
-        configured = configuration().targets.get(target)
-        if configured is None and not view.is_known:
+        configured, broken = configuration().targets.get(target), configuration().why_broken(target)
+        if configured is None and broken is None and not view.is_known:
             raise NotFoundError(f"there is no target {target}", hint="see the overview")
         shown = days if days in RANGES else RANGES[1]
         return _page(
@@ -73,6 +90,7 @@ def pages(
             now=now,
             view=view,
             configured=configured,
+            broken=broken,
             ranges=RANGES,
             days=shown,
             timeline=draw_timeline(
@@ -105,6 +123,11 @@ def pages(
         return _page(request, "backup.html", now=now, view=view)
 
     return router
+
+
+def disabled(configuration: Configuration) -> list[Finding]:
+    """Of targets whose files are wrong now, whether a watch has seen it or not."""
+    return list(judge_configuration(configuration.broken))
 
 
 def _page(request: Request, template: str, *, now: datetime, **variables: Any) -> HTMLResponse:

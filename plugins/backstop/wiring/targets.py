@@ -14,10 +14,19 @@ if TYPE_CHECKING:
 
 
 def find_target(configuration: Configuration, name: str) -> Target:
-    """:raises NotFoundError: no such target; says which there are."""
+    """
+    :raises NotFoundError: no such target; says which there are.
+    :raises ConfigurationError: there is one, but its file is wrong; says how.
+    """
     try:
         return configuration.targets[name]
     except KeyError:
+        broken = configuration.why_broken(name)
+        if broken is not None:
+            raise ConfigurationError(
+                f"target {name} is disabled, because its file is wrong: {broken.why}",
+                hint="correct it; `python -m backstop check-targets` checks it again",
+            ) from None
         close = difflib.get_close_matches(name, configuration.targets, n=1)
         known = ", ".join(sorted(configuration.targets)) or "none"
         hint = f"did you mean {close[0]!r}?" if close else f"targets.yaml has: {known}"

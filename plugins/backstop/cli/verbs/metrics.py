@@ -56,7 +56,7 @@ def _families(targets: Path | None) -> Iterable[Metric]:
         )
     observations, findings = Reader().read(connection)
     return metric_families(
-        observations, findings, now=utc_now(), targets=configuration.targets, version=__version__
+        observations, findings, now=utc_now(), targets=configuration.known_targets, version=__version__
     )
 
 

@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from backstop.cli.exit_codes import DONE, MISCONFIGURED
-from backstop.cli.output import print_fields, print_json
+from backstop.cli.output import print_fields, print_json, say
 from backstop.errors import ConfigurationError
 from backstop.model.access import AccessRole
 from backstop.targets import load_targets, targets_path
@@ -29,8 +29,27 @@ def check_targets(arguments: argparse.Namespace) -> int:
         return _check_as_json(file)
     configuration = load_targets(file)
     names = ", ".join(sorted(configuration.targets)) or "none"
-    sys.stdout.write(f"{file}: no mistakes; targets: {names}\n")
-    return 0
+    if not configuration.broken:
+        sys.stdout.write(f"{file}: no mistakes; targets: {names}\n")
+        return DONE
+    for broken in configuration.broken:
+        say(f"backstop: {broken.every_reason}")
+        if broken.targets:
+            say(f"backstop: disabled until this is corrected: {', '.join(broken.targets)}")
+    sys.stdout.write(f"{file}: {len(configuration.broken)} files with mistakes; targets that work: {names}\n")
+    return MISCONFIGURED
+
+
+def pools(arguments: argparse.Namespace) -> int:
+    """A pool that Airflow has not runs nothing: this makes a file that brings them all."""
+    configuration = load_targets(arguments.targets)
+    print_json(
+        {
+            name: {"slots": slots, "description": "Backstop, targets.yaml", "include_deferred": False}
+            for name, slots in configuration.pools.items()
+        }
+    )
+    return DONE
 
 
 def _check_as_json(file: Path) -> int:
@@ -38,6 +57,7 @@ def _check_as_json(file: Path) -> int:
 
     mistakes = [
         {
+            **({"file": mistake.position.file} if mistake.position.file else {}),
             "line": mistake.position.line,
             "column": mistake.position.column,
             "where": mistake.where,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.cli.exit_codes import DIFFERENT, DONE
 from backstop.cli.output import human_bytes, human_time, print_fields, print_json, print_table, say
 from backstop.commands.recoverability.overview import read_overview
+from backstop.commands.watch.configuration import judge_configuration
 from backstop.credentials import default_credentials
 from backstop.errors import ConfigurationError
 from backstop.model.access import AccessRole
@@ -43,7 +44,12 @@ def status(arguments: argparse.Namespace) -> int:
         )
     now = utc_now()
     with inventory_moment(connection) as session:
-        overview = read_overview(session, targets=names or sorted(configuration.targets), now=now)
+        overview = read_overview(
+            session,
+            targets=names or configuration.known_targets,
+            now=now,
+            known=list(judge_configuration(configuration.broken)),
+        )
         found = read_open_findings(session, arguments.target)
     general = () if names else overview.general
     if arguments.json:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.cli.exit_codes import DAMAGED, DONE
 from backstop.cli.output import print_json, say
 from backstop.cli.session import chosen_target
+from backstop.commands.watch.configuration import judge_configuration
 from backstop.commands.watch.observe import observe_target, unobservable
 from backstop.credentials import default_credentials
 from backstop.errors import BackstopError
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import argparse
 
     from backstop.commands.watch.observe import Observed
+    from backstop.model.finding import Finding
     from backstop.repository.inventory import Inventory
 
 
@@ -32,14 +34,22 @@ def watch_backups(arguments: argparse.Namespace) -> int:
     targets = WatchedTargets(configuration, credentials)
     inventory = open_inventory(configuration, credentials)
     found = [_observe(targets, name, inventory) for name in names or sorted(configuration.targets)]
+    broken = [] if names else list(judge_configuration(configuration.broken))
     for one in found:
         for sentence in one.observation.unseen:
             say(f"backstop: {one.observation.target}: not looked at: {sentence}")
     if arguments.json:
-        print_json({"targets": [_document(one) for one in found]})
+        print_json(
+            {
+                "targets": [_document(one) for one in found],
+                "configuration": [{"target": one.target, **_finding(one)} for one in broken],
+            }
+        )
     else:
-        _print(found)
-    worst = max((finding.level for one in found for finding in one.findings), default=None)
+        _print(found, broken)
+    worst = max(
+        (one.level for one in (*broken, *(each for seen in found for each in seen.findings))), default=None
+    )
     return DAMAGED if worst is Level.CRITICAL else DONE
 
 
@@ -51,9 +61,9 @@ def _observe(targets: WatchedTargets, name: str, inventory: Inventory | None) ->
     return observe_target(target, inventory=inventory, clock=utc_now, rhythm=RHYTHM, thorough=True)
 
 
-def _print(found: list[Observed]) -> None:
+def _print(found: list[Observed], broken: list[Finding]) -> None:
     findings = sorted(
-        (finding for one in found for finding in one.findings),
+        (*broken, *(finding for one in found for finding in one.findings)),
         key=lambda finding: (finding.level is not Level.CRITICAL, finding.key),
     )
     for finding in findings:
@@ -69,16 +79,17 @@ def _document(observed: Observed) -> dict[str, Any]:
         "target": seen.target,
         "observed_at": seen.observed_at,
         "took_seconds": seen.took_seconds,
-        "findings": [
-            {
-                "check": finding.check,
-                "subject": finding.subject,
-                "level": finding.level.value,
-                "sentence": finding.sentence,
-                "next_step": finding.next_step,
-                "documentation": finding.anchor,
-            }
-            for finding in observed.findings
-        ],
+        "findings": [_finding(finding) for finding in observed.findings],
         "unseen": list(seen.unseen),
+    }
+
+
+def _finding(finding: Finding) -> dict[str, str]:
+    return {
+        "check": finding.check,
+        "subject": finding.subject,
+        "level": finding.level.value,
+        "sentence": finding.sentence,
+        "next_step": finding.next_step,
+        "documentation": finding.anchor,
     }

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta  # noqa: TC003 fields' types
 from typing import TYPE_CHECKING, Any
 
-from backstop.model.finding import EVERY_TARGET, Level
+from backstop.model.finding import EVERY_TARGET, Level, worst_of_each
 from backstop.model.standing import Standing, standing
 from backstop.repository.drills import newest_drills
 from backstop.repository.findings import read_open_findings
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import psycopg
 
     from backstop.model.drill import DrillRecord
+    from backstop.model.finding import Finding
     from backstop.model.finding_state import OpenFinding
     from backstop.model.observation import AccuracySeen, ComponentSeen, ForecastSeen, Observation
 
@@ -86,27 +87,29 @@ def read_overview(
     *,
     targets: Collection[str],
     now: datetime,
+    known: Sequence[Finding] = (),
 ) -> Overview:
     """Four questions to the inventory, however many targets.
 
-    :param targets: names of those to show.
+    :param targets: names of those to show. :param known: what is wrong whether the inventory knows it or not.
     """
     seen = {one.target: one for one in read_observations(session)}
-    found: dict[str, list[OpenFinding]] = {}
-    for one in read_open_findings(session):
-        found.setdefault(one.finding.target, []).append(one)
+    opened = read_open_findings(session)
+    found: dict[str, list[Finding]] = {}
+    for finding in (*(one.finding for one in opened), *known):
+        found.setdefault(finding.target, []).append(finding)
     unseen = [name for name in targets if name not in seen]
-    known = _newest_backups(session, unseen) if unseen else {}
+    newest = _newest_backups(session, unseen) if unseen else {}
     drills = newest_drills(session)
     rows = [
         replace(
-            _row(name, seen.get(name), found.get(name, ()), known.get(name), now=now), drill=drills.get(name)
+            _row(name, seen.get(name), found.get(name, ()), newest.get(name), now=now), drill=drills.get(name)
         )
         for name in targets
     ]
     rows.sort(key=lambda row: row.target)
     rows.sort(key=lambda row: row.standing.word, reverse=True)
-    return Overview(tuple(rows), tuple(found.get(EVERY_TARGET, ())))
+    return Overview(tuple(rows), tuple(one for one in opened if one.finding.target == EVERY_TARGET))
 
 
 def _newest_backups(
@@ -121,12 +124,12 @@ def _newest_backups(
 def _row(
     target: str,
     observation: Observation | None,
-    found: Sequence[OpenFinding],
+    found: Sequence[Finding],
     known: tuple[datetime, datetime | None] | None,
     *,
     now: datetime,
 ) -> TargetRow:
-    findings = [one.finding for one in found]
+    findings = list(worst_of_each(found).values())
     said = standing(observation, findings, now=now)
     criticals = sum(one.level is Level.CRITICAL for one in findings)
     warnings = len(findings) - criticals

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.commands.recoverability.backups import component_of, read_stored
 from backstop.commands.recoverability.holds import read_holds
 from backstop.commands.recoverability.leaving import departures
+from backstop.model.finding import worst_of_each
 from backstop.model.standing import Standing, standing
 from backstop.repository.drills import list_drills, list_incidents
 from backstop.repository.findings import read_closed_findings, read_open_findings
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from backstop.commands.recoverability.holds import HoldSeen
     from backstop.commands.recoverability.leaving import Departures, Policies
     from backstop.model.drill import DrillRecord
+    from backstop.model.finding import Finding
     from backstop.model.finding_state import OpenFinding
     from backstop.model.observation import Observation
     from backstop.model.retention_forecast import Leaving
@@ -99,10 +101,12 @@ def read_target(
     *,
     policies: Policies,
     now: datetime,
+    known: Sequence[Finding] = (),
 ) -> TargetView:
     """Eight questions to the inventory. A target that it does not know is one that was never backed up.
 
     :param policies: what each repository keeps, by its name and the backup's label.
+    :param known: what is wrong with it whether the inventory knows it or not.
     """
     observation = next(iter(read_observations(session, target)), None)
     findings = read_open_findings(session, target)
@@ -110,7 +114,8 @@ def read_target(
     stored = read_stored(session, target, since=since)
     holds = read_holds(session, target, now=now)
     restores = _restores(session, target, since)
-    said = standing(observation, [one.finding for one in findings], now=now)
+    wrong = worst_of_each([*(one.finding for one in findings), *known]).values()
+    said = standing(observation, list(wrong), now=now)
     here = tuple(one for one in stored if one.is_there)
     return TargetView(
         target=target,

@@ -231,7 +231,7 @@ def _late(sight: Sight, kind: WatchedKind, on_time: Punctuality) -> Finding | No
         Level.CRITICAL,
         f"{in_words(kind.kind)}: {on_time.sentence}{beside}",
         f"look at the newest run of {dag_of_kind(sight.target.name, kind.kind)}, whether it is paused and "
-        "whether a worker takes its queue; then trigger it",
+        "whether a worker takes its queue and its pool exists; then trigger it",
     )
 
 

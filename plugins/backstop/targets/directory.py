@@ -1,0 +1,174 @@
+"""A directory of target files: one has what they share; a mistake in another disables its targets alone."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from backstop.errors import ConfigurationError
+from backstop.targets.broken import BrokenFile
+from backstop.targets.check import check_shared, check_target, empty, mistakes_of
+from backstop.targets.defaults import DEFAULTS, check_defaults
+from backstop.targets.document import Document, read_document
+from backstop.targets.fields import is_name
+from backstop.targets.mistakes import Mistake, Position, dotted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from backstop.targets.models import Configuration, Target
+
+SHARED = "backstop.yaml"
+"""The file of a directory that has everything but the targets."""
+SUFFIXES = (".yaml", ".yml")
+"""Of files that have targets. What is hidden (``.#web.yaml``, ``..data``) is none."""
+
+
+def target_files(directory: Path) -> list[Path]:
+    """All files with targets, in folders below it too, by name."""
+    found = (path for path in directory.rglob("*") if path.suffix in SUFFIXES)
+    return sorted(
+        path
+        for path in found
+        if path != directory / SHARED
+        and not any(part.startswith(".") for part in path.relative_to(directory).parts)
+    )
+
+
+@dataclass(slots=True)
+class _File:
+    """:param guessed: names that a file which cannot be read seems to have."""
+
+    path: str
+    document: Document
+    mistakes: list[Mistake]
+    names: list[str] = field(default_factory=list)
+    guessed: list[str] = field(default_factory=list)
+
+
+def check_directory(
+    shared_file: Path, files: Sequence[Path], read: Callable[[Path], str]
+) -> tuple[Configuration | None, list[Mistake]]:
+    """What the directory says, with the files that are wrong; None and why, where what is shared is wrong.
+
+    :param read: the text of a file.
+    :raises ConfigurationError: what is shared cannot be read.
+    """
+    shared = read_document(read(shared_file), str(shared_file))
+    if shared.value is None:
+        return None, shared.mistakes or [empty(shared)]
+    contents = [_read(path, read) for path in files]
+    owners: dict[str, list[_File]] = defaultdict(list)
+    for content in contents:
+        for name in content.names:
+            owners[name].append(content)
+    # A name that a file only seems to have is another file's, if that one really has it.
+    guessed = {name for content in contents for name in content.guessed if name not in owners}
+    known = [*owners, *guessed]
+    if isinstance(shared.value, dict) and "targets" not in shared.value:
+        shared.value["targets"] = {}
+    elif isinstance(shared.value, dict):
+        here = shared.position_of_key(("targets",))
+        what = "targets have files of their own here, so that a mistake in one disables it alone; move them"
+        return None, [*shared.mistakes, Mistake(here, "targets", what)]
+    # One that is gone, or hides in a file that is wrong, must not stop the others: said below.
+    configuration, mistakes = check_shared(shared, known)
+    unknown = [
+        one for one in mistakes if one.where.startswith("alerts.") and "there is no target" in one.what
+    ]
+    mistakes = [one for one in mistakes if one not in unknown]
+    if configuration is None or mistakes:
+        return None, sorted({*mistakes, *unknown})
+    targets: dict[str, Target] = {}
+    broken = [BrokenFile(str(shared_file), (), tuple(unknown), is_shared=True)] if unknown else []
+    for content in contents:
+        working, wrong = _judge(content, shared, owners, known)
+        targets |= working
+        if wrong is not None:
+            broken.append(wrong)
+    return configuration.with_targets({name: targets[name] for name in sorted(targets)}, broken), []
+
+
+def _judge(
+    content: _File, shared: Document, owners: Mapping[str, Sequence[_File]], known: Sequence[str]
+) -> tuple[dict[str, Target], BrokenFile | None]:
+    """Which of its targets can be worked with, and what is wrong with the others."""
+    if content.mistakes:
+        names = [*content.names, *(name for name in content.guessed if name not in owners)]
+        return {}, BrokenFile(content.path, tuple(names), tuple(sorted(set(content.mistakes))))
+    working: dict[str, Target] = {}
+    mistakes: list[Mistake] = []
+    for name in content.names:
+        target, wrong = check_target(content.document, shared, name, known)
+        others = [other for other in owners[name] if other is not content]
+        if others:
+            # Nobody knows which is meant: none of them.
+            position = content.document.position_of_key(("targets", name))
+            what = f"is in {' and '.join(other.path for other in others)} too; keep one of them"
+            wrong.append(Mistake(position, dotted(("targets", name)), what))
+        if target is not None and not wrong:
+            working[name] = target
+        mistakes += wrong
+    disabled = tuple(name for name in content.names if name not in working)
+    if not mistakes:
+        return working, None
+    # What it has from the defaults stands elsewhere: its own mistakes first.
+    mistakes.sort(key=lambda one: (one.position.file != content.path, one))
+    return working, BrokenFile(content.path, disabled, tuple(dict.fromkeys(mistakes)))
+
+
+def _read(path: Path, read: Callable[[Path], str]) -> _File:
+    try:
+        text = read(path)
+    except ConfigurationError as error:
+        what = error.message.removeprefix(f"{path} ")
+        unread = Document(None, file=str(path))
+        return _File(str(path), unread, [Mistake(Position(1, 1, str(path)), "", what)], guessed=_called(path))
+    document = read_document(text, str(path))
+    content = _File(str(path), document, list(document.mistakes))
+    targets = document.value.get("targets") if isinstance(document.value, dict) else None
+    if isinstance(targets, dict):
+        content.names = [str(name) for name in targets]
+        content.mistakes += _strangers(document)
+        if document.value.get(DEFAULTS) is not None:
+            content.mistakes += check_defaults(document, mistakes_of)
+    else:
+        content.guessed = list(_seen_in(text)) or _called(path)
+        if not content.mistakes:
+            content.mistakes.append(empty(document) if document.value is None else _without_targets(document))
+    return content
+
+
+def _strangers(document: Document) -> Iterator[Mistake]:
+    for key in document.value:
+        if key not in ("targets", DEFAULTS):
+            what = f"only `targets` and their `defaults` stand in such a file; what all share is in {SHARED}"
+            yield Mistake(document.position_of_key((key,)), str(key), what)
+
+
+def _without_targets(document: Document) -> Mistake:
+    where = document.position_of_value(("targets",) if "targets" in _keys(document) else ())
+    return Mistake(where, "targets", f"expected a mapping of targets; what all share is in {SHARED}")
+
+
+def _keys(document: Document) -> Sequence[str]:
+    return list(document.value) if isinstance(document.value, dict) else []
+
+
+def _seen_in(text: str) -> Iterator[str]:
+    """Names in a text that is not YAML: the keys right below ``targets``."""
+    _, found, below = text.partition("\ntargets:") if not text.startswith("targets:") else ("", "x", text[8:])
+    indent: str | None = None
+    for line in below.splitlines()[1:] if found else ():
+        key = re.match(r"( +)[\"']?([a-z0-9][a-z0-9_-]{0,39})[\"']?:", line)
+        if re.match(r"\S", line) and not line.startswith("#"):
+            return
+        if key and key[1] == (indent := indent or key[1]):
+            yield key[2]
+
+
+def _called(path: Path) -> list[str]:
+    return [path.stem] if is_name(path.stem) else []

@@ -1,0 +1,65 @@
+"""The pages of a fleet whose files are not all right, or whose pools are not all there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backstop.targets import load_targets
+from backstop.ui.pools import missing_pools
+from tests.fleet_targets import targets_yaml
+from tests.ui.conftest import NOW, TARGETS
+from tests.ui.test_pages import Checked, client_of, words
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """The three targets of the site as a file each; that of calibrify is wrong."""
+    import yaml
+
+    document = yaml.safe_load(targets_yaml(TARGETS))
+    targets = document.pop("targets")
+    document["pools"], document["defaults"] = {"s3": 4}, {"pools": {"transfers": "s3"}}
+    (tmp_path / "backstop.yaml").write_text(yaml.safe_dump(document))
+    for name, section in targets.items():
+        (tmp_path / f"{name}.yaml").write_text(yaml.safe_dump({"targets": {name: section}}))
+    broken = {"ownr": "me", **targets["calibrify"]}
+    (tmp_path / "calibrify.yaml").write_text(
+        yaml.safe_dump({"targets": {"calibrify": broken}}, sort_keys=False)
+    )
+    return tmp_path
+
+
+def test_a_target_whose_file_is_wrong_is_not_protected_and_the_page_says_why(known_inventory, directory):
+    configuration = load_targets(directory)
+    with client_of(known_inventory, configuration, NOW, pools=lambda: ["default_pool", "s3"]) as client:
+        overview, page = (client.get(f"/backstop/{path}").text for path in ("", "targets/calibrify"))
+
+    Checked(overview)
+    Checked(page)
+    row = words(overview[overview.index('<tr data-name="calibrify"') :].partition("</tr>")[0])
+    assert "not protected" in row
+    assert f"its file is wrong: {directory}/calibrify.yaml:3:5: targets.calibrify.ownr: unknown key" in row
+    assert "neither backed up nor watched, because its file is wrong" in words(page)
+    assert "never started" not in overview
+
+
+def test_a_pool_that_airflow_has_not_is_named_with_what_to_do(known_inventory, directory):
+    configuration = load_targets(directory)
+    with client_of(known_inventory, configuration, NOW, pools=lambda: ["default_pool"]) as client:
+        page = client.get("/backstop/").text
+
+    Checked(page)
+    assert "s3 (2 targets): what is in it is never started." in words(page).replace(" :", ":")
+    assert "airflow pools import pools.json" in page
+
+
+def test_only_pools_that_are_used_can_be_missing(directory):
+    assert missing_pools(load_targets(directory), ["default_pool"]) == {"s3": 2}
+    assert missing_pools(load_targets(directory), ["default_pool", "s3", "other"]) == {}
