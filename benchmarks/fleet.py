@@ -9,8 +9,8 @@ watch    one run of watch_backups over all of them (empty repositories, a server
 airflow  a real scheduler and DAG processor with all of it: until everything is known, then its loops; no pool
          has a place, so that runs come to be and no task starts
 
-What a watch of repositories with a year in them costs is measured by ``benchmarks/watching.py``. The load of the
-machine is printed beside: CPU seconds say more than seconds on a busy one.
+What a watch of repositories with a year in them costs is measured by ``benchmarks/watching.py``. The load of
+the machine is printed beside: CPU seconds say more than seconds on a busy one.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ for dag in bag.dags.values():
     table = dag.timetable
     tables = getattr(table, "timetables", None) or [getattr(table, "timetable", table)]
     crons[dag.dag_id] = [one.expression for one in tables if hasattr(one, "expression")]
-peak, tasks = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, sum(len(dag.tasks) for dag in bag.dags.values())
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+tasks = sum(len(dag.tasks) for dag in bag.dags.values())
 told = {"seconds": seconds, "cpu": cpu, "before": before, "peak": peak, "tasks": tasks, "crons": crons}
 print("told" + json.dumps({**told, "dags": len(bag.dags)}))
 """

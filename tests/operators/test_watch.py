@@ -393,7 +393,7 @@ def look_at_files() -> dict[str, int]:
 
 def test_a_target_whose_file_is_wrong_is_found_told_and_over_when_it_is_mended(world, monkeypatch):
     monkeypatch.setattr("backstop.operators.watch_configuration.utc_now", lambda: world.now)
-    directory = as_directory(world, web="targets: {web: {ownr: me}}\n")
+    directory = as_directory(world, web="targets: [")
     monkeypatch.setenv("BACKSTOP_TARGETS", str(directory))
     world.findings.advance([finding("web")], targets=["web"], now=world.now)
 
