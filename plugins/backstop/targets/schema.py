@@ -38,7 +38,7 @@ def json_schema() -> dict[str, Any]:
     properties["defaults"] = {"$ref": "#/$defs/Target", "description": properties["defaults"]["description"]}
     # Of a directory, what is shared is in one file, and targets are in others, alone.
     required = [key for key in schema.pop("required") if key != "targets"]
-    schema["anyOf"] = [{"required": required}, {"required": ["targets"], "maxProperties": 1}]
+    schema["anyOf"] = [{"required": required}, {"required": ["targets"], "maxProperties": 2}]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Backstop targets.yaml",
