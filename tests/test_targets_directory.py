@@ -296,6 +296,14 @@ def test_a_target_that_is_told_of_and_gone_stops_nobody(fleet):
     assert "alerts.warning[0].only[0]: there is no target 'gone'" in why
 
 
+def test_a_target_that_is_told_of_and_whose_file_is_spoilt_is_not_called_unknown(fleet):
+    shared = SHARED + "alerts: {warning: [{notifier: a.B, only: [web]}]}\n"
+
+    (broken,) = load_targets(fleet(shared, web="targets: [", shop=target("shop"))).broken
+
+    assert broken.targets == ("web",)
+
+
 def test_a_directory_without_what_is_shared_says_what_is_missing(tmp_path):
     with pytest.raises(ConfigurationError, match=r"there is no .*/backstop\.yaml"):
         load_targets(tmp_path)
