@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from backstop.errors import IntegrityError, NotFoundError, ObjectMissingError, StorageError
 from backstop.repository.claims import Claim, HeldClaim
+from backstop.repository.description import refuse_newer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,6 +60,7 @@ def pin(
     """
     stem = f"{_prefix(target, label)}{secrets.token_hex(8)}"
     held = HeldClaim(storage, stem, holder=holder, clock=clock, ttl=ttl)
+    refuse_newer(storage)
     try:
         held.start()
     except StorageError as error:
