@@ -1,4 +1,4 @@
-"""What a later release has written in a form of its own is named as such, never misread or taken for damage."""
+"""What a later release has written in its own form is named as such, never misread or taken for damage."""
 
 from __future__ import annotations
 

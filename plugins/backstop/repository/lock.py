@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from backstop.errors import (
     BackstopError,
     ConfigurationError,
+    FormatTooNewError,
     IntegrityError,
     LeaseHeldError,
     LeaseLostError,
@@ -287,7 +288,12 @@ def _since(storage: Storage, prefix: str, epoch: int) -> datetime | None:
 def _none_works(target: str, failed: Mapping[str, BackstopError]) -> BackstopError:
     reasons = "; ".join(f"{name}: {error.message}" for name, error in failed.items())
     hint = next(iter(failed.values())).hint
-    kind = StorageUnavailableError if any(error.retryable for error in failed.values()) else StorageError
+    kind: type[BackstopError] = StorageError
+    if any(error.retryable for error in failed.values()):
+        kind = StorageUnavailableError
+    for alike in (IntegrityError, FormatTooNewError):
+        if all(isinstance(error, alike) for error in failed.values()):
+            kind = alike
     return kind(f"no repository of {target} works: {reasons}", hint=hint)
 
 
