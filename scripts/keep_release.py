@@ -308,7 +308,7 @@ class Site:
         }
 
     def keep(self, into: Path) -> None:
-        """Write what was made, without the accounts of this machine; times stay, as evidence is judged by them."""
+        """Write what was made, without accounts of this machine. Times stay: evidence is judged by them."""
         shutil.move(self.folder / "targets.kept", self.folder / "targets.yaml")
 
         def plain(member: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from backstop.errors import IntegrityError, NotFoundError, ObjectMissingError, StorageError
+from backstop.errors import FormatTooNewError, IntegrityError, NotFoundError, ObjectMissingError, StorageError
 from backstop.repository.claims import Claim, HeldClaim
 from backstop.repository.description import refuse_newer
 
@@ -60,9 +60,11 @@ def pin(
     """
     stem = f"{_prefix(target, label)}{secrets.token_hex(8)}"
     held = HeldClaim(storage, stem, holder=holder, clock=clock, ttl=ttl)
-    refuse_newer(storage)
     try:
+        refuse_newer(storage)
         held.start()
+    except FormatTooNewError:
+        raise
     except StorageError as error:
         log.warning("reading %s of %s without a mark against expiry: %s", label, target, error)
         yield

@@ -4,36 +4,66 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backstop.errors import SourceError
+from backstop.crypto.signing import UntrustedSignerError
+from backstop.errors import IntegrityError, NotFoundError, SourceError, StorageError
 from backstop.model.backup import BackupKind
 from backstop.postgres.preflight import UNKNOWN
 from backstop.repository.newest import newest_first
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from backstop.commands.database.attempt import DumpSettings
-    from backstop.model.backup import Manifest
+    from backstop.commands.publication import Publication
+    from backstop.model.backup import BackupLabel, Manifest
     from backstop.postgres.preflight import SourceFacts
     from backstop.repository.catalog import Repository
 
 
-def refuse_other_database(
-    repositories: Sequence[Repository], facts: SourceFacts, settings: DumpSettings
-) -> None:
+def refuse_other_database(publication: Publication, facts: SourceFacts, settings: DumpSettings) -> None:
     """Compare the database about to be dumped with the newest dump of the target in each repository.
 
     A copy of the server's files has its system identifier, and a role may not be allowed to read that: then
-    only the database's name tells.
+    only the database's name tells. A repository in which only strangers have signed dumps of this target goes
+    without, as one that does not answer.
 
     :param settings: says which other cluster or database may take over.
     :raises SourceError: the newest dump in some repository is of another database.
+    :raises UntrustedSignerError: strangers have signed all dumps in every repository.
     """
-    for repository in repositories:
-        dumps = newest_first(repository.catalog, wanted=lambda label: label.kind is BackupKind.DUMP)
-        newest = next(dumps, None)
+    for repository in list(publication.repositories):
+        try:
+            newest = _newest(repository)
+        except (UntrustedSignerError, StorageError) as error:
+            publication.leave_out(repository.name, error)
+            continue
         if newest is not None:
-            _refuse(newest.manifest, repository.name, facts, settings)
+            _refuse(newest, repository.name, facts, settings)
+
+
+def _newest(repository: Repository) -> Manifest | None:
+    for published in newest_first(repository.catalog, wanted=_is_dump):
+        return published.manifest
+    for label, _ in repository.catalog.labels():
+        if _is_dump(label):
+            _refuse_strangers(repository, label)
+    return None
+
+
+def _is_dump(label: BackupLabel) -> bool:
+    return label.kind is BackupKind.DUMP
+
+
+def _refuse_strangers(repository: Repository, label: BackupLabel) -> None:
+    try:
+        repository.catalog.backup(label)
+    except UntrustedSignerError as error:
+        raise UntrustedSignerError(
+            f"{repository.name} holds dumps of {repository.catalog.target}, and none that we trust: "
+            f"{error.message}",
+            hint="another deployment with keys of its own backs up into it: give this one a repository, or a "
+            "target name, of its own; if those keys were yours, trust their public half in trusted.json",
+        ) from error
+    except (IntegrityError, NotFoundError):
+        return  # damaged, or gone meanwhile: no reason to be without a new one
 
 
 def _refuse(manifest: Manifest, repository: str, facts: SourceFacts, settings: DumpSettings) -> None:
