@@ -202,10 +202,12 @@ class Site:
             return found.fetchall() if found.description else None
 
     def add_equipment(self, first: int, last: int) -> None:
-        self.sql(
-            "INSERT INTO equipment SELECT n, 'scale ' || n, '2026-11-23 01:00Z', sha256(n::text::bytea) "  # noqa: S608
-            f"FROM generate_series({first}, {last}) n"
-        )
+        with self.server.connect() as session:
+            session.execute(
+                "INSERT INTO public.equipment "
+                "SELECT n, 'scale ' || n, '2026-11-23 01:00Z', sha256(n::text::bytea) FROM generate_series(%s, %s) n",
+                (first, last),
+            )
 
     # -- What is done ----------------------------------------------------------------------------------------
 
