@@ -204,8 +204,8 @@ class Site:
     def add_equipment(self, first: int, last: int) -> None:
         with self.server.connect() as session:
             session.execute(
-                "INSERT INTO public.equipment "
-                "SELECT n, 'scale ' || n, '2026-11-23 01:00Z', sha256(n::text::bytea) FROM generate_series(%s, %s) n",
+                "INSERT INTO public.equipment SELECT n, 'scale ' || n, '2026-11-23 01:00Z', "
+                "sha256(n::text::bytea) FROM generate_series(%s::int, %s::int) n",
                 (first, last),
             )
 
