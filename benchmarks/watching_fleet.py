@@ -20,8 +20,9 @@ import yaml
 
 from backstop.crypto.keyring import LocalKeyring
 from backstop.crypto.signing import Signer, create_signing_keys
-from backstop.model.backup import FORMAT_VERSION, BackupKind, BackupLabel
+from backstop.model.backup import BackupKind, BackupLabel
 from backstop.model.canonical import canonical_json
+from backstop.model.format_version import REPOSITORY_FORMAT
 from backstop.model.lsn import DEFAULT_SEGMENT_BYTES, Lsn, WalSegment
 from backstop.repository.wal_names import WalNames
 from tests.fleet import name_of
@@ -70,7 +71,7 @@ class Fleet:
         for name in REPOSITORIES:
             (self.folder / name).mkdir()
             (self.folder / name / "repository.json").write_bytes(
-                canonical_json({"format": FORMAT_VERSION, "id": _id_of(name)})
+                canonical_json({"format": REPOSITORY_FORMAT, "id": _id_of(name)})
             )
         with ProcessPoolExecutor(workers) as pool:
             list(pool.map(partial(_write_target, self), self.names))

@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from backstop.crypto.signing import Signer, create_signing_keys
-from backstop.model.backup import FORMAT_VERSION, BackupKind, BackupLabel, Manifest, StoredObject
+from backstop.model.backup import BackupKind, BackupLabel, Manifest, StoredObject
 from backstop.model.canonical import canonical_json, sha256_hex
+from backstop.model.format_version import REPOSITORY_FORMAT
 from backstop.model.lsn import Lsn
 from backstop.model.proof import Proof
 
@@ -34,7 +35,7 @@ def write_backups(folder: Path, count: int, now: datetime) -> None:
     proofs = Signer.load(folder / "signing" / "proof.pem")
     meta = root / TARGET / "meta"
     (meta / "manifests").mkdir(parents=True)
-    (root / "repository.json").write_bytes(canonical_json({"format": FORMAT_VERSION, "id": REPOSITORY_ID}))
+    (root / "repository.json").write_bytes(canonical_json({"format": REPOSITORY_FORMAT, "id": REPOSITORY_ID}))
     history = _History()
     for number in range(count):
         manifest = history.next(number, now - EVERY * (count - number))

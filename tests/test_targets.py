@@ -98,11 +98,11 @@ def test_the_day_of_the_escrow_copy_is_read_although_yaml_thinks_on_is_a_boolean
 
 
 def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file(write):
-    text = VALID.replace("version: 1", "version: 2").replace("dbname: calibrify", "dbname: 12")
+    text = VALID.replace("version: 1", "version: 0").replace("dbname: calibrify", "dbname: 12")
     text = text.replace("keys: lab", "keys: lap").replace("30d", "30 days")
 
     assert mistakes_of(write(text)) == [
-        "line 1, column 10: version: expected 1, found 2",
+        "line 1, column 10: version: expected 1, found 0",
         "line 9, column 11: targets.calibrify.keys: there is no key ring 'lap'; did you mean 'lab'?",
         "line 12, column 15: targets.calibrify.database.dbname: expected text, found 12",
         "line 14, column 26: targets.calibrify.database.retention.local: "
@@ -111,7 +111,7 @@ def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file(write):
 
 
 def test_the_error_names_file_line_and_column_of_each_mistake(write):
-    file = write(VALID.replace("dbname: calibrify", "dbname: 12").replace("version: 1", "version: 2"))
+    file = write(VALID.replace("dbname: calibrify", "dbname: 12").replace("version: 1", "version: 0"))
 
     with pytest.raises(ConfigurationError) as caught:
         load_targets(file)

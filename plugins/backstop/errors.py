@@ -77,6 +77,13 @@ class ObjectTooLargeError(StorageError, IntegrityError):
     exit_code = 4
 
 
+class FormatTooNewError(StorageError, IntegrityError):
+    """Written by a newer Backstop in a form that this one might misread: nothing of it is used or changed."""
+
+    next_step = "upgrade Backstop: docs/upgrading.md"
+    exit_code = 4
+
+
 class ObjectConflictError(StorageError):
     """Another object with other content already has this name; it is never overwritten."""
 
@@ -126,6 +133,12 @@ class BackupExpiringError(BackstopError):
 
 class ExpiryRefusedError(BackstopError):
     """Nothing was removed: there is no plan that was shown and, where policy asks for it, approved."""
+
+
+class InventoryTooNewError(BackstopError):
+    """A newer Backstop has migrated the inventory: this one neither reads nor writes it. Backups go on."""
+
+    next_step = "upgrade this Backstop, too: docs/upgrading.md"
 
 
 class SourceError(BackstopError):

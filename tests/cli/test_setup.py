@@ -45,13 +45,13 @@ def test_a_new_generation_wraps_from_now_on_and_the_former_one_stays(run, instal
 def test_check_targets_passes_a_good_file_and_lists_the_mistakes_of_a_bad_one(run, installation):
     assert run("check-targets")[0] == 0
     bad = installation / "bad.yaml"
-    bad.write_text("version: 2\nkeyz: {}\n")
+    bad.write_text("version: 0\nkeyz: {}\n")
 
     code, _, err = run("check-targets", "--targets", str(bad))
     as_json = json.loads(run("check-targets", "--targets", str(bad), "--json")[1])
 
     assert code == 2
-    assert f"{bad}:1:10: version: expected 1, found 2" in err
+    assert f"{bad}:1:10: version: expected 1, found 0" in err
     assert "did you mean 'keys'?" in err
     assert as_json["mistakes"][0]["line"] == 1
 

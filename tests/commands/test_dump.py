@@ -83,7 +83,7 @@ def test_a_repository_that_is_none_of_ours_is_named_before_anything_is_dumped(
     (folder / "repository").mkdir(mode=0o700)
     (folder / "repository" / "repository.json").write_text("{}")
 
-    with pytest.raises(IntegrityError, match="repository format"):
+    with pytest.raises(IntegrityError, match="has format None, which no release ever wrote"):
         protection.back_up()
 
     assert not list((folder / "repository").rglob("data"))

@@ -344,17 +344,45 @@ def test_an_empty_database_is_backed_up_and_proven(folder: Path, database: Clust
     assert protection.prove(report.label).matched
 
 
-def test_backups_of_two_clusters_under_one_target_can_be_told_apart(
+def test_another_cluster_under_the_same_target_is_refused_until_it_is_allowed_by_name(
     protection: Protection, postgres16: EmbeddedPostgres, new_database: Any
 ):
-    protection.back_up()
+    first = protection.back_up()
     other = new_database(postgres16)
     fill(other)
-    protection.back_up(source=other)
+    with postgres16.connect() as session:
+        (ours,) = session.execute("SELECT system_identifier::text FROM pg_control_system()").fetchone()
+    allowed = replace(protection.dump, new_cluster=ours, new_database=other.dbname)
 
-    found = protection.repository("local").catalog.backups().backups
-    assert len({published.manifest.system_id for published in found}) == 2
-    assert [published.manifest.server_major for published in found] == [18, 16]
+    with pytest.raises(
+        SourceError, match=f"{first.label} .* is of cluster [0-9]+, and this server is"
+    ) as refused:
+        protection.back_up(source=other)
+    assert f"--new-cluster {ours}" in refused.value.hint
+    assert protection.published() == {"local": [first.label]}
+
+    second = protection.back_up(source=other, settings=allowed)
+    assert protection.published() == {"local": [first.label, second.label]}
+    # From now on the former one is the stranger.
+    with pytest.raises(SourceError, match=f"{second.label} .* is of cluster {ours}, and this server is"):
+        protection.back_up()
+
+
+def test_another_database_of_the_same_cluster_under_the_same_target_is_refused_until_it_is_allowed_by_name(
+    protection: Protection, postgres18: EmbeddedPostgres, new_database: Any
+):
+    first = protection.back_up()
+    other = new_database(postgres18)
+    fill(other)
+
+    with pytest.raises(
+        SourceError, match=f"{first.label} .* is of database '{protection.source.dbname}'"
+    ) as refused:
+        protection.back_up(source=other)
+    assert f"--new-database {other.dbname}" in refused.value.hint
+    assert protection.published() == {"local": [first.label]}
+
+    assert protection.back_up(source=other, settings=replace(protection.dump, new_database=other.dbname))
 
 
 def test_two_targets_of_the_same_names_in_one_repository_do_not_mix(

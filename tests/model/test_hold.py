@@ -68,7 +68,7 @@ def test_what_is_stored_is_read_as_it_was_said():
 
 @pytest.mark.parametrize(
     "changed",
-    [{"format": 2}, {"type": "release"}, {"label": "x"}, {"until": "tomorrow"}, {"reason": None}],
+    [{"type": "release"}, {"label": "x"}, {"until": "tomorrow"}, {"reason": None}],
     ids=lambda changed: next(iter(changed)),
 )
 def test_what_is_no_hold_is_not_read_as_one(changed):
@@ -101,7 +101,7 @@ def test_a_release_is_read_as_it_was_said():
     assert Release.from_dict({**release.to_dict(), "signature": None}).signature is None
 
 
-@pytest.mark.parametrize("changed", [{"format": 2}, {"type": "hold"}, {"signature": 7}, {"label": "x"}])
+@pytest.mark.parametrize("changed", [{"type": "hold"}, {"signature": 7}, {"label": "x"}])
 def test_what_is_no_release_is_not_read_as_one(changed):
     release = Release(label=LABEL, target="calibrify", hold_sha256="0" * 64, who="ada", released_at=NOW)
 

@@ -58,7 +58,24 @@ def test_a_kind_that_somebody_chose_is_taken_whatever_is_due(taken, monkeypatch,
     assert call["kind"] is BackupKind(kind)
     assert call["cluster"] is SERVER
     assert [one.name for one in call["repositories"]] == ["local", "far"]
-    assert call["holder"] == "airflow dag run task"
+    assert call["holder"].startswith("Airflow at ")
+    assert call["holder"].endswith(": DAG dag, run run, task task")
+
+
+@pytest.mark.parametrize(
+    ("base_url", "named"),
+    [
+        ("https://ada:secret@airflow.example.org:8443/team/", "https://airflow.example.org:8443/team"),
+        ("", "an address that [api] base_url does not say"),
+        ("nonsense", "an address that [api] base_url does not say"),
+    ],
+)
+def test_a_lease_says_which_airflow_holds_it_and_tells_no_login(taken, monkeypatch, base_url, named):
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", base_url)
+
+    TakeBaseBackupOperator(task_id="take", target="calibrify").carry_out(context())
+
+    assert taken[0]["holder"] == f"Airflow at {named}: DAG dag, run run, task task"
 
 
 def test_the_run_is_told_what_was_taken_and_the_task_links_to_it(taken):

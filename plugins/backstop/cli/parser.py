@@ -61,7 +61,18 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _back_up_database(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = "Back a database up to every repository, from one read."
-    target(verb(verbs, "back-up-database", "backup:back_up_database", text))
+    parser = verb(verbs, "back-up-database", "backup:back_up_database", text)
+    target(parser)
+    parser.add_argument(
+        "--new-cluster",
+        metavar="SYSTEM_ID",
+        help="accept that a database of this cluster takes the place of the one whose backups are there",
+    )
+    parser.add_argument(
+        "--new-database",
+        metavar="NAME",
+        help="accept that the database of this name takes the place of the one whose backups are there",
+    )
 
 
 def _take_base_backup(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

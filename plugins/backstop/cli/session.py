@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import os
 import socket
 from typing import TYPE_CHECKING
 
@@ -12,6 +11,7 @@ from backstop.credentials import CredentialSource, default_credentials
 from backstop.errors import BackstopError, ConfigurationError, NotFoundError
 from backstop.settings.arguments import parse_label
 from backstop.targets import Configuration, load_targets
+from backstop.targets.load import targets_path
 from backstop.wiring import cheapest_first, find_target, open_keyring, open_repository
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Session:
         self.configuration: Configuration = load_targets(arguments.targets)
         self.credentials: CredentialSource = default_credentials(role)
         self.target_name = chosen_target(self.configuration, arguments.target)
+        self.holder = f"`python -m backstop` with {targets_path(arguments.targets)}, by {local_user()}"
+        """How leases and pins name this run to others, who may belong to another deployment."""
 
     def repository(self, name: str) -> Repository:
         return open_repository(self.configuration, self.target_name, name, self.credentials)
@@ -126,11 +128,6 @@ def newest(repository: Repository, *, proven: bool, dumps: bool = False) -> Back
 def local_user() -> str:
     """Who runs this, for people: ``ada@db1``."""
     return f"{getpass.getuser()}@{socket.gethostname()}"
-
-
-def holder() -> str:
-    """How leases and pins name this run to others."""
-    return f"cli {local_user()} pid {os.getpid()}"
 
 
 def _is_encrypted(key: Path) -> bool:

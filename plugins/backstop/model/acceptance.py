@@ -6,12 +6,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import IntegrityError
-from backstop.model.backup import FORMAT_VERSION, BackupLabel, Signature
+from backstop.model.backup import BackupLabel, Signature
 from backstop.model.canonical import format_time, parse_time
+from backstop.model.format_version import known_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+
+_FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +31,7 @@ class Acceptance:
         """What the signature covers; ``type`` keeps it from being taken for any other document's."""
         return {
             "accepted_at": format_time(self.accepted_at),
-            "format": FORMAT_VERSION,
+            "format": _FORMAT,
             "label": self.label.text,
             "target": self.target,
             "type": "acceptance",
@@ -47,8 +50,9 @@ class Acceptance:
     def from_dict(cls, raw: Mapping[str, Any]) -> Acceptance:
         """:raises IntegrityError: not an acceptance."""
         try:
-            if raw["format"] != FORMAT_VERSION or raw["type"] != "acceptance":
-                raise ValueError(f"format {raw['format']!r}, type {raw['type']!r}")
+            known_version(raw, what="it")
+            if raw["type"] != "acceptance":
+                raise ValueError(f"type {raw['type']!r}")
             signature = raw["signature"]
             return cls(
                 label=BackupLabel(raw["label"]),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from backstop.errors import ConfigurationError, IntegrityError
 from backstop.model.backup_label import BackupKind, BackupLabel
 from backstop.model.canonical import format_time, parse_time
+from backstop.model.format_version import Readers
 from backstop.model.kinds import (
     require_counts,
     require_figures,
@@ -21,9 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-__all__ = ["FORMAT_VERSION", "BackupKind", "BackupLabel", "Manifest", "Signature", "StoredObject"]
+__all__ = ["MANIFEST_FORMAT", "BackupKind", "BackupLabel", "Manifest", "Signature", "StoredObject"]
 
-FORMAT_VERSION = 1
+MANIFEST_FORMAT = 1
+"""What this release writes."""
 
 _ORIGIN = re.compile(r"[^/]+/data/(?:database|trees/[^/]+)/(?P<label>[^/]+)/")
 
@@ -150,6 +152,8 @@ class Manifest:
     not_included: tuple[str, ...] = ()
     """What the backup role was not allowed to read, in words."""
     signature: Signature | None = None
+    format: int = MANIFEST_FORMAT
+    """What it was written in: its signature covers that too, and a copy of it says the same."""
 
     @property
     def kind(self) -> BackupKind:
@@ -221,7 +225,7 @@ class Manifest:
             "end_lsn": self.end_lsn,
             "epoch": self.epoch,
             "finished_at": format_time(self.finished_at),
-            "format": FORMAT_VERSION,
+            "format": self.format,
             "keys": list(self.keys),
             "kind": self.kind.value,
             "label": self.label.text,
@@ -253,14 +257,13 @@ class Manifest:
     def from_dict(cls, raw: Mapping[str, Any]) -> Manifest:
         """Read a manifest's JSON document.
 
-        :raises IntegrityError: when a field is missing, malformed, or the format is newer than ours.
+        :raises FormatTooNewError: a newer release wrote it.
+        :raises IntegrityError: a field is missing or malformed.
         """
-        version = raw.get("format")
-        if version != FORMAT_VERSION:
-            raise IntegrityError(
-                f"manifest {raw.get('label')!r} has format {version!r}; this program reads {FORMAT_VERSION}",
-                hint="use the Backstop release that wrote it, or a newer one",
-            )
+        return _READERS.read(raw, name=f"{raw.get('label')!r:.80}")
+
+    @classmethod
+    def _from_version_1(cls, raw: Mapping[str, Any]) -> Manifest:
         try:
             manifest = cls(
                 label=BackupLabel(raw["label"]),
@@ -285,6 +288,7 @@ class Manifest:
                 summary=raw["summary"],
                 not_included=tuple(raw["not_included"]),
                 signature=_signature(raw["signature"]),
+                format=1,
             )
             manifest.require_kinds()
             return manifest
@@ -297,3 +301,6 @@ class Manifest:
 
 def _signature(raw: Mapping[str, str] | None) -> Signature | None:
     return Signature(key=raw["key"], value=raw["ed25519"]) if raw else None
+
+
+_READERS: Readers[Manifest] = Readers("manifest", {1: Manifest._from_version_1})

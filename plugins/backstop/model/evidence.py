@@ -14,12 +14,15 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import IntegrityError
-from backstop.model.backup import FORMAT_VERSION, Signature
+from backstop.model.backup import Signature
 from backstop.model.canonical import canonical_json, format_time, parse_time, sha256_hex
+from backstop.model.format_version import known_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+
+_FORMAT = 1
 
 BEFORE_THE_FIRST = "0" * 64
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -109,7 +112,7 @@ class EvidenceRecord:
         """What the signature covers."""
         return {
             "document": dict(self.document),
-            "format": FORMAT_VERSION,
+            "format": _FORMAT,
             "happened_at": format_time(self.happened_at),
             "heads": {known: head.to_dict() for known, head in self.heads.items()},
             "kind": self.kind.value,
@@ -139,8 +142,9 @@ class EvidenceRecord:
     def from_dict(cls, raw: Mapping[str, Any]) -> EvidenceRecord:
         """:raises IntegrityError: it is malformed."""
         try:
-            if raw["format"] != FORMAT_VERSION or type(raw["number"]) is not int or raw["number"] < 1:
-                raise ValueError(f"format {raw['format']!r}, number {raw['number']!r}")
+            known_version(raw, what=f"record {raw.get('number')!r:.80} of evidence")
+            if type(raw["number"]) is not int or raw["number"] < 1:
+                raise ValueError(f"number {raw['number']!r}")
             return cls(
                 target=raw["target"],
                 repository_id=raw["repository_id"],

@@ -10,13 +10,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import ConfigurationError, IntegrityError
-from backstop.model.backup import FORMAT_VERSION, BackupLabel, Signature
+from backstop.model.backup import BackupLabel, Signature
 from backstop.model.canonical import canonical_json, format_time, parse_time, sha256_hex
+from backstop.model.format_version import known_version
 from backstop.model.words import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+
+_FORMAT = 1
 
 MAX_WORDS = 500
 """Characters of a reason; it stands in tables."""
@@ -94,7 +97,7 @@ class HoldDocument:
     def to_json(self) -> bytes:
         return canonical_json(
             {
-                "format": FORMAT_VERSION,
+                "format": _FORMAT,
                 "id": self.id,
                 "label": self.label.text,
                 "placed_at": format_time(self.placed_at),
@@ -110,8 +113,9 @@ class HoldDocument:
     def from_dict(cls, raw: Mapping[str, Any]) -> HoldDocument:
         """:raises IntegrityError: not a hold, as far as this program can tell."""
         try:
-            if raw["format"] != FORMAT_VERSION or raw["type"] != "hold":
-                raise ValueError(f"format {raw['format']!r}, type {raw['type']!r}")
+            known_version(raw, what="it")
+            if raw["type"] != "hold":
+                raise ValueError(f"type {raw['type']!r}")
             return cls(
                 id=printable(raw["id"]),
                 label=BackupLabel(raw["label"]),
@@ -154,7 +158,7 @@ class Release:
     def signed_part(self) -> dict[str, Any]:
         """What the signature covers; ``type`` keeps it from being taken for any other document's."""
         return {
-            "format": FORMAT_VERSION,
+            "format": _FORMAT,
             "hold_sha256": self.hold_sha256,
             "label": self.label.text,
             "released_at": format_time(self.released_at),
@@ -175,8 +179,9 @@ class Release:
     def from_dict(cls, raw: Mapping[str, Any]) -> Release:
         """:raises IntegrityError: not a release."""
         try:
-            if raw["format"] != FORMAT_VERSION or raw["type"] != "release":
-                raise ValueError(f"format {raw['format']!r}, type {raw['type']!r}")
+            known_version(raw, what="it")
+            if raw["type"] != "release":
+                raise ValueError(f"type {raw['type']!r}")
             signature = raw["signature"]
             return cls(
                 label=BackupLabel(raw["label"]),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.errors import IntegrityError
 from backstop.model.canonical import format_time, parse_time
+from backstop.model.format_version import known_version
 from backstop.model.measured import Outcome
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class Event:
     def from_dict(cls, raw: Mapping[str, Any], *, number: int) -> Event:
         """:raises IntegrityError: it is malformed."""
         try:
+            known_version(raw, what=f"event {number} of an incident")
             kind, data = EventKind(raw["kind"]), dict(raw["data"])
             _require_what_is_read(kind, data)
             return cls(

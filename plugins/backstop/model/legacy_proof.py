@@ -6,14 +6,17 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import IntegrityError
-from backstop.model.backup import FORMAT_VERSION, Signature
+from backstop.model.backup import Signature
 from backstop.model.canonical import format_time, parse_time
+from backstop.model.format_version import known_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
     from backstop.model.legacy import LegacyBackup
+
+_FORMAT = 1
 
 LEGACY = "legacy"
 
@@ -70,7 +73,7 @@ class LegacyProof:
             "durations": dict(self.durations),
             "file_sha256": self.file_sha256,
             "finished_at": format_time(self.finished_at),
-            "format": FORMAT_VERSION,
+            "format": _FORMAT,
             "host": self.host,
             "isolation": self.isolation,
             "kind": self.kind,
@@ -95,6 +98,7 @@ class LegacyProof:
     def from_dict(cls, raw: Mapping[str, Any]) -> LegacyProof:
         """Read its JSON document. :raises IntegrityError: when it is malformed."""
         try:
+            known_version(raw, what=f"proof of legacy backup {raw.get('name')!r:.80}")
             if raw["what"] != LEGACY:
                 raise ValueError(f"it is about a {raw['what']!r}")
             signature = raw["signature"]

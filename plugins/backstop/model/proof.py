@@ -6,13 +6,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import IntegrityError
-from backstop.model.backup import FORMAT_VERSION, BackupLabel, Signature
+from backstop.model.backup import BackupLabel, Signature
 from backstop.model.canonical import format_time, parse_time
+from backstop.model.format_version import known_version
 from backstop.model.kinds import require_counts, require_figures, require_moments, require_texts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+
+_FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +62,7 @@ class Proof:
             "differences": list(self.differences),
             "durations": dict(self.durations),
             "finished_at": format_time(self.finished_at),
-            "format": FORMAT_VERSION,
+            "format": _FORMAT,
             "host": self.host,
             "isolation": self.isolation,
             "label": self.label.text,
@@ -86,6 +89,7 @@ class Proof:
         :raises IntegrityError: when it is malformed.
         """
         try:
+            known_version(raw, what=f"proof of {raw.get('label')!r:.80}")
             signature = raw["signature"]
             proof = cls(
                 label=BackupLabel(raw["label"]),

@@ -6,11 +6,14 @@ import json
 import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
 
 from airflow.sdk import BaseOperator
+from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowRuntimeError
 
 from backstop.errors import BackstopError
+from backstop.model.words import printable
 from backstop.notifications.runs import task_failed
 
 if TYPE_CHECKING:
@@ -20,9 +23,17 @@ if TYPE_CHECKING:
 
 
 def holder(context: Context) -> str:
-    """How leases and pins name this task to others."""
+    """How leases and pins name this task to others, who may belong to another Airflow."""
     task = context["ti"]
-    return f"airflow {task.dag_id} {task.run_id} {task.task_id}"
+    return f"Airflow at {_address()}: DAG {task.dag_id}, run {task.run_id}, task {task.task_id}"
+
+
+def _address() -> str:
+    """Where people find this Airflow, without a login that somebody may have put there."""
+    url = urlsplit(conf.get("api", "base_url", fallback="") or "")
+    if not url.hostname:
+        return "an address that [api] base_url does not say"
+    return printable(urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path.rstrip("/"), "", "")))
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from backstop.model.acceptance import Acceptance
 from backstop.model.backup import BackupLabel
 from backstop.model.canonical import canonical_json
 from backstop.model.hold import words
+from backstop.repository.description import refuse_newer
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -46,6 +47,7 @@ class Acceptances:
             )
         if self._is_accepted(label):
             return
+        refuse_newer(self._storage)
         said = signer.sign(
             Acceptance(label=label, target=self._catalog.target, who=words(who, "name"), accepted_at=now)
         )

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from backstop.errors import IntegrityError, NotFoundError, ObjectConflictError, ObjectMissingError
-from backstop.model.backup import FORMAT_VERSION, BackupLabel, Manifest
+from backstop.model.backup import BackupLabel, Manifest
 from backstop.model.canonical import canonical_json, sha256_hex
+from backstop.model.format_version import REPOSITORY_FORMAT
 from backstop.model.words import printable
+from backstop.repository.description import REPOSITORY_KEY, Description
 from backstop.repository.locks import BackupLocks
 from backstop.repository.manifest_files import is_wanted, json_object, label_of
 from backstop.repository.proof_records import ProofRecords
@@ -22,7 +24,6 @@ from backstop.repository.published import (
     is_proven,
 )
 from backstop.repository.read_ahead import read_ahead
-from backstop.storage.keys import DESCRIPTION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -45,8 +46,6 @@ __all__ = [
     "in_repository",
     "is_proven",
 ]
-
-REPOSITORY_KEY = DESCRIPTION
 
 
 class Catalog:
@@ -72,7 +71,7 @@ class Catalog:
         """The id in ``repository.json``; with ``create``, an empty place is made a repository first.
 
         :raises NotFoundError: nothing there that says it is a repository.
-        :raises IntegrityError: written by a newer Backstop, or not JSON.
+        :raises FormatTooNewError: a newer Backstop has raised its version; :raises IntegrityError: damaged.
         """
         if self._repository_id is None:
             self._repository_id = self._read_repository_id(create=create)
@@ -80,27 +79,19 @@ class Catalog:
 
     def _read_repository_id(self, *, create: bool) -> str:
         try:
-            raw = self._storage.read(REPOSITORY_KEY)
+            return Description.read(self._storage).id
         except ObjectMissingError:
             if not create:
                 raise NotFoundError(
                     f"{self._storage.location} is not a Backstop repository: no {REPOSITORY_KEY}",
                     hint="check its path, bucket and prefix in targets.yaml; the first backup creates it",
                 ) from None
-            self._refuse_to_orphan()
-            document = {"format": FORMAT_VERSION, "id": secrets.token_hex(8)}
-            # Another first backup may have been quicker; its id is read below.
-            with contextlib.suppress(ObjectConflictError):
-                self._storage.put_once(REPOSITORY_KEY, canonical_json(document))
-            raw = self._storage.read(REPOSITORY_KEY)
-        document = json_object(raw, f"{self._storage.location}/{REPOSITORY_KEY}")
-        if document.get("format") != FORMAT_VERSION or not isinstance(document.get("id"), str):
-            raise IntegrityError(
-                f"{self._storage.location} has repository format {document.get('format')!r}; "
-                f"this program knows {FORMAT_VERSION}",
-                hint="use the Backstop release that wrote it, or a newer one",
-            )
-        return str(document["id"])
+        self._refuse_to_orphan()
+        document = {"format": REPOSITORY_FORMAT, "id": secrets.token_hex(8)}
+        # Another first backup may have been quicker; its id is read below.
+        with contextlib.suppress(ObjectConflictError):
+            self._storage.put_once(REPOSITORY_KEY, canonical_json(document))
+        return Description.read(self._storage).id
 
     def _refuse_to_orphan(self) -> None:
         """Every manifest names its repository's id: under a new one none of them would be believed."""
@@ -110,7 +101,7 @@ class Catalog:
                 known = printable(str(json_object(self._storage.read(info.key), info.key)["repository_id"]))
             raise IntegrityError(
                 f"{self._storage.location} holds backups of {self._target}, but its {REPOSITORY_KEY} is gone",
-                hint=f'put it back: {{"format": {FORMAT_VERSION}, "id": "{known}"}}',
+                hint=f'put it back: {{"format": {REPOSITORY_FORMAT}, "id": "{known}"}}',
             )
 
     def manifest_key(self, label: BackupLabel) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.errors import ObjectMissingError
 from backstop.model.canonical import canonical_json, format_time, parse_time
+from backstop.repository.description import refuse_newer
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -57,6 +58,8 @@ class CheckRecord:
     @classmethod
     def from_dict(cls, raw: dict[str, Any]) -> CheckRecord:
         """:raises ValueError, KeyError, TypeError: it is none."""
+        if raw["format"] != _FORMAT:
+            raise ValueError(f"format {raw['format']!r}")
         return cls(
             started_at=parse_time(raw["started_at"]),
             finished_at=parse_time(raw["finished_at"]),
@@ -84,6 +87,7 @@ class CheckRecords:
     def put(self, record: CheckRecord) -> None:
         """:raises StorageError: the repository did not take it; the next check begins where this one did."""
         name = f"{record.finished_at:%Y%m%dT%H%M%S%fZ}{self._suffix}"
+        refuse_newer(self._storage)
         self._storage.put_once(f"{self._prefix}{name}", canonical_json(record.to_dict()))
 
     def newest(self, *, seed: int) -> CheckRecord | None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from backstop.errors import IntegrityError, StorageError
 from backstop.model.canonical import canonical_json, format_time, parse_time
+from backstop.model.format_version import known_version
 from backstop.model.words import printable
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class Claim:
         """:raises IntegrityError: not a claim."""
         try:
             raw = json.loads(body)
+            # Since 1 they name none; one that must be read otherwise will say so.
+            known_version(raw, what=where, absent=1)
             if type(raw["pid"]) is not int or type(raw["released"]) is not bool:
                 raise TypeError("a claim of other kinds of values than ours")
             return cls(

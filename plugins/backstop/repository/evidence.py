@@ -15,6 +15,7 @@ from backstop.errors import IntegrityError, ObjectConflictError, ObjectMissingEr
 from backstop.model.canonical import canonical_json, sha256_hex
 from backstop.model.evidence import BEFORE_THE_FIRST, ChainHead, EvidenceRecord
 from backstop.model.evidence_chain import StoredRecord, number_in
+from backstop.repository.description import refuse_newer
 from backstop.repository.manifest_files import json_object
 from backstop.repository.read_ahead import read_ahead
 
@@ -77,6 +78,7 @@ class EvidenceChain:
         :raises IntegrityError: nobody trusts this signer: nothing was written.
         :raises StorageError: it could not be written.
         """
+        refuse_newer(self._storage)
         for _ in range(_TRIES):
             number, previous_sha256, recorded_at = self._place(now)
             record = EvidenceRecord(

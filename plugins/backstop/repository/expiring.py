@@ -11,13 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backstop.errors import IntegrityError, ObjectMissingError
-from backstop.model.backup import FORMAT_VERSION, BackupLabel
+from backstop.model.backup import BackupLabel
 from backstop.model.canonical import canonical_json
+from backstop.model.format_version import known_version
+from backstop.repository.manifest_files import json_object
 
 if TYPE_CHECKING:
     from backstop.repository.catalog import Published, Repository
     from backstop.storage.base import Undeleted
 
+_FORMAT = 1
 _MOST_BYTES = 128 * 1024 * 1024
 
 
@@ -41,7 +44,7 @@ class ExpiringMarks:
     def begin(self, published: Published) -> None:
         """Say that this backup is about to go. Again for the same manifest is success."""
         document = {
-            "format": FORMAT_VERSION,
+            "format": _FORMAT,
             "label": published.manifest.label.text,
             "manifest": published.manifest.to_dict(),
             "manifest_sha256": published.sha256,
@@ -78,6 +81,7 @@ class ExpiringMarks:
         except ObjectMissingError:
             return None
         try:
+            known_version(json_object(body, key), what=key)
             return Begun(label, self._catalog.manifest_within(body, label, where=key))
         except IntegrityError as error:
             return Begun(label, None, error)

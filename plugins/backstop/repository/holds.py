@@ -21,6 +21,7 @@ from backstop.errors import (
 from backstop.model.backup import BackupLabel
 from backstop.model.canonical import canonical_json
 from backstop.model.hold import HoldDocument, Release, words
+from backstop.repository.description import refuse_newer
 from backstop.repository.hold_documents import MAX_BYTES, StoredHold, judge, parse
 
 if TYPE_CHECKING:
@@ -209,6 +210,7 @@ class Holds:
 
     def _put(self, label: BackupLabel, body: bytes) -> int:
         """Under the first number that nobody has. The same bytes again are the same document."""
+        refuse_newer(self._storage)
         stored = self._stored(label)
         for one in stored:
             if one.body == body:

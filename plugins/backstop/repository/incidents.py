@@ -25,6 +25,7 @@ from backstop.errors import (
 from backstop.model.canonical import canonical_json
 from backstop.model.documents import fit
 from backstop.model.incident import Event, EventKind, merged
+from backstop.repository.description import refuse_newer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -133,6 +134,7 @@ class IncidentJournal:
         return event
 
     def _put(self, place: _Place, incident: str, event: Event) -> None:
+        refuse_newer(place.repository.storage)
         body = canonical_json(event.to_dict())
         number = place.last(incident) + 1
         while True:

@@ -17,6 +17,7 @@ from backstop.repository.evidence_heads import enter_head, newest_evidence
 from backstop.repository.expiring import ExpiringMarks
 from backstop.repository.holds import Holds
 from backstop.repository.inventory_rows import backup_row, hold_row, proof_row
+from backstop.repository.inventory_version import MIGRATIONS, InventoryDatabase
 from backstop.sql import load_sql
 
 if TYPE_CHECKING:
@@ -29,20 +30,6 @@ if TYPE_CHECKING:
     from backstop.model.proof import Proof
     from backstop.postgres.connection import ClusterConnection
     from backstop.repository.catalog import Published, Repository
-
-MIGRATIONS = (
-    "0001_backup_inventory",
-    "0002_backup_proof",
-    "0003_holds_and_expiry",
-    "0004_watching",
-    "0005_watched_manifests",
-    "0006_findings_told",
-    "0007_drills",
-    "0008_observed_loss",
-    "0009_decisions",
-    "0010_key_canary",
-)
-"""Applied in this order, each once; every one can be run again without harm."""
 
 # Two migrations at once, or two indexers of one repository, wait for each other: "backstop" as a number.
 _LOCK = 0x6261636B73746F70
@@ -73,7 +60,7 @@ class Inventory:
     """The tables ``backup_inventory``, ``backup_proof``, ``backup_hold`` in ``public`` of one database."""
 
     def __init__(self, connection: ClusterConnection) -> None:
-        self._connection = connection
+        self._connection = InventoryDatabase.of(connection)
 
     @property
     def location(self) -> str:

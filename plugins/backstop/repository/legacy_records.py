@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from backstop.errors import IntegrityError
 from backstop.model.backup import BackupLabel
 from backstop.model.canonical import canonical_json, format_time
+from backstop.model.format_version import known_version
 from backstop.model.legacy_proof import LegacyProof
+from backstop.repository.description import refuse_newer
 
 if TYPE_CHECKING:
     from backstop.crypto.signing import Signer, TrustedSigners
@@ -48,6 +50,7 @@ class LegacyRecords:
 
     def record(self, proof: LegacyProof, *, signer: Signer) -> LegacyProof:
         """Store a proof, signed by the verifier's key."""
+        refuse_newer(self.repository.storage)
         signed = signer.sign(proof)
         stamp = proof.finished_at.strftime("%Y%m%dT%H%M%S%fZ")
         key = f"{self._prefix}proofs/{proof.file_sha256}/{stamp}.json"
@@ -65,6 +68,7 @@ class LegacyRecords:
             try:
                 label = BackupLabel(info.key[len(prefix) :].removesuffix(".json"))
                 record = self._read(info.key)
+                known_version(record, what=f"{self.repository.location}/{info.key}")
                 words = {name: str(record[name]) for name in ("kind", "name", "modified_at")}
                 taken[label] = {**record, **words, "size_bytes": int(record["size_bytes"])}
             except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -87,6 +91,7 @@ class LegacyRecords:
             "name": backup.name,
             "size_bytes": backup.size_bytes,
         }
+        refuse_newer(self.repository.storage)
         self.repository.storage.put_once(f"{self._prefix}retired/{label}.json", canonical_json(document))
 
     @property

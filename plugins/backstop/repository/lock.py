@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from backstop.errors import (
     BackstopError,
     ConfigurationError,
+    FormatTooNewError,
     IntegrityError,
     LeaseHeldError,
     LeaseLostError,
@@ -30,6 +31,7 @@ from backstop.errors import (
 )
 from backstop.model.canonical import format_time
 from backstop.repository.claims import Claim, HeldClaim
+from backstop.repository.description import refuse_newer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -81,6 +83,7 @@ class Lease:
         :raises IntegrityError: what is there is damaged, or forged.
         :raises StorageError: the repository cannot be reached or written.
         """
+        refuse_newer(storage)
         for _ in range(_TRIES):
             newest = _newest(storage, _prefix(target, kind))
             if newest is not None:
@@ -89,7 +92,8 @@ class Lease:
                 except ObjectMissingError:
                     continue  # old leases are being cleared away; look again
                 if claim.in_force(clock(), skew=skew):
-                    raise _held_by(claim, storage, target, kind, skew=skew)
+                    since = _since(storage, _prefix(target, kind), newest[0])
+                    raise _held_by(claim, since, storage, target, kind, skew=skew)
             if newest is not None and newest[0] >= _LAST_EPOCH:
                 raise IntegrityError(
                     f"{storage.location}/{newest[1]} leaves no number for a next lease",
@@ -273,14 +277,23 @@ def holding(
         return None
     if not claim.in_force(now, skew=skew):
         return None
-    renewals = storage.list(f"{prefix}{newest[0]:012d}-")
-    return Holding(claim, min((info.modified_at for info in renewals), default=now))
+    return Holding(claim, _since(storage, prefix, newest[0]) or now)
+
+
+def _since(storage: Storage, prefix: str, epoch: int) -> datetime | None:
+    """When that epoch's lease was taken, by the storage's clock; None: its objects were cleared away."""
+    return min((info.modified_at for info in storage.list(f"{prefix}{epoch:012d}-")), default=None)
 
 
 def _none_works(target: str, failed: Mapping[str, BackstopError]) -> BackstopError:
     reasons = "; ".join(f"{name}: {error.message}" for name, error in failed.items())
     hint = next(iter(failed.values())).hint
-    kind = StorageUnavailableError if any(error.retryable for error in failed.values()) else StorageError
+    kind: type[BackstopError] = StorageError
+    if any(error.retryable for error in failed.values()):
+        kind = StorageUnavailableError
+    for alike in (IntegrityError, FormatTooNewError):
+        if all(isinstance(error, alike) for error in failed.values()):
+            kind = alike
     return kind(f"no repository of {target} works: {reasons}", hint=hint)
 
 
@@ -299,16 +312,21 @@ def _newest(storage: Storage, prefix: str) -> tuple[int, str] | None:
     return newest
 
 
-def _held_by(claim: Claim, storage: Storage, target: str, kind: str, *, skew: timedelta) -> LeaseHeldError:
+def _held_by(
+    claim: Claim, since: datetime | None, storage: Storage, target: str, kind: str, *, skew: timedelta
+) -> LeaseHeldError:
     free_at = format_time(min(claim.expires_at, datetime.max.replace(tzinfo=timezone.utc) - skew) + skew)
     doing = f"{kind} backups of {target} in {storage.location} are being written by {claim}"
     if kind == EXPIRY:
         doing = f"backups of {target} in {storage.location} are being expired, or healed, by {claim}"
     elif kind == SYNC:
         doing = f"backups of {target} are being copied into {storage.location} by {claim}"
+    if since is not None:
+        doing += f", since {format_time(since)}"
     # A holder whose clock was far ahead may have died holding a lease for years.
     return LeaseHeldError(
         doing,
-        hint=f"wait until it has finished; should it have died, its lease is free at {free_at}, or once "
+        hint="wait until it has finished; should that be another deployment, give it its own repository, "
+        f"or a target name (docs/upgrading.md); should it have died, its lease is free at {free_at}, or once "
         f"{_prefix(target, kind)} has been emptied by hand",
     )

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from backstop.errors import IntegrityError, NotFoundError, ObjectMissingError, StorageError
+from backstop.errors import FormatTooNewError, IntegrityError, NotFoundError, ObjectMissingError, StorageError
 from backstop.repository.claims import Claim, HeldClaim
+from backstop.repository.description import refuse_newer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,7 +61,10 @@ def pin(
     stem = f"{_prefix(target, label)}{secrets.token_hex(8)}"
     held = HeldClaim(storage, stem, holder=holder, clock=clock, ttl=ttl)
     try:
+        refuse_newer(storage)
         held.start()
+    except FormatTooNewError:
+        raise
     except StorageError as error:
         log.warning("reading %s of %s without a mark against expiry: %s", label, target, error)
         yield

@@ -9,6 +9,7 @@ from backstop.errors import IntegrityError, ObjectMissingError
 from backstop.model.backup import BackupLabel
 from backstop.model.canonical import canonical_json
 from backstop.model.proof import Proof
+from backstop.repository.description import refuse_newer
 from backstop.repository.manifest_files import json_object
 from backstop.repository.published import Verifications
 
@@ -30,6 +31,7 @@ class ProofRecords:
 
     def record(self, proof: Proof, *, signer: Signer) -> Proof:
         """Store a proof, signed by the verifier's key."""
+        refuse_newer(self._storage)
         signed = signer.sign(proof)
         stamp = proof.finished_at.strftime("%Y%m%dT%H%M%S%fZ")
         key = f"{self._prefix}{proof.label}/{stamp}-{proof.repository_id}.json"

@@ -20,6 +20,7 @@ from backstop.errors import (
 )
 from backstop.model.canonical import sha256_hex
 from backstop.model.lsn import WalSegment
+from backstop.repository.description import refuse_newer
 from backstop.repository.wal_names import WalNames, by_segment, conflicting, covering
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class WalArchive:
     def __init__(self, storage: Storage, target: str, system_id: str) -> None:
         self.storage = storage
         self.names = WalNames(target, system_id)
+        self._refused_newer = False
 
     # -- Writing ---------------------------------------------------------------------------------------------
 
@@ -56,8 +58,12 @@ class WalArchive:
         Ciphertext is randomised, so an earlier one of the same plaintext has other bytes; a role that may not
         read them cannot compare, but may list the name.
 
-        :raises StorageError: it could not be stored.
+        :raises StorageError: it could not be stored; :raises FormatTooNewError: the repository is too new.
         """
+        if not self._refused_newer:
+            refuse_newer(self.storage)
+            # Asked once: a receiver has thousands of these, and is restarted by an upgrade.
+            self._refused_newer = True
         try:
             if isinstance(sealed.body, bytes) and not sealed.whole:
                 return self.storage.put_once(sealed.key, sealed.body)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from backstop import __version__
 from backstop.targets.defaults import DEFAULTS, check_defaults, with_defaults
 from backstop.targets.document import Document, read_document
 from backstop.targets.fields import checked_name
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from backstop.targets.section import Section
+
+VERSION = 1
+"""Of targets.yaml's format."""
 
 _SECRET_KEY = re.compile(
     r"(?i)pas*(wor?d|wd|phrase)?|pwd|.*(^|_)(secret|token|password|passwd|passphrase)(_.*)?|"
@@ -46,6 +50,9 @@ def check_text(text: str) -> tuple[Configuration | None, list[Mistake]]:
     document = read_document(text)
     if document.value is None:
         return None, document.mistakes or [empty(document)]
+    if newer := _newer(document):
+        # What else it says would be misread: every key that is new looks like a slip of the pen.
+        return None, [newer]
     named = document.value.get("targets") if isinstance(document.value, dict) else None
     names = [str(name) for name in named] if isinstance(named, dict) else []
     shared, mistakes = check_shared(document, names)
@@ -74,6 +81,8 @@ def check_shared(document: Document, names: Collection[str]) -> tuple[Configurat
     :param names: of all targets.
     """
     value = document.value
+    if newer := _newer(document):
+        return None, [newer]
     mistakes = [*document.mistakes, *shared_mistakes(document, names)]
     if isinstance(value, dict) and isinstance(value.get("targets"), dict):
         value = {**value, "targets": {}}
@@ -129,6 +138,17 @@ def mistakes_of(
         for detail in error.errors(include_url=False)
         if detail["type"] not in left_out
     ]
+
+
+def _newer(document: Document) -> Mistake | None:
+    version = document.value.get("version") if isinstance(document.value, dict) else None
+    if type(version) is not int or version <= VERSION:
+        return None
+    what = (
+        f"this file is for a newer Backstop; this is {__version__}, which reads version {VERSION}: upgrade "
+        "Backstop (docs/upgrading.md)"
+    )
+    return Mistake(document.position_of_value(("version",)), "version", what)
 
 
 def _mistake(document: Document, sections: Mapping[int, type[Section]], detail: Any) -> Mistake:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from backstop.postgres.connection import ClusterConnection, source_errors
+from backstop.repository.inventory_version import InventoryDatabase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +91,7 @@ class LentSession(psycopg.Connection[tuple[Any, ...]]):
 
 
 @dataclass(frozen=True)
-class InventoryConnection(ClusterConnection):
+class InventoryConnection(InventoryDatabase):
     """The inventory for whoever waits for a page.
 
     ``connect`` lends a kept session, or opens one within two seconds; a statement may take five.

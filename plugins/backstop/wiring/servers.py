@@ -69,10 +69,11 @@ def inventory_connection(
     :raises ConfigurationError: its connection is missing or incomplete.
     """
     from backstop.credentials import postgres_connection
+    from backstop.repository.inventory_version import InventoryDatabase
 
     if configuration.inventory is None:
         return None
-    return postgres_connection(credentials.get(configuration.inventory.conn_id))
+    return InventoryDatabase.of(postgres_connection(credentials.get(configuration.inventory.conn_id)))
 
 
 def open_inventory(configuration: Configuration, credentials: CredentialSource) -> Inventory | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from backstop.cli.exit_codes import DONE, PARTIAL
 from backstop.cli.output import human_bytes, print_fields, print_json, say
-from backstop.cli.session import Session, holder
+from backstop.cli.session import Session
 from backstop.cli.terminal import progress_bar
 from backstop.commands.bookkeeping import enter_backup
 from backstop.commands.database.dump import back_up_database as run
@@ -26,6 +27,7 @@ def back_up_database(arguments: argparse.Namespace) -> int:
     session = Session(arguments, AccessRole.WRITER)
     named = session.configuration, session.target_name, session.credentials
     repositories = open_repositories(*named)
+    settings = dump_settings(session.configuration, session.target_name, repositories)
     with progress_bar() as progress:
         report = run(
             target=session.target_name,
@@ -33,9 +35,11 @@ def back_up_database(arguments: argparse.Namespace) -> int:
             repositories=repositories,
             keyring=open_keyring(*named),
             signer=open_signer(session.configuration, session.target_name, "manifest"),
-            settings=dump_settings(session.configuration, session.target_name, repositories),
+            settings=replace(
+                settings, new_cluster=arguments.new_cluster, new_database=arguments.new_database
+            ),
             clock=utc_now,
-            holder=holder(),
+            holder=session.holder,
             progress=progress,
         )
     holding = [one for one in repositories if report.repositories.get(one.name) == "completed"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from backstop.cli.exit_codes import DONE, PARTIAL
 from backstop.cli.output import human_bytes, print_fields, print_json, say
-from backstop.cli.session import Session, holder
+from backstop.cli.session import Session
 from backstop.cli.terminal import progress_bar
 from backstop.commands.base.backup import take_base_backup as run
 from backstop.commands.bookkeeping import enter_backup
@@ -53,7 +53,7 @@ def take_base_backup(arguments: argparse.Namespace) -> int:
             settings=replace(settings, allow_system_id=arguments.new_cluster),
             kind=kind,
             clock=utc_now,
-            holder=holder(),
+            holder=session.holder,
             progress=progress,
             wal_holds=WalHeld(session.target_name),
         )

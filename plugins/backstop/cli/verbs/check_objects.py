@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from backstop.cli.exit_codes import DAMAGED, DONE
 from backstop.cli.output import human_bytes, print_json, print_table, say
-from backstop.cli.session import Session, holder
+from backstop.cli.session import Session
 from backstop.cli.terminal import progress_bar
 from backstop.commands.check.check import check_objects as check
 from backstop.errors import BackstopError
@@ -55,7 +55,7 @@ def check_objects(arguments: argparse.Namespace) -> int:
                         signer=signer,
                         settings=settings,
                         clock=utc_now,
-                        holder=holder(),
+                        holder=session.holder,
                         progress=progress,
                         inventory=inventory,
                     )

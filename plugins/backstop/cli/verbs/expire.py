@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.cli.exit_codes import DAMAGED, DONE
 from backstop.cli.output import human_bytes, print_json, print_table, say
-from backstop.cli.session import Session, holder, local_user
+from backstop.cli.session import Session, local_user
 from backstop.cli.terminal import confirm, declined, progress_bar
 from backstop.commands.expiry.carry_out import carry_out
 from backstop.commands.expiry.plan import ExpiryPlan, plan_expiry
@@ -82,7 +82,11 @@ def _plan(
 
 def _decide(session: Session, repository: Repository, accepted: Sequence[BackupLabel]) -> ExpiryPlan:
     settings = expiry_settings(
-        session.configuration, session.target_name, repository.name, accepted=accepted, holder=holder()
+        session.configuration,
+        session.target_name,
+        repository.name,
+        accepted=accepted,
+        holder=session.holder,
     )
     others = others_of(session.configuration, session.target_name, repository, session.credentials)
     refuse_twins(repository, others)

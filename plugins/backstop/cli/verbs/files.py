@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from backstop.cli.exit_codes import DONE, PARTIAL
 from backstop.cli.output import human_bytes, print_fields, print_json, say
-from backstop.cli.session import holder
 from backstop.cli.terminal import progress_bar
 from backstop.cli.trees import TreeSession
 from backstop.commands.bookkeeping import enter_backup
@@ -49,7 +48,7 @@ def back_up(session: TreeSession, progress: Progress) -> tuple[TreeBackupReport,
         signer=open_signer(session.configuration, target, "manifest"),
         settings=tree_backup_settings(session.configuration, target, tree, repositories),
         clock=utc_now,
-        holder=holder(),
+        holder=session.holder,
         progress=progress,
     )
     holding = [one for one in repositories if report.repositories.get(one.name) == "completed"]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.cli.exit_codes import DAMAGED, DECLINED, DONE
 from backstop.cli.output import human_bytes, print_json, print_table, say
-from backstop.cli.session import Session, holder
+from backstop.cli.session import Session
 from backstop.cli.terminal import confirm, declined, progress_bar
 from backstop.commands.orphans.find import find_orphans
 from backstop.commands.orphans.remove import remove_orphans
@@ -42,7 +42,9 @@ def orphans(arguments: argparse.Namespace) -> int:
     if arguments.remove:
         by_name = {one.name: one for one in repositories}
         questions = [(by_name[one.repository], one) for one in found if _may_be_removed(one)]
-        refused = _remove_confirmed(questions, removals, failures, grace=grace, yes=arguments.yes)
+        refused = _remove_confirmed(
+            questions, removals, failures, grace=grace, yes=arguments.yes, holder=session.holder
+        )
     _tell(found, removals, failures, as_json=arguments.json)
     if any(one.cannot_tell for one in found):
         return DAMAGED
@@ -74,6 +76,7 @@ def _remove_confirmed(
     *,
     grace: timedelta,
     yes: bool,
+    holder: str,
 ) -> bool:
     """Enter what became of each; whether one of them was declined."""
     refused = False
@@ -83,7 +86,7 @@ def _remove_confirmed(
             refused = True
             continue
         try:
-            removals[repository.name] = _remove(repository, found, grace)
+            removals[repository.name] = _remove(repository, found, grace, holder)
         except BackstopError as error:
             failures[repository.name] = error
             say(f"backstop: not everything was removed from {repository.name}: {error}")
@@ -97,11 +100,9 @@ def _question(found: Orphans) -> str:
     )
 
 
-def _remove(repository: Repository, found: Orphans, grace: timedelta) -> Removal:
+def _remove(repository: Repository, found: Orphans, grace: timedelta, holder: str) -> Removal:
     with progress_bar() as progress:
-        return remove_orphans(
-            repository, found, grace=grace, holder=holder(), clock=utc_now, progress=progress
-        )
+        return remove_orphans(repository, found, grace=grace, holder=holder, clock=utc_now, progress=progress)
 
 
 def _freed(found: Orphans) -> int:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from backstop.cli.exit_codes import DAMAGED, DONE, TRY_AGAIN
 from backstop.cli.output import human_bytes, print_json, print_table, say
-from backstop.cli.session import Session, holder
+from backstop.cli.session import Session
 from backstop.cli.terminal import progress_bar
 from backstop.commands.reencryption.reencrypt import ReencryptionSettings, reencrypt
 from backstop.credentials import in_role
@@ -35,7 +35,7 @@ def reencrypt_backups(arguments: argparse.Namespace) -> int:
                 target=target,
                 compromised=_key_id(arguments.key),
                 staging=staging(configuration, target, writers),
-                holder=holder(),
+                holder=session.holder,
             ),
             readers=open_every_repository(configuration, target, session.credentials),
             writers=writers,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from backstop.cli.exit_codes import DAMAGED, DONE, TRY_AGAIN
 from backstop.cli.output import human_bytes, print_json, print_table, say
-from backstop.cli.session import Session, holder
+from backstop.cli.session import Session
 from backstop.cli.terminal import progress_bar
 from backstop.commands.sync.sync import sync_repositories
 from backstop.model.access import AccessRole
@@ -34,7 +34,7 @@ def sync(arguments: argparse.Namespace) -> int:
             signer=open_signer(configuration, target, "manifest"),
             settings=sync_settings(configuration, target, opened),
             clock=utc_now,
-            holder=holder(),
+            holder=session.holder,
             progress=progress,
             inventory=open_inventory(configuration, session.credentials),
             sources=arguments.sources,

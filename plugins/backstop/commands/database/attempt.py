@@ -37,6 +37,8 @@ class DumpSettings:
     :param clock_tolerance: by how much this machine's clock and the server's may differ: backups are ordered,
         kept and leased by time.
     :param staging: folder for ciphertext on its way out, best on the file system of a posix repository.
+    :param new_cluster: system identifier of a cluster that takes the place of the one dumped so far.
+    :param new_database: name of a database that takes the place of the one dumped so far.
     """
 
     staging: Path
@@ -45,6 +47,8 @@ class DumpSettings:
     snapshot_max: timedelta = timedelta(hours=4)
     max_staged_bytes: int = MAX_STAGED_BYTES
     clock_tolerance: timedelta = timedelta(minutes=5)
+    new_cluster: str | None = None
+    new_database: str | None = None
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backstop.commands.database.attempt import Attempt, DumpSettings
+from backstop.commands.database.one_source import refuse_other_database
 from backstop.commands.publication import Publication
 from backstop.commands.staging import sweep_staging
 from backstop.errors import ConfigurationError, SourceBusyError
@@ -61,6 +62,7 @@ def back_up_database(
     :param clock: returns the current time, aware.
     :param holder: who we are, for the lease that others see.
     :raises LeaseHeldError: another backup of this target is running.
+    :raises SourceError: the target's backups are of another database, or this one cannot be backed up.
     :raises SourceBusyError: the application kept waiting for us; nothing was published.
     :raises BackstopError: no repository has a complete backup; nothing was published.
     """
@@ -87,6 +89,7 @@ def back_up_database(
         publication = Publication.under(
             lease, repositories=repositories, signer=signer, clock=clock, pause=pause
         )
+        refuse_other_database(publication, facts, settings)
         yielded = 0
         while True:
             attempt = Attempt(

@@ -15,6 +15,7 @@ from backstop.commands.trees.list_writer import Segment
 from backstop.errors import IntegrityError
 from backstop.files.roots import Root
 from backstop.model.file_tree import Entry, EntryKind
+from backstop.model.format_version import known_version
 from backstop.repository.stored import open_stored
 
 if TYPE_CHECKING:
@@ -174,8 +175,9 @@ def _pieces_of(pack: Path, stored: StoredObject) -> dict[str, tuple[Path, int, i
 def _document(body: bytes, manifest: Manifest) -> dict[str, Any]:
     try:
         raw = json.loads(body)
-        if raw["format"] != _FORMAT or raw["tree"] != manifest.label.tree:
-            raise ValueError(f"format {raw['format']} of tree {raw['tree']}")
+        known_version(raw, what=f"the list of files of {manifest.label} of {manifest.target}")
+        if raw["tree"] != manifest.label.tree:
+            raise ValueError(f"tree {raw['tree']}")
         return {
             "roots": tuple(
                 Root(

@@ -227,7 +227,7 @@ class _Pass:
             for repository in repositories:
                 try:
                     self._archives[repository].put(sealed)
-                except StorageError as error:
+                except (StorageError, IntegrityError) as error:
                     self._failed[repository] = error
         finally:
             if not isinstance(sealed.body, bytes):

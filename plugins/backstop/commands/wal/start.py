@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from backstop.errors import BackstopError, SlotMissingError, SourceError, StorageError, WalLostError
+from backstop.errors import (
+    BackstopError,
+    IntegrityError,
+    SlotMissingError,
+    SourceError,
+    StorageError,
+    WalLostError,
+)
 from backstop.model.lsn import Lsn, WalSegment
 from backstop.model.timeline import TimelineSpan, ancestry, parse_history
+from backstop.repository.description import refuse_newer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -133,9 +141,10 @@ class Planner:
         """Whether the repository has WAL of this cluster; one that fails is set aside."""
         archive = self._archives[name]
         try:
+            refuse_newer(archive.storage)
             other = archive.other_system()
             has = any(archive.has_timeline(span.timeline) for span in self._spans)
-        except StorageError as error:
+        except (StorageError, IntegrityError) as error:
             self._failed[name] = error
             del self._archives[name]
             return False

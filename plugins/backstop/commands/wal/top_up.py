@@ -15,6 +15,7 @@ from backstop.commands.wal.start import segment_at, whole_until
 from backstop.errors import BackstopError, StorageUnavailableError
 from backstop.model.coverage import Coverage
 from backstop.model.lsn import WalSegment
+from backstop.repository.description import refuse_newer
 
 if TYPE_CHECKING:
     import threading
@@ -68,6 +69,7 @@ class TopUp:
         """Ask a repository that was left behind; when it answers, fill its hole, then let it count again."""
         try:
             lane.archive.storage.check()
+            refuse_newer(lane.archive.storage)
             if lane.coverage is None:
                 lane.coverage = Coverage(whole_until(lane.archive, self.spans, self._base))
             self._shipper.rejoin(lane)
