@@ -9,6 +9,10 @@ RUN apt-get update \
 COPY requirements-compose.txt /tmp/requirements.txt
 RUN pip install --no-cache-dir --require-hashes --no-deps -r /tmp/requirements.txt && rm /tmp/requirements.txt
 
+# What PostgreSQL's own images sort by, unless told otherwise: scratch servers need the locale of what they restore.
+RUN apt-get update && apt-get install -y --no-install-recommends locales && rm -rf /var/lib/apt/lists/* \
+    && localedef --inputfile en_US --charmap UTF-8 --alias-file /usr/share/locale/locale.alias en_US.UTF-8
+
 # PostgreSQL refuses to run as root, and scratch servers run as whoever runs the task.
 RUN useradd --create-home --uid 50000 airflow \
     && mkdir -p /opt/airflow/logs /var/backups/backstop /var/lib/backstop/spool /var/www/calibrify \

@@ -1,4 +1,4 @@
-"""Make what docker-compose.yaml reads: secrets/ and .env. Run it once, with any Python 3; it replaces nothing.
+"""Make what docker-compose.yaml reads: secrets/ and .env. Any Python 3 will do; it replaces nothing.
 
 Where backups go to an S3 of your own, name it in the environment of that one run: BACKSTOP_S3_BUCKET,
 BACKSTOP_S3_REGION, BACKSTOP_S3_ENDPOINT (only for an S3 that is not AWS's), AWS_ACCESS_KEY_ID and

@@ -1,7 +1,7 @@
-"""Roles and users for Airflow's FAB auth manager: run by the service `airflow-init`, replaces nobody's password.
+"""Roles and users for Airflow's FAB auth manager. The service `airflow-init` runs it; it replaces no password.
 
 Three users, passwords in secrets/: `admin` (role Admin), `approver` (Restorers: start and approve what
-include/compose/targets.yaml names under `access`), `viewer` (Onlookers: see how backups stand, start nothing).
+include/compose/targets.yaml names under `access`), `viewer` (Onlookers: see how backups stand, no more).
 Neither of the two roles has rights over all DAGs, which would beat those (docs/targets.md, *access*).
 """
 

@@ -3,7 +3,8 @@
 # stops the server with it while data directories are exchanged (server.sh), and needs no rights over containers.
 set -u
 control=$(dirname "$PGDATA")/control
-mkdir -p -m 0700 "$control"
+# Recovered data directories are made beside the live one, on the same file system.
+mkdir -p -m 0700 "$control" "${control%/*}/recovered"
 
 server=
 end() {

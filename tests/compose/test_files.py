@@ -8,13 +8,15 @@ import runpy
 import shlex
 import shutil
 import subprocess
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 from embedded.home import CHECKOUT
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 COMPOSE = yaml.safe_load((CHECKOUT / "docker-compose.yaml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
