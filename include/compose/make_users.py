@@ -1,4 +1,4 @@
-"""Roles and users for Airflow's FAB auth manager. The service `airflow-init` runs it; it replaces no password.
+"""Roles and users for Airflow's FAB auth manager; run by the service `airflow-init`. Replaces no password.
 
 Three users, passwords in secrets/: `admin` (role Admin), `approver` (Restorers: start and approve what
 include/compose/targets.yaml names under `access`), `viewer` (Onlookers: see how backups stand, no more).

@@ -137,7 +137,10 @@ def test_the_whole_server_goes_back_in_time_on_its_own_host(deployment: Deployme
         "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
     )
     deployment.sql("DELETE FROM measurements")
-    stored = "SELECT flush_lsn >= pg_current_wal_lsn() FROM pg_stat_replication WHERE application_name = 'backstop_wal'"
+    stored = (
+        "SELECT flush_lsn >= pg_current_wal_lsn() FROM pg_stat_replication "
+        "WHERE application_name = 'backstop_wal'"
+    )
     wait_until(lambda: deployment.sql(stored) == "t", 120, "WAL in the repositories")
     identity = deployment.sql("SELECT timeline_id FROM pg_control_checkpoint()")
 
@@ -219,7 +222,7 @@ def test_a_worker_killed_in_a_backup_and_in_a_restore(deployment: Deployment) ->
 
     tries = {task["task_id"]: task["try_number"] for run in (backup, restore) for task in admin.tasks(run)}
     print(
-        f"\n{deployment.executor}: after the kills {ended} in {time.monotonic() - started:.0f} s, tries {tries}"
+        f"\n{deployment.executor}: after the kills {ended}, {time.monotonic() - started:.0f} s, tries {tries}"
     )
     if ended["restore"] == "success":
         assert fingerprint(deployment) == rows
