@@ -1,6 +1,7 @@
-"""Whether anything that Backstop runs with is known to be vulnerable: pip-audit over requirements-compose.txt.
+"""Whether anything that Backstop runs with is known to be vulnerable: pip-audit over requirements-compose.txt,
+which has all of requirements.txt.
 
-It has all of requirements.txt. pip-audit is content when it could ask nobody, so what it could not look at is counted here and named.
+pip-audit is content when it could ask nobody, so what it could not look at is counted here and named.
 """
 
 from __future__ import annotations
