@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .SUFFIXES:
-.PHONY: help venv up down status demo wipe test test-unit test-deps test-long trials year lint audit format lock clean
+.PHONY: help venv up down status demo wipe test test-unit test-deps test-long compose-test trials year lint audit format lock clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +16,7 @@ PYTEST := $(PY) -m pytest
 export PYTHONPATH := plugins
 
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(STAMP) ## Create .venv with everything pinned and checked by hash
 
@@ -40,10 +40,10 @@ wipe: $(STAMP) ## Stop the stack and delete its state: databases, backups, keys
 	@$(PY) -m embedded wipe
 
 test: $(STAMP) ## Run every test but the long ones; ends with what was skipped and why
-	$(PYTEST) -m "not long" -n $(JOBS) --dist loadgroup -rs $(ARGS)
+	$(PYTEST) -m "not long and not compose" -n $(JOBS) --dist loadgroup -rs $(ARGS)
 
 test-unit: $(STAMP) ## Run the tests that need no server
-	$(PYTEST) -m "not (integration or system or airflow or browser or long)" -q $(ARGS)
+	$(PYTEST) -m "not (integration or system or airflow or browser or long or compose)" -q $(ARGS)
 
 test-deps: ## Install, as root on Debian or Ubuntu, the packages some tests want
 	@sh scripts/test-deps.sh
@@ -51,6 +51,10 @@ test-deps: ## Install, as root on Debian or Ubuntu, the packages some tests want
 test-long: $(STAMP) ## Run the long tests, some 40 minutes; an interrupted run goes on where it was
 	$(PYTEST) -m long -n $(JOBS) --dist loadgroup -rs $(ARGS)
 	BACKSTOP_EXAMPLES=5000 $(PYTEST) tests/attacks/test_fuzzing.py $(ARGS)
+
+# Once with each executor; a quarter of an hour or more each. They are long, so CI leaves them to whoever asks.
+compose-test: $(STAMP) ## Bring docker-compose.yaml up from nothing, hurt it, and take it down again; needs an engine
+	$(PYTEST) tests/compose -m compose -p no:randomly -rs -s $(ARGS)
 
 # One at a time: what is lost is measured in seconds, and another trial's servers would be in the way.
 N ?= 50
@@ -80,6 +84,8 @@ lock: $(STAMP) ## Pin every dependency anew, with hashes, for Python 3.10 and la
 		--no-emit-index-url --no-emit-find-links requirements.in --output-file requirements.txt
 	$(PY) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-header \
 		--no-emit-index-url --no-emit-find-links requirements-dev.in --output-file requirements-dev.txt
+	$(PY) -m uv pip compile --quiet --universal --generate-hashes --python-version 3.10 --no-header \
+		--no-emit-index-url --no-emit-find-links requirements-compose.in --output-file requirements-compose.txt
 	$(PY) scripts/check_lock.py
 
 clean: ## Remove .venv and caches; the state of the stack stays (see wipe)

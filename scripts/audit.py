@@ -1,4 +1,5 @@
-"""Whether anything that Backstop runs with is known to be vulnerable: pip-audit over requirements.txt.
+"""Whether anything that Backstop runs with is known to be vulnerable: pip-audit over requirements-compose.txt,
+which has all of requirements.txt.
 
 pip-audit is content when it could ask nobody, so what it could not look at is counted here and named.
 """
@@ -46,7 +47,7 @@ def main() -> int:
         "--progress-spinner",
         "off",
     ]
-    argv += ["--format", "json", "-r", str(ROOT / "requirements.txt")]
+    argv += ["--format", "json", "-r", str(ROOT / "requirements-compose.txt")]
     ended = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=600)
     code, said = verdict(ended.stdout)
     if not ended.stdout.strip():

@@ -25,10 +25,15 @@ def faults(name: str, text: str) -> list[str]:
 
 def main() -> int:
     """Print what is wrong; 1 when anything is."""
-    names = ["requirements.txt", "requirements-dev.txt", "requirements-bootstrap.txt"]
+    names = [
+        "requirements.txt",
+        "requirements-dev.txt",
+        "requirements-bootstrap.txt",
+        "requirements-compose.txt",
+    ]
     found = [fault for name in names for fault in faults(name, (CHECKOUT / name).read_text())]
     uv = re.compile(r"^uv==\S+", re.MULTILINE)
-    pins = {name: uv.findall((CHECKOUT / name).read_text()) for name in names[1:]}
+    pins = {name: uv.findall((CHECKOUT / name).read_text()) for name in names[1:3]}
     if pins["requirements-dev.txt"] != pins["requirements-bootstrap.txt"]:
         found.append(f"uv is pinned twice, differently: {pins}; copy its lines from requirements-dev.txt")
     print("\n".join(found) or "the lock is clean")
