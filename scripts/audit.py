@@ -1,5 +1,5 @@
-"""Whether anything that Backstop runs with is known to be vulnerable: pip-audit over all that is pinned for it,
-requirements-compose.txt, which has requirements.txt in it.
+"""Whether anything that Backstop runs with is known to be vulnerable: pip-audit over what the image has,
+requirements-compose.txt. That has requirements.txt in it.
 
 pip-audit is content when it could ask nobody, so what it could not look at is counted here and named.
 """
