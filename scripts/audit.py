@@ -1,6 +1,5 @@
-"""Whether anything that Backstop runs with is known to be vulnerable.
-
-pip-audit over requirements-compose.txt, which has all of requirements.txt.
+"""Whether anything that Backstop runs with is known to be vulnerable: pip-audit over what the image has,
+requirements-compose.txt. That has requirements.txt in it.
 
 pip-audit is content when it could ask nobody, so what it could not look at is counted here and named.
 """
