@@ -19,7 +19,7 @@ from embedded.databases import grant_backup_role, prepare_protected
 from embedded.files import write_private
 from embedded.home import Home
 from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
-from embedded.roles import USERS, connection_of, grant_roles
+from embedded.roles import USERS, client_of, connection_of, grant_roles
 from embedded.sample import load, loaded
 from embedded.seaweedfs import EmbeddedSeaweedFS
 
@@ -130,7 +130,7 @@ def _configure(servers: Servers, *, isolation: str) -> None:
     )
     # New for each set of rounds: what earlier ones stored is left alone.
     prefix = f"backstop-{secrets.token_hex(4)}"
-    grant_roles(s3, Place(BUCKET, prefix))
+    grant_roles(client_of(s3), Place(BUCKET, prefix))
     document = {
         "version": 1,
         "keys": {

@@ -24,11 +24,14 @@ def connection_of(role: AccessRole) -> str:
     return f"s3_{role.value}"
 
 
-def grant_roles(server: EmbeddedSeaweedFS, place: Place) -> None:
-    """Let each role do its own job in the bucket, and no other's. Can be repeated."""
+def grant_roles(administrator: Any, place: Place) -> None:
+    """Let each role do its own job in the bucket, and no other's. Can be repeated.
+
+    :param administrator: boto3's client of whoever may set policies.
+    """
     policy = bucket_policy(place, principals={role: [user_arn(role.value)] for role in AccessRole})
     policy["Statement"] = [one for one in policy["Statement"] if one["Sid"] not in _UNKNOWN_TO_SEAWEEDFS]
-    client_of(server).put_bucket_policy(Bucket=place.bucket, Policy=json.dumps(policy))
+    administrator.put_bucket_policy(Bucket=place.bucket, Policy=json.dumps(policy))
 
 
 def client_of(server: EmbeddedSeaweedFS, role: AccessRole | None = None) -> Any:

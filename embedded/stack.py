@@ -114,7 +114,7 @@ class Stack:
                 step.result = f"127.0.0.1:{self.protected.port}, database calibrify"
             with steps.step("S3 (SeaweedFS)") as step:
                 self.seaweedfs.start()
-                roles.grant_roles(self.seaweedfs, Place(configuration.BUCKET))
+                roles.grant_roles(roles.client_of(self.seaweedfs), Place(configuration.BUCKET))
                 step.result = f"{self.seaweedfs.endpoint_url}, bucket {configuration.BUCKET}"
             with steps.step("Keys, connections, targets.yaml") as step:
                 self._write_configuration()

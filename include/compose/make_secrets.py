@@ -21,6 +21,8 @@ ENV = CHECKOUT / ".env"
 TARGETS = CHECKOUT / "include" / "compose" / "targets.yaml"
 #: PostgreSQL refuses root: then everything runs as this user, which need not exist.
 UID = os.getuid() or 50000
+#: Who comes to a bucket (docs/access.md): each has a connection of its own, s3_<role>.
+ROLES = ("writer", "sync", "restorer", "verifier", "expirer", "healer", "auditor", "preparer")
 PASSWORDS = (
     "protected_superuser", "metadata", "calibrify_app", "calibrify_backup", "calibrify_restore",
     "calibrify_replication", "backstop_inventory", "redis", "user_admin", "user_approver", "user_viewer",
@@ -65,7 +67,6 @@ def main() -> None:
         f"requirepass {password['redis']}\ndir /data\nappendonly yes\nmaxmemory-policy noeviction\n",
     )
     put("protected_dsn", f"postgresql://postgres:{password['protected_superuser']}@protected:5432/postgres\n")
-    s3 = _own_s3() if bucket else _seaweedfs()
     connections = {
         role: _postgres("protected", role, "calibrify", password)
         for role in ("calibrify_backup", "calibrify_restore", "calibrify_replication")
@@ -73,18 +74,19 @@ def main() -> None:
     connections["backstop_inventory"] = _postgres(
         "metadata", "backstop_inventory", "backstop_inventory", password
     )
-    connections["backstop_s3"] = s3
+    # Of your own S3, one for all, until you put each role's there (include/aws).
+    connections |= {f"s3_{role}": one for role, one in (_own_s3() if bucket else _seaweedfs()).items()}
     # Each service gets what it asks for: workers everything, pages the inventory, the receiver its way to S3.
     put("connections.json", json.dumps(connections, indent=1))
     put("connections_pages.json", _some(connections, "backstop_inventory"))
-    put("connections_wal.json", _some(connections, "calibrify_replication", "backstop_s3"))
+    put("connections_wal.json", _some(connections, "calibrify_replication", "s3_writer"))
     if bucket:
         put("targets.yaml", _with_bucket(TARGETS.read_text(), bucket))
     _put_env(own_s3=bool(bucket))
     print(f"{HERE} and {ENV} are complete; start with: docker compose up --build --wait")
 
 
-def _own_s3() -> dict[str, object]:
+def _own_s3() -> dict[str, dict[str, object]]:
     extra = {"region_name": os.environ.get("BACKSTOP_S3_REGION", "us-east-1")}
     if endpoint := os.environ.get("BACKSTOP_S3_ENDPOINT"):
         extra["endpoint_url"] = endpoint
@@ -92,23 +94,38 @@ def _own_s3() -> dict[str, object]:
         login, password = os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"]
     except KeyError as error:
         sys.exit(f"BACKSTOP_S3_BUCKET is set, but {error.args[0]} is not\n  next: set it for this one run")
-    return {"conn_type": "aws", "login": login, "password": password, "extra": extra}
-
-
-def _seaweedfs() -> dict[str, object]:
-    credential = {
-        "accessKey": f"BACKSTOP{secrets.token_hex(6).upper()}",
-        "secretKey": secrets.token_urlsafe(30),
-    }
-    actions = ["Admin", "Read", "Write", "List", "Tagging"]
-    identity = {"name": "backstop", "credentials": [credential], "actions": actions}
-    written = put("s3_identities", json.dumps({"identities": [identity]}))
-    credential = json.loads(written)["identities"][0]["credentials"][0]
     return {
-        "conn_type": "aws",
-        "login": credential["accessKey"],
-        "password": credential["secretKey"],
-        "extra": {"region_name": "us-east-1", "endpoint_url": "http://seaweedfs:8333"},
+        role: {"conn_type": "aws", "login": login, "password": password, "extra": extra} for role in ROLES
+    }
+
+
+def _seaweedfs() -> dict[str, dict[str, object]]:
+    """A user a role; what each may do, the policy says that grant_roles.py sets as `backstop`."""
+    everything = ["Admin", "Read", "Write", "List", "Tagging"]
+    actions: dict[str, list[str]] = {"backstop": everything, **{role: [] for role in ROLES}}
+    made = [
+        {
+            "name": name,
+            "credentials": [
+                {
+                    "accessKey": f"BACKSTOP{secrets.token_hex(6).upper()}",
+                    "secretKey": secrets.token_urlsafe(30),
+                }
+            ],
+            "actions": allowed,
+        }
+        for name, allowed in actions.items()
+    ]
+    written = json.loads(put("s3_identities", json.dumps({"identities": made})))["identities"]
+    keys = {one["name"]: one["credentials"][0] for one in written}
+    return {
+        role: {
+            "conn_type": "aws",
+            "login": keys[role]["accessKey"],
+            "password": keys[role]["secretKey"],
+            "extra": {"region_name": "us-east-1", "endpoint_url": "http://seaweedfs:8333"},
+        }
+        for role in ROLES
     }
 
 

@@ -34,7 +34,7 @@ class RoleBucket:
         client = self.administrator()
         client.create_bucket(Bucket=self.name, **({"ObjectLockEnabledForBucket": True} if self.locks else {}))
         client.put_bucket_versioning(Bucket=self.name, VersioningConfiguration={"Status": "Enabled"})
-        grant_roles(self.server, self.place)
+        grant_roles(client, self.place)
         return self
 
     def grant(self, role: AccessRole, **allowed: Any) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 COMPOSE = yaml.safe_load((CHECKOUT / "docker-compose.yaml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
-ONE_SHOT = {"volume-owner", "airflow-init", "sample"}
+ONE_SHOT = {"volume-owner", "bucket", "airflow-init", "sample"}
 AIRFLOW = ("airflow-init", "api-server", "scheduler", "dag-processor", "triggerer")
 WORKERS = ("worker", "worker-database")
 LOCAL = yaml.safe_load((CHECKOUT / "include/compose/local-executor.yaml").read_text())["services"]
@@ -177,6 +177,8 @@ def test_a_service_has_the_secrets_that_it_asks_for_and_no_other() -> None:
         assert "connections" not in given[name]
     assert given["wal-receiver"] == {"connections_wal"}
     assert given["prometheus"] == {"metrics_token"}
+    # Whoever may say who does what in the bucket is nobody who stays.
+    assert {name for name, secrets in given.items() if "s3_identities" in secrets} == {"seaweedfs", "bucket"}
 
 
 def test_connections_are_split_by_who_needs_them(site: Site) -> None:
@@ -184,7 +186,7 @@ def test_connections_are_split_by_who_needs_them(site: Site) -> None:
         return set(json.loads((site.secrets / f"{name}.json").read_text()))
 
     assert known("connections_pages") == {"backstop_inventory"}
-    assert known("connections_wal") == {"calibrify_replication", "backstop_s3"}
+    assert known("connections_wal") == {"calibrify_replication", "s3_writer"}
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -232,10 +234,11 @@ def test_the_local_executor_starts_neither_redis_nor_workers() -> None:
 
 
 def test_nothing_waits_for_seaweedfs_where_s3_is_elsewhere() -> None:
-    assert OWN_S3["seaweedfs"]["profiles"]
-    for service in (*SERVICES.values(), *LOCAL.values()):
-        waits = service.get("depends_on", {}).get("seaweedfs", {"required": False})
-        assert waits["required"] is False
+    for absent in ("seaweedfs", "bucket"):
+        assert OWN_S3[absent]["profiles"]
+        for name, service in (*SERVICES.items(), *LOCAL.items()):
+            waits = service.get("depends_on", {}).get(absent, {"required": False})
+            assert waits.get("required", True) is False or name in OWN_S3
 
 
 @pytest.mark.system
@@ -244,10 +247,10 @@ def test_nothing_waits_for_seaweedfs_where_s3_is_elsewhere() -> None:
     [
         ([], {"sample", "prometheus"}),
         (["local-executor"], {"redis", "worker", "worker-database", "sample", "prometheus"}),
-        (["own-s3"], {"seaweedfs", "sample", "prometheus"}),
+        (["own-s3"], {"seaweedfs", "bucket", "sample", "prometheus"}),
         (
             ["local-executor", "own-s3"],
-            {"redis", "worker", "worker-database", "seaweedfs", "sample", "prometheus"},
+            {"redis", "worker", "worker-database", "seaweedfs", "bucket", "sample", "prometheus"},
         ),
     ],
     ids=lambda value: "+".join(value) or "plain" if isinstance(value, list) else "",
@@ -272,18 +275,20 @@ def test_compose_itself_understands_every_option(options: list[str], absent: set
 
 def test_its_targets_are_valid_and_every_connection_they_name_is_made(site: Site) -> None:
     from backstop.credentials import FileCredentials
+    from backstop.model.access import AccessRole
     from backstop.targets import load_targets
 
     targets = load_targets(CHECKOUT / "include/compose/targets.yaml")
     credentials = FileCredentials(site.secrets / "connections.json")
 
-    target = targets.targets["calibrify"]
+    target, repository = targets.targets["calibrify"], targets.repositories["s3"]
     assert target.cluster is not None
+    assert repository.type == "s3"
     for conn_id in (
         target.database.conn_id,
         target.database.restore_conn_id,
         target.cluster.conn_id,
-        "backstop_s3",
+        *(repository.connections.of(role) for role in AccessRole),
         "backstop_inventory",
     ):
         assert conn_id is not None
@@ -303,6 +308,7 @@ def test_roles_that_targets_name_are_made() -> None:
 
 def test_an_s3_of_ones_own_comes_from_the_environment(tmp_path: Path) -> None:
     from backstop.credentials import FileCredentials
+    from backstop.model.access import AccessRole
     from backstop.targets import load_targets
 
     site = Site(tmp_path)
@@ -316,8 +322,10 @@ def test_an_s3_of_ones_own_comes_from_the_environment(tmp_path: Path) -> None:
     assert done.returncode == 0
     repository: Any = load_targets(site.secrets / "targets.yaml").repositories["s3"]
     assert (repository.bucket, repository.region, repository.endpoint_url) == ("ours", "eu-central-1", None)
-    credential = FileCredentials(site.secrets / "connections.json").get("backstop_s3")
-    assert (credential.login, credential.password) == ("AKIAEXAMPLE", "not-a-secret")
+    credentials = FileCredentials(site.secrets / "connections.json")
+    for role in AccessRole:
+        credential = credentials.get(repository.connections.of(role))
+        assert (credential.login, credential.password) == ("AKIAEXAMPLE", "not-a-secret")
     settings = dict(
         line.split("=", 1) for line in (tmp_path / ".env").read_text().splitlines() if line[0] != "#"
     )
