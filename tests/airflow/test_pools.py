@@ -12,7 +12,7 @@ from embedded.pools import give_pools
 if TYPE_CHECKING:
     from embedded.stack import Stack
 
-pytestmark = [pytest.mark.airflow, pytest.mark.xdist_group("airflow")]
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(900), pytest.mark.xdist_group("airflow")]
 
 
 def test_airflow_has_the_pools_that_are_named_with_as_many_places(running_stack: Stack) -> None:
