@@ -16,11 +16,11 @@ def give_pools(admin: AirflowApi, pools: Mapping[str, int]) -> None:
     """Make those that are missing, and give each its number of places. :param pools: places by name."""
     for name, slots in pools.items():
         path = f"/api/v2/pools/{urllib.parse.quote(name, safe='')}"
+        said = {"slots": slots, "description": "Backstop, targets.yaml", "include_deferred": False}
         try:
             if admin.get(path)["slots"] != slots:
-                admin.send("PATCH", f"{path}?update_mask=slots", {"slots": slots})
+                admin.send("PATCH", path, {"pool": name, **said})
         except urllib.error.HTTPError as error:
             if error.code != 404:
                 raise
-            body = {"name": name, "slots": slots, "description": "Backstop, targets.yaml"}
-            admin.send("POST", "/api/v2/pools", body)
+            admin.send("POST", "/api/v2/pools", {"name": name, **said})
