@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import runpy
 import shlex
 import shutil
@@ -350,6 +351,14 @@ def test_every_shell_script_is_well_formed(script: Path) -> None:
     shell = script.read_text().splitlines()[0].removeprefix("#!")
 
     assert subprocess.run([*shlex.split(shell), "-n", str(script)], check=False).returncode == 0
+
+
+def test_the_image_has_the_very_versions_that_everything_else_is_tested_with() -> None:
+    def pins(name: str) -> set[str]:
+        return set(re.findall(r"^[\w.\[\],-]+==\S+", (CHECKOUT / name).read_text(), re.MULTILINE))
+
+    assert pins("requirements.txt")
+    assert pins("requirements.txt") - pins("requirements-compose.txt") == set()
 
 
 def test_what_the_engine_is_sent_to_build_with_holds_no_secret() -> None:
