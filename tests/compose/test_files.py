@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import runpy
 import shlex
 import shutil
@@ -273,6 +274,38 @@ def test_compose_itself_understands_every_option(options: list[str], absent: set
     assert set(done.stdout.split()) == SERVICES.keys() - absent
 
 
+@pytest.mark.system
+@pytest.mark.parametrize(
+    ("options", "absent"),
+    [
+        ([], {"sample", "prometheus"}),
+        (["local-executor"], {"redis", "worker", "worker-database", "sample", "prometheus"}),
+        (["own-s3"], {"seaweedfs", "sample", "prometheus"}),
+        (
+            ["local-executor", "own-s3"],
+            {"redis", "worker", "worker-database", "seaweedfs", "sample", "prometheus"},
+        ),
+    ],
+    ids=lambda value: "+".join(value) or "plain" if isinstance(value, list) else "",
+)
+def test_compose_itself_understands_every_option(options: list[str], absent: set[str]) -> None:
+    if shutil.which("docker") is None:
+        pytest.skip("docker is not installed")
+    files = ["docker-compose.yaml", *(f"include/compose/{name}.yaml" for name in options)]
+    done = subprocess.run(
+        ["docker", "compose", *(part for name in files for part in ("--file", name)), "config", "--services"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "is not a docker command" in done.stderr:
+        pytest.skip("docker has no plug-in compose")
+
+    assert done.returncode == 0, done.stderr
+    assert set(done.stdout.split()) == SERVICES.keys() - absent
+
+
 def test_its_targets_are_valid_and_every_connection_they_name_is_made(site: Site) -> None:
     from backstop.credentials import FileCredentials
     from backstop.model.access import AccessRole
@@ -358,6 +391,14 @@ def test_every_shell_script_is_well_formed(script: Path) -> None:
     shell = script.read_text().splitlines()[0].removeprefix("#!")
 
     assert subprocess.run([*shlex.split(shell), "-n", str(script)], check=False).returncode == 0
+
+
+def test_the_image_has_the_very_versions_that_everything_else_is_tested_with() -> None:
+    def pins(name: str) -> set[str]:
+        return set(re.findall(r"^[\w.\[\],-]+==\S+", (CHECKOUT / name).read_text(), re.MULTILINE))
+
+    assert pins("requirements.txt")
+    assert pins("requirements.txt") - pins("requirements-compose.txt") == set()
 
 
 def test_what_the_engine_is_sent_to_build_with_holds_no_secret() -> None:
