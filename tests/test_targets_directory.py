@@ -253,7 +253,7 @@ def test_a_name_that_a_spoilt_file_seems_to_have_is_not_taken_from_the_file_that
             "path: backups",
             "backstop.yaml:5:30: repositories.local.path: expected an absolute",
         ),
-        ("version: 1", "version: 2", "backstop.yaml:1:10: version: expected 1"),
+        ("version: 1", "version: 2", "backstop.yaml:1:10: version: this file is for a newer Backstop"),
         (
             "owner: platform",
             "ownr: platform",
