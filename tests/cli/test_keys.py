@@ -183,6 +183,45 @@ def test_a_key_stays_for_a_target_that_has_other_keys_since(run, tmp_path, monke
     assert f"key {first} is needed by 1 backups" in refused
 
 
+@pytest.mark.parametrize("change", [("  calibrify:", "  renamed:"), ("[near]", "[far]")])
+def test_a_key_stays_for_backups_that_no_target_names_any_more(run, tmp_path, monkeypatch, change):
+    monkeypatch.setattr(removal, "SETTLED", timedelta(0))
+    back_up(run, tmp_path, "under the first key")
+    first = keys(tmp_path)[0]
+    run("rotate-keys", "--now")
+    targets = tmp_path / "targets.yaml"
+    far = f"repositories:\n  far: {{type: posix, path: {tmp_path}/far}}\n"
+    targets.write_text(targets.read_text().replace(*change).replace("repositories:\n", far, 1))
+    (tmp_path / "far").mkdir(mode=0o700)
+    (tmp_path / "far" / "repository.json").write_text('{"format":1,"id":"0123456789abcdef"}')
+    if change[1] == "  renamed:":
+        run("back-up-files", "--tree", "media")
+
+    refused = run("rotate-keys", "--remove", first, code=EXIT_IN_USE)["error"]["message"]
+
+    assert f"key {first} is needed by 1 backups" in refused
+    assert first in keys(tmp_path)
+
+
+def test_who_cannot_see_what_else_a_repository_holds_removes_no_key_or_vouches_for_it(
+    run, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(removal, "SETTLED", timedelta(0))
+    first = keys(tmp_path)[0]
+    back_up(run, tmp_path, "under the first key")
+    run("rotate-keys", "--now")
+    shutil.rmtree(tmp_path / "near" / "calibrify")  # as if all had expired
+    targets = tmp_path / "targets.yaml"
+    unused = f"repositories:\n  far: {{type: posix, path: {tmp_path}/far}}\n"
+    targets.write_text(targets.read_text().replace("repositories:\n", unused, 1))
+
+    refused = run("rotate-keys", "--remove", first, code=EXIT_IN_USE)["error"]["message"]
+
+    assert "far, for targets that are described no more, could not be looked at" in refused
+    run("rotate-keys", "--remove", first, "--described")
+    assert first not in keys(tmp_path)
+
+
 def offline_key(tmp_path) -> str:
     """Its id. New backups are wrapped with its public half, too."""
     pem = (

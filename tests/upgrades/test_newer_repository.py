@@ -112,8 +112,11 @@ def test_a_repository_that_says_no_sensible_version_is_damaged_not_new(place):
     for version in (True, 1.0, "1", 0, None):
         raise_to_2(place / "near", format=version)
 
-        with pytest.raises(IntegrityError, match="which no release ever wrote"):
+        with pytest.raises(IntegrityError, match="which no release ever wrote") as caught:
             Maker.in_folder(place, "near")
+        # Not a word of copying it: under another repository's id no backup here would be believed.
+        assert "put it back" in caught.value.hint
+        assert "use the copy" not in caught.value.hint
 
 
 def test_what_it_needs_is_told_only_where_it_is_the_name_of_a_release(place):

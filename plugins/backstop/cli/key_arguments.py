@@ -41,6 +41,11 @@ def _rotate_keys(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     what.add_argument(
         "--remove", metavar="ID", help="take an old key out of the ring; refused while anything needs it"
     )
+    parser.add_argument(
+        "--described",
+        action="store_true",
+        help="with --remove: look only where targets.yaml says; you vouch for targets that it names no more",
+    )
 
 
 def _reencrypt(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from backstop.errors import IntegrityError, ObjectMissingError
+from backstop.errors import FormatTooNewError, IntegrityError, ObjectMissingError
 from backstop.model.format_version import REPOSITORY_FORMATS, known_version
 from backstop.repository.manifest_files import json_object
 from backstop.storage.keys import DESCRIPTION
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from backstop.storage.base import Storage
 
 REPOSITORY_KEY = DESCRIPTION
+_PUT_BACK = (
+    'put it back: {"format": 1, "id": "…"} with the `repository_id` that its manifests name. The other '
+    "repository has another id: with that, no backup here would be believed"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +34,16 @@ class Description:
         :raises FormatTooNewError: a newer release has raised its version; :raises IntegrityError: damaged.
         """
         key = f"{storage.location}/{REPOSITORY_KEY}"
-        document = json_object(storage.read(REPOSITORY_KEY), key)
-        version = known_version(document, what=f"repository {storage.location}", known=REPOSITORY_FORMATS)
-        if not isinstance(document.get("id"), str):
-            raise IntegrityError(
-                f"{key} names no repository", hint="put it back as it was: every manifest names the id"
-            )
+        body = storage.read(REPOSITORY_KEY)
+        try:
+            document = json_object(body, key)
+            version = known_version(document, what=f"repository {storage.location}", known=REPOSITORY_FORMATS)
+        except FormatTooNewError:
+            raise
+        except IntegrityError as error:
+            raise IntegrityError(error.message, hint=_PUT_BACK) from error
+        if not isinstance(document.get("id"), str) or not document["id"]:
+            raise IntegrityError(f"{key} names no repository", hint=_PUT_BACK)
         return cls(document["id"], version)
 
 

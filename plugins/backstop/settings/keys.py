@@ -13,7 +13,9 @@ from backstop.crypto.escrow import EscrowKeyring
 from backstop.crypto.keyring import LocalKeyring
 from backstop.errors import BackstopError, ConfigurationError, NotFoundError
 from backstop.model.access import AccessRole
-from backstop.wiring import every_repository, kms_clients_of, open_repository
+from backstop.repository.description import Description
+from backstop.repository.undescribed import targets_in
+from backstop.wiring import every_repository, kms_clients_of, open_repository, open_storage
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -58,11 +60,14 @@ def look_at_uses(
     wal: bool,
     wal_since: datetime | None = None,
     before_removal: bool = False,
+    described_only: bool = False,
 ) -> tuple[KeyUses, dict[str, BackstopError]]:
     """What the keys protect, of every target that uses them, in every repository of it.
 
-    :param before_removal: look at the other targets too, for what they stored before they got other keys; and
-        a place that says it is no repository, such as a disk that is not mounted, could not be looked at.
+    :param before_removal: look at the other targets too, for what they stored before they got other keys, at
+        targets that are described no more, and at repositories that a target has no more; and a place that
+        says it is no repository, such as a disk that is not mounted, could not be looked at.
+    :param described_only: somebody vouches for what targets.yaml does not describe.
     :returns: that; and by target and repository, why one could not be looked at.
     :raises NotFoundError: no such keys.
     """
@@ -94,7 +99,27 @@ def look_at_uses(
                 # Else nothing has been backed up there yet.
             except BackstopError as error:
                 failed[f"{repository} of {target.name}"] = error
+    if before_removal and not described_only:
+        failed |= _look_at_undescribed(configuration, uses, in_role(credentials, AccessRole.VERIFIER))
     return uses, failed
+
+
+def _look_at_undescribed(
+    configuration: Configuration, uses: KeyUses, credentials: CredentialSource
+) -> dict[str, BackstopError]:
+    """:returns: by repository, why it could not be looked at."""
+    failed: dict[str, BackstopError] = {}
+    for name, repository in configuration.repositories.items():
+        described = {one for one in configuration.targets if name in every_repository(configuration, one)}
+        try:
+            storage = open_storage(repository, credentials)
+            Description.read(storage)
+            for target in targets_in(storage):
+                if target not in described:
+                    uses.look_at_undescribed(storage, target, name=name)
+        except BackstopError as error:
+            failed[f"{name}, for targets that are described no more,"] = error
+    return failed
 
 
 def look_for_lacks(

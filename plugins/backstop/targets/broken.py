@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from backstop.model.words import printable
+
 if TYPE_CHECKING:
     from backstop.targets.mistakes import Mistake
 
@@ -17,12 +19,19 @@ class BrokenFile:
         mistake that disables nothing.
     :param mistakes: in the order of the file.
     :param is_shared: it has what all targets share; whatever is said of it here stops none of them.
+    :param folder: of all of them.
     """
 
     file: str
     targets: tuple[str, ...]
     mistakes: tuple[Mistake, ...]
     is_shared: bool = False
+    folder: str = ""
+
+    @property
+    def name(self) -> str:
+        """Of the file below that folder, ``red/web.yaml``: another team has a ``web.yaml``, too."""
+        return self.file.removeprefix(f"{self.folder}/")
 
     @property
     def why(self) -> str:
@@ -40,4 +49,4 @@ def in_words(file: str, mistake: Mistake) -> str:
     """``file:line:column: targets.web.keys: there is no …``. :param file: if the mistake knows of none."""
     at = mistake.position
     where = f"{mistake.where}: " if mistake.where else ""
-    return f"{at.file or file}:{at.line}:{at.column}: {where}{mistake.what}"
+    return printable(f"{at.file or file}:{at.line}:{at.column}: {where}{mistake.what}")

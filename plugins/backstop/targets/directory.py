@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backstop.errors import ConfigurationError
+from backstop.model.words import printable
 from backstop.targets.broken import BrokenFile
 from backstop.targets.check import check_shared, check_target, empty, mistakes_of
 from backstop.targets.defaults import DEFAULTS, check_defaults
@@ -17,7 +20,6 @@ from backstop.targets.mistakes import Mistake, Position, dotted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from backstop.targets.models import Configuration, Target
 
@@ -28,14 +30,32 @@ SUFFIXES = (".yaml", ".yml")
 
 
 def target_files(directory: Path) -> list[Path]:
-    """All files with targets, in folders below it too, by name."""
-    found = (path for path in directory.rglob("*") if path.suffix in SUFFIXES)
-    return sorted(
-        path
-        for path in found
-        if path != directory / SHARED
-        and not any(part.startswith(".") for part in path.relative_to(directory).parts)
-    )
+    """All files with targets, in folders below it too, by name; with folders that cannot be looked into.
+
+    A link to a folder is one: a mounted ConfigMap has ``red -> ..data/red``. Each is looked into once.
+    """
+    found: list[Path] = []
+    been = {(seen.st_dev, seen.st_ino) for seen in [directory.stat()]}
+    closed: list[str] = []
+
+    def note(error: OSError) -> None:
+        closed.append(str(error.filename))
+
+    for folder, inner, names in os.walk(directory, followlinks=True, onerror=note):
+        inner[:] = sorted(name for name in inner if not name.startswith(".") and _is_new(folder, name, been))
+        found += [Path(folder, name) for name in (*names, *inner) if not name.startswith(".")]
+    files = [path for path in found if path.suffix in SUFFIXES and path != directory / SHARED]
+    return sorted({*files, *(Path(path) for path in closed if Path(path) != directory)})
+
+
+def _is_new(folder: str, name: str, been: set[tuple[int, int]]) -> bool:
+    """Whether nobody has been there, by another link. What cannot be looked at is new: it is told of."""
+    try:
+        seen = Path(folder, name).stat()
+    except OSError:
+        return True
+    place = (seen.st_dev, seen.st_ino)
+    return place not in been and not been.add(place)  # type: ignore[func-returns-value]
 
 
 @dataclass(slots=True)
@@ -89,6 +109,8 @@ def check_directory(
         targets |= working
         if wrong is not None:
             broken.append(wrong)
+    folder = printable(str(shared_file.parent))
+    broken = [replace(one, folder=folder) for one in broken]
     return configuration.with_targets({name: targets[name] for name in sorted(targets)}, broken), []
 
 
@@ -98,6 +120,7 @@ def _judge(
     """Which of its targets can be worked with, and what is wrong with the others."""
     if content.mistakes:
         names = [*content.names, *(name for name in content.guessed if name not in owners)]
+        names = [name for name in dict.fromkeys(names) if is_name(name)]
         return {}, BrokenFile(content.path, tuple(names), tuple(sorted(set(content.mistakes))))
     working: dict[str, Target] = {}
     mistakes: list[Mistake] = []
@@ -112,7 +135,7 @@ def _judge(
         if target is not None and not wrong:
             working[name] = target
         mistakes += wrong
-    disabled = tuple(name for name in content.names if name not in working)
+    disabled = tuple(name for name in content.names if name not in working and is_name(name))
     if not mistakes:
         return working, None
     # What it has from the defaults stands elsewhere: its own mistakes first.
@@ -121,17 +144,21 @@ def _judge(
 
 
 def _read(path: Path, read: Callable[[Path], str]) -> _File:
+    # A name that is no UTF-8 could be neither printed nor stored.
+    name = printable(str(path))
     try:
         text = read(path)
     except ConfigurationError as error:
         what = error.message.removeprefix(f"{path} ")
-        unread = Document(None, file=str(path))
-        return _File(str(path), unread, [Mistake(Position(1, 1, str(path)), "", what)], guessed=_called(path))
-    document = read_document(text, str(path))
-    content = _File(str(path), document, list(document.mistakes))
+        unread = Document(None, file=name)
+        return _File(name, unread, [Mistake(Position(1, 1, name), "", what)], guessed=_called(path))
+    document = read_document(text, name)
+    content = _File(name, document, list(document.mistakes))
     targets = document.value.get("targets") if isinstance(document.value, dict) else None
     if isinstance(targets, dict):
         content.names = [str(name) for name in targets]
+        # Of what YAML keeps one of, such as two `targets:`, the others are disabled all the same.
+        content.guessed = list(_seen_in(text)) if document.mistakes else []
         content.mistakes += _strangers(document)
         if document.value.get(DEFAULTS) is not None:
             content.mistakes += check_defaults(document, mistakes_of)
@@ -159,16 +186,17 @@ def _keys(document: Document) -> Sequence[str]:
 
 
 def _seen_in(text: str) -> Iterator[str]:
-    """Names in a text that is not YAML: the keys right below ``targets``."""
-    _, found, below = text.partition("\ntargets:") if not text.startswith("targets:") else ("", "x", text[8:])
-    indent: str | None = None
-    for line in below.splitlines()[1:] if found else ():
-        key = re.match(r"( +)[\"']?([a-z0-9][a-z0-9_-]{0,39})[\"']?:", line)
-        if re.match(r"\S", line) and not line.startswith("#"):
-            return
+    """Names in a text that is not YAML: the keys right below each ``targets``."""
+    indent, below = "", False
+    for line in text.splitlines():
+        if re.match(r"[^\s#]", line):
+            indent, below = "", line.startswith("targets:")
+            continue
+        key = re.match(r"( +)[\"']?([a-z0-9][a-z0-9_-]{0,39})[\"']?:", line) if below else None
         if key and key[1] == (indent := indent or key[1]):
             yield key[2]
 
 
 def _called(path: Path) -> list[str]:
-    return [path.stem] if is_name(path.stem) else []
+    # A folder that nobody may look into is called after nobody.
+    return [path.stem] if path.suffix in SUFFIXES and is_name(path.stem) else []

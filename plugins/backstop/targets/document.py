@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
@@ -17,6 +17,10 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BOOLEANS = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
 _MERGE = "tag:yaml.org,2002:merge"
 _STANDARD_TAG = "tag:yaml.org,2002:"
+_MOST_VALUES = 100_000
+"""Of one file, each alias counted as what it stands for: a few lines of aliases of aliases are billions."""
+_DEEPEST = 50
+"""Levels. PyYAML recurses in C: a file of a few thousand brackets ends the process."""
 _PLAIN_KINDS = {"null", "bool", "int", "float", "str", "timestamp", "value", "seq", "map"}
 
 
@@ -54,14 +58,27 @@ class Document:
         return self.values.get(path) or self.position_of_key(path)
 
 
+_MEASURE = f"more than {_MOST_VALUES} values or {_DEEPEST} levels, aliases resolved; is it the right file?"
+
+
+class _TooMuchError(Exception):
+    """:param position: where what may stand in a file is exceeded."""
+
+    def __init__(self, position: Position, what: str) -> None:
+        super().__init__(what)
+        self.position = position
+
+
 class _Node:
     """Reads composed nodes. Dates, `on`, `no` and `1:30` stay text, as in YAML 1.2."""
 
     def __init__(self, document: Document) -> None:
         self.document = document
         self.open_nodes: set[int] = set()
+        self.count = 0
 
     def read(self, node: yaml.Node, path: Path) -> Any:
+        self.note(node, path)
         self.document.values[path] = self.position(node)
         if node.tag.removeprefix(_STANDARD_TAG) not in _PLAIN_KINDS:
             self.mistake(node, path, f"the tag {node.tag} is not understood; write a plain value")
@@ -78,6 +95,12 @@ class _Node:
             return self.read_mapping(node, path)
         finally:
             self.open_nodes.discard(id(node))
+
+    def note(self, node: yaml.Node, path: Path) -> None:
+        """:raises _TooMuchError: aliases make more of the file than anybody wrote."""
+        self.count += 1
+        if self.count > _MOST_VALUES or len(path) > _DEEPEST:
+            raise _TooMuchError(self.position(node), _MEASURE)
 
     def read_mapping(self, node: yaml.Node, path: Path) -> dict[str, Any]:
         merged: dict[str, Any] = {}
@@ -108,6 +131,7 @@ class _Node:
             if not isinstance(source, yaml.MappingNode) or id(source) in self.open_nodes:
                 self.mistake(source, path, "expected << to name a mapping")
                 continue
+            self.note(source, path)
             self.open_nodes.add(id(source))
             # Of two merged mappings the first wins; keys written out win over both.
             merged = {**self.read_mapping(source, path), **merged}
@@ -144,17 +168,39 @@ def read_document(text: str, file: str = "") -> Document:
     :param file: its name, for positions, where there are several.
     """
     document = Document(value=None, file=file)
-    loader = _Loader(text)
     try:
-        root = loader.get_single_node()
+        _refuse_deep(text, file)
+        root = _composed(text)
+        if root is not None:
+            document.value = _Node(document).read(root, ())
     except yaml.YAMLError as error:
         document.mistakes.append(_syntax_mistake(error, file))
-        return document
+    except _TooMuchError as error:
+        return Document(None, mistakes=[Mistake(error.position, "", str(error))], file=file)
+    return document
+
+
+def _composed(text: str) -> yaml.Node | None:
+    loader = _Loader(text)
+    try:
+        return cast("yaml.Node | None", loader.get_single_node())
     finally:
         loader.dispose()
-    if root is not None:
-        document.value = _Node(document).read(root, ())
-    return document
+
+
+def _refuse_deep(text: str, file: str) -> None:
+    """:raises _TooMuchError: composing it could exhaust the stack; :raises YAMLError: it is no YAML."""
+    loader, level = _Loader(text), 0
+    try:
+        while loader.check_event():
+            event = loader.get_event()
+            level += isinstance(event, yaml.CollectionStartEvent)
+            level -= isinstance(event, yaml.CollectionEndEvent)
+            if level > _DEEPEST:
+                mark = event.start_mark
+                raise _TooMuchError(Position(mark.line + 1, mark.column + 1, file), _MEASURE)
+    finally:
+        loader.dispose()
 
 
 def _syntax_mistake(error: yaml.YAMLError, file: str) -> Mistake:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -63,8 +64,16 @@ def newest_change(path: Path) -> tuple[object, ...]:
     seen = path.stat()
     if not path.is_dir():
         return (seen.st_mtime_ns, seen.st_size, seen.st_ino)
-    files = [path / SHARED, *target_files(path)]
-    return tuple((str(file), one.st_mtime_ns, one.st_size) for file in files for one in [file.lstat()])
+    return tuple((str(file), *_state(file)) for file in [path / SHARED, *target_files(path)])
+
+
+def _state(file: Path) -> tuple[int, ...]:
+    # What a link leads to: of a mounted ConfigMap the links never change. One that leads nowhere is itself.
+    try:
+        seen = file.stat()
+    except OSError:
+        seen = file.lstat()
+    return (seen.st_mtime_ns, seen.st_size, seen.st_ino, seen.st_mode)
 
 
 def _check(file: Path) -> _Checked:
@@ -105,9 +114,27 @@ class _Unread:
 
 def _text_or_why(file: Path) -> str | _Unread:
     try:
+        _refuse_no_file(file)
         return read_text(file)
     except ConfigurationError as error:
         return _Unread(error.message, error.hint)
+
+
+def _refuse_no_file(file: Path) -> None:
+    """:raises ConfigurationError: who reads a pipe waits for ever; a device never ends."""
+    try:
+        mode = file.stat().st_mode
+        if stat.S_ISDIR(mode):
+            list(file.iterdir())
+    except FileNotFoundError:
+        return  # whoever reads it says so
+    except OSError as error:
+        raise ConfigurationError(
+            f"{file} cannot be read: {error.strerror}", hint=_how_to_name(file)
+        ) from None
+    if not stat.S_ISREG(mode):
+        what = "a directory" if stat.S_ISDIR(mode) else "a pipe, a socket or a device, and no file"
+        raise ConfigurationError(f"{file} is {what}", hint=_how_to_name(file))
 
 
 def _shared(file: Path) -> Path:

@@ -107,7 +107,7 @@ def rotate_keys(arguments: argparse.Namespace) -> int:
     configuration = load_targets(arguments.targets)
     name = _chosen(configuration, arguments.keys)
     if arguments.remove is not None:
-        said = [_remove(configuration, name, arguments.remove)]
+        said = [_remove(configuration, name, arguments.remove, described_only=arguments.described)]
     else:
         keys = rotating_keys(configuration, name, default_credentials(AccessRole.PREPARER))
         said = keys.rotate(now=utc_now(), at_once=arguments.now)
@@ -119,7 +119,7 @@ def rotate_keys(arguments: argparse.Namespace) -> int:
     return DONE
 
 
-def _remove(configuration: Configuration, name: str, generation: str) -> str:
+def _remove(configuration: Configuration, name: str, generation: str, *, described_only: bool) -> str:
     keys = find_keys(configuration, name)
     if keys.storage != "local":
         raise ConfigurationError(
@@ -135,6 +135,7 @@ def _remove(configuration: Configuration, name: str, generation: str) -> str:
         wal=True,
         wal_since=made_at - _CLOCKS if made_at else None,
         before_removal=True,
+        described_only=described_only,
     )
     left = remove_generation(ring, generation, uses=uses, unreachable=failed, now=utc_now())
     return f"key {generation} is gone from {keys.path}, which holds {len(left.generations)} now"

@@ -13,6 +13,7 @@ from backstop.model.canonical import format_time
 from backstop.model.key_material import material_of
 from backstop.repository.hidden import hidden_manifests
 from backstop.repository.read_ahead import read_ahead
+from backstop.repository.undescribed import unbelieved_manifests
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from backstop.model.backup import Manifest
     from backstop.repository.catalog import Repository
-    from backstop.storage.base import ObjectInfo
+    from backstop.storage.base import ObjectInfo, Storage
 
 
 @dataclass
@@ -89,15 +90,30 @@ class KeyUses:
                 self.unread.append(f"{repository.name}: {one}")
             else:
                 self._take_backup(one.manifest)
+        self._look_at_wal(repository.storage, target)
+
+    def look_at_undescribed(self, storage: Storage, target: str, *, name: str) -> None:
+        """The same of a target that nobody describes any more, so that nobody knows whom it trusted.
+
+        :param name: of the repository. :raises StorageError: it cannot be listed, or read.
+        """
+        for one in unbelieved_manifests(storage, target):
+            if isinstance(one, Exception):
+                self.unread.append(f"{name}: {one}")
+            else:
+                self._take_backup(one)
+        self._look_at_wal(storage, target)
+
+    def _look_at_wal(self, storage: Storage, target: str) -> None:
         if not self._wal:
             return
         listed = (
             info
             for prefix in (f"{target}/data/wal/", f"{target}/tail/")
-            for info in repository.storage.list(prefix)
+            for info in storage.list(prefix)
             if self._wal_since is None or info.modified_at >= self._wal_since
         )
-        self._take_wal(repository, listed)
+        self._take_wal(storage, listed)
 
     def look_for_hidden(self, repository: Repository) -> None:
         """Manifests that somebody deleted, and that can be had back: they may need any key.
@@ -128,10 +144,10 @@ class KeyUses:
             alone = not any(_stands_in(one, key) for one in manifest.keys)
             use.take(manifest.label.text, manifest.finished_at, manifest.stored_bytes, alone=alone)
 
-    def _take_wal(self, repository: Repository, listed: Iterable[ObjectInfo]) -> None:
+    def _take_wal(self, storage: Storage, listed: Iterable[ObjectInfo]) -> None:
         def look(info: ObjectInfo) -> tuple[ObjectInfo, tuple[str, ...] | None]:
             try:
-                with repository.storage.open(info.key) as source:
+                with storage.open(info.key) as source:
                     return info, wrapping_keys(source, name=info.key)
             except ObjectMissingError:  # removed meanwhile
                 return info, None

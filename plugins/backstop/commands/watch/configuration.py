@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from backstop.model.finding import CHECKS, EVERY_SUBJECT, EVERY_TARGET, Finding, Level
@@ -19,7 +18,7 @@ _STEP = "correct the file; `python -m backstop check-targets` names every mistak
 def judge_configuration(broken: Iterable[BrokenFile]) -> Iterator[Finding]:
     """A finding for each target that is disabled, and for each file that disables none that is known."""
     for file in broken:
-        subject = PurePath(file.file).name
+        subject = file.name
         for name in file.targets:
             sentence = f"{name} is neither backed up nor watched, because its file is wrong: {file.why}"
             yield Finding(name, CHECK, subject, Level.CRITICAL, sentence, _STEP)
