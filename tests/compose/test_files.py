@@ -274,38 +274,6 @@ def test_compose_itself_understands_every_option(options: list[str], absent: set
     assert set(done.stdout.split()) == SERVICES.keys() - absent
 
 
-@pytest.mark.system
-@pytest.mark.parametrize(
-    ("options", "absent"),
-    [
-        ([], {"sample", "prometheus"}),
-        (["local-executor"], {"redis", "worker", "worker-database", "sample", "prometheus"}),
-        (["own-s3"], {"seaweedfs", "sample", "prometheus"}),
-        (
-            ["local-executor", "own-s3"],
-            {"redis", "worker", "worker-database", "seaweedfs", "sample", "prometheus"},
-        ),
-    ],
-    ids=lambda value: "+".join(value) or "plain" if isinstance(value, list) else "",
-)
-def test_compose_itself_understands_every_option(options: list[str], absent: set[str]) -> None:
-    if shutil.which("docker") is None:
-        pytest.skip("docker is not installed")
-    files = ["docker-compose.yaml", *(f"include/compose/{name}.yaml" for name in options)]
-    done = subprocess.run(
-        ["docker", "compose", *(part for name in files for part in ("--file", name)), "config", "--services"],
-        cwd=CHECKOUT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if "is not a docker command" in done.stderr:
-        pytest.skip("docker has no plug-in compose")
-
-    assert done.returncode == 0, done.stderr
-    assert set(done.stdout.split()) == SERVICES.keys() - absent
-
-
 def test_its_targets_are_valid_and_every_connection_they_name_is_made(site: Site) -> None:
     from backstop.credentials import FileCredentials
     from backstop.model.access import AccessRole
