@@ -213,6 +213,8 @@ def test_a_name_that_cannot_be_a_prefix_or_a_dag_id_is_refused(write, name):
         ("dbname: calibrify", "dbname: calibrify\n      jobs: 0", "greater than or equal to 1"),
         ("dbname: calibrify", "dbname: calibrify\n      schedule: 0 1 * *", "five cron fields"),
         ("dbname: calibrify", "dbname: calibrify\n      schedule: 61 1 * * *", "five cron fields"),
+        ("dbname: calibrify", "dbname: calibrify\n      schedule: 0 1 30 2 *", "a day that comes"),
+        ("dbname: calibrify", "dbname: calibrify\n      schedule: H 1 30 H *", "a day that comes"),
         ("dbname: calibrify", "dbname: calibrify\n      fingerprint: ful", "expected 'full' or 'counts'"),
         (
             "dbname: calibrify",

@@ -6,14 +6,14 @@ A validator says what was expected; targets/check.py adds what was found, unless
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, WithJsonSchema
 
-from backstop.model.stagger import settle
+from backstop.model.stagger import is_spread, settle
 from backstop.targets.durations import DURATION_PATTERN, parse_duration
 from backstop.targets.shares import SHARE_PATTERN, parse_share
 
@@ -117,7 +117,28 @@ def _schedule(text: str) -> str:
         raise ValueError(
             f"expected five cron fields such as '0 1 * * *' or 'H 1 * * *', or {', '.join(presets)}"
         )
+    if not all(map(_comes, _in_each_month(text, plain))):
+        raise ValueError("expected a day that comes, in whatever month H may be: 30 February does not")
     return text
+
+
+def _in_each_month(written: str, plain: str) -> list[str]:
+    """What it may mean for some target: where the month is left open, each of them."""
+    fields, months = plain.split(), written.split()[3:4]
+    if len(fields) != 5 or not is_spread("".join(months)):
+        return [plain]
+    return [" ".join([*fields[:3], str(month), fields[4]]) for month in range(1, 13)]
+
+
+def _comes(plain: str) -> bool:
+    """Whether there is ever such a time. Airflow logs an error otherwise, and never runs that DAG."""
+    from croniter import CroniterBadDateError, croniter
+
+    try:
+        croniter(plain, datetime(2024, 1, 1, tzinfo=timezone.utc)).get_next()
+    except CroniterBadDateError:
+        return False
+    return True
 
 
 def _slot_name(text: str) -> str:
