@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backstop.commands.watch.configuration import judge_configuration
-from backstop.targets import load_targets
+from backstop.targets import find_mistakes, load_targets
 from backstop.targets.load import newest_change
 
 if TYPE_CHECKING:
@@ -171,3 +171,62 @@ def test_files_of_one_name_in_two_folders_are_two_findings(directory):
     findings = list(judge_configuration(load_targets(directory).broken))
 
     assert sorted(one.subject for one in findings) == ["blue/shop.yaml", "red/shop.yaml"]
+
+
+def test_a_directory_that_has_lost_all_its_target_files_says_so(directory):
+    (directory / "good.yaml").unlink()
+
+    (broken,) = load_targets(directory).broken
+
+    assert "there is no target file" in broken.why
+    (finding,) = judge_configuration([broken])
+    assert (finding.target, finding.level.value) == ("*", "warning")
+
+
+def test_no_secret_that_somebody_wrote_into_defaults_is_repeated(directory):
+    (directory / "web.yaml").write_text(
+        "defaults:\n  database: {password: hunter2, conn_id: 'x://a:hunter2@db/x'}\n  token: hunter2\n"
+        + target("web")
+    )
+
+    (broken,) = load_targets(directory).broken
+
+    assert broken.targets == ("web",)
+    assert "hunter2" not in broken.every_reason
+
+
+def test_two_targets_never_retire_the_same_files(directory):
+    legacy = "    legacy: {database: {places: {local: /old}}}\n"
+    (directory / "web.yaml").write_text(target("web") + legacy)
+    named = legacy.replace("places:", "names: full_%Y%m%d_%H%M%S.sql.gz, places:")
+    (directory / "shop.yaml").write_text(target("shop") + named)
+
+    configuration = load_targets(directory)
+
+    assert list(configuration.targets) == ["good"]
+    assert {one.targets: "the same files as those of" in one.why for one in configuration.broken} == {
+        ("shop",): True,
+        ("web",): True,
+    }
+
+
+def test_no_target_takes_another_ones_backups_for_files_from_before(directory):
+    (directory / "backstop.yaml").write_text(
+        SHARED.replace("repositories:\n", "repositories:\n  s3: {type: s3, bucket: backups}\n").replace(
+            "[local]", "[local, s3]"
+        )
+    )
+    legacy = "    legacy: {database: {places: {s3: 's3://backups/good'}}}\n"
+    (directory / "web.yaml").write_text(target("web") + legacy)
+
+    (broken,) = load_targets(directory).broken
+
+    assert (broken.targets, "keeps Backstop's own backups there" in broken.why) == (("web",), True)
+
+
+def test_nor_do_two_targets_of_one_file(tmp_path):
+    file = tmp_path / "targets.yaml"
+    legacy = "    legacy: {database: {places: {local: /old}}}\n"
+    file.write_text(SHARED + target("web") + legacy + target("shop").removeprefix("targets:\n") + legacy)
+
+    assert ["the same files as those of" in one.what for one in find_mistakes(file)] == [True, True]

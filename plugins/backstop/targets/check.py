@@ -11,12 +11,13 @@ from backstop import __version__
 from backstop.targets.defaults import DEFAULTS, check_defaults, with_defaults
 from backstop.targets.document import Document, read_document
 from backstop.targets.fields import checked_name
+from backstop.targets.legacy_places import claimed_twice
 from backstop.targets.mistakes import Mistake, Path, Position, did_you_mean, dotted
 from backstop.targets.models import Configuration, Target
 from backstop.targets.references import shared_mistakes, target_mistakes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from backstop.targets.section import Section
 
@@ -64,6 +65,7 @@ def check_text(text: str) -> tuple[Configuration | None, list[Mistake]]:
         mistakes += [one for one in wrong if (one.position, one.what) not in told]
         if target is not None:
             targets[name] = target
+    mistakes += [wrong for _, wrong in mistakes_among(targets, lambda _: document)]
     if mistakes or shared is None:
         return None, sorted(set(mistakes))
     return shared.with_targets(targets), []
@@ -118,6 +120,14 @@ def check_target(
     except ValidationError as error:
         return None, [*mistakes, *mistakes_of(own, sections, error, below=path)]
     return (None if mistakes else target), mistakes
+
+
+def mistakes_among(
+    targets: Mapping[str, Target], document_of: Callable[[str], Document]
+) -> Iterator[tuple[str, Mistake]]:
+    """What is wrong with targets that are right one by one. :returns: by name of the target."""
+    for name, path, what in claimed_twice(targets):
+        yield name, Mistake(document_of(name).position_of_value(path), dotted(path), what)
 
 
 def mistakes_of(

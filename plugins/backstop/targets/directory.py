@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from backstop.errors import ConfigurationError
 from backstop.model.words import printable
 from backstop.targets.broken import BrokenFile
-from backstop.targets.check import check_shared, check_target, empty, mistakes_of
+from backstop.targets.check import check_shared, check_target, empty, mistakes_among, mistakes_of
 from backstop.targets.defaults import DEFAULTS, check_defaults
 from backstop.targets.document import Document, read_document
 from backstop.targets.fields import is_name
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SHARED = "backstop.yaml"
 """The file of a directory that has everything but the targets."""
+_NONE = "nothing is backed up or watched: there is no target file"
 SUFFIXES = (".yaml", ".yml")
 """Of files that have targets. What is hidden (``.#web.yaml``, ``..data``) is none."""
 
@@ -102,26 +103,44 @@ def check_directory(
     mistakes = [one for one in mistakes if one not in unknown]
     if configuration is None or mistakes:
         return None, sorted({*mistakes, *unknown})
-    targets: dict[str, Target] = {}
+    if not contents:
+        # A checkout or a mount that is not complete looks like this, and nothing else would tell.
+        unknown.append(Mistake(shared.position_of_key(()), "", f"{_NONE} in {shared_file.parent}"))
     broken = [BrokenFile(str(shared_file), (), tuple(unknown), is_shared=True)] if unknown else []
-    for content in contents:
-        working, wrong = _judge(content, shared, owners, known)
-        targets |= working
-        if wrong is not None:
-            broken.append(wrong)
+    targets, wrong = _judge_all(contents, shared, owners, known)
+    broken += wrong
     folder = printable(str(shared_file.parent))
     broken = [replace(one, folder=folder) for one in broken]
     return configuration.with_targets({name: targets[name] for name in sorted(targets)}, broken), []
 
 
+def _judge_all(
+    contents: Sequence[_File], shared: Document, owners: Mapping[str, Sequence[_File]], known: Sequence[str]
+) -> tuple[dict[str, Target], list[BrokenFile]]:
+    """Those that can be worked with, of all files; and the files of the others."""
+    targets: dict[str, Target] = {}
+    judged = [_judge(content, shared, owners, known) for content in contents]
+    for working, _ in judged:
+        targets |= working
+    among: dict[str, list[Mistake]] = defaultdict(list)
+    for name, mistake in mistakes_among(targets, lambda name: owners[name][0].document):
+        among[name].append(mistake)
+    for name in among:
+        del targets[name]
+    broken = []
+    for content, (working, mistakes) in zip(contents, judged, strict=True):
+        found = [*mistakes, *(mistake for name in working for mistake in among.get(name, ()))]
+        if found:
+            broken.append(_broken(content, targets, owners, found))
+    return targets, broken
+
+
 def _judge(
     content: _File, shared: Document, owners: Mapping[str, Sequence[_File]], known: Sequence[str]
-) -> tuple[dict[str, Target], BrokenFile | None]:
+) -> tuple[dict[str, Target], list[Mistake]]:
     """Which of its targets can be worked with, and what is wrong with the others."""
     if content.mistakes:
-        names = [*content.names, *(name for name in content.guessed if name not in owners)]
-        names = [name for name in dict.fromkeys(names) if is_name(name)]
-        return {}, BrokenFile(content.path, tuple(names), tuple(sorted(set(content.mistakes))))
+        return {}, content.mistakes
     working: dict[str, Target] = {}
     mistakes: list[Mistake] = []
     for name in content.names:
@@ -135,12 +154,21 @@ def _judge(
         if target is not None and not wrong:
             working[name] = target
         mistakes += wrong
-    disabled = tuple(name for name in content.names if name not in working and is_name(name))
-    if not mistakes:
-        return working, None
+    return working, mistakes
+
+
+def _broken(
+    content: _File,
+    targets: Mapping[str, Target],
+    owners: Mapping[str, Sequence[_File]],
+    mistakes: Sequence[Mistake],
+) -> BrokenFile:
+    """:param targets: those that can be worked with, of all files."""
+    names = [*content.names, *(name for name in content.guessed if name not in owners)]
+    disabled = tuple(name for name in dict.fromkeys(names) if name not in targets and is_name(name))
     # What it has from the defaults stands elsewhere: its own mistakes first.
-    mistakes.sort(key=lambda one: (one.position.file != content.path, one))
-    return working, BrokenFile(content.path, disabled, tuple(dict.fromkeys(mistakes)))
+    ordered = sorted(set(mistakes), key=lambda one: (one.position.file != content.path, one))
+    return BrokenFile(content.path, disabled, tuple(ordered))
 
 
 def _read(path: Path, read: Callable[[Path], str]) -> _File:

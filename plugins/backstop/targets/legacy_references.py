@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +13,12 @@ if TYPE_CHECKING:
 
 
 def legacy_mistakes(
-    document: Document, targets: Mapping[str, Any], repositories: Mapping[str, Any]
+    document: Document, targets: Mapping[str, Any], repositories: Mapping[str, Any], names: Collection[str]
 ) -> Iterator[Mistake]:
-    """Unknown trees and repositories, S3 without an S3 repository, files that are named twice or are ours."""
+    """Unknown trees and repositories, S3 without an S3 repository, files that are named twice or are ours.
+
+    :param names: of all targets: what any of them keeps in a repository is ours.
+    """
     taken: dict[tuple[str, str], str] = {}
     for target, raw in targets.items():
         database, trees = _mapping(_mapping(raw).get("database")), _mapping(_mapping(raw).get("trees"))
@@ -32,11 +35,11 @@ def legacy_mistakes(
             used = _names(_mapping(trees[tree]).get("repositories")) or usual
             sections.append((own, section, used, str(tree)))
         for own, section, used, stem in sections:
-            names = str(_mapping(section).get("names") or stem)
+            files = str(_mapping(section).get("names") or stem)
             for repository, place in _mapping(_mapping(section).get("places")).items():
                 where = (*own, "places", repository)
-                problem = _problem(str(repository), place, used, repositories, list(targets))
-                first = taken.setdefault((str(place), names), dotted(where))
+                problem = _problem(str(repository), place, used, repositories, names)
+                first = taken.setdefault((str(place), files), dotted(where))
                 if not problem and first != dotted(where):
                     problem = f"the same files as {first}"
                 if problem:
@@ -48,7 +51,7 @@ def _problem(
     place: Any,
     used: Sequence[str],
     repositories: Mapping[str, Any],
-    targets: Sequence[str],
+    targets: Collection[str],
 ) -> str:
     """Why these files cannot be adopted; empty when they can."""
     if repository not in used:
@@ -62,7 +65,7 @@ def _problem(
     return ""
 
 
-def _ours(place: PurePosixPath, repository: Mapping[str, Any], targets: Sequence[str]) -> bool:
+def _ours(place: PurePosixPath, repository: Mapping[str, Any], targets: Collection[str]) -> bool:
     """Whether the place lies where that repository keeps something of a target."""
     bucket = repository.get("bucket")
     root = f"s3://{bucket}/{repository.get('prefix') or ''}" if bucket else str(repository.get("path"))

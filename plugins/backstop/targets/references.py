@@ -42,7 +42,7 @@ def target_mistakes(document: Document, name: str, names: Collection[str]) -> It
     target = _mapping(_mapping(top.get("targets")).get(name))
     path: Path = ("targets", name)
     yield from stakeholder_mistakes(document, name, target, names)
-    yield from legacy_mistakes(document, {name: target}, repositories)
+    yield from legacy_mistakes(document, {name: target}, repositories, names)
     yield from disaster_mistakes(document, {name: target})
     yield from _pools(document, path, target, _mapping(top.get("pools")))
     chosen = target.get("keys")
