@@ -288,6 +288,16 @@ def test_one_manifest_that_cannot_be_trusted_and_nothing_is_removable(maker, clo
     assert f"{LOST}/t/1" in stored(maker)
 
 
+def test_what_an_unreadable_manifest_may_name_is_not_called_left_over(maker):
+    maker.storage.upload(f"{LOST}/t/1", b"perhaps needed")
+    label = LOST.split("/")[-2]
+    maker.storage.put_once(f"calibrify/meta/manifests/{label}.json", b'{"format": 2}')
+
+    (orphan,) = find(maker).removable
+
+    assert orphan.why == f"the manifest of {label} cannot be read, and may name it"
+
+
 def test_a_manifest_that_is_damaged_after_the_listing_stops_the_removal(maker, clock):
     maker.storage.upload(f"{LOST}/t/1", b"lost")
     found = find(maker)

@@ -102,6 +102,9 @@ class _Search:
                 return None
             gone = payload.label not in self.named.labels
             why = f"no backup {payload.label} exists" if gone else "of an attempt that was not published"
+            if any(getattr(error, "label", None) == payload.label for error in self.named.unreadable):
+                # Whoever reads the list must not take it away by hand.
+                why = f"the manifest of {payload.label} cannot be read, and may name it"
             return why, payload.label.lease_kind, f"{payload.label}/{payload.attempt}"
         if (about := about_backup(self.target, key)) is not None:
             left_over = about.label not in self.named.labels and about.label not in self.named.going
