@@ -212,7 +212,7 @@ def test_a_damaged_record_stops_everything(site: Site):
     storage = site.maker.storage
     [key, *_] = [info.key for info in storage.list("calibrify/meta/legacy/retired/")]
     storage.delete(key)
-    storage.put_once(key, b"{}")
+    storage.put_once(key, b'{"format": 1}')
 
     with pytest.raises(IntegrityError, match="says of no file that it was retired"):
         site.expire()
@@ -254,7 +254,7 @@ def test_of_a_run_that_fails_half_way_it_is_known_what_is_gone(site: Site, monke
 @pytest.mark.parametrize("more", [b"", b', "modified_at": "x", "size_bytes": 1e999'])
 def test_a_record_that_tells_no_file_apart_stops_everything(site: Site, more: bytes):
     site.prove_new(36, 37, 38)
-    body = b'{"kind": "database", "name": "full_20261120_010000.sql.gz"' + more + b"}"
+    body = b'{"format": 1, "kind": "database", "name": "full_20261120_010000.sql.gz"' + more + b"}"
     site.maker.storage.put_once("calibrify/meta/legacy/retired/20261123T010000Z-dump.json", body)
 
     with pytest.raises(IntegrityError, match="says of no file that it was retired"):
@@ -310,7 +310,7 @@ def failed_proof(site: Site, one: LegacyBackup, checks: dict[str, int | str]) ->
 
 
 def test_a_proof_that_somebody_changed_counts_for_nothing(site: Site):
-    site.maker.storage.put_once("calibrify/meta/legacy/proofs/ab/1.json", b'{"what": "legacy"}')
+    site.maker.storage.put_once("calibrify/meta/legacy/proofs/ab/1.json", b'{"format": 1, "what": "legacy"}')
 
     stock = site.stock()
 

@@ -363,13 +363,13 @@ class Counting:
 
     def __init__(self, storage: Any) -> None:
         self._storage = storage
-        self.read: list[str] = []
+        self.opened: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._storage, name)
 
     def open(self, key: str, **options: Any) -> Any:
-        self.read.append(key)
+        self.opened.append(key)
         return self._storage.open(key, **options)
 
 
@@ -390,7 +390,7 @@ def test_only_the_objects_that_hold_the_tables_are_read(site: Site):
 
     manifest = stored(site)
     layouts = {one.key: one for one in manifest.objects}
-    data, *others = sorted(layouts[key].name for key in storage.read if key in layouts)
+    data, *others = sorted(layouts[key].name for key in storage.opened if key in layouts)
     assert others == ["fingerprint.json", "toc.dat"]
     assert data.endswith(".dat")
     assert len(layouts) > 5
@@ -402,7 +402,7 @@ def test_small_tables_come_out_of_their_pack_and_no_large_object_is_read(site: S
     site.rescue("lab.sites", "lab.equipment", repository=repository).run()
 
     layouts = {one.key: one for one in stored(site).objects}
-    read = [layouts[key] for key in storage.read if key in layouts]
+    read = [layouts[key] for key in storage.opened if key in layouts]
     assert sorted(one.name for one in read) == ["", "fingerprint.json", "toc.dat"]
 
 
