@@ -4,13 +4,14 @@ Small on purpose: Airflow's own checks import Airflow, which costs a core severa
 
     healthy.py http URL            it answers with success
     healthy.py airflow PART        the API server says so of scheduler, dag_processor or triggerer
-    healthy.py worker NAME         this Celery worker answers through the broker
-    healthy.py receiver STATUS     the WAL receiver has written lately that it is connected
+    healthy.py worker KIND         Celery's worker KIND@this host answers through the broker
+    healthy.py receiver STATUS     the WAL receiver has written lately that it receives and stores
 """
 
 from __future__ import annotations
 
 import json
+import socket
 import sys
 import urllib.request
 from datetime import datetime, timedelta, timezone
@@ -31,9 +32,10 @@ def airflow(part: str) -> str:
     return "" if status == "healthy" else f"{part} is {status}"
 
 
-def worker(name: str) -> str:
+def worker(kind: str) -> str:
     from celery import Celery
 
+    name = f"{kind}@{socket.gethostname()}"
     app = Celery(broker=Path("/run/secrets/broker_url").read_text().strip())
     return "" if app.control.ping(destination=[name], timeout=15) else f"{name} does not answer"
 
@@ -43,7 +45,10 @@ def receiver(status_file: str) -> str:
     age = datetime.now(timezone.utc) - datetime.fromisoformat(state["at"].replace("Z", "+00:00"))
     if age > _LATELY:
         return f"it has said nothing for {age.total_seconds():.0f} s"
-    return "" if state["connected"] else f"not connected: {state['last_error']}"
+    if not state["connected"]:
+        return f"not connected: {state['last_error']}"
+    errors = [one["error"] for one in state["repositories"].values()]
+    return f"no repository takes WAL: {errors[0]}" if errors and all(errors) else ""
 
 
 def _get(url: str) -> bytes:

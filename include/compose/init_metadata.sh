@@ -6,3 +6,4 @@ psql -v ON_ERROR_STOP=1 --username airflow --dbname airflow <<'SQL'
 CREATE ROLE backstop_inventory LOGIN PASSWORD :'inventory_password';
 CREATE DATABASE backstop_inventory OWNER backstop_inventory;
 SQL
+bash /first_start.sh done

@@ -28,3 +28,4 @@ sed -e 's/^#: summarize_wal/summarize_wal/' -e 's/^max_slot_wal_keep_size = .*/m
     -e 's/^wal_keep_size = .*/wal_keep_size = 256MB/' -e 's/^max_wal_size = .*/max_wal_size = 1GB/' \
     -e 's/^maintenance_work_mem = .*/maintenance_work_mem = 128MB/' /backup.conf >> "$PGDATA/postgresql.conf"
 echo 'host replication calibrify_replication all scram-sha-256' >> "$PGDATA/pg_hba.conf"
+bash /first_start.sh done

@@ -1,4 +1,7 @@
-"""Make what docker-compose.yaml reads: secrets/ and .env. Any Python 3 will do; it replaces nothing.
+"""Make what docker-compose.yaml reads: secrets/ and .env. Any Python from 3.9 will do; it replaces nothing.
+
+A run that was interrupted is finished by the next. Whoever ran it first is who the services run as;
+others are refused.
 
 Where backups go to an S3 of your own, name it in the environment of that one run: BACKSTOP_S3_BUCKET,
 BACKSTOP_S3_REGION, BACKSTOP_S3_ENDPOINT (only for an S3 that is not AWS's), AWS_ACCESS_KEY_ID and
@@ -12,6 +15,7 @@ import json
 import os
 import secrets
 import sys
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,45 +24,96 @@ HERE = CHECKOUT / "secrets"
 ENV = CHECKOUT / ".env"
 TARGETS = CHECKOUT / "include" / "compose" / "targets.yaml"
 #: PostgreSQL refuses root: then everything runs as this user, which need not exist.
-UID = os.getuid() or 50000
+FOR_ROOT = 50000
 #: Who comes to a bucket (docs/access.md): each has a connection of its own, s3_<role>.
 ROLES = ("writer", "sync", "restorer", "verifier", "expirer", "healer", "auditor", "preparer")
 PASSWORDS = (
     "protected_superuser", "metadata", "calibrify_app", "calibrify_backup", "calibrify_restore",
     "calibrify_replication", "backstop_inventory", "redis", "user_admin", "user_approver", "user_viewer",
 )  # fmt: skip
+#: What this run has made.
+MADE: list[str] = []
+
+
+@cache
+def uid() -> int:
+    """The user that the services run as: whoever has secrets/ already, else whoever asks."""
+    me = os.getuid()
+    if not HERE.exists():
+        return me or FOR_ROOT
+    owner = HERE.stat().st_uid
+    if me not in (0, owner):
+        sys.exit(
+            f"{HERE} belongs to user {owner}, and you are {me}\n  next: run this as that user, or as root"
+        )
+    if owner == 0:
+        sys.exit(f"{HERE} belongs to root, as whom nothing runs\n  next: chown -R {me or FOR_ROOT} {HERE}")
+    told = _settings().get("BACKSTOP_UID", str(owner))
+    if told != str(owner):
+        sys.exit(
+            f"BACKSTOP_UID is {told} in {ENV}, but {HERE} belongs to user {owner}\n"
+            f"  next: as root, chown -R {told} {HERE}, or correct {ENV}"
+        )
+    return owner
 
 
 def put(name: str, text: str) -> str:
     """Write a file of mode 0600, of the user that the services run as, unless it exists; its content."""
     path = HERE / name
     if not path.exists():
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(text)
-        own(path)
-    return path.read_text()
+        _write(path, text)
+        MADE.append(name)
+    found = path.read_text()
+    if not found.strip():
+        # A password that is empty would be one that everybody knows.
+        sys.exit(f"{path} is empty\n  next: put back what was in it; if nothing runs with it yet, remove it")
+    return found
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all: what a full disk or a power cut leaves would be taken for a secret."""
+    unfinished = path.with_name(f".{path.name}.new")
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    own(unfinished)
+    unfinished.replace(path)
 
 
 def own(path: Path) -> None:
     """Give it to the user that the services run as; only root has to, and only root can."""
     if os.getuid() == 0:
-        os.chown(path, UID, -1)
+        os.chown(path, uid(), -1)
+
+
+def _settings() -> dict[str, str]:
+    """What .env says."""
+    lines = ENV.read_text().splitlines() if ENV.exists() else []
+    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
 def main() -> None:
     """Everything below ``secrets/``, which only its owner can enter, and the settings in ``.env``."""
-    bucket = os.environ.get("BACKSTOP_S3_BUCKET", "")
+    bucket, complete = os.environ.get("BACKSTOP_S3_BUCKET", ""), ENV.exists()
+    uid()
+    own_s3 = "own-s3.yaml" in _settings().get("COMPOSE_FILE", "")
+    _refuse_another_s3(bucket, complete=complete, own_s3=own_s3)
     for folder in (HERE, HERE / "keys"):
         folder.mkdir(mode=0o700, exist_ok=True)
         own(folder)
-    password = {name: put(name, secrets.token_urlsafe(24)) for name in PASSWORDS}
+    # Without the line break of whoever wrote one by hand, as PostgreSQL's image reads it.
+    password = {name: put(name, secrets.token_urlsafe(24)).strip() for name in PASSWORDS}
     put("fernet_key", base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
     put("api_secret_key", secrets.token_urlsafe(32))
     put("jwt_secret", secrets.token_urlsafe(64))
     put("metrics_token", secrets.token_urlsafe(32) + "\n")
     # PostgreSQL's programs ask what their user is called; the images cannot know yours.
-    put("passwd", f"root:x:0:0:root:/root:/bin/sh\nbackstop:x:{UID}:0:Backstop:/tmp:/bin/sh\n")
-    put("sql_alchemy_conn", f"postgresql+psycopg2://airflow:{password['metadata']}@metadata:5432/airflow")
+    put("passwd", f"root:x:0:0:root:/root:/bin/sh\nbackstop:x:{uid()}:0:Backstop:/tmp:/bin/sh\n")
+    put(
+        "sql_alchemy_conn",
+        f"postgresql+psycopg2://airflow:{quote(password['metadata'], safe='')}@metadata:5432/airflow",
+    )
     put("broker_url", f"redis://:{quote(password['redis'], safe='')}@redis:6379/0")
     put("result_backend", f"redis://:{quote(password['redis'], safe='')}@redis:6379/1")
     # What is queued and what has ended survives a restart of Redis.
@@ -66,7 +121,10 @@ def main() -> None:
         "redis.conf",
         f"requirepass {password['redis']}\ndir /data\nappendonly yes\nmaxmemory-policy noeviction\n",
     )
-    put("protected_dsn", f"postgresql://postgres:{password['protected_superuser']}@protected:5432/postgres\n")
+    put(
+        "protected_dsn",
+        f"postgresql://postgres:{quote(password['protected_superuser'], safe='')}@protected:5432/postgres\n",
+    )
     connections = {
         role: _postgres("protected", role, "calibrify", password)
         for role in ("calibrify_backup", "calibrify_restore", "calibrify_replication")
@@ -75,15 +133,36 @@ def main() -> None:
         "metadata", "backstop_inventory", "backstop_inventory", password
     )
     # Of your own S3, one for all, until you put each role's there (include/aws).
-    connections |= {f"s3_{role}": one for role, one in (_own_s3() if bucket else _seaweedfs()).items()}
+    users = _own_s3() if bucket else {} if own_s3 else _seaweedfs()
+    connections.update({f"s3_{role}": one for role, one in users.items()})
     # Each service gets what it asks for: workers everything, pages the inventory, the receiver its way to S3.
-    put("connections.json", json.dumps(connections, indent=1))
+    connections = json.loads(put("connections.json", json.dumps(connections, indent=1)))
     put("connections_pages.json", _some(connections, "backstop_inventory"))
     put("connections_wal.json", _some(connections, "calibrify_replication", "s3_writer"))
     if bucket:
         put("targets.yaml", _with_bucket(TARGETS.read_text(), bucket))
     _put_env(own_s3=bool(bucket))
+    if complete and MADE:
+        print(
+            f"made anew, since it was missing: {', '.join(MADE)}. What has the former one in a volume "
+            "(PostgreSQL's roles, Airflow's users) still asks for that: docs/compose.md, *Lost secrets*",
+            file=sys.stderr,
+        )
     print(f"{HERE} and {ENV} are complete; start with: docker compose up --build --wait")
+
+
+def _refuse_another_s3(bucket: str, *, complete: bool, own_s3: bool) -> None:
+    """What was made for one S3 is kept: it would not be made for another one by asking again."""
+    if complete and bucket and not own_s3:
+        sys.exit(
+            f"{ENV} was made with SeaweedFS, and is kept\n"
+            "  next: docs/compose.md, *A real S3*, says what to change"
+        )
+    if own_s3 and not bucket and not (HERE / "connections.json").exists():
+        sys.exit(
+            f"{HERE / 'connections.json'} is missing, and your own S3 is nowhere else\n"
+            "  next: put it back, or name BACKSTOP_S3_BUCKET and the rest for this one run"
+        )
 
 
 def _own_s3() -> dict[str, dict[str, object]]:
@@ -142,7 +221,7 @@ def _postgres(host: str, role: str, dbname: str, password: dict[str, str]) -> di
 
 
 def _some(connections: dict[str, dict[str, object]], *names: str) -> str:
-    return json.dumps({name: connections[name] for name in names}, indent=1)
+    return json.dumps({name: connections[name] for name in names if name in connections}, indent=1)
 
 
 def _with_bucket(targets: str, bucket: str) -> str:
@@ -166,13 +245,15 @@ def _with_bucket(targets: str, bucket: str) -> str:
 def _put_env(*, own_s3: bool) -> None:
     if ENV.exists():
         return
+    # Last and whole: that it is there says that all the rest is.
     files = ["docker-compose.yaml", *(["include/compose/own-s3.yaml"] if own_s3 else [])]
-    ENV.write_text(
+    _write(
+        ENV,
         "# Read by docker compose; docs/compose.md says what else can be set here. No secret belongs here.\n"
-        f"BACKSTOP_UID={UID}\n"
+        f"BACKSTOP_UID={uid()}\n"
         "# With :include/compose/local-executor.yaml at the end: LocalExecutor, and no Redis, no workers.\n"
         f"COMPOSE_FILE={':'.join(files)}\n"
-        + ("BACKSTOP_TARGETS_FILE=./secrets/targets.yaml\n" if own_s3 else "")
+        + ("BACKSTOP_TARGETS_FILE=./secrets/targets.yaml\n" if own_s3 else ""),
     )
 
 

@@ -19,7 +19,7 @@ while :; do
         sleep 0.2
         continue
     fi
-    docker-entrypoint.sh postgres "$@" &
+    bash /first_start.sh postgres "$@" &
     server=$!
     while kill -0 "$server" 2> /dev/null && [ ! -e "$control/stop" ]; do
         sleep 0.2

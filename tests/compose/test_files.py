@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 import yaml
@@ -65,7 +66,7 @@ def mounts(service: dict[str, Any]) -> dict[str, str]:
     """What is mounted where; a default within braces has a colon too."""
     found = {}
     for volume in service.get("volumes", []):
-        source, _, target = volume.removesuffix(":ro").rpartition(":")
+        source, _, target = volume.removesuffix(":ro").removesuffix(":nocopy").rpartition(":")
         found[target] = source
     return found
 
@@ -165,6 +166,77 @@ def test_what_is_made_once_stays(site: Site) -> None:
     assert {path: path.read_bytes() for path in site.root.rglob("*") if path.is_file()} == before
 
 
+def test_what_an_interrupted_run_left_is_never_taken_for_a_secret(site: Site) -> None:
+    (site.secrets / "redis").write_text("")
+
+    done = site.make()
+
+    assert done.returncode != 0
+    assert "secrets/redis is empty" in done.stderr
+    assert not [*site.secrets.glob("*.new"), *site.secrets.glob(".*.new")]
+
+
+def test_a_secret_that_was_lost_is_made_anew_and_named(site: Site) -> None:
+    (site.secrets / "user_viewer").unlink()
+
+    done = site.make()
+
+    assert done.returncode == 0
+    assert "missing: user_viewer." in done.stderr
+    assert site.make().stderr == ""
+
+
+def test_secrets_of_another_user_than_the_services_are_refused(site: Site) -> None:
+    env = site.root / ".env"
+    env.write_text(env.read_text().replace("BACKSTOP_UID=", "BACKSTOP_UID=9"))
+    before = {path: path.stat().st_uid for path in site.secrets.iterdir()}
+
+    done = site.make()
+
+    assert done.returncode != 0
+    assert "BACKSTOP_UID is 9" in done.stderr
+    assert {path: path.stat().st_uid for path in site.secrets.iterdir()} == before
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+def test_root_after_somebody_else_leaves_the_files_to_whom_they_belong(site: Site) -> None:
+    env = site.root / ".env"
+    env.write_text(env.read_text().replace("BACKSTOP_UID=50000", "BACKSTOP_UID=1234"))
+    for path in (site.secrets, *site.secrets.rglob("*")):
+        os.chown(path, 1234, -1)
+    (site.secrets / "jwt_secret").unlink()
+
+    assert site.make().returncode == 0
+
+    assert {path.stat().st_uid for path in (site.secrets, *site.secrets.rglob("*"))} == {1234}
+
+
+def test_a_password_of_ones_own_may_have_any_characters(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.secrets.mkdir(mode=0o700)
+    (site.secrets / "metadata").write_text("p@ss/w:o#rd%\n")
+    if os.getuid() == 0:
+        os.chown(site.secrets, 50000, -1)
+
+    assert site.make().returncode == 0
+
+    address = urlsplit((site.secrets / "sql_alchemy_conn").read_text())
+    assert (unquote(address.password or ""), address.hostname) == ("p@ss/w:o#rd%", "metadata")
+
+
+def test_secrets_for_another_s3_are_not_made_by_asking_again(site: Site, tmp_path: Path) -> None:
+    asked = {"BACKSTOP_S3_BUCKET": "ours", "AWS_ACCESS_KEY_ID": "A", "AWS_SECRET_ACCESS_KEY": "B"}
+
+    assert "was made with SeaweedFS" in site.make(**asked).stderr
+    (tmp_path / "own").mkdir(mode=0o700)
+    own = Site(tmp_path / "own")
+    assert own.make(**asked).returncode == 0
+    assert own.make().returncode == 0
+    assert not (own.secrets / "s3_identities").exists()
+    (own.secrets / "connections.json").unlink()
+    assert "your own S3 is nowhere else" in own.make().stderr
+
+
 def test_a_service_has_the_secrets_that_it_asks_for_and_no_other() -> None:
     given = {name: names_of_secrets(service) for name, service in SERVICES.items()}
     declared = set(COMPOSE["secrets"])
@@ -235,7 +307,7 @@ def test_the_local_executor_starts_neither_redis_nor_workers() -> None:
 
 
 def test_nothing_waits_for_seaweedfs_where_s3_is_elsewhere() -> None:
-    for absent in ("seaweedfs", "bucket"):
+    for absent in ("seaweedfs", "s3", "bucket"):
         assert OWN_S3[absent]["profiles"]
         for name, service in (*SERVICES.items(), *LOCAL.items()):
             waits = service.get("depends_on", {}).get(absent, {"required": False})
@@ -248,10 +320,10 @@ def test_nothing_waits_for_seaweedfs_where_s3_is_elsewhere() -> None:
     [
         ([], {"sample", "prometheus"}),
         (["local-executor"], {"redis", "worker", "worker-database", "sample", "prometheus"}),
-        (["own-s3"], {"seaweedfs", "bucket", "sample", "prometheus"}),
+        (["own-s3"], {"seaweedfs", "s3", "bucket", "sample", "prometheus"}),
         (
             ["local-executor", "own-s3"],
-            {"redis", "worker", "worker-database", "seaweedfs", "bucket", "sample", "prometheus"},
+            {"redis", "worker", "worker-database", "seaweedfs", "s3", "bucket", "sample", "prometheus"},
         ),
     ],
     ids=lambda value: "+".join(value) or "plain" if isinstance(value, list) else "",
@@ -379,12 +451,31 @@ def test_health_checks_say_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureF
     main = runpy.run_path(str(CHECKOUT / "include/compose/healthy.py"))["main"]
     status = tmp_path / "archive-wal-calibrify.json"
 
+    def told(at: str, *, connected: bool = True, last_error: str = "", **repositories: str) -> int:
+        known = {name: {"error": error} for name, error in repositories.items()}
+        status.write_text(
+            json.dumps({"at": at, "connected": connected, "last_error": last_error, "repositories": known})
+        )
+        return int(main("receiver", str(status)))
+
     assert main("receiver", str(status)) == 1
-    status.write_text(json.dumps({"at": "2026-01-01T00:00:00Z", "connected": True, "last_error": ""}))
-    assert main("receiver", str(status)) == 1
+    assert told("2026-01-01T00:00:00Z") == 1
     assert "said nothing" in capsys.readouterr().err
-    status.write_text(json.dumps({"at": "2999-01-01T00:00:00Z", "connected": False, "last_error": "refused"}))
-    assert main("receiver", str(status)) == 1
+    assert told("2999-01-01T00:00:00Z", connected=False, last_error="refused") == 1
     assert "refused" in capsys.readouterr().err
-    status.write_text(json.dumps({"at": "2999-01-01T00:00:00Z", "connected": True, "last_error": ""}))
-    assert main("receiver", str(status)) == 0
+    assert told("2999-01-01T00:00:00Z", local="disk full", s3="no route") == 1
+    assert "no repository takes WAL: disk full" in capsys.readouterr().err
+    # One is enough; the watch says what the other lacks.
+    assert told("2999-01-01T00:00:00Z", local="", s3="no route") == 0
+    assert told("2999-01-01T00:00:00Z") == 0
+
+
+@pytest.mark.parametrize("name", WORKERS)
+def test_workers_can_be_more_than_one(name: str) -> None:
+    """Celery and Airflow know a worker by its host's name: a name of ours would be that of all."""
+    service = SERVICES[name]
+    (kind,) = (part.partition("@")[0].removeprefix("--celery-hostname=")
+               for part in service["command"] if part.endswith("@%h"))  # fmt: skip
+
+    assert not {"hostname", "container_name", "ports"} & service.keys()
+    assert service["healthcheck"]["test"][-2:] == ["worker", kind]
