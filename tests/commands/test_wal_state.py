@@ -32,6 +32,22 @@ def test_a_server_clock_that_is_set_back_does_not_hide_what_is_not_stored():
     assert written.age(Lsn(100), NOON - HOUR + timedelta(seconds=30)) >= timedelta(seconds=20)
 
 
+def test_what_a_timeline_that_was_left_had_is_not_waited_for():
+    written = WrittenAt()
+    written.note(Lsn(100), NOON)
+    written.note(Lsn(900), NOON + HOUR)
+
+    written.cut(Lsn(200))
+    later = NOON + 2 * HOUR
+
+    assert written.age(Lsn(200), later) == timedelta(0)
+    assert written.age(Lsn(150), later) == HOUR
+    # Of what the server goes on with, some may be what was there before.
+    written.note(Lsn(250), later)
+    assert written.age(Lsn(200), later) == HOUR
+    assert written.age(Lsn(250), later) == timedelta(0)
+
+
 def test_wal_behind_a_gap_does_not_make_a_repository_look_fresh():
     at = [NOON]
     archive = WalArchive(MemoryStorage(clock=lambda: at[0]), "t", "1")

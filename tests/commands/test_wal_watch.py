@@ -80,3 +80,26 @@ def test_a_clock_that_was_set_back_is_believed_after_a_while():
         room.hear(100 + second, sent=second - (10 if second > 100 else 0))
 
     assert room.rpo(499) == 0
+
+
+def test_after_a_recovery_to_a_point_in_time_the_former_end_of_wal_is_not_waited_for():
+    room = Room()
+    room.seen.follow(1, Lsn(0))
+    room.hear(1000, sent=0)
+    room.at = 60
+    room.seen.follow(2, Lsn(200))
+    room.hear(250, sent=60)
+
+    assert room.seen.server_position == Lsn(250)
+    # Older than it is, until it is stored.
+    assert room.rpo(200) == 60
+    assert room.rpo(250) == 0
+
+
+def test_the_same_timeline_goes_on_where_it_was():
+    room = Room()
+    room.seen.follow(1, Lsn(0))
+    room.hear(1000, sent=0)
+    room.seen.follow(1, Lsn(200))
+
+    assert room.seen.server_position == Lsn(1000)

@@ -78,7 +78,7 @@ class Receiver:
         """Until the timeline ends, or the stop is set (None)."""
         self._wait_for_room()
         self._tail.begin(segment)
-        self._seen.timeline = segment.timeline
+        self._seen.follow(segment.timeline, segment.start)
         stream = self._connection.stream(slot=self._slot, start=segment.start, timeline=segment.timeline)
         with self._stream_lock:
             self._stream = stream

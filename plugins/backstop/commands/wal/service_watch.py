@@ -56,6 +56,21 @@ class Observations:
             self.server_position = max(self.server_position or end_of_wal, end_of_wal)
             self._written_at.note(end_of_wal, before)
 
+    def follow(self, timeline: int, start: Lsn) -> None:
+        """WAL of this timeline comes now, from ``start`` on.
+
+        What the server wrote of another one beyond that is not ahead of us: after a recovery to a point in
+        time, or a failover, the server itself goes on without it (PostgreSQL docs, "Timelines").
+        """
+        with self._lock:
+            if self.timeline not in (None, timeline):
+                if self.server_position is not None:
+                    self.server_position = min(self.server_position, start)
+                if self._first is not None:
+                    self._first = min(self._first, start)
+                self._written_at.cut(start)
+            self.timeline = timeline
+
     def _set_clock(self, server_time: datetime) -> None:
         """A message that had to wait makes the server's clock look late: the quickest one tells best. It is
         believed less and less, because clocks are set."""

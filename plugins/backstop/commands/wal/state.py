@@ -100,6 +100,7 @@ class WrittenAt:
 
     def __init__(self) -> None:
         self._marks: list[tuple[Lsn, datetime]] = []
+        self._cut_off_at: datetime | None = None
 
     def note(self, end_of_wal: Lsn, at: datetime) -> None:
         """The server had written up to ``end_of_wal``; what is new of it was written at ``at`` or later."""
@@ -111,10 +112,11 @@ class WrittenAt:
                 # The server's clock was set back: what it said before cannot be of later.
                 self._marks = [(end, min(then, at)) for end, then in self._marks]
                 last_at = at
-            if at - last_at < _MARK_EVERY:
+            if at - last_at < _MARK_EVERY and self._cut_off_at is None:
                 self._marks[-1] = (end_of_wal, last_at)
                 return
-        self._marks.append((end_of_wal, at))
+        self._marks.append((end_of_wal, min(at, self._cut_off_at or at)))
+        self._cut_off_at = None
         if len(self._marks) > _MOST_MARKS:
             pairs = zip(self._marks[::2], self._marks[1::2], strict=False)
             rest = self._marks[-1:] if len(self._marks) % 2 else []
@@ -129,6 +131,18 @@ class WrittenAt:
             if end > position:
                 return max(now - at, timedelta(0))
         return timedelta(0)
+
+    def cut(self, position: Lsn) -> None:
+        """The server goes on from somewhere beyond this position: what was written farther may exist no more.
+
+        Some of it may, so that the next mark is no younger than what is cut off.
+        """
+        kept = [(end, at) for end, at in self._marks if end <= position]
+        if len(kept) < len(self._marks):
+            self._cut_off_at = self._marks[len(kept)][1]
+            if not kept or kept[-1][0] < position:
+                kept.append((position, self._cut_off_at))
+        self._marks = kept
 
     def forget(self, position: Lsn) -> None:
         """Nobody will ask about positions before this one."""
