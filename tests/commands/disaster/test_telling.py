@@ -115,6 +115,20 @@ def test_progress_is_told_once_for_each_state_of_things():
     assert len(ear.heard) == 2
 
 
+def test_progress_that_comes_late_is_not_told_after_everything_is_back():
+    incident, ear = FakeIncident(), Ear()
+    incident.step("recover:base", "failed", sentence="no room")
+    telling(ear).tell(incident, "end")
+    telling(ear).tell(incident, "progress", "period 3")
+
+    for component in ("base", "tree:media"):
+        incident.step(f"recover:{component}", "passed")
+    telling(ear).tell(incident, "end")
+    telling(ear).tell(incident, "progress", "period 4")
+
+    assert [message.moment for message in ear.heard] == ["end", "progress", "end"]
+
+
 def test_the_estimate_is_brought_up_to_date_in_the_journal_with_every_message():
     incident, ear = FakeIncident(), Ear()
     telling(ear, at=0).tell(incident, "start")

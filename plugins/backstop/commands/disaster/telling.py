@@ -105,6 +105,9 @@ class Communication:
     def _tell(self, incident: Told, moment: str, key: str) -> tuple[str, ...]:
         events, plan = incident.events(), incident.plan or {}
         situation = self.situation(incident, events)
+        if moment == "progress" and situation.complete and _end_was_told(events):
+            # It was due before, and comes late: nobody reads "we are working on it" after "it is back".
+            return ()
         key = key or _key(moment, situation, str(plan.get("option", "")))
         known = _told(events, moment, key)
         waiting = [one for one in self._listeners if one.name not in known]
@@ -191,6 +194,10 @@ def _told(events: Sequence[Event], moment: str, key: str) -> set[str]:
         and event.data.get("moment") == moment
         and event.data.get("key", "") == key
     }
+
+
+def _end_was_told(events: Sequence[Event]) -> bool:
+    return any(event.kind is EventKind.TOLD and event.data.get("moment") == "end" for event in events)
 
 
 def _key(moment: str, situation: Situation, option: str) -> str:
