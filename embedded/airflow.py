@@ -305,7 +305,8 @@ class EmbeddedAirflow:
             "api_auth": {"jwt_secret": generated["jwt_secret"]},
             # The default of 5 s is short on a loaded machine.
             "workers": {"execution_api_timeout": "60"},
-            "dag_processor": {"refresh_interval": "20", "min_file_process_interval": "20"},
+            # Reading DAG files anew is most of what an idle Airflow does.
+            "dag_processor": {"refresh_interval": "60", "min_file_process_interval": "120"},
             "logging": {"base_log_folder": str(self.directory / "logs")},
             "secrets": {
                 "backend": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
