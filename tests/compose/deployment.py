@@ -41,14 +41,18 @@ class Deployment:
 
     # -- Life ------------------------------------------------------------------------------------------------
 
-    def prepare(self) -> None:
-        """What somebody does who has cloned the project: make_secrets.py, and at most one line in .env."""
+    def prepare(self, **environment: str) -> None:
+        """What somebody does who has cloned the project: make_secrets.py, and at most one line in .env.
+
+        :param environment: of that run of make_secrets.py.
+        """
         for name in COPIED:
             source = CHECKOUT / name
             copy = shutil.copytree if source.is_dir() else shutil.copy2
             copy(source, self.root / name)
         subprocess.run(
             [sys.executable, str(self.root / "include/compose/make_secrets.py")],
+            env={**os.environ, **environment},
             check=True,
             capture_output=True,
         )
