@@ -63,6 +63,7 @@ def pages(
             "overview.html",
             now=now,
             overview=overview,
+            sees_all=request.state.viewer.sees_all,
             query=q.strip(),
             drill_line=drill_line,
             closed_pools=closed_pools(configuration(), pools(), seen=names) if pools else [],
