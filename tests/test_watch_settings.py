@@ -100,3 +100,11 @@ def test_a_target_that_cannot_be_opened_says_why(targets, tmp_path):
 
     with pytest.raises((KeyUnavailableError, ConfigurationError), match=r"trusted\.json"):
         targets.open("calibrify")
+
+
+def test_each_repository_is_looked_at_by_the_first_target_that_has_it(targets):
+    def tops(*names):
+        return {one.name: one.described for one in targets.tops(names)}
+
+    assert tops("calibrify") == {"near": {"calibrify", "second"}, "far": {"calibrify", "second"}}
+    assert tops("second") == {}

@@ -5,7 +5,7 @@ Small on purpose: Airflow's own checks import Airflow, which costs a core severa
     healthy.py http URL            it answers with success
     healthy.py airflow PART        the API server says so of scheduler, dag_processor or triggerer
     healthy.py worker KIND         Celery's worker KIND@this host answers through the broker
-    healthy.py receiver STATUS     the WAL receiver has written lately that it receives and stores
+    healthy.py receivers LIST      each file of LIST says of lately that a WAL receiver receives and stores
 """
 
 from __future__ import annotations
@@ -40,8 +40,17 @@ def worker(kind: str) -> str:
     return "" if app.control.ping(destination=[name], timeout=15) else f"{name} does not answer"
 
 
-def receiver(status_file: str) -> str:
-    state = json.loads(Path(status_file).read_text())
+def receivers(list_of_files: str) -> str:
+    for file in map(Path, json.loads(Path(list_of_files).read_text())):
+        if problem := _receiver(file):
+            return f"{file.stem}: {problem}"
+    return ""
+
+
+def _receiver(status_file: Path) -> str:
+    if not status_file.exists():
+        return "it has said nothing yet"
+    state = json.loads(status_file.read_text())
     age = datetime.now(timezone.utc) - datetime.fromisoformat(state["at"].replace("Z", "+00:00"))
     if age > _LATELY:
         return f"it has said nothing for {age.total_seconds():.0f} s"
@@ -59,7 +68,7 @@ def _get(url: str) -> bytes:
 
 def main(what: str, which: str) -> int:
     """0 it is well; 1 it is not, or does not answer."""
-    checks = {"http": http, "airflow": airflow, "worker": worker, "receiver": receiver}
+    checks = {"http": http, "airflow": airflow, "worker": worker, "receivers": receivers}
     try:
         problem = checks[what](which)
     except Exception as error:

@@ -2,7 +2,7 @@
 # Before Airflow starts: its schema, keys, inventory, pools, roles and users. Can be repeated: it replaces nothing.
 set -eu
 airflow db migrate
-test -e /etc/backstop/keys/keyring.json || python -m backstop init-keys --target calibrify
+python /opt/airflow/include/compose/make_keys.py
 python -m backstop migrate-inventory
 # Airflow starts nothing in a pool that it has not.
 python -m backstop pools > /tmp/pools.json

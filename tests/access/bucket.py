@@ -23,11 +23,12 @@ class RoleBucket:
     name: str
     locks: bool = False
     prefix: str = ""
+    everybody: bool = False
 
     @property
     def place(self) -> Place:
-        # As include/aws has it: below a prefix nobody else has anything.
-        targets = ("*",) if self.prefix else ("calibrify",)
+        # As include/aws has it: below a prefix nobody else has anything, and perhaps not beside it either.
+        targets = ("*",) if self.prefix or self.everybody else ("calibrify",)
         return Place(self.name, prefix=self.prefix, targets=targets)
 
     def create(self) -> RoleBucket:

@@ -10,6 +10,7 @@ from botocore.exceptions import ClientError
 
 from backstop.model.access import AccessRole
 from backstop.storage.s3 import S3Storage
+from backstop.storage.s3_errors import ForbiddenError
 from tests.access.bucket import RoleBucket
 
 pytestmark = pytest.mark.integration
@@ -131,6 +132,11 @@ def test_what_a_thief_overwrites_stays_as_the_version_that_was(bucket, role):
 
 
 @pytest.fixture(scope="module")
+def whole(seaweedfs):
+    return RoleBucket(seaweedfs, "backstop-roles-whole", everybody=True).create()
+
+
+@pytest.fixture(scope="module")
 def prefixed(seaweedfs):
     return RoleBucket(seaweedfs, "backstop-roles-prefixed", prefix="lab").create()
 
@@ -157,3 +163,37 @@ def test_below_a_prefix_a_role_sees_nothing_of_what_else_is_in_the_bucket(prefix
     assert [refused(listing, prefix) for listing in listings for prefix in ("", "another/", "lab")] == [
         True
     ] * 6
+
+
+@pytest.mark.parametrize("role", AccessRole, ids=lambda role: role.value)
+@pytest.mark.parametrize("place", ["whole", "prefixed"])
+def test_the_auditor_alone_sees_which_targets_there_are_and_no_object_by_that(request, place, role):
+    bucket = request.getfixturevalue(place)
+    top = f"{bucket.prefix}/" if bucket.prefix else ""
+    for key in ("red/meta/manifests/a.json", "blue/tail/1/a"):
+        bucket.administrator().put_object(Bucket=bucket.name, Key=f"{top}{key}", Body=b"x")
+    storage = S3Storage(bucket.client(role), bucket=bucket.name, prefix=bucket.prefix)
+
+    def refused(**listing: str) -> bool:
+        try:
+            bucket.client(role).list_objects_v2(Bucket=bucket.name, **listing)
+        except ClientError as error:
+            return error.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+        return False
+
+    if role is AccessRole.AUDITOR:
+        assert {"red", "blue"} <= {*storage.folders()}
+        assert [*storage.list("red/meta/")]
+    else:
+        with pytest.raises(ForbiddenError):
+            [*storage.folders()]
+    # Neither without the delimiter, nor with another one, nor above the repository.
+    others = [{"Prefix": top}, {"Prefix": top, "Delimiter": "e"}, {}, {"Delimiter": "e"}]
+    if bucket.prefix:
+        others += [{"Prefix": "", "Delimiter": "/"}, {"Delimiter": "/"}]
+    assert [one for one in others if not refused(**one)] == []
+
+
+def test_whoever_audits_some_targets_does_not_learn_which_others_there_are(bucket):
+    with pytest.raises(ForbiddenError):
+        [*S3Storage(bucket.client(AccessRole.AUDITOR), bucket=bucket.name).folders()]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import timedelta
 
 import pytest
 import yaml
 
+import backstop.commands.keys.removal as removal
 from backstop.cli.main import main
 from backstop.crypto.signing import Signer
 from backstop.model.access import AccessRole
@@ -24,10 +26,9 @@ AGES = (50, 40, 2, 1)
 
 
 @pytest.fixture
-def bucket(seaweedfs, tmp_path):
-    return RoleBucket(
-        seaweedfs, f"backstop-upkeep-{tmp_path.name[-12:].strip('_').replace('_', '-')}"
-    ).create()
+def bucket(seaweedfs, tmp_path, request):
+    name = f"backstop-upkeep-{tmp_path.name[-12:].strip('_').replace('_', '-')}"
+    return RoleBucket(seaweedfs, name, everybody=getattr(request, "param", False)).create()
 
 
 @pytest.fixture
@@ -139,3 +140,45 @@ def test_the_healer_puts_a_good_object_in_the_place_of_a_damaged_one(run, near, 
 
     run(*check, "--restart", roles={AccessRole.VERIFIER})  # nothing is bad: it ends well
     assert near.storage.stat(damaged).size_bytes > len(b"damaged")
+
+
+def rename_target(folder):
+    file = folder / "targets.yaml"
+    file.write_text(file.read_text().replace("  calibrify:\n", "  renamed:\n"))
+    shutil.rmtree(folder / "far")
+    Maker.in_folder(folder, "far")  # a repository with nothing in it
+
+
+@pytest.mark.parametrize("bucket", [True], indirect=True, ids=["all targets"])
+def test_a_key_goes_once_no_target_needs_it_and_roles_can_tell_that_by_themselves(
+    run, near, bucket, folder, monkeypatch
+):
+    monkeypatch.setattr(removal, "SETTLED", timedelta(0))
+    roles = {AccessRole.VERIFIER, AccessRole.AUDITOR}
+    first = json.loads((folder / "ring.json").read_text())["keys"][0]["id"]
+    run("rotate-keys", "--now", roles={AccessRole.PREPARER})
+    rename_target(folder)
+
+    refused = run("rotate-keys", "--remove", first, roles=roles, code=4)["error"]["message"]
+    assert f"key {first} is needed by {len(AGES)} backups" in refused
+
+    for one in near.storage.list("calibrify/"):
+        near.storage.delete(one.key)
+    run("rotate-keys", "--remove", first, roles=roles)
+    assert first not in [one["id"] for one in json.loads((folder / "ring.json").read_text())["keys"]]
+
+
+def test_whoever_audits_some_targets_removes_a_key_only_when_somebody_vouches_for_the_others(
+    run, near, folder, monkeypatch
+):
+    monkeypatch.setattr(removal, "SETTLED", timedelta(0))
+    roles = {AccessRole.VERIFIER, AccessRole.AUDITOR}
+    first = json.loads((folder / "ring.json").read_text())["keys"][0]["id"]
+    run("rotate-keys", "--now", roles={AccessRole.PREPARER})
+    for one in near.storage.list("calibrify/meta/manifests/"):
+        near.storage.delete(one.key)
+    shutil.rmtree(folder / "far" / "calibrify")
+
+    refused = run("rotate-keys", "--remove", first, roles=roles, code=4)["error"]["message"]
+
+    assert "near, for targets that are described no more, could not be looked at" in refused

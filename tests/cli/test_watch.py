@@ -91,3 +91,15 @@ def test_a_machine_that_backs_up_with_an_old_copy_of_the_ring_is_noticed(
 
 def keys_alone(*given):
     return tuple(one for one in looks(*given) if one.name == "keys")
+
+
+def test_backups_that_a_target_left_behind_are_a_warning_about_no_single_target(run, installation, published):
+    (installation / "near" / "calibrify").rename(installation / "near" / "blog")
+    (installation / "near" / "calibrify").mkdir(mode=0o700)
+
+    _, out, _ = run("--json")
+    (found,) = json.loads(out)["repositories"]
+    assert (found["check"], found["subject"], found["level"]) == ("undescribed", "repository near", "warning")
+    assert "blog (1 backup, the newest " in found["sentence"]
+    assert "warning: *: repository near keeps backups" in run()[1]
+    assert "undescribed" not in run("--target", "calibrify", "--json")[1]

@@ -449,16 +449,26 @@ def test_what_the_engine_is_sent_to_build_with_holds_no_secret() -> None:
 
 def test_health_checks_say_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main = runpy.run_path(str(CHECKOUT / "include/compose/healthy.py"))["main"]
-    status = tmp_path / "archive-wal-calibrify.json"
+    every, status = tmp_path / "receivers.json", tmp_path / "archive-wal-shop.json"
+    other = tmp_path / "archive-wal-web.json"
+
+    def judged() -> int:
+        return int(main("receivers", str(every)))
 
     def told(at: str, *, connected: bool = True, last_error: str = "", **repositories: str) -> int:
         known = {name: {"error": error} for name, error in repositories.items()}
         status.write_text(
             json.dumps({"at": at, "connected": connected, "last_error": last_error, "repositories": known})
         )
-        return int(main("receiver", str(status)))
+        return judged()
 
-    assert main("receiver", str(status)) == 1
+    assert judged() == 1
+    every.write_text("[]")
+    assert judged() == 0
+    every.write_text(json.dumps([str(status), str(other)]))
+    other.write_text(json.dumps({"at": "2999-01-01T00:00:00Z", "connected": True, "repositories": {}}))
+    assert judged() == 1
+    assert "archive-wal-shop: it has said nothing yet" in capsys.readouterr().err
     assert told("2026-01-01T00:00:00Z") == 1
     assert "said nothing" in capsys.readouterr().err
     assert told("2999-01-01T00:00:00Z", connected=False, last_error="refused") == 1
@@ -468,6 +478,38 @@ def test_health_checks_say_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureF
     # One is enough; the watch says what the other lacks.
     assert told("2999-01-01T00:00:00Z", local="", s3="no route") == 0
     assert told("2999-01-01T00:00:00Z") == 0
+    other.unlink()
+    assert judged() == 1
+    assert "archive-wal-web: " in capsys.readouterr().err
+
+
+def test_whoever_reads_targets_has_the_same_file_or_directory() -> None:
+    """What BACKSTOP_TARGETS_FILE names is mounted as it is: a file, or a directory (docs/fleet.md)."""
+    readers = {
+        name: service
+        for name, service in SERVICES.items()
+        if "BACKSTOP_TARGETS" in (service.get("environment") or {})
+    }
+
+    assert readers.keys() == {*AIRFLOW, *WORKERS, "wal-receiver"}
+    for service in readers.values():
+        assert (
+            mounts(service)[service["environment"]["BACKSTOP_TARGETS"]]
+            == "${BACKSTOP_TARGETS_FILE:-./include/compose/targets.yaml}"
+        )
+
+
+def test_nothing_but_what_is_protected_here_is_called_after_it() -> None:
+    """Targets of one's own may be called anything: no service names one."""
+    for name in (*AIRFLOW, *WORKERS, "wal-receiver"):
+        service = SERVICES[name]
+        said = (
+            [*service["command"], *service["healthcheck"]["test"]]
+            if name != "airflow-init"
+            else service["command"]
+        )
+        assert [one for one in said if "calibrify" in one.replace("--queues=calibrify-db", "")] == []
+    assert "calibrify" not in (CHECKOUT / "include/compose/init_airflow.sh").read_text()
 
 
 @pytest.mark.parametrize("name", WORKERS)

@@ -132,6 +132,14 @@ def test_a_notifier_can_be_for_some_targets_and_then_hears_what_is_about_all_of_
     assert [told_of(some, CRITICAL, name) for name in ("calibrify", "other", EVERY_TARGET)] == [1, 0, 1]
 
 
+def test_a_notifier_for_some_targets_does_not_hear_which_others_there_were():
+    left = Finding(EVERY_TARGET, "undescribed", "repository s3", WARNING, "s3 has backups of blog", "look")
+
+    wants = [channel(only=only).wants(left) for only in (["calibrify"], [])]
+
+    assert wants == [False, True]
+
+
 def test_a_channel_keeps_its_name_as_long_as_it_says_the_same():
     assert channel(message="a").name == channel(message="a").name
     assert channel(message="a").name != channel(message="b").name

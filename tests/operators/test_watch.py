@@ -424,3 +424,46 @@ def test_the_watch_of_a_target_does_not_close_what_is_wrong_with_its_file_elsewh
         world.watch("plain")
 
     assert [one.finding.check for one in world.findings.open()] == ["configuration"]
+
+
+def test_backups_that_a_target_left_behind_are_told_of_until_they_are_gone_or_described(world, lab):
+    left = lab.folder / "left"
+    manifest = left / "blog/meta/manifests/20261121T010000Z-dump.json"
+    manifest.parent.mkdir(mode=0o700, parents=True)
+    manifest.write_text("{}")
+    document = yaml.safe_load(world.file.read_text())
+    world.configure(repositories={**document["repositories"], "left": {"type": "posix", "path": str(left)}})
+    at_files = finding(EVERY_TARGET, "configuration", "x.yaml")
+    world.findings.advance([at_files], targets=[EVERY_TARGET], now=world.now)
+
+    world.watch("calibrify")
+    # Whose turn it is not leaves it alone.
+    for _ in range(4):
+        world.later()
+        world.watch("plain")
+
+    found = {
+        one.finding.check: one.finding for one in world.findings.open() if one.finding.target == EVERY_TARGET
+    }
+    assert found.keys() == {"configuration", "undescribed"}
+    assert "blog (1 backup" in found["undescribed"].sentence
+
+    manifest.unlink()
+    for _ in range(4):
+        world.later()
+        world.watch("calibrify")
+    assert [one.finding.check for one in world.findings.open()] == ["configuration"]
+
+
+def test_while_a_file_is_wrong_nobody_says_whose_backups_are_left_behind(world, monkeypatch, lab):
+    manifest = lab.folder / "left/web/meta/manifests/20261121T010000Z-dump.json"
+    manifest.parent.mkdir(mode=0o700, parents=True)
+    manifest.write_text("{}")
+    document = yaml.safe_load(world.file.read_text())
+    left = {"type": "posix", "path": str(lab.folder / "left")}
+    world.configure(repositories={**document["repositories"], "left": left})
+    monkeypatch.setenv("BACKSTOP_TARGETS", str(as_directory(world, web="targets: [")))
+
+    world.watch("calibrify", "plain")
+
+    assert world.findings.open() == ()

@@ -210,6 +210,17 @@ def test_listing_a_new_storage_is_empty(storage):
     assert keys(storage, "") == []
 
 
+def test_folders_at_the_top_are_named_once_each_and_nothing_else_is(storage):
+    for key in ("repository.json", "b/meta/a/1", "b/meta/a/2", "a/data/1", "a-b/tail/x/1"):
+        storage.put_once(key, key.encode())
+
+    assert sorted(storage.folders()) == ["a", "a-b", "b"]
+
+
+def test_a_new_storage_has_no_folders(storage):
+    assert [*storage.folders()] == []
+
+
 def test_listing_says_sizes_and_times(storage):
     storage.put_once("t/meta/a", b"12345")
 

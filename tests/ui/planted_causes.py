@@ -54,6 +54,7 @@ _FOUND: dict[str, tuple[str, Any]] = {
     "drill-overdue": ("DrillFinding", ("drill", "overdue", Level.WARNING)),
     "evidence": ("EvidenceLost", ("evidence", "evidence in s3")),
     "lock": ("LockMissing", ("lock", "dump in s3", Level.WARNING)),
+    "left-behind": ("UndescribedBackups", ("undescribed", "repository s3", Level.WARNING)),
     "disabled": ("TargetDisabled", ("configuration", "disabled.yaml")),
     "tampering": ("DocumentsTampered", ("tampering", "overwritten in s3")),
 }

@@ -7,9 +7,16 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from backstop.model.finding import EVERY_TARGET, Finding, Level
+from backstop.ui.inventory import InventoryConnection
+from tests.ui.conftest import NOW
+from tests.ui.shown_inventory import ShownInventory
+from tests.watched import well
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from backstop.postgres.connection import ClusterConnection
     from tests.ui.conftest import Site
 
 OPEN = {"/static": "files that are in the public repository", "/metrics": "a token of its own"}
@@ -126,3 +133,31 @@ def test_two_teams_see_each_its_own_targets_and_none_of_the_others(site: Site) -
     assert ("calibrify" in seen["red"], "system-001" in seen["red"]) == (True, False)
     assert ("calibrify" in seen["blue"], "system-001" in seen["blue"]) == (False, True)
     assert site.client.get("/backstop/targets/calibrify", headers=teams["blue"]).status_code == 404
+
+
+@pytest.mark.integration
+def test_what_is_about_no_single_target_is_shown_to_whoever_may_see_all(
+    open_site: Callable[..., Site], database: ClusterConnection
+) -> None:
+    about_all = [
+        Finding(
+            EVERY_TARGET,
+            "configuration",
+            "blue.yaml",
+            Level.CRITICAL,
+            "a file is wrong: blue secrets",
+            "mend",
+        ),
+        Finding(EVERY_TARGET, "undescribed", "repository s3", Level.WARNING, "s3 has blue-shop", "remove it"),
+    ]
+    ShownInventory(database).show([well(now=NOW)], about_all, now=NOW)
+    site = open_site(lambda: InventoryConnection.to(database))
+    red = site.as_("red", reads=["watch_backups", "back_up_database__calibrify"])
+
+    mine, all_of_it = (site.client.get("/backstop/", headers=one).text for one in (red, site.as_("ada")))
+
+    assert "blue" not in mine
+    assert "2 findings about target files, repositories or procedures. Next: ask an administrator." in mine
+    assert "blue secrets" in all_of_it
+    assert "blue-shop" in all_of_it
+    assert "ask an administrator" not in all_of_it

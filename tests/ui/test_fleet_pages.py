@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backstop.targets import load_targets
-from backstop.ui.pools import missing_pools
+from backstop.ui.pools import ClosedPool, closed_pools, places
 from tests.fleet_targets import targets_yaml
 from tests.ui.conftest import NOW, TARGETS
 from tests.ui.test_pages import Checked, client_of, words
@@ -38,7 +38,9 @@ def directory(tmp_path: Path) -> Path:
 
 def test_a_target_whose_file_is_wrong_is_not_protected_and_the_page_says_why(known_inventory, directory):
     configuration = load_targets(directory)
-    with client_of(known_inventory, configuration, NOW, pools=lambda: ["default_pool", "s3"]) as client:
+    with client_of(
+        known_inventory, configuration, NOW, pools=lambda: {"default_pool": 128, "s3": 4}
+    ) as client:
         overview, page = (client.get(f"/backstop/{path}").text for path in ("", "targets/calibrify"))
 
     Checked(overview)
@@ -50,16 +52,34 @@ def test_a_target_whose_file_is_wrong_is_not_protected_and_the_page_says_why(kno
     assert "never started" not in overview
 
 
-def test_a_pool_that_airflow_has_not_is_named_with_what_to_do(known_inventory, directory):
+@pytest.mark.parametrize(
+    ("pools", "why"), [({}, "Airflow has no such pool"), ({"s3": 0}, "0 places")], ids=["missing", "empty"]
+)
+def test_a_pool_that_starts_nothing_is_named_with_what_to_do(known_inventory, directory, pools, why):
     configuration = load_targets(directory)
-    with client_of(known_inventory, configuration, NOW, pools=lambda: ["default_pool"]) as client:
+    existing = {"default_pool": -1, **pools}
+    with client_of(known_inventory, configuration, NOW, pools=lambda: existing) as client:
         page = client.get("/backstop/").text
 
     Checked(page)
-    assert "s3 (2 targets): what is in it is never started." in words(page).replace(" :", ":")
+    assert f"s3 (2 targets, {why}): what is in it is never started." in words(page).replace(" :", ":")
+    assert "default_pool" not in page
     assert "airflow pools import pools.json" in page
 
 
-def test_only_pools_that_are_used_can_be_missing(directory):
-    assert missing_pools(load_targets(directory), ["default_pool"]) == {"s3": 2}
-    assert missing_pools(load_targets(directory), ["default_pool", "s3", "other"]) == {}
+def test_only_pools_that_are_used_can_be_closed(directory):
+    configuration = load_targets(directory)
+
+    assert closed_pools(configuration, {"default_pool": 1}) == [ClosedPool("s3", exists=False, targets=2)]
+    assert closed_pools(configuration, {"default_pool": 1, "s3": -1, "other": 0}) == []
+    assert places(configuration, {"default_pool": 0, "other": 3}) == {"default_pool": 0, "s3": 0}
+
+
+def test_a_viewer_is_told_of_pools_of_targets_that_they_may_see(directory):
+    configuration = load_targets(directory)
+    (name, *_) = configuration.targets
+
+    assert closed_pools(configuration, {}, seen=[name]) == [
+        ClosedPool("default_pool", exists=False, targets=1), ClosedPool("s3", exists=False, targets=1),
+    ]  # fmt: skip
+    assert closed_pools(configuration, {}, seen=[]) == []

@@ -44,6 +44,26 @@ def test_whoever_has_a_token_sees_what_the_newest_watch_saw(scrape):
     assert GOOD in answer.text
 
 
+def test_a_pool_without_places_and_one_that_is_gone_are_told(site, scrape):
+    told = []
+    for site.pools in ({"default_pool": 128, "other": 0}, {"default_pool": 0}, {}):
+        told.append([line for line in scrape().text.splitlines() if line.startswith("backstop_pool_places")])
+
+    assert told == [
+        [f'backstop_pool_places{{pool="default_pool"}} {value}'] for value in ("128.0", "0.0", "0.0")
+    ]
+
+
+def test_backups_are_told_of_while_airflow_does_not_say_which_pools_it_has(site, scrape):
+    site.pools = None
+
+    answer = scrape()
+
+    assert answer.status_code == 200
+    assert GOOD in answer.text
+    assert "backstop_pool_places{" not in answer.text
+
+
 def test_openmetrics_is_spoken_when_it_is_asked_for(scrape):
     answer = scrape(Accept="application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5")
 

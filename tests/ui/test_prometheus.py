@@ -41,7 +41,12 @@ def test_every_alert_fires_from_its_cause_and_resolves_when_it_is_mended(databas
     site.targets = [one.target for one in planted(utc_now())]
 
     with running(site.app) as address:
-        every_alert_fires_and_resolves(site.inventory, urlsplit(address).netloc, tmp_path / "prometheus")
+        every_alert_fires_and_resolves(
+            site.inventory,
+            urlsplit(address).netloc,
+            tmp_path / "prometheus",
+            give_places=lambda places: setattr(site, "pools", {"default_pool": places}),
+        )
 
 
 @pytest.mark.airflow
@@ -49,15 +54,21 @@ def test_every_alert_fires_from_its_cause_and_resolves_when_it_is_mended(databas
 @pytest.mark.timeout(600)
 def test_and_so_it_does_when_airflow_itself_is_scraped(postgres18, new_database, database, tmp_path):
     inventory = ShownInventory(database)
+    metadata = new_database(postgres18)
 
-    with airflow(new_database(postgres18), inventory=database, folder=tmp_path / "airflow") as address:
-        every_alert_fires_and_resolves(inventory, address, tmp_path / "prometheus")
+    def give_places(places):
+        with metadata.connect() as session:
+            session.execute("UPDATE public.slot_pool SET slots = %s WHERE pool = 'default_pool'", [places])
+
+    with airflow(metadata, inventory=database, folder=tmp_path / "airflow") as address:
+        every_alert_fires_and_resolves(inventory, address, tmp_path / "prometheus", give_places=give_places)
 
 
-def every_alert_fires_and_resolves(inventory, address, folder):
+def every_alert_fires_and_resolves(inventory, address, folder, *, give_places):
     """Plant each cause in what ``address`` shows, and mend it.
 
     :param inventory: what is shown there; :param folder: Prometheus' own.
+    :param give_places: to the pool that all targets have their tasks in.
     """
     causes = planted(utc_now())
     targets = [one.target for one in causes]
@@ -86,6 +97,11 @@ def every_alert_fires_and_resolves(inventory, address, folder):
         assert [panel for panel, expression in shown() if not it.query(expression)] == []
 
         show(fleet)
+        fires(set())
+
+        give_places(0)
+        fires({("PoolWithoutPlaces", "")})
+        give_places(-1)
         fires(set())
 
         inventory.disappear()

@@ -282,7 +282,9 @@ def _check_server(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _init_keys(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     text = "Make the key ring and the signing keys that targets.yaml names; never replaces one."
     parser = verb(verbs, "init-keys", "setup:init_keys", text)
-    target(parser)
+    which = parser.add_mutually_exclusive_group()
+    target(which)
+    which.add_argument("--keys", metavar="NAME", help="entry of `keys` (default: that of the target)")
     parser.add_argument(
         "--new-generation",
         action="store_true",

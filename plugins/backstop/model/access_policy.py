@@ -54,6 +54,11 @@ class Place:
         return f"arn:{self.partition}:s3:::{self.bucket}"
 
     @property
+    def top(self) -> str:
+        """The prefix of a listing of names at the top."""
+        return self._below("")
+
+    @property
     def mark(self) -> str:
         """Of ``repository.json``."""
         return f"{self.arn}/{self.mark_name}"
@@ -81,6 +86,7 @@ class Grants:
 
     :param lock: what the role may lock, and never for less time than it is locked: what it puts and what it
         extends.
+    :param top: sees the names of all targets there, described or not; of what is below, nothing by that.
     :param narrow: payload read by who reads no other: the lists that the next backup is compared with.
     """
 
@@ -89,6 +95,7 @@ class Grants:
     listed: tuple[str, ...] = ()
     delete: tuple[str, ...] = ()
     versions: bool = False
+    top: bool = False
     locks: bool = False
     lock: tuple[str, ...] = ()
     marks: bool = False
@@ -141,7 +148,7 @@ GRANTS: Mapping[AccessRole, Grants] = {
         locks=True,
         lock=("data/*", "meta/manifests/*"),
     ),
-    AccessRole.AUDITOR: Grants(read=("meta/*",), listed=_ALL, versions=True, locks=True),
+    AccessRole.AUDITOR: Grants(read=("meta/*",), listed=_ALL, versions=True, top=True, locks=True),
     AccessRole.PREPARER: Grants(listed=_ALL, settings=True),
 }
 
@@ -162,6 +169,8 @@ def statements(role: AccessRole, place: Place) -> list[dict[str, Any]]:
         if grants.put
         else None,
         _listing(role, "List", ("s3:ListBucket",), grants, place),
+        # Whose role is for some targets does not learn which others there are.
+        _top(role, place) if grants.top and place.targets == _ALL else None,
         _listing(role, "Versions", ("s3:ListBucketVersions",), grants, place) if grants.versions else None,
         _allow(role, "Delete", (*_DELETE, "s3:AbortMultipartUpload"), place.objects(grants.delete))
         if grants.delete
@@ -264,6 +273,20 @@ def _listing(
     allowed = _allow(role, what, actions, [place.arn])
     # With or without a prefix: nothing else in the bucket is a role's to see.
     allowed["Condition"] = {"StringLike": {"s3:prefix": [place.mark_name, *place.names(grants.listed)]}}
+    return allowed
+
+
+def _top(role: AccessRole, place: Place) -> dict[str, Any]:
+    allowed = _allow(role, "Top", ("s3:ListBucket",), [place.arn])
+    # Without the delimiter, the same prefix lists every object.
+    # https://docs.aws.amazon.com/AmazonS3/latest/userguide/walkthrough1.html
+    equal = {"s3:delimiter": ["/"]}
+    # SeaweedFS takes an empty prefix for none at all; what is not there is unlike anything, there and at AWS.
+    allowed["Condition"] = (
+        {"StringEquals": {"s3:prefix": [place.top], **equal}}
+        if place.top
+        else {"StringEquals": equal, "StringNotLike": {"s3:prefix": ["?*"]}}
+    )
     return allowed
 
 

@@ -32,6 +32,7 @@ CHECKS = {
     "evidence": "records of evidence are there as they were",
     "source": "the protected database answers",
     "configuration": "every target file can be used",
+    "undescribed": "every backup in a repository is of a target that is described",
     "run": "the last run of a procedure succeeded",
     "watch": "the watch itself could look at everything",
 }

@@ -54,9 +54,9 @@ class NotifierChannel:
 
     def wants(self, finding: Finding) -> bool:
         only = self._config.only
-        return finding.level in self._levels and (
-            not only or finding.target in only or finding.target == EVERY_TARGET
-        )
+        # Whoever is told of some targets alone does not learn which others there were.
+        general = finding.target == EVERY_TARGET and finding.check != "undescribed"
+        return finding.level in self._levels and (not only or finding.target in only or general)
 
     def tell(self, announcement: Announcement) -> None:
         """:raises ConfigurationError: there is no such notifier. :raises TimeoutError: it does not return.

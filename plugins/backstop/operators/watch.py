@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from backstop.model.finding_state import Rhythm
     from backstop.repository.inventory import Inventory
     from backstop.settings.watch import WatchedTargets
+    from backstop.targets import Configuration
 
 
 AT_ONCE = 4
@@ -90,9 +91,44 @@ class WatchTargetsOperator(BaseOperator):  # type: ignore[misc]
                 except Exception as error:  # the other targets are entered first
                     self.log.exception("what was seen of %s could not be entered", name)
                     failures.append(not_entered(name, error))
+        self._look_at_undescribed(names, configuration, watched, inventory, rhythm)
         if failures:
             raise failures[0]
         return counts
+
+    def _look_at_undescribed(
+        self,
+        names: list[str],
+        configuration: Configuration,
+        watched: WatchedTargets,
+        inventory: Inventory | None,
+        rhythm: Rhythm,
+    ) -> None:
+        from backstop.commands.watch.undescribed import look_at_undescribed, other_than_these
+        from backstop.model.finding import EVERY_TARGET
+        from backstop.repository.findings import Findings
+
+        tops = watched.tops(names)
+        if not tops:
+            return
+        found = look_at_undescribed(tops)
+        for one in found.findings:
+            self.log.warning("%s", one)
+        for sentence in found.unseen:
+            self.log.info("not looked at: %s", sentence)
+        if inventory is None:
+            return
+        Findings(inventory.connection).advance(
+            found.findings,
+            targets=[EVERY_TARGET],
+            now=utc_now(),
+            unjudged={
+                EVERY_TARGET: other_than_these(
+                    found, looked_at=[one.name for one in tops], every=configuration.repositories
+                )
+            },
+            rhythm=rhythm,
+        )
 
     def _observe_all(
         self, names: list[str], watched: WatchedTargets, inventory: Inventory | None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from backstop.errors import IntegrityError, ObjectMissingError
@@ -14,16 +13,21 @@ if TYPE_CHECKING:
 
     from backstop.storage.base import Storage
 
-_THEIRS = re.compile(r"([^/]+)/(?:meta/manifests|data/wal|tail)/")
+_THEIRS = ("meta/manifests/", "data/wal/", "tail/")
 
 
-def targets_in(storage: Storage) -> list[str]:
-    """Their names. Lists the whole repository: for what is rare and cannot be undone.
+def targets_in(storage: Storage, *, top: Storage) -> list[str]:
+    """Their names.
 
-    :raises StorageError: it cannot be listed, by this role.
+    :param top: the same place, with credentials that may list what stands at its top: the auditor's.
+    :raises StorageError: it cannot be listed, by these roles.
     """
-    found = (_THEIRS.match(info.key) for info in storage.list(""))
-    return sorted({one[1] for one in found if one})
+    return [name for name in top.folders() if has_backups(storage, name)]
+
+
+def has_backups(storage: Storage, target: str) -> bool:
+    """Whether there is a backup of it, or WAL. :raises StorageError: that cannot be listed, by this role."""
+    return any(True for below in _THEIRS for _ in storage.list(f"{target}/{below}"))
 
 
 def unbelieved_manifests(storage: Storage, target: str) -> Iterator[Manifest | IntegrityError]:

@@ -62,7 +62,7 @@ class WalArchive:
         """
         if not self._refused_newer:
             refuse_newer(self.storage)
-            # Asked once: a receiver has thousands of these, and is restarted by an upgrade.
+            # Asked once: a receiver has thousands of these, and asks again by itself from time to time.
             self._refused_newer = True
         try:
             if isinstance(sealed.body, bytes) and not sealed.whole:

@@ -100,7 +100,7 @@ def look_at_uses(
             except BackstopError as error:
                 failed[f"{repository} of {target.name}"] = error
     if before_removal and not described_only:
-        failed |= _look_at_undescribed(configuration, uses, in_role(credentials, AccessRole.VERIFIER))
+        failed |= _look_at_undescribed(configuration, uses, credentials)
     return uses, failed
 
 
@@ -112,9 +112,11 @@ def _look_at_undescribed(
     for name, repository in configuration.repositories.items():
         described = {one for one in configuration.targets if name in every_repository(configuration, one)}
         try:
-            storage = open_storage(repository, credentials)
+            storage = open_storage(repository, in_role(credentials, AccessRole.VERIFIER))
+            # No other role may see what stands at the top.
+            top = open_storage(repository, in_role(credentials, AccessRole.AUDITOR))
             Description.read(storage)
-            for target in targets_in(storage):
+            for target in targets_in(storage, top=top):
                 if target not in described:
                     uses.look_at_undescribed(storage, target, name=name)
         except BackstopError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from backstop.settings.check import keyring_if_any
@@ -14,10 +14,11 @@ from backstop.wiring import every_repository, find_target, open_every_repository
 from backstop.wiring.locks import lock_rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from backstop.commands.watch.settings import WatchedKind, WatchSettings
     from backstop.commands.watch.sight import ObservedTarget
+    from backstop.commands.watch.undescribed import TopOf
     from backstop.credentials import CredentialSource
     from backstop.repository.catalog import Repository
     from backstop.storage.base import Storage
@@ -62,6 +63,30 @@ class WatchedTargets:
             others=looks(configuration, name, credentials),
             outages=self._outages,
         )
+
+    def tops(self, names: Collection[str]) -> list[TopOf]:
+        """The repositories of which one of these targets is the first user, by name: so each is looked at by
+        one task, on a machine that has it. None while a target file is wrong: nobody knows what it describes.
+        """
+        from backstop.commands.watch.undescribed import TopOf
+
+        configuration = self._configuration
+        if any(not one.is_shared for one in configuration.broken):
+            return []
+        users: dict[str, list[str]] = {name: [] for name in configuration.repositories}
+        for target in sorted(configuration.targets):
+            for repository in every_repository(configuration, target):
+                users[repository].append(target)
+        return [
+            TopOf(repository, partial(self._storage, repository), frozenset(using))
+            for repository, using in users.items()
+            # What no target has any more is for whoever comes first of all.
+            if (using or sorted(configuration.targets))[0] in names
+        ]
+
+    def _storage(self, repository: str) -> Storage:
+        config = self._configuration.repositories[repository]
+        return self._storages.get(repository) or open_storage(config, self._credentials, hurried=True)
 
 
 def watch_settings(configuration: Configuration, name: str, repositories: list[Repository]) -> WatchSettings:

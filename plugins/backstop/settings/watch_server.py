@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from backstop.commands.wal.state import last_words
 from backstop.commands.watch.archiving import look_at_archiving
 from backstop.commands.watch.keys import NewestBackup, look_at_keys
 from backstop.commands.watch.repositories import look_at_repositories
@@ -59,16 +60,19 @@ def looks(
     def archiving(sight: Sight) -> Part:
         names = target.database.repositories
         usual = [one for one in sight.answering if one.name in names]
+        settings = archive_settings(configuration, name, usual)
+        status = settings.status_file
         return look_at_archiving(
             target=name,
             cluster=replication_connection(configuration, name, credentials),
             repositories=usual,
-            slot=archive_settings(configuration, name, usual).slot_of(name),
+            slot=settings.slot_of(name),
             objective=target.database.objectives.rpo,
             slot_share=watch.slot_share,
             clock=clock,
             earlier=sight.previous,
             down={repository: why for repository, why in sight.down.items() if repository in names},
+            last_words=lambda: last_words(status) if status else "",
         )
 
     def repositories(sight: Sight) -> Part:

@@ -138,6 +138,14 @@ class Storage(Protocol):
         """
         ...
 
+    def folders(self) -> Iterator[str]:
+        """The first parts of all keys that have more than one, each once, in their order, paged as needed.
+
+        Of what is below, nothing is looked at: one may have no object any more. Needs the right to list the
+        top with the delimiter ``/``, which tells names and no more.
+        """
+        ...
+
     def versions(self, prefix: str) -> Iterator[ObjectVersion]:
         """Everything that takes space or hides something below ``prefix``: every version and delete marker of
         every key that starts with it, paged as needed; in the order of :meth:`list`.

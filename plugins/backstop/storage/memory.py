@@ -119,6 +119,11 @@ class MemoryStorage:
             found = [info for key, (_, info) in self._objects.items() if key.startswith(prefix)]
         return iter(sorted(found, key=lambda info: info.key))
 
+    def folders(self) -> Iterator[str]:
+        with self._lock:
+            found = {key.partition("/")[0] for key in self._objects if "/" in key}
+        return iter(sorted(found))
+
     def versions(self, prefix: str) -> Iterator[ObjectVersion]:
         check_prefix(prefix)
         with self._lock:

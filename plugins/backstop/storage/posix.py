@@ -181,6 +181,16 @@ class PosixStorage:
                 return
         yield from walk(found, prefix)
 
+    def folders(self) -> Iterator[str]:
+        self._refuse_unmounted()
+        with errors_named(self.root):
+            try:
+                found = scan(self.root, "")
+            except (FileNotFoundError, NotADirectoryError) as error:
+                self._check_root(error)
+                return
+        yield from (key[:-1] for key, _ in found if key.endswith("/"))
+
     def delete(self, key: str, *, version_id: str | None = None) -> None:
         path = self._path(key)
         if self._unlink(path):

@@ -199,12 +199,30 @@ class S3Storage:
             "Bucket": self._bucket,
             "Prefix": self._prefix + check_prefix(prefix),
         }
-        while True:
-            page = self._page(request, prefix)
+        for page in self._pages(request, prefix):
             for found in page.get("Contents", ()):
                 if not found["Key"].endswith("/"):  # a folder somebody made in a browser
                     key = found["Key"][len(self._prefix) :]
                     yield ObjectInfo(key, found["Size"], found["LastModified"])
+
+    def folders(self) -> Iterator[str]:
+        request: ListObjectsV2RequestTypeDef = {
+            "Bucket": self._bucket,
+            "Prefix": self._prefix,
+            "Delimiter": "/",
+        }
+        for page in self._pages(request, ""):
+            for found in page.get("CommonPrefixes", ()):
+                name = found["Prefix"][len(self._prefix) : -1]
+                if name and not name.startswith("."):  # no key of ours begins so
+                    yield name
+
+    def _pages(
+        self, request: ListObjectsV2RequestTypeDef, prefix: str
+    ) -> Iterator[ListObjectsV2OutputTypeDef]:
+        while True:
+            page = self._page(request, prefix)
+            yield page
             if not page.get("IsTruncated"):
                 return
             request["ContinuationToken"] = page["NextContinuationToken"]

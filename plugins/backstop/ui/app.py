@@ -29,7 +29,7 @@ from backstop.ui.reports import report_pages
 from backstop.ui.restore import restores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from backstop.postgres.connection import ClusterConnection
@@ -61,14 +61,14 @@ def create_app(
     inventory: Callable[[], ClusterConnection | None],
     configuration: Callable[[], Configuration],
     clock: Callable[[], datetime],
-    pools: Callable[[], Collection[str]] | None = None,
+    pools: Callable[[], Mapping[str, int]] | None = None,
 ) -> FastAPI:
     """The application; only what a route needs of its surroundings is passed in."""
     app = FastAPI(title="Backstop", docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     looking = [Depends(may_look(gate, configuration))]
     # Before the gate: a Prometheus does not log in, and shows a token of its own.
-    app.include_router(metrics(inventory=inventory, configuration=configuration, clock=clock))
+    app.include_router(metrics(inventory=inventory, configuration=configuration, clock=clock, pools=pools))
     app.include_router(
         pages(inventory=inventory, configuration=configuration, clock=clock, pools=pools),
         dependencies=looking,

@@ -32,12 +32,14 @@ class Viewer:
     :param name: as Airflow records it with what they start; :param user_id: as Airflow tells users apart.
     :param targets: those of targets.yaml that they may look at.
     :param sees: which of these targets they may look at; also those that targets.yaml no longer names.
+    :param sees_all: they may look at every target there is or will be, so also at what is about none of them.
     :param token: with which Airflow knows them.
     """
 
     name: str
     user_id: str
     targets: frozenset[str]
+    sees_all: bool
     token: str = field(repr=False)
     user: Any = field(repr=False)
     sees: Callable[[Collection[str]], frozenset[str]] = field(repr=False)
@@ -52,6 +54,10 @@ class Gate(Protocol):
 
     def readable(self, user: Any, dag_ids: Collection[str]) -> set[str]:
         """Those of the DAGs that they may read."""
+        ...
+
+    def reads_every_dag(self, user: Any) -> bool:
+        """Whether they may read any DAG, whatever it is called."""
         ...
 
     def may_trigger(self, user: Any, dag_id: str) -> bool:
@@ -80,6 +86,11 @@ class AirflowGate:
                 dag_ids=ids, user=user, method="GET", team_name=team
             )
         return readable
+
+    def reads_every_dag(self, user: Any) -> bool:
+        from airflow.api_fastapi.app import get_auth_manager
+
+        return bool(get_auth_manager().is_authorized_dag(method="GET", user=user))
 
     def may_trigger(self, user: Any, dag_id: str) -> bool:
         from airflow.api_fastapi.app import get_auth_manager
@@ -152,6 +163,7 @@ def _viewer(gate: Gate, configuration: Configuration, user: Any, token: str) -> 
         str(user.get_name()),
         str(user.get_id()),
         sees(configuration.known_targets),
+        sees_all=gate.reads_every_dag(user),
         token=token,
         user=user,
         sees=sees,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Header, Response
@@ -10,14 +11,17 @@ from backstop import __version__
 from backstop.commands.metrics.kept_text import KeptText
 from backstop.commands.metrics.reading import Reader
 from backstop.errors import BackstopError, ConfigurationError
+from backstop.ui.pools import places
 from backstop.ui.scrape_tokens import ScrapeTokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from backstop.postgres.connection import ClusterConnection
     from backstop.targets import Configuration
+
+log = logging.getLogger(__name__)
 
 
 def metrics(
@@ -25,16 +29,18 @@ def metrics(
     inventory: Callable[[], ClusterConnection | None],
     configuration: Callable[[], Configuration],
     clock: Callable[[], datetime],
+    pools: Callable[[], Mapping[str, int]] | None = None,
     tokens: ScrapeTokens | None = None,
 ) -> APIRouter:
     """The route. It has a lock of its own: Prometheus cannot renew a login of Airflow's.
 
     :param inventory: its connection; None: targets.yaml names none.
     :param configuration: targets.yaml as it is now.
+    :param pools: Airflow's pools and their places; None: there is no Airflow to ask.
     :param tokens: by default those in the file that ``BACKSTOP_METRICS_TOKEN_FILE`` names.
     """
     router = APIRouter()
-    shown = _Shown(inventory, configuration, clock)
+    shown = _Shown(inventory, configuration, clock, pools)
     lock = tokens or ScrapeTokens.of_environment()
 
     # Not async: it waits for a database, and FastAPI runs it in a thread.
@@ -62,7 +68,9 @@ class _Shown:
         inventory: Callable[[], ClusterConnection | None],
         configuration: Callable[[], Configuration],
         clock: Callable[[], datetime],
+        pools: Callable[[], Mapping[str, int]] | None,
     ) -> None:
+        self._pools = pools
         self._inventory = inventory
         self._configuration = configuration
         self._clock = clock
@@ -76,9 +84,26 @@ class _Shown:
                 "targets.yaml names no inventory, and metrics are read from there",
                 hint="add inventory: {conn_id: …}, and let watch_backups run",
             )
-        targets = self._configuration().known_targets
+        configuration = self._configuration()
         observations, findings = self._reader.read(connection)
-        return self._written.text(observations, findings, now=self._clock(), targets=targets, accept=accept)
+        return self._written.text(
+            observations,
+            findings,
+            now=self._clock(),
+            targets=configuration.known_targets,
+            pools=self._places(configuration),
+            accept=accept,
+        )
+
+    def _places(self, configuration: Configuration) -> Mapping[str, int]:
+        if self._pools is None:
+            return {}
+        try:
+            return places(configuration, self._pools())
+        except Exception:
+            # What is known of backups is shown also while Airflow's own database is away.
+            log.exception("Airflow does not say which pools it has")
+            return {}
 
 
 def _unavailable(error: BackstopError) -> Response:

@@ -3,7 +3,7 @@
 # ruff: noqa: TC003 FastAPI evaluates the annotations
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,7 +19,7 @@ from backstop.model.backup import BackupLabel
 from backstop.ui.charts.panels import draw_panels
 from backstop.ui.charts.timeline import draw_timeline
 from backstop.ui.paths import root_of
-from backstop.ui.pools import missing_pools
+from backstop.ui.pools import closed_pools
 from backstop.ui.reading import Reading
 from backstop.ui.rehearsals import drill_line, rehearsals_of
 from backstop.ui.rendering import render
@@ -38,13 +38,13 @@ def pages(
     inventory: Callable[[], ClusterConnection | None],
     configuration: Callable[[], Configuration],
     clock: Callable[[], datetime],
-    pools: Callable[[], Collection[str]] | None = None,
+    pools: Callable[[], Mapping[str, int]] | None = None,
 ) -> APIRouter:
     """The router, to be mounted below any path; whoever mounts it has put the viewer into ``request.state``.
 
     :param inventory: the inventory's database; None: targets.yaml names none.
     :param configuration: targets.yaml as it is now.
-    :param pools: names of Airflow's pools; None: there is no Airflow to ask.
+    :param pools: Airflow's pools and their places; None: there is no Airflow to ask.
 
     What cannot be shown is raised as a :class:`BackstopError`.
     """
@@ -63,9 +63,10 @@ def pages(
             "overview.html",
             now=now,
             overview=overview,
+            sees_all=request.state.viewer.sees_all,
             query=q.strip(),
             drill_line=drill_line,
-            missing_pools=missing_pools(configuration(), pools()) if pools else {},
+            closed_pools=closed_pools(configuration(), pools(), seen=names) if pools else [],
         )
 
     @router.get("/targets/{target}")

@@ -21,9 +21,9 @@ DOCS = Path(__file__).resolve().parents[3] / "docs"
 OPENMETRICS = "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.3"
 
 
-def values(observations, findings=(), *, now=NOW, targets=None):
+def values(observations, findings=(), *, now=NOW, targets=None, pools=None):
     """Every sample by its name and its labels."""
-    families = metric_families(observations, findings, now=now, targets=targets, version="1.0")
+    families = metric_families(observations, findings, now=now, targets=targets, version="1.0", pools=pools)
     return {
         (one.name, frozenset(one.labels.items())): one.value for family in families for one in family.samples
     }
@@ -69,7 +69,9 @@ def test_a_gap_counts_and_the_newest_window_is_shown():
 
 
 def test_every_declared_series_has_samples_when_everything_is_known():
-    names = {name for name, _ in values([well()], [finding("rpo", "base")], targets=["calibrify"])}
+    known = {"targets": ["calibrify"], "pools": {"default_pool": 128}}
+
+    names = {name for name, _ in values([well()], [finding("rpo", "base")], **known)}
 
     assert names == {one.name for one in SERIES}
 
@@ -176,13 +178,12 @@ def test_text_that_is_kept_is_the_text_that_would_be_written(accept):
         ([], [], NOW, None),
     ]
 
-    for observations, findings, now, targets in steps:
-        families = metric_families(observations, findings, now=now, targets=targets, version="1.0")
-        text, content_type = exposition(families, accept=accept)
-        assert kept.text(observations, findings, now=now, targets=targets, accept=accept) == (
-            text,
-            content_type,
+    for number, (observations, findings, now, targets) in enumerate(steps):
+        known = {"now": now, "targets": targets, "pools": {"s3": number} if number else None}
+        text, content_type = exposition(
+            metric_families(observations, findings, version="1.0", **known), accept=accept
         )
+        assert kept.text(observations, findings, **known, accept=accept) == (text, content_type)
         assert text.endswith(b"# EOF\n") == bool(accept)
 
 

@@ -133,10 +133,10 @@ def test_beyond_the_objective_is_critical_and_beyond_half_of_it_a_warning(loss: 
     assert without is None
 
 
-def slot(**changes: object) -> tuple[Finding, ...]:
+def slot(*, last_words: str = "", **changes: object) -> tuple[Finding, ...]:
     given: dict[str, object] = {"name": "s", "state": "active", "retained_bytes": 0, "limit_bytes": 100 * MIB}
     seen = SlotSeen(**{**given, **changes})  # type: ignore[arg-type]
-    return judge_slot(seen, target="calibrify", location="db", slot_share=0.5)
+    return judge_slot(seen, target="calibrify", location="db", slot_share=0.5, last_words=lambda: last_words)
 
 
 @pytest.mark.parametrize(
@@ -158,3 +158,12 @@ def test_a_slot_is_judged_by_its_state_and_by_what_it_may_keep(
     changes: dict[str, object], expected: dict[str, Level]
 ):
     assert {one.subject: one.level for one in slot(**changes)} == expected
+
+
+def test_a_slot_that_nobody_receives_from_has_what_the_receiver_said_last():
+    (without,) = slot(state="inactive", retained_bytes=1)
+    (found,) = slot(state="inactive", retained_bytes=1, last_words="the repository has format 2")
+
+    assert "said last" not in without.sentence
+    assert found.sentence.endswith("; what received from it said last: the repository has format 2")
+    assert slot(last_words="an error of yesterday") == ()

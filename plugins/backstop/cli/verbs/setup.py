@@ -75,9 +75,13 @@ def init_keys(arguments: argparse.Namespace) -> int:
     from backstop.crypto.keyring import LocalKeyring
     from backstop.crypto.signing import create_signing_keys
     from backstop.settings.arguments import utc_now
+    from backstop.settings.keys import find_keys
 
     configuration = load_targets(arguments.targets)
-    keys = configuration.keys[configuration.targets[chosen_target(configuration, arguments.target)].keys]
+    if arguments.keys is not None:
+        keys = find_keys(configuration, arguments.keys)
+    else:
+        keys = configuration.keys[configuration.targets[chosen_target(configuration, arguments.target)].keys]
     made: dict[str, str] = {}
     if keys.storage == "local":
         if arguments.new_generation:

@@ -9,6 +9,8 @@ from backstop.cli.output import print_json, say
 from backstop.cli.session import chosen_target
 from backstop.commands.watch.configuration import judge_configuration
 from backstop.commands.watch.observe import observe_target, unobservable
+from backstop.commands.watch.part import Part
+from backstop.commands.watch.undescribed import look_at_undescribed
 from backstop.credentials import default_credentials
 from backstop.errors import BackstopError
 from backstop.model.access import AccessRole
@@ -35,6 +37,9 @@ def watch_backups(arguments: argparse.Namespace) -> int:
     inventory = open_inventory(configuration, credentials)
     found = [_observe(targets, name, inventory) for name in names or sorted(configuration.targets)]
     broken = [] if names else list(judge_configuration(configuration.broken))
+    left = Part() if names else look_at_undescribed(targets.tops(configuration.targets))
+    for sentence in left.unseen:
+        say(f"backstop: not looked at: {sentence}")
     for one in found:
         for sentence in one.observation.unseen:
             say(f"backstop: {one.observation.target}: not looked at: {sentence}")
@@ -43,10 +48,11 @@ def watch_backups(arguments: argparse.Namespace) -> int:
             {
                 "targets": [_document(one) for one in found],
                 "configuration": [{"target": one.target, **_finding(one)} for one in broken],
+                "repositories": [_finding(one) for one in left.findings],
             }
         )
     else:
-        _print(found, broken)
+        _print(found, [*broken, *left.findings])
     worst = max(
         (one.level for one in (*broken, *(each for seen in found for each in seen.findings))), default=None
     )

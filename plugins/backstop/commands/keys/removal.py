@@ -51,7 +51,7 @@ def remove_generation(
         raise KeyInUseError(
             f"nobody can tell whether something needs key {generation}: {doubts[0]}",
             hint="mend that first; a key that is gone takes every backup with it that it alone opens "
-            "(where no role may list a whole bucket: docs/cli.md, --described)",
+            "(where no role may list the top of a bucket: docs/cli.md, --described)",
         )
     use = uses.of(f"{LOCAL_PROVIDER}/{generation}")
     if use.used:

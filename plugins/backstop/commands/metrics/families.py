@@ -15,7 +15,7 @@ from backstop.model.finding import EVERY_TARGET, Level
 from backstop.model.procedure import kind_of_run
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from datetime import datetime
 
     from prometheus_client.core import GaugeMetricFamily
@@ -34,15 +34,17 @@ def metric_families(
     now: datetime,
     targets: Collection[str] | None,
     version: str,
+    pools: Mapping[str, int] | None = None,
 ) -> Iterator[GaugeMetricFamily]:
     """Every series that has a sample.
 
     :param findings: those that are open.
     :param targets: names in targets.yaml; what was seen of others is left out, or their last look would raise
         alerts for ever. None: all that were ever seen.
+    :param pools: places of the pools that targets have tasks in, by name, where Airflow could be asked.
     """
     sheet = Sheet()
-    add_build(sheet, version)
+    add_general(sheet, version, pools or {})
     for one in known_targets(observations, findings, now=now, targets=targets):
         add_target(sheet, one)
     return sheet.families()
@@ -83,9 +85,11 @@ def known_targets(
         yield KnownTarget(name, name in configured, seen, tuple(by_target.get(name, ())), stale)
 
 
-def add_build(sheet: Sheet, version: str) -> None:
+def add_general(sheet: Sheet, version: str, pools: Mapping[str, int]) -> None:
     """What belongs to no target."""
     sheet.set(series.BUILD, (version,), True)
+    for pool, number in pools.items():
+        sheet.set(series.POOL_PLACES, (pool,), number)
 
 
 def add_target(sheet: Sheet, known: KnownTarget) -> None:

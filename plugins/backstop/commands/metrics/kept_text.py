@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backstop.commands.metrics.exposition import exposition
-from backstop.commands.metrics.families import add_build, add_target, known_targets
+from backstop.commands.metrics.families import add_general, add_target, known_targets
 from backstop.commands.metrics.series import SERIES
 from backstop.commands.metrics.sheet import Sheet
 
@@ -44,13 +44,14 @@ class KeptText:
         *,
         now: datetime,
         targets: Collection[str] | None,
+        pools: Mapping[str, int] | None = None,
         accept: str = "",
     ) -> tuple[bytes, str]:
         """See :func:`~backstop.commands.metrics.families.metric_families` and ``exposition``."""
         known = tuple(known_targets(observations, findings, now=now, targets=targets))
-        build = Sheet()
-        add_build(build, self._version)
-        head, content_type = exposition(build.families(), accept=accept)
+        general = Sheet()
+        add_general(general, self._version, pools or {})
+        head, content_type = exposition(general.families(), accept=accept)
         with self._turn:
             written = [self._written(one, accept, content_type) for one in known]
             names = {one.name for one in known}

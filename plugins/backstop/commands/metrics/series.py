@@ -20,6 +20,14 @@ def _gauge(name: str, labels: str, documentation: str) -> Series:
 
 BUILD = _gauge("backstop_build_info", "version", "Always 1; the version that answers.")
 
+# Airflow, as far as it can keep every target from being backed up.
+POOL_PLACES = _gauge(
+    "backstop_pool_places",
+    "pool",
+    "Places of a pool that targets have tasks in; 0: none, or no such pool, and nothing in it is started. "
+    "Negative: no limit. Of Airflow's API server alone.",
+)
+
 # The target as a whole.
 CONFIGURED = _gauge("backstop_target_configured", "target", "Always 1: targets.yaml names the target.")
 WATCHED_AT = _gauge(

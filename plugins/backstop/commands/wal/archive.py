@@ -163,6 +163,9 @@ class _Archiver:
                 received = False
                 self._note(error)
             self._seen.connected = False
+            if self._work is not None:
+                # Also while the server is away.
+                self._work.shipper.raise_if_fatal()
             pause = _FIRST_PAUSE_SECONDS if received else pause
             self._stop.wait(pause)
             pause = min(pause * 2, self._settings.longest_pause.total_seconds())

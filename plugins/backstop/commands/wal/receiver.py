@@ -191,6 +191,7 @@ class Receiver:
                     raise
                 continue  # an ancestor's, older than this server keeps: the newest names it too
             while not self._shipper.add_history(span.timeline, data):
+                self._shipper.raise_if_fatal()
                 if self._stop.wait(_LISTEN_SECONDS):
                     raise SourceUnavailableError("stopped before a history was stored", hint="start it again")
 

@@ -1,4 +1,8 @@
-"""The second hand of an archiver: once a second it revives, leaves behind, and says how things stand."""
+"""The second hand of an archiver: once a second it revives, leaves behind, and says how things stand.
+
+From time to time it has every repository asked whether a newer release has raised its format: whoever began
+to write before that would go on for as long as it runs.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,8 @@ from typing import TYPE_CHECKING
 from backstop.commands.wal.laggards import leave_silent_behind
 from backstop.commands.wal.lane import Standing
 from backstop.commands.wal.state import ArchiverState, RepositoryState, WrittenAt, write_state
-from backstop.errors import StorageError
+from backstop.errors import BackstopError, FormatTooNewError, StorageError
+from backstop.repository.description import refuse_newer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,6 +129,7 @@ class WalWatch:
         self._clock = clock
         self._on_state = on_state
         self._ended = threading.Event()
+        self._format_asked_at = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="wal-watch", daemon=True)
 
     def __enter__(self) -> WalWatch:
@@ -140,6 +146,7 @@ class WalWatch:
             if self.shipper is not None:
                 leave_silent_behind(self.shipper, self._settings.ack_patience)
                 self._revive(self.shipper)
+                self._ask_for_format(self.shipper)
             self._tell()
 
     def _revive(self, shipper: WalShipper) -> None:
@@ -153,6 +160,25 @@ class WalWatch:
         assert self.top_up is not None  # noqa: S101
         top_up = self.top_up
         return lambda: top_up.revive(lane)
+
+    def _ask_for_format(self, shipper: WalShipper) -> None:
+        if time.monotonic() - self._format_asked_at >= self._settings.format_again.total_seconds():
+            self._format_asked_at = time.monotonic()
+            for lane in shipper.lanes:
+                # One that was left behind is asked before it counts again.
+                if lane.accepts:
+                    lane.chore(self._asking(shipper, lane))
+
+    def _asking(self, shipper: WalShipper, lane: Lane) -> Callable[[], None]:
+        def ask() -> None:
+            try:
+                refuse_newer(lane.archive.storage)
+            except FormatTooNewError as error:
+                shipper.lane_failed(lane, error)
+            except BackstopError:
+                return  # what is put there next says so
+
+        return ask
 
     def _tell(self) -> None:
         state = self.state()

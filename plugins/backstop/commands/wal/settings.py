@@ -35,6 +35,7 @@ class ArchiveSettings:
         pg_upgrade, or a new initdb).
     :param top_up_age: how far back holes in a repository are filled from the others on a start. What is
         missing for longer may have been expired on purpose.
+    :param format_again: how often a repository is asked whether a newer release has raised its format since.
     :param status_file: where the state is written for those who watch.
     """
 
@@ -51,6 +52,7 @@ class ArchiveSettings:
     recreate_slot: bool = False
     new_cluster: bool = False
     top_up_age: timedelta = timedelta(days=7)
+    format_again: timedelta = timedelta(minutes=5)
     status_file: Path | None = None
 
     def slot_of(self, target: str) -> str:

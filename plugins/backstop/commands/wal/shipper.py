@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from backstop.commands.wal.assembly import Memory, let_go, seal
 from backstop.commands.wal.lane import Lane, Piece, Standing
-from backstop.errors import BackstopError, IntegrityError
+from backstop.errors import BackstopError, FormatTooNewError, IntegrityError
 from backstop.model.coverage import Coverage
 from backstop.repository.wal_names import SHA_DIGITS
 from backstop.repository.wal_sealing import seal_delta, seal_history
@@ -271,7 +271,7 @@ class WalShipper:
         self.condition.notify_all()
 
     def lane_failed(self, lane: Lane, error: BackstopError) -> None:
-        """Leave it behind; the others go on."""
+        """Leave it behind; the others go on. When a newer release has raised all of them, nothing goes on."""
         with self.condition:
             if lane.accepts:
                 log.warning("repository %s is left behind: %s", lane.name, error)
@@ -279,6 +279,8 @@ class WalShipper:
             for piece in list(self.pieces):
                 if lane in piece.waiting:
                     self._answered(lane, piece)
+            if all(isinstance(one.error, FormatTooNewError) for one in self.lanes):
+                self.fail(error)
         self.on_progress()
 
     def fail(self, error: BaseException) -> None:

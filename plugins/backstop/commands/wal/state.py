@@ -150,6 +150,15 @@ class WrittenAt:
         self._marks = self._marks[-1:] if kept is None else self._marks[kept:]
 
 
+def last_words(path: Path) -> str:
+    """What an archiver last complained of, by its file; empty when that is not here, or no such file."""
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))["last_error"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    return said if isinstance(said, str) else ""
+
+
 def write_state(path: Path, state: ArchiverState) -> None:
     """Replace the file as a whole, so that a reader never sees half of it.
 

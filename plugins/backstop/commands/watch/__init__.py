@@ -35,6 +35,10 @@ WAL
     loss            what would be lost, bounded from both sides
     slot            the replication slot
 
+What no target tells
+    configuration   target files that are wrong
+    undescribed     backups of targets that are described no more
+
 What backups need
     reach           which repositories answer
     repositories    whether they take what is written

@@ -42,6 +42,7 @@ def look_at_archiving(
     earlier: Observation | None = None,
     down: Mapping[str, str] | None = None,
     patience: timedelta = PATIENCE,
+    last_words: Callable[[], str] = lambda: "",
 ) -> Part:
     """Ask the server where it is, then look at the repositories until they have that, for ``patience`` at
     most: so an archiver that works shows seconds, whatever the time between two watches.
@@ -53,6 +54,7 @@ def look_at_archiving(
     :param slot_share: ``watch.slot_share``.
     :param earlier: what was seen before: it bounds the loss while the server is silent.
     :param down: repositories that are known not to answer, and why; not among ``repositories``.
+    :param last_words: of the receiver, where they can be read.
     """
     try:
         with ReplicationConnection(cluster, application_name="backstop:watch") as connection:
@@ -81,7 +83,12 @@ def look_at_archiving(
     findings, unjudged = _judge(followed, losses, target, objective, f"slot {slot} of {location}")
     return Part(
         seen=(_seen(followed, losses, slot_seen),),
-        findings=(*findings, *judge_slot(slot_seen, target=target, location=location, slot_share=slot_share)),
+        findings=(
+            *findings,
+            *judge_slot(
+                slot_seen, target=target, location=location, slot_share=slot_share, last_words=last_words
+            ),
+        ),
         unseen=tuple(f"WAL in repository {name}: {why}" for name, why in followed.silent.items()),
         unjudged=frozenset(unjudged),
     )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from backstop.model.finding import Finding, Level
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from backstop.model.observation import SlotSeen
 
 UNBOUNDED = "max_slot_wal_keep_size"
@@ -14,11 +16,19 @@ _ANEW = "start archive-wal (with --recreate-slot when WAL was archived before), 
 _MEBIBYTE = 1024 * 1024
 
 
-def judge_slot(seen: SlotSeen, *, target: str, location: str, slot_share: float) -> tuple[Finding, ...]:
+def judge_slot(
+    seen: SlotSeen,
+    *,
+    target: str,
+    location: str,
+    slot_share: float,
+    last_words: Callable[[], str] = lambda: "",
+) -> tuple[Finding, ...]:
     """Findings about the slot itself, and one about a server that does not bound it.
 
     :param location: of the server, for people.
     :param slot_share: what part of ``max_slot_wal_keep_size`` it may keep.
+    :param last_words: of the receiver, where they can be read: why it ended, perhaps.
     """
     subject = f"slot {seen.name}"
 
@@ -53,6 +63,8 @@ def judge_slot(seen: SlotSeen, *, target: str, location: str, slot_share: float)
         said = (
             f"nobody receives from {subject} of {location}, and the server has written {retained} bytes since"
         )
+        if why := last_words():
+            said += f"; what received from it said last: {why}"
         found.append(
             finding(Level.WARNING, said, "start archive-wal, or see in its log why it is not connected")
         )
