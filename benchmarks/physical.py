@@ -1,6 +1,6 @@
 """Base backups, restores and WAL of Backstop, pgBackRest and barman-cloud in turn: same servers, same data.
 
-    python -m benchmarks.physical --rounds 3 --parts backup,restore,incremental,push,get,replay
+    python -m benchmarks.physical --rounds 3 --parts backup,files,restore,incremental,push,get,replay
 
 Scale 4 is about 400 MB of database; barman-cloud has one round. Prints each round, then for every step the
 medians of seconds, CPU seconds (the tool's own; with the servers'), stored bytes and the largest process, and
@@ -33,7 +33,7 @@ from benchmarks.physical_wal import WalRounds
 from benchmarks.servers import CHECKOUT
 
 MB = 1_000_000
-PARTS = ("backup", "restore", "incremental", "push", "get", "replay")
+PARTS = ("backup", "files", "restore", "incremental", "push", "get", "replay")
 Tool = Backstop | PgBackRest | BarmanCloud
 
 
@@ -69,6 +69,9 @@ def base_round(figures: Figures, tools: list[Tool], parts: list[str], number: in
     if number > 1:
         # Its gzip takes a minute for what the others do in seconds: once is enough.
         tools = [tool for tool in tools if not isinstance(tool, BarmanCloud)]
+    if "files" in parts:
+        # The same backup, read on the server's host: what comes behind it is the same.
+        tools = [*tools, *(Backstop(servers, readers=readers) for readers in (1, 2))]
     if number % 2 == 0:
         # A machine that grows busier or quieter favours nobody.
         tools = tools[::-1]
@@ -77,6 +80,7 @@ def base_round(figures: Figures, tools: list[Tool], parts: list[str], number: in
         cost = figures.take("backup", tool.name, tool.backup(target, "full"))
         figures.stored["backup"][tool.name] = servers.stored_bytes(tool.prefix(target)) - before
         backups[tool.name] = tool.backup_id(target, cost.output)
+    tools = [tool for tool in tools if not (isinstance(tool, Backstop) and tool.readers)]
     if "restore" in parts:
         for tool in tools:
             _restore(figures, "restore", tool, backups[tool.name])

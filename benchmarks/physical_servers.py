@@ -161,6 +161,7 @@ def _tell_ours(servers: PhysicalServers) -> None:
         "signing": str(home.signing),
         "spool": str(home.root / "spool"),
         "bin_dir": str(servers.postgres.bin_dir),
+        "data": str(servers.postgres.data),
     }
     write_private(home.root / "step.json", json.dumps(told))
 

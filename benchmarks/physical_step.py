@@ -68,15 +68,17 @@ class Step:
 
     def backup(self) -> dict[str, Any]:
         from backstop.commands.base.backup import take_base_backup
-        from backstop.commands.base.settings import BaseBackupSettings
+        from backstop.commands.base.settings import BaseBackupSettings, FileCopySettings
 
+        readers = int(self.arguments.readers or 0)
+        files = FileCopySettings(Path(self.told["data"]), readers=readers) if readers else None
         report = take_base_backup(
             target=self.arguments.target,
             cluster=self.cluster,
             repositories=[self.repository],
             keyring=self.keyring,
             signer=Signer.load(Path(self.told["signing"]) / "manifest.pem"),
-            settings=BaseBackupSettings(staging=Path(self.told["spool"])),
+            settings=BaseBackupSettings(staging=Path(self.told["spool"]), file_copy=files),
             kind=BackupKind(self.arguments.kind),
             clock=_now,
             holder="benchmark",
@@ -286,7 +288,7 @@ def main() -> None:
     parser.add_argument("told", type=Path)
     parser.add_argument("step", choices=_STEPS)
     parser.add_argument("--target", required=True)
-    for name in ("kind", "label", "destination", "slot", "end", "names", "system-id"):
+    for name in ("kind", "label", "destination", "slot", "end", "names", "system-id", "readers"):
         parser.add_argument(f"--{name}")
     arguments = parser.parse_args()
     told = json.loads(arguments.told.read_text())

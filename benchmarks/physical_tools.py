@@ -28,10 +28,17 @@ _STANZA = "bench"
 
 @dataclass(frozen=True)
 class Backstop:
-    """Ours, each step in a process of its own."""
+    """Ours, each step in a process of its own.
+
+    :param readers: of the server's files, on its host; 0: the server sends them.
+    """
 
     servers: PhysicalServers
-    name = "Backstop"
+    readers: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"Backstop, {self.readers} reading files" if self.readers else "Backstop"
 
     @property
     def missing(self) -> str:
@@ -41,7 +48,7 @@ class Backstop:
         pass
 
     def backup(self, target: str, kind: str) -> list[str]:
-        return self.step("backup", target, "--kind", kind)
+        return self.step("backup", target, "--kind", kind, "--readers", str(self.readers))
 
     def restore(self, target: str, backup: str, destination: Path) -> list[str]:
         return self.step("restore", target, "--label", backup, "--destination", str(destination))

@@ -1,7 +1,8 @@
 """
 ## Take a base backup
 
-Copies the files of the target's whole PostgreSQL server, while it works, into every repository. Together
+Copies the files of the target's whole PostgreSQL server, while it works, into every repository: the server
+sends them, or, with `cluster.file_copy`, a worker on its host reads them for full backups. Together
 with the WAL that `archive_wal__<target>` keeps storing, a base backup can be recovered to any moment after
 its end.
 
@@ -17,6 +18,12 @@ has recovered it.
   backup is worth nothing, so none was published. Trigger again once WAL flows.
 - **`take`, saying that the server found damaged pages:** the live cluster's disk is damaged. Do not let
   retention remove older backups; find the table by the file that is named, and restore it.
+- **`take`, saying that a directory is not the data directory of the server:** with `cluster.file_copy` the
+  worker reads the server's files, and what it found there is another's: a former directory, another host's,
+  a standby's. Correct `data_directory`, or the target's `queue`. Without them:
+  `python -m backstop take-base-backup --full --over-network`.
+- **`take`, saying that a file cannot be read, or that a role may not execute `pg_backup_start`:** the hint
+  names the right that is missing; docs/access.md has all of them.
 - **`take`, saying that the server is another cluster:** two servers under one target would overwrite each
   other's history. After a `pg_upgrade` or a new `initdb`, take one full base backup with
   `python -m backstop take-base-backup --full --new-cluster <system identifier>`.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 import yaml
 
+from backstop.commands.base.settings import FileCopySettings
 from backstop.commands.questions import Query
 from backstop.credentials import EnvironmentCredentials
 from backstop.crypto.signing import create_signing_keys
@@ -110,6 +112,18 @@ def test_base_backups_and_wal_wait_in_the_clusters_spool_or_the_databases(load, 
     archiving = archive_settings(configuration, "calibrify", stores)
     assert str(archiving.spool) == expected
     assert str(archiving.status_file) == f"{expected}/archive-wal-calibrify.json"
+
+
+def test_the_files_of_a_server_on_this_host_are_read_here(load):
+    stores = repositories(load({}))
+    assert base_backup_settings(load({}), "calibrify", stores).file_copy is None
+
+    said = load({"file_copy": {"data_directory": "/srv/pg/main", "readers": 4}})
+    found = base_backup_settings(said, "calibrify", stores).file_copy
+    assert found == FileCopySettings(Path("/srv/pg/main"), database="postgres", readers=4)
+    elsewhere = load({"file_copy": {"data_directory": "/srv/pg/main", "database": "admin"}})
+    found = base_backup_settings(elsewhere, "calibrify", stores).file_copy
+    assert (found.database, found.readers) == ("admin", 2)
 
 
 def test_without_any_spool_they_wait_beside_the_repository(load, tmp_path):

@@ -15,6 +15,8 @@ SQL
 run -v role=calibrify_backup -f /roles/backup_role.sql
 run -v role=calibrify_restore -v owner=calibrify_owner -f /roles/restore_role.sql
 run -v role=calibrify_replication -f /roles/replication_role.sql
+# In a database of its own: what is granted in calibrify would be part of its dumps.
+run --dbname postgres -v role=calibrify_replication -f /roles/file_copy_role.sql
 run <<'SQL'
 \set restore_password `cat /run/secrets/calibrify_restore`
 \set replication_password `cat /run/secrets/calibrify_replication`

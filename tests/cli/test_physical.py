@@ -285,6 +285,27 @@ def test_the_first_base_backup_that_is_due_is_a_full_one_and_the_next_builds_on_
     assert site.incremental["parent"] == site.full["label"]
 
 
+def test_a_full_one_is_read_from_the_servers_files_unless_it_is_to_come_over_the_network(
+    archiving: Site,
+) -> None:
+    files = {"data_directory": str(archiving.server.data), "readers": 2}
+    targets = str(archiving.write_targets(cluster={"conn_id": "replicator", "file_copy": files}))
+    take = ("take-base-backup", "--full", "--targets", targets)
+
+    _, said = archiving.text(*take, code=1)
+    assert "role replicator may not execute pg_backup_start(text, boolean), pg_backup_stop(boolean)" in said
+    with archiving.server.connection().child_environment(archiving.folder) as environment:
+        script = CHECKOUT / "include/sql/roles/file_copy_role.sql"
+        psql = [archiving.server.bin_dir / "psql", "-q", "-v", "role=replicator", "-f", script]
+        subprocess.run(psql, env=environment, check=True)
+    text, _ = archiving.text(*take)
+    assert "from the server's own files, here" in text
+    assert archiving.run(*take, "--over-network")["copied"] == "network"
+    incremental = archiving.run("take-base-backup", "--incremental", "--targets", targets)
+
+    assert archiving.full["copied"] == incremental["copied"] == "network"
+
+
 def test_base_backups_are_listed_and_shown_with_what_they_build_on(site: Site) -> None:
     listed = site.run("list", "--all")["targets"][TARGET]["backups"]
     labels = [one["label"] for one in listed]

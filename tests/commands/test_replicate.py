@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -55,6 +56,38 @@ def test_every_object_reaches_every_repository_and_staging_is_empty_afterwards(t
             f"calibrify/data/x/{number}": b"%d" % number for number in range(20)
         }
     assert list(tmp_path.iterdir()) == []
+
+
+def test_several_threads_may_add_and_the_bound_on_what_waits_holds(tmp_path: Path):
+    """Readers of one backup, each at its own pace."""
+    most = 0
+
+    class Slow(MemoryStorage):
+        def upload(self, key: str, source: Path) -> ObjectInfo:
+            nonlocal most
+            most = max(most, sum(1 for _ in tmp_path.glob("*.object")))
+            time.sleep(0.001)
+            return super().upload(key, source)
+
+    local, remote = Slow(), MemoryStorage()
+    lanes = Replication([repository("local", local), repository("s3", remote)], max_staged_bytes=500)
+
+    def reader(one: int) -> None:
+        for number in range(40):
+            lanes.add(
+                f"calibrify/data/x/{one}-{number}", stage(tmp_path, f"{one}-{number}.object", b"x" * 100)
+            )
+
+    with lanes:
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            for done in [pool.submit(reader, one) for one in range(8)]:
+                done.result()
+        assert lanes.finish() == {}
+    for storage in (local, remote):
+        assert len(list(storage.list(""))) == 320
+    assert list(tmp_path.iterdir()) == []
+    # Five that wait, and what each thread is about to add.
+    assert most <= 5 + 8
 
 
 def test_a_repository_that_fails_is_named_and_the_other_gets_everything(tmp_path: Path):

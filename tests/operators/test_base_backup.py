@@ -19,6 +19,7 @@ REPORT = {
     "repositories": {"local": "completed", "far": "failed"},
     "files": 1000,
     "parent": None,
+    "copied": "network",
     "plain_bytes": 3_000_000_000,
     "stored_bytes": 1_000_000_000,
     "seconds": 61.2,
@@ -85,7 +86,9 @@ def test_the_run_is_told_what_was_taken_and_the_task_links_to_it(taken):
     operator.carry_out(told)
 
     assert (
-        told["ti"].pushed[NOTE].startswith("`20261123T030000Z-full`: 1,000 files, 3.0 GB, stored as 1.0 GB")
+        told["ti"]
+        .pushed[NOTE]
+        .startswith("`20261123T030000Z-full`: 1,000 files, sent by the server, 3.0 GB, stored")
     )
     assert ManifestLink().get_link(operator, ti_key=None).endswith("/20261123T030000Z-full#manifest")
 

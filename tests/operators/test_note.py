@@ -19,7 +19,8 @@ REPORT = {
     "seconds": 34.4,
     "not_included": ["passwords of roles"],
 }
-BASE = REPORT | {"label": "20261123T030000Z-incr", "files": 3100, "parent": "20261122T030000Z-full"}
+BASE = REPORT | {"label": "20261123T030000Z-incr", "files": 3100, "copied": "network"}
+BASE |= {"parent": "20261122T030000Z-full"}
 
 
 def proof(*differences, **checks):
@@ -47,13 +48,14 @@ def test_a_dump_says_what_it_holds_where_and_that_nothing_has_proven_it():
     )
 
 
-def test_a_base_backup_says_upon_what_it_builds():
-    full = BASE | {"parent": None}
+def test_a_base_backup_says_upon_what_it_builds_and_how_it_was_copied():
+    full = BASE | {"parent": None, "copied": "files"}
 
     assert base_backup_note(BASE).startswith(
-        "`20261123T030000Z-incr`: 3,100 files upon `20261122T030000Z-full`,"
+        "`20261123T030000Z-incr`: 3,100 files upon `20261122T030000Z-full`, sent by the server,"
     )
-    assert base_backup_note(full).startswith("`20261123T030000Z-incr`: 3,100 files, 412 MB")
+    assert base_backup_note(full).startswith("`20261123T030000Z-incr`: 3,100 files, read on its host, 412 MB")
+    assert "files   read on its host" in list(report_lines(full))
 
 
 def test_a_repository_without_the_backup_is_named_with_the_reason():

@@ -3,7 +3,7 @@
 --   psql -d calibrify -v role=calibrify_replication -f replication_role.sql
 -- Then give it a password with \password, and add the lines for pg_hba.conf that include/postgres/backup.conf has.
 -- It is no superuser, but REPLICATION reads every byte of the cluster, password verifiers included: treat its
--- password like one of a superuser.
+-- password like one of a superuser. To read files on the database's own host it needs file_copy_role.sql, too.
 \set ON_ERROR_STOP on
 
 -- Connects in replication mode: BASE_BACKUP, START_REPLICATION, and its own slot (PostgreSQL docs, 53.4).

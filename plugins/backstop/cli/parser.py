@@ -95,6 +95,11 @@ def _take_base_backup(verbs: argparse._SubParsersAction[argparse.ArgumentParser]
         metavar="SYSTEM_ID",
         help="accept that this cluster takes the place of the one whose backups are there",
     )
+    parser.add_argument(
+        "--over-network",
+        action="store_true",
+        help="let the server send its files although `cluster.file_copy` says to read them on its host",
+    )
 
 
 def _archive_wal(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -62,6 +62,7 @@ class BaseBackupReport(Report):
     """What became of one base backup.
 
     :param parent: label of the backup that an incremental one builds on.
+    :param copied: ``network``: the server sent it; ``files``: read on the server's own host.
     :param end_lsn: recovery can end at any position from here on, by the archive's WAL.
     """
 
@@ -73,6 +74,7 @@ class BaseBackupReport(Report):
     timeline: int
     start_lsn: str
     end_lsn: str
+    copied: str
     copy_seconds: float
 
 

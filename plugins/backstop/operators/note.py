@@ -20,6 +20,9 @@ NOTE_LIMIT = 1000
 """Airflow keeps no longer notes."""
 
 
+COPIED = {"network": "sent by the server", "files": "read on its host"}
+"""How the files of a base backup were copied, in words."""
+
 _MARKUP = re.compile(r"([\\`*_~\[\]<>|#!])")
 
 
@@ -44,7 +47,7 @@ def dump_note(report: Mapping[str, Any]) -> str:
 def base_backup_note(report: Mapping[str, Any]) -> str:
     """Of a base backup's report: Markdown."""
     upon = f" upon `{report['parent']}`" if report["parent"] else ""
-    held = f"{report['files']:,} files{upon}, {_sizes(report)}"
+    held = f"{report['files']:,} files{upon}, {COPIED[report['copied']]}, {_sizes(report)}"
     return "\n".join([f"`{report['label']}`: {held}", *_where(report)])[:NOTE_LIMIT]
 
 
@@ -65,6 +68,8 @@ def proof_note(proof: Proof, repository: str) -> str:
 def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
     """A backup's report, one aligned line for each thing."""
     lines = [("backup", report["label"]), ("size", _sizes(report))]
+    if "copied" in report:
+        lines.append(("files", COPIED[report["copied"]]))
     lines += [("in", f"{name}: {state}") for name, state in report["repositories"].items()]
     lines += [("without", what) for what in report["not_included"]]
     for name, value in lines:

@@ -25,9 +25,14 @@ def base_backup_settings(
     configuration: Configuration, target: str, repositories: Sequence[Repository]
 ) -> BaseBackupSettings:
     """How to copy this target's cluster."""
-    from backstop.commands.base.settings import BaseBackupSettings
+    from backstop.commands.base.settings import BaseBackupSettings, FileCopySettings
+    from backstop.wiring import find_cluster
 
-    return BaseBackupSettings(staging=cluster_spool(configuration, target, repositories))
+    files = find_cluster(configuration, target).file_copy
+    return BaseBackupSettings(
+        staging=cluster_spool(configuration, target, repositories),
+        file_copy=FileCopySettings(files.data_directory, files.database, files.readers) if files else None,
+    )
 
 
 def kind_of_base_backup(

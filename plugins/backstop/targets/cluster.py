@@ -28,6 +28,21 @@ class WalArchiving(Section):
     """A directory that an archive_command copies to: shipped too, and pruned of what is stored."""
 
 
+class FileCopy(Section):
+    """Full base backups read on the database's own host: the worker of the target's `queue` must be there.
+
+    The server then sends nothing; several readers read its files, each encrypting what it reads.
+    """
+
+    data_directory: AbsolutePath
+    """That the server runs on, as the worker sees it, who must be able to read every file in it."""
+    database: Text = "postgres"
+    """Where the role has the rights of include/sql/roles/file_copy_role.sql; best not the database to
+    protect, whose dumps they would be part of."""
+    readers: Annotated[int, Field(ge=1, le=16)] = 2
+    """Parts that are read at the same time; each takes up to one processor of the database's host."""
+
+
 class Cutover(Section):
     """How a recovered cluster takes the live one's place, on the database's own host."""
 
@@ -71,6 +86,8 @@ class Cluster(Section):
     """When to take a full base backup, cron fields in UTC; null: only by hand."""
     incremental: Schedule | None = None
     """When to take an incremental one; needs PostgreSQL 17 and summarize_wal."""
+    file_copy: FileCopy | None = None
+    """Read the files of full base backups on the database's own host; without it the server sends them."""
     spool: AbsolutePath | None = None
     """Directory for WAL and base backups on their way; default: as for the database."""
     wal: WalArchiving = Field(default_factory=WalArchiving)

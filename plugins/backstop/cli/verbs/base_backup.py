@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
     from backstop.commands.backup_report import BaseBackupReport
 
+_COPIED = {
+    "network": "over the network: the server sent its files",
+    "files": "from the server's own files, here",
+}
+
 
 def take_base_backup(arguments: argparse.Namespace) -> int:
     session = Session(arguments, AccessRole.WRITER)
@@ -43,6 +48,8 @@ def take_base_backup(arguments: argparse.Namespace) -> int:
         )
         say(f"backstop: a base backup of kind {kind.value}: {why}")
     settings = base_backup_settings(session.configuration, session.target_name, repositories)
+    if arguments.over_network:
+        settings = replace(settings, file_copy=None)
     with progress_bar() as progress:
         report = run(
             target=session.target_name,
@@ -79,6 +86,7 @@ def _print(report: BaseBackupReport) -> None:
         ("content", f"{report.files} files, {report.tablespaces} further tablespaces"),
         ("cluster", f"{report.system_id}, timeline {report.timeline}"),
         ("WAL", f"{report.start_lsn} to {report.end_lsn}"),
+        ("copied", _COPIED[report.copied]),
         ("took", f"{seconds:.1f} s, the copy {report.copy_seconds:.1f} s"),
     ]
     fields += [(f"in {name}", state) for name, state in report.repositories.items()]

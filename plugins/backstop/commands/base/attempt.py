@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from backstop import __version__
 from backstop.commands.backup_report import BaseBackupReport
 from backstop.commands.base.copy import BaseCopy, CopiedCluster
+from backstop.commands.base.file_copy import FileCopy
 from backstop.commands.object_writer import ObjectWriter
 from backstop.commands.replicate import Replication
 from backstop.commands.staging import staging_directory
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from backstop.crypto.key_encryption import Keyring
     from backstop.model.backup import BackupKind, BackupLabel
     from backstop.postgres.connection import ClusterConnection
+    from backstop.postgres.local_cluster import LocalCluster
     from backstop.postgres.replication import ClusterIdentity, ReplicationConnection
     from backstop.repository.catalog import Repository
 
@@ -60,7 +62,8 @@ class _Server:
 class BaseBackupAttempt:
     """One try at a base backup; its objects share a name that no other attempt has.
 
-    :param stop: ends whatever ``connection`` waits for.
+    :param local: where the files are read on the database's own host; None: the server sends them.
+    :param stop: ends whatever ``connection`` waits for, and every reader.
     """
 
     target: str
@@ -69,6 +72,7 @@ class BaseBackupAttempt:
     connection: ReplicationConnection
     identity: ClusterIdentity
     parent: Parent | None
+    local: LocalCluster | None
     publication: Publication
     keyring: Keyring
     settings: BaseBackupSettings
@@ -116,10 +120,36 @@ class BaseBackupAttempt:
             replication=replication,
             # The server itself says how far it is.
             progress=lambda done_bytes: None,
-            compressors=self.settings.compressors,
+            # Several readers are several streams, each on a processor of its own.
+            compressors=self.settings.compressors if self._readers == 1 else 1,
         )
 
+    @property
+    def _readers(self) -> int:
+        return self.settings.file_copy.readers if self.local and self.settings.file_copy else 1
+
     def _copy(self, label: BackupLabel, writer: ObjectWriter) -> CopiedCluster:
+        named = f"backstop {self.target} {label}"
+        copied = self._read_files(named, writer) if self.local else self._receive(named, writer)
+        writer.write(
+            io.BytesIO(copied.manifest), layout="file", name=BACKUP_MANIFEST, object_name=BACKUP_MANIFEST
+        )
+        return copied
+
+    def _read_files(self, named: str, writer: ObjectWriter) -> CopiedCluster:
+        assert self.local is not None  # noqa: S101 for mypy
+        return FileCopy(
+            local=self.local,
+            system_id=self.identity.system_id,
+            server_version=self.connection.server_version,
+            readers=self._readers,
+            part_bytes=self.settings.part_bytes,
+            verify_checksums=self.settings.verify_checksums,
+            stop=self.stop,
+            progress=self.progress,
+        ).run(named, writer)
+
+    def _receive(self, named: str, writer: ObjectWriter) -> CopiedCluster:
         if self.parent is not None:
             self.connection.upload_manifest(self.parent.backup_manifest(self.keyring))
         copy = BaseCopy(
@@ -129,15 +159,11 @@ class BaseBackupAttempt:
             progress=self.progress,
         )
         messages = self.connection.base_backup(
-            label=f"backstop {self.target} {label}",
+            label=named,
             incremental=self.parent is not None,
             verify_checksums=self.settings.verify_checksums,
         )
-        copied = copy.run(messages, writer)
-        writer.write(
-            io.BytesIO(copied.manifest), layout="file", name=BACKUP_MANIFEST, object_name=BACKUP_MANIFEST
-        )
-        return copied
+        return copy.run(messages, writer)
 
     def _server_time(self) -> datetime:
         """By the server's clock, after the copy has ended: nothing earlier can be recovered from it."""
@@ -221,6 +247,7 @@ class BaseBackupAttempt:
             end_lsn=str(copied.end),
             refers_to=self.parent.chain if self.parent else (),
             summary={
+                "copied": copied.copied,
                 "copy_seconds": copied.seconds,
                 "files": copied.files,
                 "page_checksums": server.page_checksums,
@@ -228,7 +255,10 @@ class BaseBackupAttempt:
                 "wal_segment_bytes": self.identity.segment_bytes,
                 **{f"tablespace_{one.oid}": one.location or "" for one in copied.tablespaces},
             },
-            not_included=server.not_included,
+            not_included=(
+                *server.not_included,
+                *(f"{name} (a link or special file)" for name in copied.passed_over),
+            ),
         )
 
     def _report(
@@ -250,6 +280,7 @@ class BaseBackupAttempt:
             timeline=copied.timeline,
             start_lsn=str(copied.start),
             end_lsn=str(copied.end),
+            copied=copied.copied,
             copy_seconds=copied.seconds,
             not_included=manifest.not_included,
         )

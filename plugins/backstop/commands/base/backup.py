@@ -53,7 +53,8 @@ def take_base_backup(
     WAL is not in it: the archive of the same repository must hold it. A repository that is out of reach, or
     whose archive does not keep up, does not stop the backup as long as another one takes it.
 
-    :param kind: full, or incremental: what has changed since a parent that every repository has.
+    :param kind: full, or incremental: what has changed since a parent that every repository has. A full one
+        is read on the database's own host where ``settings.file_copy`` says so.
     :param parent: of an incremental one; by default the newest there is.
     :param wal_holds: when given, a repository gets the backup only once this says that its archive holds
         everything up to the copy's end.
@@ -64,6 +65,7 @@ def take_base_backup(
     :raises IntegrityError: a file did not arrive as the server read it.
     :raises BackstopError: no repository has a complete backup; nothing was published.
     """
+    from backstop.postgres.local_cluster import check_local_cluster
     from backstop.postgres.preflight import check_clock
     from backstop.postgres.replication import ReplicationConnection
 
@@ -84,6 +86,14 @@ def take_base_backup(
         identity = connection.identify()
         if incremental:
             connection.refuse_incremental()
+        files = None if incremental else settings.file_copy
+        local = (
+            check_local_cluster(
+                cluster.with_database(files.database), files.data_directory, system_id=identity.system_id
+            )
+            if files
+            else None
+        )
         with acquire_in(
             {repository.name: repository.storage for repository in repositories},
             target=target,
@@ -109,6 +119,7 @@ def take_base_backup(
                 connection=connection,
                 identity=identity,
                 parent=chosen,
+                local=local,
                 publication=publication,
                 keyring=keyring,
                 settings=settings,

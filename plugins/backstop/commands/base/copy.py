@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from backstop.commands.base.parts import PartCutter, PartQueue, encode_parts, part_bytes_for
 from backstop.commands.database.capture import run_together
@@ -36,7 +36,9 @@ class CopiedCluster:
     """What was read. Every file has arrived as the server read it.
 
     :param tablespaces: without the data directory itself.
-    :param manifest: the server's backup_manifest, as it came.
+    :param manifest: the backup_manifest: the server's, as it came; or ours, of what we read ourselves.
+    :param copied: ``network``: a server sent it; ``files``: read on its host.
+    :param passed_over: links and special files in the data directory, which no base backup holds.
     """
 
     start: Lsn
@@ -47,6 +49,8 @@ class CopiedCluster:
     parts: int
     manifest: bytes = field(repr=False)
     seconds: float
+    copied: Literal["network", "files"] = "network"
+    passed_over: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

@@ -16,6 +16,7 @@ from backstop.errors import BackstopError
 from backstop.postgres.tar_members import TRAILER, TarMembers
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import BinaryIO
 
     from backstop.commands.object_writer import ObjectWriter
@@ -180,29 +181,30 @@ class PartCutter:
         self._part_open, self._part_size = False, 0
 
 
-class _PartSource:
-    """One part, read like a file until its end."""
+class BlockSource:
+    """A run of blocks, read like a file until its end; what the run raises passes through."""
 
-    def __init__(self, parts: PartQueue) -> None:
-        self._parts = parts
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
         self._rest = memoryview(b"")
-        self._ended = False
 
     def read(self, size_bytes: int) -> bytes:
-        if not self._rest and not self._ended:
-            item = self._parts.get()
-            if isinstance(item, bytes):
-                if len(item) <= size_bytes:
-                    return item
-                self._rest = memoryview(item)
-            else:
-                self._ended = True
+        if not self._rest:
+            block = next(self._blocks, b"")
+            if len(block) <= size_bytes:
+                return block
+            self._rest = memoryview(block)
         taken, self._rest = self._rest[:size_bytes], self._rest[size_bytes:]
         return bytes(taken)
+
+
+def _one_part(parts: PartQueue) -> Iterator[bytes]:
+    while isinstance(item := parts.get(), bytes):
+        yield item
 
 
 def encode_parts(parts: PartQueue, writer: ObjectWriter) -> None:
     """The encoder's side: every part becomes an object on its way to the repositories."""
     while isinstance(name := parts.get(), str):
-        source = cast("BinaryIO", _PartSource(parts))
+        source = cast("BinaryIO", BlockSource(_one_part(parts)))
         writer.write(source, layout=LAYOUT, name=name, object_name=name)

@@ -21,17 +21,34 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class FileCopySettings:
+    """On the database's own host: the files are read here, and no server sends them.
+
+    :param data_directory: of the running server, as it is seen from here.
+    :param database: where the role may execute pg_backup_start and pg_backup_stop.
+    :param readers: parts that are read and encoded at the same time.
+    """
+
+    data_directory: Path
+    database: str = "postgres"
+    readers: int = 2
+
+
+@dataclass(frozen=True, slots=True)
 class BaseBackupSettings:
     """How to take a base backup.
 
     :param staging: folder for ciphertext on its way out, best on the file system of a posix repository.
-    :param verify_checksums: let the server check every page it reads, where the cluster has checksums.
+    :param file_copy: how full ones are read on the database's own host; None: over the network, as the
+        incremental ones always are.
+    :param verify_checksums: check every page that is read, where the cluster has checksums.
     :param compressors: threads that compress.
     :param wal_timeout: for how long a finished copy waits for the WAL archive.
     :param allow_system_id: of a new cluster that takes the place of the one whose backups lie there.
     """
 
     staging: Path
+    file_copy: FileCopySettings | None = None
     verify_checksums: bool = True
     compressors: int = 2
     part_bytes: int = PART_BYTES
