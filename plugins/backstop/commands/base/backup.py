@@ -82,6 +82,7 @@ def take_base_backup(
     stop = threading.Event()
     with ReplicationConnection(cluster, application_name=_APPLICATION_NAME, stop=stop) as connection:
         identity = connection.identify()
+        standby = connection.setting("in_hot_standby") == "on"
         if incremental:
             connection.refuse_incremental()
         with acquire_in(
@@ -95,7 +96,11 @@ def take_base_backup(
                 lease, repositories=repositories, signer=signer, clock=clock, pause=pause
             )
             refuse_other_cluster(
-                publication.repositories, identity.system_id, allowed=settings.allow_system_id
+                publication.repositories,
+                identity.system_id,
+                # A standby may lag behind what its primary was backed up at.
+                reached=None if standby else (identity.timeline, identity.flush_lsn),
+                allowed=settings.allow_system_id,
             )
             chosen = (
                 choose_parent(publication.repositories, system_id=identity.system_id, wanted=parent)
