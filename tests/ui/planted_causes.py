@@ -55,6 +55,10 @@ _FOUND: dict[str, tuple[str, Any]] = {
     "evidence": ("EvidenceLost", ("evidence", "evidence in s3")),
     "lock": ("LockMissing", ("lock", "dump in s3", Level.WARNING)),
     "disabled": ("TargetDisabled", ("configuration", "disabled.yaml")),
+    "deployment": (
+        "AnotherDeployment",
+        ("deployment", "https://airflow.example.org in s3", Level.WARNING),
+    ),
     "tampering": ("DocumentsTampered", ("tampering", "overwritten in s3")),
 }
 
