@@ -73,7 +73,7 @@ class World:
     inventory: Inventory | None = None
     rhythm: timedelta = RHYTHM
     previous: Observation | None = None
-    airflow: str | None = None
+    airflow: str | None = "https://airflow.example.org"
     now: datetime = field(init=False)
     settings: dict[str, Any] = field(default_factory=dict)
 
