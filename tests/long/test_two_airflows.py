@@ -185,6 +185,9 @@ def test_what_one_verifies_is_not_removed_by_the_expiry_of_the_other(pair: Pair)
     # What nobody reads any more goes, whoever removes it; and the newest proven one never does.
     second.admin.require_success(second.admin.trigger(EXPIRE))
     assert pair.published() == {newest}
+    # What the rules of its own targets.yaml let go, nobody misses, whoever expired it.
+    for one in pair:
+        assert [found for found in one.watch()["findings"] if found["check"] == "sync"] == []
 
 
 def due_soon(pair: Pair) -> datetime:

@@ -15,6 +15,11 @@ SELECT current_setting('server_version_num')::integer AS server_version,
        CASE
            WHEN pg_catalog.pg_is_in_recovery() THEN coalesce(pg_catalog.pg_last_wal_replay_lsn(), '0/0')
            ELSE pg_catalog.pg_current_wal_lsn()
-       END::text AS lsn
+       END::text AS lsn,
+       -- Of what is being written: pg_control may have the former one for minutes after a promotion.
+       CASE
+           WHEN NOT pg_catalog.pg_is_in_recovery()
+               THEN pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8)
+       END AS timeline
 FROM pg_catalog.pg_roles AS me
 WHERE me.rolname = current_user;

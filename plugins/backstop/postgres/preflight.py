@@ -83,6 +83,7 @@ def check_source(connection: ClusterConnection) -> SourceFacts:
             may_identify,
             may_see_timeline,
             lsn,
+            writing_timeline,
         ) = row
         _refuse_old(database, server_version)
         _refuse_pooler(session, connection, backend_pid)
@@ -100,10 +101,13 @@ def check_source(connection: ClusterConnection) -> SourceFacts:
             system_id=system_id,
             unlogged=[table for table in tables if table.unlogged] if in_recovery else [],
         )
+        timeline = int(writing_timeline, 16) if writing_timeline else None
+        if timeline is None and may_see_timeline:
+            timeline = _scalar(session, "preflight/timeline")
         return SourceFacts(
             server_version=server_version,
             system_id=system_id or UNKNOWN,
-            timeline=_scalar(session, "preflight/timeline") if may_see_timeline else None,
+            timeline=timeline,
             lsn=Lsn.parse(lsn),
             database=database,
             encoding=server_encoding(session),
