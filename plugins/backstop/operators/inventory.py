@@ -57,7 +57,8 @@ class IndexInventoryOperator(BackstopOperator):
         if wrong:
             raise IntegrityError(
                 "; ".join(wrong),
-                hint="restore the repository from its copy, or take a new backup now; should another deployment "
-                "expire backups there, give one of the two a repository of its own (docs/upgrading.md)",
+                hint="restore the repository from its copy, or take a new backup now; should another "
+                "deployment expire backups there, give one of the two a repository of its own "
+                "(docs/upgrading.md)",
             )
         return counts
