@@ -15,6 +15,9 @@ as *proven* once `verify_backups__<target>`, which this wakes, has restored it a
   log names the object and the next step. What time heals has been tried again three times by then.
   Where it says that the server is another cluster than that of the backups: has the database moved, allow it
   once with the command in the message; else another deployment has this repository (`docs/upgrading.md`).
+- **`back_up` is up for retry, and its log says that backups *are being written by* somebody:** one at a time.
+  The log names the Airflow, the run and the host. If that is another Airflow, nothing here is broken: give it
+  a repository of its own (`docs/upgrading.md`).
 - **`require_every_repository`:** the backup exists and can be restored, but not from everywhere. Repair the
   repository that is named; `sync_repositories__<target>` copies it there.
 - **`index_inventory`:** the inventory does not answer, or a repository has lost a backup that it held.

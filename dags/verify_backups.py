@@ -25,6 +25,7 @@ environment, no sight of keys and repositories. Nothing of it is left behind, wh
   backup, then find out what damaged this one.
 - **`verify`, saying anything else:** the backup could not be judged, which says nothing about it. The last
   line of the log names the next step, such as the package that brings a missing extension. Trigger again.
+- **`verify` is skipped:** that backup was expired after it had been listed. Nothing is left to prove.
 - **`check_repositories`:** a repository cannot be read, or holds manifests that nobody we trust has signed;
   the log names them. The other backups are proven meanwhile.
 - **`index_inventory`:** as in `back_up_database`; the proofs themselves are in the repositories.

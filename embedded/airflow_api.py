@@ -104,7 +104,7 @@ class AirflowApi:
             attempt = (task["task_id"], task["try_number"])
             if task["state"] == "up_for_retry" and attempt not in told:
                 told.add(attempt)
-                self.note(f"{task['task_id']} will be tried again: {self._last_error(run, task)}")
+                self.note(f"{task['task_id']} will be tried again: {self.last_error(run, task)}")
 
     def require_success(self, run: Run, *, timeout: float = 600.0) -> None:
         """:raises StackError: the run failed; says which tasks, and what they said last."""
@@ -117,10 +117,18 @@ class AirflowApi:
     def failures(self, run: Run) -> list[str]:
         """One sentence for each failed task, with the last error in its log."""
         return [
-            f"{task['task_id']}: {self._last_error(run, task)}"
+            f"{task['task_id']}: {self.last_error(run, task)}"
             for task in self.tasks(run)
             if task["state"] == "failed"
         ]
+
+    def last_error(self, run: Run, task: Mapping[str, Any]) -> str:
+        """The last error in the log of a task's last try."""
+        try:
+            lines = self.log(run, task)
+        except OSError as error:
+            return f"its log cannot be read ({error})"
+        return _said_last(lines)
 
     def question(self, run: Run, task_id: str, *, timeout: float = 180.0) -> dict[str, Any]:
         """What a task asks people, as soon as it asks. :raises StackError: it ended, or time is up."""
@@ -220,14 +228,7 @@ class AirflowApi:
         # Never through a proxy: the address is ours.
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(request, timeout=30) as answer:
-            return dict(json.loads(answer.read() or b"{}"))
-
-    def _last_error(self, run: Run, task: Mapping[str, Any]) -> str:
-        try:
-            lines = self.log(run, task)
-        except OSError as error:
-            return f"its log cannot be read ({error})"
-        return _said_last(lines)
+            return dict(json.loads(answer.read() or b"{}") or {})
 
 
 def _said_last(lines: Iterable[Mapping[str, Any]]) -> str:

@@ -73,6 +73,7 @@ class World:
     inventory: Inventory | None = None
     rhythm: timedelta = RHYTHM
     previous: Observation | None = None
+    airflow: str | None = "https://airflow.example.org"
     now: datetime = field(init=False)
     settings: dict[str, Any] = field(default_factory=dict)
 
@@ -217,6 +218,7 @@ class World:
             repositories=repositories,
             settings=WatchSettings(**settings),
             keyring=lambda: self.keyring,
+            airflow=self.airflow,
         )
 
     def watch(self) -> Observed:

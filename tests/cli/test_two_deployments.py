@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,6 +21,7 @@ import yaml
 from backstop.repository.lock import EXPIRY, Lease
 from backstop.settings.arguments import utc_now
 from backstop.storage.posix import PosixStorage
+from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
 from tests.cli.installation import CHECKOUT
 
 if TYPE_CHECKING:
@@ -169,6 +171,48 @@ def test_another_database_under_the_same_name_never_gets_into_the_repository(
     assert "give another database another target, or another repository" in refused.stderr
     assert first.labels() == [label]
     assert first.run("back-up-database").returncode == 0
+
+
+@pytest.fixture
+def own_server(servers_directory) -> Iterator[EmbeddedPostgres]:
+    """A server whose files a test may copy."""
+    with tempfile.TemporaryDirectory(dir=servers_directory) as root:
+        Path(root).chmod(0o711)
+        with server_in(Path(root) / "original") as server:
+            yield server
+
+
+def server_in(directory: Path) -> EmbeddedPostgres:
+    return EmbeddedPostgres(directory, bin_dir=pip_postgres_bin(18), durable=False, die_with_parent=True)
+
+
+def test_a_copy_of_the_servers_files_is_told_by_the_wal_that_it_has_not(
+    folder, own_server, new_database, postgres18
+):
+    own_server.stop()
+    copied = own_server.directory.with_name("copied")
+    subprocess.run(["cp", "-a", str(own_server.directory), str(copied)], check=True)
+    (copied / "port").unlink()
+    own_server.start()
+    first = Deployment(
+        folder / "one", folder / "shared", own_server.connection(), new_database(postgres18), folder / "keys"
+    )
+    with own_server.connect() as session:
+        session.execute("CREATE TABLE public.equipment AS SELECT n FROM generate_series(1, 1000) n")
+    assert first.run("back-up-database").returncode == 0
+    [label] = first.labels()
+    with server_in(copied) as copy:
+        second = another(first, copy.connection(), new_database(postgres18))
+
+        refused = second.run("back-up-database")
+
+        assert refused.returncode == 1
+        assert f"{label} of calibrify in shared was taken at " in refused.stderr
+        assert "it is a copy of that one, or was put back to an earlier state" in refused.stderr
+        assert first.labels() == [label]
+        [allowed] = re.findall("--new-cluster ([0-9]+)", refused.stderr)
+        assert second.run("back-up-database", "--new-cluster", allowed).returncode == 0
+        assert len(first.labels()) == 2
 
 
 def test_one_with_keys_of_its_own_is_refused_where_it_trusts_nothing_that_is_there(

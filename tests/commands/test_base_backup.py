@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -258,6 +258,49 @@ def test_another_cluster_under_the_same_target_is_refused_until_it_is_allowed(
     assert other.take(settings=replace(other.settings, allow_system_id=system_id)).complete
     with pytest.raises(SourceError, match=f"is of cluster {system_id}"):
         base.take()
+
+
+def promote(server: EmbeddedPostgres) -> None:
+    with server.connect() as session:
+        while session.execute("SELECT pg_get_wal_replay_pause_state()").fetchone() != ("paused",):
+            time.sleep(0.05)
+        session.execute("SELECT pg_promote()")
+
+
+def test_after_each_recovery_to_an_earlier_position_dumps_and_base_backups_are_taken_at_once(
+    base: BaseBackups, folder: Path
+):
+    full, behind = base.take(), base.server
+    with ExitStack() as stack:
+        for timeline in (2, 3):
+            with behind.connect() as session:
+                # Pages for the checkpoint after the promotion to write, which takes its time: until then
+                # pg_control knows nothing of the new timeline.
+                session.execute(TABLE.format(f"replayed{timeline}", "", 20000))
+                (point,) = session.execute("SELECT pg_current_wal_insert_lsn()::text").fetchone()
+                session.execute(TABLE.format(f"further{timeline}", "", 20000))
+            base.protection.back_up(source=behind.connection())
+            earlier = BaseBackups(base.protection, behind)
+            data = folder / f"timeline{timeline}" / "data"
+            earlier.lay_out(full.label, data)
+            data.parent.chmod(0o711)
+            recovered = earlier.start(data)
+            recovered.settings |= {"recovery_target_lsn": point, "hot_standby": "on"}
+            stack.enter_context(recovered)
+            promote(recovered)
+
+            dump = base.protection.back_up(source=recovered.connection())
+            full, behind = base.take(cluster=recovered.connection()), recovered
+
+            found = [
+                base.protection.repository("local").catalog.backup(BackupLabel(one.label)).manifest
+                for one in (dump, full)
+            ]
+            assert [one.timeline for one in found] == [timeline, timeline]
+        with pytest.raises(SourceError, match="this server of the same system identifier has only come to"):
+            base.protection.back_up(source=base.server.connection())
+        with pytest.raises(SourceError, match="it is a copy of that one, or was put back"):
+            base.take()
 
 
 def test_a_copy_whose_wal_the_archive_does_not_get_is_not_published(base: BaseBackups):

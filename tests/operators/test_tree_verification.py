@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import yaml
+from airflow.sdk.exceptions import AirflowSkipException
 
 import tests.airflow_home  # noqa: F401
 from backstop.cli.main import main
@@ -135,3 +136,13 @@ def test_the_command_line_works_off_the_same_list(trees: TreeProtection, capsys)
     # By its label only where backups of that tree go.
     assert main(["verify", "--target", "calibrify", "--label", labels["media"][0].text]) == 0
     assert "dumps" not in capsys.readouterr().out
+
+
+def test_a_backup_that_was_expired_since_it_was_listed_needs_no_proof(trees: TreeProtection) -> None:
+    """Expiry, of this Airflow or another, does not wait for what is only listed."""
+    oldest = back_up(trees)["config"][0]
+    assert (oldest.text, "local") in listed()
+    trees.repository.catalog.withdraw(oldest)
+
+    with pytest.raises(AirflowSkipException, match=f"{oldest} of calibrify is not in local any more"):
+        verify(oldest)

@@ -56,6 +56,10 @@ _FOUND: dict[str, tuple[str, Any]] = {
     "lock": ("LockMissing", ("lock", "dump in s3", Level.WARNING)),
     "left-behind": ("UndescribedBackups", ("undescribed", "repository s3", Level.WARNING)),
     "disabled": ("TargetDisabled", ("configuration", "disabled.yaml")),
+    "deployment": (
+        "AnotherDeployment",
+        ("deployment", "https://airflow.example.org in s3", Level.WARNING),
+    ),
     "tampering": ("DocumentsTampered", ("tampering", "overwritten in s3")),
 }
 

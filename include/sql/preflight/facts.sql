@@ -11,6 +11,15 @@ SELECT current_setting('server_version_num')::integer AS server_version,
               + current_setting('max_prepared_transactions')::integer) AS lock_capacity,
        pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'SELECT') AS role_passwords,
        pg_catalog.has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') AS may_identify,
-       pg_catalog.has_function_privilege('pg_catalog.pg_control_checkpoint()', 'EXECUTE') AS may_see_timeline
+       pg_catalog.has_function_privilege('pg_catalog.pg_control_checkpoint()', 'EXECUTE') AS may_see_timeline,
+       CASE
+           WHEN pg_catalog.pg_is_in_recovery() THEN coalesce(pg_catalog.pg_last_wal_replay_lsn(), '0/0')
+           ELSE pg_catalog.pg_current_wal_lsn()
+       END::text AS lsn,
+       -- Of what is being written: pg_control may have the former one for minutes after a promotion.
+       CASE
+           WHEN NOT pg_catalog.pg_is_in_recovery()
+               THEN pg_catalog.left(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_lsn()), 8)
+       END AS timeline
 FROM pg_catalog.pg_roles AS me
 WHERE me.rolname = current_user;

@@ -25,6 +25,7 @@ CHECKS = {
     "key": "keys open what is stored, and are not too old",
     "lock": "proven backups are locked as long as they are kept, where a repository locks them",
     "tampering": "what is put once was neither deleted nor overwritten",
+    "deployment": "no other Airflow writes or expires backups of the target",
     "repository": "repositories answer, and take what is written",
     "space": "there is room for the next backups",
     "scratch": "nothing is left over from verifications and restores",

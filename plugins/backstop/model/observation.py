@@ -232,6 +232,19 @@ class KeySeen:
 
 
 @dataclass(frozen=True, slots=True)
+class WriterSeen:
+    """Another deployment that took a lease of the target within a day.
+
+    :param airflow: its address. :param holder: of the newest lease, in words. :param took_at: when.
+    """
+
+    repository: str
+    airflow: str
+    holder: str
+    took_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """Everything about one target at ``observed_at``.
 
@@ -241,6 +254,7 @@ class Observation:
     :param unseen: in words, what could not be looked at this time, and is therefore not known.
     :param first_observed_at: of the first watch of this target: nothing was due before it.
     :param drill: the last one; None: there was none.
+    :param writers: other deployments.
     """
 
     target: str
@@ -256,6 +270,7 @@ class Observation:
     unseen: tuple[str, ...] = ()
     first_observed_at: datetime | None = None
     drill: DrillSeen | None = None
+    writers: tuple[WriterSeen, ...] = ()
 
     def component(self, kind: str) -> ComponentSeen | None:
         """The one of that kind, if the target has it."""

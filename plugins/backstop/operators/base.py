@@ -13,6 +13,7 @@ from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowRuntimeError
 
 from backstop.errors import BackstopError
+from backstop.model.holder import airflow_holder
 from backstop.model.words import printable
 from backstop.notifications.runs import task_failed
 
@@ -25,14 +26,14 @@ if TYPE_CHECKING:
 def holder(context: Context) -> str:
     """How leases and pins name this task to others, who may belong to another Airflow."""
     task = context["ti"]
-    return f"Airflow at {_address()}: DAG {task.dag_id}, run {task.run_id}, task {task.task_id}"
+    return airflow_holder(airflow_address(), dag_id=task.dag_id, run_id=task.run_id, task_id=task.task_id)
 
 
-def _address() -> str:
-    """Where people find this Airflow, without a login that somebody may have put there."""
+def airflow_address() -> str | None:
+    """Where people find this Airflow, without a login that somebody may have put there; None: not said."""
     url = urlsplit(conf.get("api", "base_url", fallback="") or "")
     if not url.hostname:
-        return "an address that [api] base_url does not say"
+        return None
     return printable(urlunsplit((url.scheme, url.netloc.rpartition("@")[2], url.path.rstrip("/"), "", "")))
 
 

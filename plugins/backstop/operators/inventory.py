@@ -56,6 +56,9 @@ class IndexInventoryOperator(BackstopOperator):
             raise retryable
         if wrong:
             raise IntegrityError(
-                "; ".join(wrong), hint="restore the repository from its copy, or take a new backup now"
+                "; ".join(wrong),
+                hint="restore the repository from its copy, or take a new backup now; should another "
+                "deployment expire backups there, give one of the two a repository of its own "
+                "(docs/upgrading.md)",
             )
         return counts

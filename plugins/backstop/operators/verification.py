@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from backstop.errors import BackstopError, IntegrityError, VerificationError
+from airflow.sdk.exceptions import AirflowSkipException
+
+from backstop.errors import BackstopError, IntegrityError, NotFoundError, VerificationError
 from backstop.model.access import AccessRole
 from backstop.operators.base import BackstopOperator
 from backstop.operators.links import LINKS
@@ -81,6 +83,7 @@ class VerifyBackupOperator(BackstopOperator):
     :param backup_label: which backup.
     :param repository: the name of the repository whose copy is judged.
     :raises AirflowFailException: the copy differs; the proof that says so is recorded.
+    :raises AirflowSkipException: it has been expired meanwhile: nothing is left to judge.
     """
 
     template_fields = ("target", "backup_label", "repository")
@@ -100,21 +103,33 @@ class VerifyBackupOperator(BackstopOperator):
 
         hook = TargetHook(self.target, AccessRole.VERIFIER)
         progress = LoggedProgress(self.log)
-        proof = prove(
-            repository=named_repository(hook.every_repository(), self.repository),
-            label=parse_label(self.backup_label),
-            keyring=hook.keyring(for_reading=True),
-            signer=hook.signer("proof"),
-            settings=proof_settings(
-                hook.configuration,
-                self.target,
-                hook.repositories(),
-                server=hook.verification_server(),
-                reader=hook.cluster,
-            ),
-            clock=utc_now,
-            progress=progress,
-        )
+        label = parse_label(self.backup_label)
+        repository = named_repository(hook.every_repository(), self.repository)
+        try:
+            proof = prove(
+                repository=repository,
+                label=label,
+                keyring=hook.keyring(for_reading=True),
+                signer=hook.signer("proof"),
+                settings=proof_settings(
+                    hook.configuration,
+                    self.target,
+                    hook.repositories(),
+                    server=hook.verification_server(),
+                    reader=hook.cluster,
+                ),
+                clock=utc_now,
+                progress=progress,
+            )
+        except NotFoundError as error:
+            if repository.catalog.has(label):
+                raise
+            # Expiry waits for who reads a backup, not for who has it on a list. The watch tells of one that
+            # vanished although retention wants it.
+            raise AirflowSkipException(
+                f"{label} of {self.target} is not in {self.repository} any more: it was expired since it was "
+                "listed"
+            ) from error
         progress.finish()
         context["ti"].xcom_push(key=NOTE, value=proof_note(proof, self.repository))
         if not proof.matched:

@@ -11,7 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from backstop.model.access import AccessRole
 from backstop.notifications.runs import task_failed
-from backstop.operators.base import explained
+from backstop.operators.base import airflow_address, explained
 from backstop.settings.arguments import utc_now
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ class WatchTargetsOperator(BaseOperator):  # type: ignore[misc]
                 else "is not in targets.yaml here"
             )
             self.log.warning("%s %s, and is not looked at", name, why)
-        watched, rhythm = WatchedTargets(configuration, credentials), rhythm_of(configuration.alerts)
+        watched = WatchedTargets(configuration, credentials, airflow=airflow_address())
+        rhythm = rhythm_of(configuration.alerts)
         counts = {"targets": len(names), "critical": 0, "warning": 0}
         failures: list[BackstopError] = []
         for name, observed, sighted in self._observe_all(names, watched, inventory):

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from backstop.errors import SourceError
+from backstop.model.lsn import Lsn
 from backstop.postgres.catalog import TableRef, list_tables
 from backstop.postgres.connection import server_encoding, source_errors
 from backstop.postgres.names import qualified_name
@@ -32,6 +33,7 @@ class SourceFacts:
 
     :param server_version: as ``SHOW server_version_num``: 180004 is 18.4.
     :param system_id: of the cluster, or ``unknown``.
+    :param lsn: where its WAL stands.
     :param encoding: of the database, in PostgreSQL's spelling.
     :param bootstrap_superuser: the role with OID 10, which every cluster has under some name.
     :param lock_capacity: how many locks the server's lock table is made for.
@@ -42,6 +44,7 @@ class SourceFacts:
     server_version: int
     system_id: str
     timeline: int | None
+    lsn: Lsn
     database: str
     encoding: str
     is_superuser: bool
@@ -79,6 +82,8 @@ def check_source(connection: ClusterConnection) -> SourceFacts:
             role_passwords,
             may_identify,
             may_see_timeline,
+            lsn,
+            writing_timeline,
         ) = row
         _refuse_old(database, server_version)
         _refuse_pooler(session, connection, backend_pid)
@@ -96,10 +101,14 @@ def check_source(connection: ClusterConnection) -> SourceFacts:
             system_id=system_id,
             unlogged=[table for table in tables if table.unlogged] if in_recovery else [],
         )
+        timeline = int(writing_timeline, 16) if writing_timeline else None
+        if timeline is None and may_see_timeline:
+            timeline = _scalar(session, "preflight/timeline")
         return SourceFacts(
             server_version=server_version,
             system_id=system_id or UNKNOWN,
-            timeline=_scalar(session, "preflight/timeline") if may_see_timeline else None,
+            timeline=timeline,
+            lsn=Lsn.parse(lsn),
             database=database,
             encoding=server_encoding(session),
             is_superuser=is_superuser,

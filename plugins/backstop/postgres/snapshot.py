@@ -39,7 +39,7 @@ class HeldSnapshot:
     """A snapshot that other sessions may use until it is released.
 
     :param tables: what pg_dump will copy, in this very snapshot; every one locked ACCESS SHARE.
-    :param lsn: a WAL position at or after the snapshot.
+    :param lsn: up to where WAL was on the server's disk, at about the snapshot.
     :param session: the holder's own session, for small questions in the snapshot; never commit it.
     :param stop: set when the backup has to end; kill everything that uses the snapshot then.
     :param application_name: what all sessions of the attempt must call themselves to be watched over.

@@ -32,9 +32,14 @@ class WatchedTargets:
     """Opens targets for one watch. What they share is opened once: an S3 client costs a second.
 
     What did not answer for one target is not asked for the next.
+
+    :param airflow: the address of the Airflow that does it, if it is one.
     """
 
-    def __init__(self, configuration: Configuration, credentials: CredentialSource) -> None:
+    def __init__(
+        self, configuration: Configuration, credentials: CredentialSource, *, airflow: str | None = None
+    ) -> None:
+        self._airflow = airflow
         self._configuration = configuration
         self._credentials = credentials
         self._storages: dict[str, Storage] = {}
@@ -61,6 +66,7 @@ class WatchedTargets:
             settings=watch_settings(configuration, name, repositories),
             keyring=cache(lambda: keyring_if_any(configuration, name, credentials)),
             others=looks(configuration, name, credentials),
+            airflow=self._airflow,
             outages=self._outages,
         )
 

@@ -84,6 +84,7 @@ def take_base_backup(
     stop = threading.Event()
     with ReplicationConnection(cluster, application_name=_APPLICATION_NAME, stop=stop) as connection:
         identity = connection.identify()
+        standby = connection.setting("in_hot_standby") == "on"
         if incremental:
             connection.refuse_incremental()
         files = None if incremental else settings.file_copy
@@ -105,7 +106,11 @@ def take_base_backup(
                 lease, repositories=repositories, signer=signer, clock=clock, pause=pause
             )
             refuse_other_cluster(
-                publication.repositories, identity.system_id, allowed=settings.allow_system_id
+                publication.repositories,
+                identity.system_id,
+                # A standby may lag behind what its primary was backed up at.
+                reached=None if standby else (identity.timeline, identity.flush_lsn),
+                allowed=settings.allow_system_id,
             )
             chosen = (
                 choose_parent(publication.repositories, system_id=identity.system_id, wanted=parent)

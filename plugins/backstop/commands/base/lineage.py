@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from backstop.commands.database.fetch import read_object
+from backstop.commands.same_server import refuse_earlier
 from backstop.errors import BackstopError, IntegrityError, NotFoundError, SourceError
 from backstop.postgres.backup_manifest import NAME as BACKUP_MANIFEST
 from backstop.postgres.preflight import UNKNOWN
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from backstop.crypto.key_encryption import Keyring
     from backstop.model.backup import BackupLabel, Manifest
+    from backstop.model.lsn import Lsn
     from backstop.repository.catalog import Repository
 
 _MOST_MANIFEST_BYTES = 2 * 1024**3
@@ -48,12 +50,17 @@ class Parent:
 
 
 def refuse_other_cluster(
-    repositories: Sequence[Repository], system_id: str, *, allowed: str | None = None
+    repositories: Sequence[Repository],
+    system_id: str,
+    *,
+    reached: tuple[int, Lsn] | None = None,
+    allowed: str | None = None,
 ) -> None:
     """One target is one cluster: two would overwrite each other's history.
 
+    :param reached: the timeline and position at which the server stands, where a copy of it is to be told.
     :param allowed: the system identifier of a new cluster that may take over.
-    :raises SourceError: the newest backup in some repository is of another cluster.
+    :raises SourceError: the newest backup in some repository is of another cluster, or of a later state.
     """
     if system_id == allowed:
         return
@@ -70,6 +77,11 @@ def refuse_other_cluster(
                     hint="give another cluster another target; after a pg_upgrade or a new initdb, allow "
                     f"system identifier {system_id} for this target once: take a full base backup with "
                     f"--new-cluster {system_id}",
+                )
+            if reached is not None:
+                timeline, lsn = reached
+                refuse_earlier(
+                    manifest, repository.name, timeline=timeline, lsn=lsn, verb="take-base-backup --full"
                 )
             break
 

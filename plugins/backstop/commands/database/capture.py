@@ -42,7 +42,7 @@ class Captured:
     """What one attempt read.
 
     :param taken_at: by the database's clock; everything committed until then is in it.
-    :param lsn: a WAL position at or shortly after the snapshot.
+    :param lsn: up to where WAL was on the server's disk, at about the snapshot.
     :param snapshot_seconds: for how long the snapshot was held.
     """
 

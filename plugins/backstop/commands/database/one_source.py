@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from backstop.commands.same_server import refuse_earlier
 from backstop.crypto.signing import UntrustedSignerError
 from backstop.errors import IntegrityError, NotFoundError, SourceError, StorageError
 from backstop.model.backup import BackupKind
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
 def refuse_other_database(publication: Publication, facts: SourceFacts, settings: DumpSettings) -> None:
     """Compare the database about to be dumped with the newest dump of the target in each repository.
 
-    A copy of the server's files has its system identifier, and a role may not be allowed to read that: then
-    only the database's name tells. A repository in which only strangers have signed dumps of this target goes
-    without, as one that does not answer.
+    A copy of the server's files has its system identifier: it is told by how far it has come, where the role
+    may read that. Where it may not even read the identifier, only the database's name tells. A repository in
+    which only strangers have signed dumps of this target goes without, as one that does not answer.
 
     :param settings: says which other cluster or database may take over.
-    :raises SourceError: the newest dump in some repository is of another database.
+    :raises SourceError: the newest dump in some repository is of another database, or of a later state.
     :raises UntrustedSignerError: strangers have signed all dumps in every repository.
     """
     for repository in list(publication.repositories):
@@ -84,3 +85,6 @@ def _refuse(manifest: Manifest, repository: str, facts: SourceFacts, settings: D
             "its place, say so once: `python -m backstop back-up-database "
             f"--target {manifest.target} --new-database {facts.database}`",
         )
+    # A standby may lag behind what its primary was dumped at.
+    if known and not facts.in_recovery and settings.new_cluster != facts.system_id:
+        refuse_earlier(manifest, repository, timeline=facts.timeline, lsn=facts.lsn, verb="back-up-database")

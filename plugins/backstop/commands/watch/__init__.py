@@ -23,6 +23,7 @@ Backups, by manifests and proofs
     missing_copies  what one repository lacks and another has
     manifests       those that have gone though nobody expired them
     objects         whether the bytes are there
+    deployments     whether another Airflow writes here
     evidence        whether records of evidence are there as the inventory knows them
     listing         how much everything takes
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from backstop.commands.watch.canaries import look_at_canaries
 from backstop.commands.watch.catalogue import look_at_catalogue, look_at_shelves, recollect
+from backstop.commands.watch.deployments import look_at_deployments
 from backstop.commands.watch.drills import look_at_drills
 from backstop.commands.watch.evidence import look_at_evidence
 from backstop.commands.watch.locks import look_at_locks
@@ -29,6 +30,7 @@ from backstop.model.observation import (
     RepositorySeen,
     WalSeen,
     WindowSeen,
+    WriterSeen,
 )
 
 if TYPE_CHECKING:
@@ -98,6 +100,7 @@ def observe_target(
         Look("WAL in the repositories", ("wal-gap",), look_at_wal),
         Look("locks", ("lock",), look_at_locks),
         Look("former versions", ("tampering",), look_at_versions),
+        Look("leases", ("deployment",), look_at_deployments),
         Look("evidence", ("evidence",), lambda sight: look_at_evidence(sight, asked)),
         Look("key canaries", ("key",), lambda sight: look_at_canaries(sight, asked)),
         Look("drills", ("drill",), lambda sight: look_at_drills(sight, recollection.drills)),
@@ -158,6 +161,7 @@ def _observation(sight: Sight, found: Part, *, took_seconds: float) -> Observati
         unseen=tuple(dict.fromkeys(found.unseen)),
         first_observed_at=(previous.first_observed_at or previous.observed_at) if previous else sight.now,
         drill=next((one for one in found.seen if isinstance(one, DrillSeen)), None),
+        writers=tuple(one for one in found.seen if isinstance(one, WriterSeen)),
     )
 
 

@@ -23,6 +23,7 @@ class ObservedTarget:
     :param repositories: every one that any of its backups goes to.
     :param keyring: opens histories of timelines; None: this machine has no key.
     :param others: looks at the server, keys and disks.
+    :param airflow: the address of the Airflow that looks, as leases name it; None: none, or it does not say.
     :param outages: storages that did not answer, by location, and why: shared by the targets of one run, so
         that each of them does not wait for the same one again.
     """
@@ -32,6 +33,7 @@ class ObservedTarget:
     settings: WatchSettings
     keyring: Callable[[], Keyring | None] = lambda: None
     others: tuple[Look, ...] = ()
+    airflow: str | None = None
     outages: dict[str, str] = field(default_factory=dict)
 
 
