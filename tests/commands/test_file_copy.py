@@ -13,6 +13,7 @@ import pytest
 from backstop.commands.base import file_copy, file_reading
 from backstop.errors import SourceError, SourceUnavailableError, StorageUnavailableError
 from backstop.model.backup import BackupKind, BackupLabel
+from backstop.postgres import cluster_files
 from tests.commands.file_copies import (
     backup_manifest,
     by_file_copy,
@@ -269,9 +270,14 @@ def test_a_reader_that_fails_ends_the_others_with_its_own_error(
     assert no_backup_mode(base.server)
 
 
+@pytest.mark.parametrize("known", ["before", "while it is read"])
 def test_a_file_that_may_not_be_read_is_named_with_the_user(
-    base: BaseBackups, monkeypatch: pytest.MonkeyPatch
+    base: BaseBackups, known: str, monkeypatch: pytest.MonkeyPatch
 ):
+    # Whoever runs the tests may read everything.
+    if known == "before":
+        monkeypatch.setattr(cluster_files.os, "access", lambda path, _: not path.endswith("pg_hba.conf"))
+        monkeypatch.setattr(file_copy, "plan_parts", lambda *_, **__: pytest.fail("something was read"))
     honest = os.open
 
     def refused(path: object, *further: object, **named: object) -> int:

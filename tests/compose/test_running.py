@@ -128,10 +128,17 @@ def test_whoever_asked_for_a_restore_cannot_approve_it(deployment: Deployment) -
     assert any("approve" in said for said in admin.failures(run))
 
 
+def copied(admin: AirflowApi) -> str:
+    """A full base backup; how its files were copied."""
+    run = admin.trigger(BASE_BACKUP, {"kind": "full"})
+    admin.require_success(run, timeout=PATIENCE)
+    return str(admin.result(run, "take")["copied"])
+
+
 def test_the_whole_server_goes_back_in_time_on_its_own_host(deployment: Deployment) -> None:
     """The recovered data directory takes the live one's place: the worker shares the server's volume."""
     admin, approver = deployment.user("admin"), deployment.user("approver")
-    admin.require_success(admin.trigger(BASE_BACKUP, {"kind": "full"}), timeout=PATIENCE)
+    assert copied(admin) == "files"
     deployment.application("/equipment/9", note="kept")
     point = deployment.sql(
         "SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')"
@@ -156,7 +163,7 @@ def test_the_whole_server_goes_back_in_time_on_its_own_host(deployment: Deployme
         f"\n{deployment.executor}: cut over, down for {admin.result(run, 'cut_over')['downtime_seconds']} s"
     )
     deployment.wait_healthy("wal-receiver", "protected")
-    admin.require_success(admin.trigger(BASE_BACKUP, {"kind": "full"}), timeout=PATIENCE)
+    assert copied(admin) == "files"
 
 
 def test_roles_see_and_start_what_is_theirs(deployment: Deployment) -> None:

@@ -65,17 +65,18 @@ def tar_blocks(part: FilePart, content: Callable[[str, ClusterFile], Iterator[by
     :param content: of one file of the part with that prefix: its header, its bytes and their padding; nothing
         when it is gone.
     """
-    waiting: list[bytes] = []
+    waiting: list[memoryview] = []
     size_bytes = 0
     for piece in _pieces(part, content):
-        waiting.append(piece)
-        size_bytes += len(piece)
-        if size_bytes >= FRAME_BYTES:
-            block = memoryview(b"".join(waiting))
-            for begin in range(0, size_bytes - FRAME_BYTES + 1, FRAME_BYTES):
-                yield bytes(block[begin : begin + FRAME_BYTES])
-            waiting = [bytes(block[size_bytes - size_bytes % FRAME_BYTES :])]
-            size_bytes %= FRAME_BYTES
+        rest = memoryview(piece)
+        while rest:
+            taken = rest[: FRAME_BYTES - size_bytes]
+            waiting.append(taken)
+            size_bytes += len(taken)
+            rest = rest[len(taken) :]
+            if size_bytes == FRAME_BYTES:
+                yield b"".join(waiting)
+                waiting, size_bytes = [], 0
     yield b"".join(waiting)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from backstop.postgres.cluster_files import ClusterFile
     from backstop.postgres.page_checksums import PageChecksums
 
-READ_BYTES = 4 * 1024 * 1024
+READ_BYTES = 2 * 1024 * 1024
 _REREADS = 5
 _PAUSE_SECONDS = 0.01
 _NAMED_BLOCKS = 5
