@@ -173,3 +173,23 @@ def test_a_busy_upload_ends_though_an_idle_one_took_the_word_to_end_first(tmp_pa
     ending.join(5)
 
     assert not ending.is_alive()
+
+
+class DyingStorage(MemoryStorage):
+    """Ends whoever uploads to it, as a thread can end that is asked to."""
+
+    def upload(self, key: str, source: Path) -> ObjectInfo:
+        raise SystemExit(f"no room for {key}")
+
+
+def test_uploads_that_end_their_thread_leave_nothing_waited_for(tmp_path: Path):
+    good = MemoryStorage()
+    repositories = [repository("bad", DyingStorage()), repository("good", good)]
+    with Replication(repositories, max_staged_bytes=10**6) as lanes:
+        for number in range(20):
+            lanes.add(f"calibrify/data/x/{number}", stage(tmp_path, str(number), b"%d" % number))
+        failed = lanes.finish()
+
+    assert set(failed) == {"bad"}
+    assert "SystemExit: no room" in str(failed["bad"])
+    assert len(list(good.list(""))) == 20

@@ -177,8 +177,9 @@ class Replication:
                     lane.version_ids[staged.key] = info.version_id
             except BackstopError as error:
                 lane.error = lane.error or error
-            except Exception as error:
-                # A repository's own fault must not end the others, nor be lost.
+            except BaseException as error:
+                # A repository's own fault must not end the others, nor be lost; and whatever it was, a thread
+                # that ended would leave what is still queued here waited for without end.
                 what = f"upload of {staged.key} to {lane.repository.name}"
                 lane.error = lane.error or BackstopError(
                     f"{what} failed: {type(error).__name__}: {error}", hint="this is a defect: report it"
