@@ -35,6 +35,7 @@ _LEFT_OUT = frozenset(
         "backup_manifest", "postmaster.pid", "postmaster.opts",
     }
 )  # fmt: skip
+_TABLESPACE_HINT = "let the worker see it at the same path, or take the base backup over the network"
 _LEFT_OUT_PREFIXES = ("pgsql_tmp", "pg_internal.init")
 
 _DATABASE = re.compile(r"(base|(pg_tblspc/[0-9]+/)?PG_[0-9]+_[0-9]+)/[0-9]+")
@@ -126,14 +127,21 @@ def _tablespace(data: Path, entry: os.DirEntry[str]) -> ClusterArchive:
     except FileNotFoundError as error:
         raise SourceError(
             f"tablespace {entry.name} of the server is at {location}, which does not exist here",
-            hint="let the worker see it at the same path, or take the base backup over the network",
+            hint=_TABLESPACE_HINT,
         ) from error
     scan = _Scan(archive, prefix=f"{TABLESPACES}/{entry.name}/")
     version = f"PG_{(data / 'PG_VERSION').read_text().strip()}_"
-    for name in names:
-        # Others are of servers of other versions, which share the place during an upgrade.
-        if _VERSION_FOLDER.fullmatch(name) and name.startswith(version):
-            scan.enter(f"{path}/{name}", name)
+    # Others are of servers of other versions, which share the place during an upgrade.
+    ours = [name for name in names if _VERSION_FOLDER.fullmatch(name) and name.startswith(version)]
+    if not ours:
+        # CREATE TABLESPACE makes it, and it stays: this is a mount point without its disk, or another host's.
+        raise SourceError(
+            f"tablespace {entry.name} of the server is at {location}, which is here, without the folder "
+            f"{version}… that every tablespace has",
+            hint=_TABLESPACE_HINT,
+        )
+    for name in ours:
+        scan.enter(f"{path}/{name}", name)
     return archive
 
 

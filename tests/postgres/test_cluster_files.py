@@ -1,0 +1,38 @@
+"""What of a data directory is copied, without a server: what it may look like while others work on it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from backstop.errors import SourceError
+from backstop.postgres.cluster_files import list_cluster
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """With one tablespace, 16400, that has one file."""
+    data = tmp_path / "data"
+    (data / "pg_tblspc").mkdir(mode=0o700, parents=True)
+    (data / "PG_VERSION").write_text("18\n")
+    database = tmp_path / "apart" / "PG_18_202506291" / "5"
+    database.mkdir(mode=0o700, parents=True)
+    (database / "16401").write_bytes(b"rows")
+    (data / "pg_tblspc" / "16400").symlink_to(tmp_path / "apart")
+    return data
+
+
+def test_a_tablespace_without_the_server_s_folder_is_refused(data: Path, tmp_path: Path):
+    """A mount point whose disk is not there, or the same path on another host."""
+    (listed, _) = list_cluster(data, server_data=str(data))
+    assert [file.name for file in listed.files] == ["PG_18_202506291/5/16401"]
+
+    (tmp_path / "apart").rename(tmp_path / "elsewhere")
+    (tmp_path / "apart" / "PG_17_202406281").mkdir(mode=0o700, parents=True)
+    with pytest.raises(SourceError, match=f"tablespace 16400 .* {tmp_path}/apart.* without .*PG_18_") as told:
+        list_cluster(data, server_data=str(data))
+    assert "at the same path" in told.value.hint
