@@ -36,3 +36,15 @@ def test_a_tablespace_without_the_server_s_folder_is_refused(data: Path, tmp_pat
     with pytest.raises(SourceError, match=f"tablespace 16400 .* {tmp_path}/apart.* without .*PG_18_") as told:
         list_cluster(data, server_data=str(data))
     assert "at the same path" in told.value.hint
+
+
+def test_where_a_tablespace_is_stands_there_as_in_its_link(data: Path, tmp_path: Path):
+    """Byte by byte: a link that was made by hand may end in a slash, and the server's own map has that."""
+    link = data / "pg_tblspc" / "16400"
+    link.unlink()
+    link.symlink_to(f"{tmp_path}//apart/")
+
+    listed, base = list_cluster(data, server_data=str(data))
+
+    assert listed.location == f"{tmp_path}//apart/"
+    assert [folder.link for folder in base.folders if folder.link] == [f"{tmp_path}//apart/"]

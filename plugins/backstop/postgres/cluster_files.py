@@ -119,7 +119,8 @@ def _tablespace(data: Path, entry: os.DirEntry[str]) -> ClusterArchive:
     """One that lies in place has its own path as its location, as the server has it."""
     path = str(data / TABLESPACES / entry.name)
     with file_error(path):
-        location = str(Path(path).readlink()) if entry.is_symlink() else f"{TABLESPACES}/{entry.name}"
+        # As it stands there: the server's own map has it so too, with a slash at its end if there is one.
+        location = os.readlink(path) if entry.is_symlink() else f"{TABLESPACES}/{entry.name}"  # noqa: PTH115
     archive = ClusterArchive(entry.name, location)
     try:
         with file_error(path):
@@ -188,7 +189,7 @@ class _Scan:
                     and name.startswith(f"{TABLESPACES}/")
                     and name.count("/") == 1
                 ):
-                    self._add_folder(name, status, str(Path(entry.path).readlink()))
+                    self._add_folder(name, status, os.readlink(entry.path))  # noqa: PTH115
                     return
         except FileNotFoundError:
             return
