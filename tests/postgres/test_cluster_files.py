@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backstop.errors import SourceError
+from backstop.postgres import cluster_files
 from backstop.postgres.cluster_files import list_cluster
 
 if TYPE_CHECKING:
@@ -48,3 +49,28 @@ def test_where_a_tablespace_is_stands_there_as_in_its_link(data: Path, tmp_path:
 
     assert listed.location == f"{tmp_path}//apart/"
     assert [folder.link for folder in base.folders if folder.link] == [f"{tmp_path}//apart/"]
+
+
+@pytest.mark.parametrize("when", ["before it was looked at", "while it was looked at"])
+def test_a_tablespace_that_is_dropped_meanwhile_is_left_out(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str
+):
+    honest = cluster_files._tablespace_entries
+
+    def drop(_: object = None) -> None:
+        (data / "pg_tblspc" / "16400").unlink(missing_ok=True)
+
+    def entries(place: Path) -> object:
+        found = honest(place)
+        # In this order, as DROP TABLESPACE does.
+        (tmp_path / "apart" / "PG_18_202506291").rename(tmp_path / "removed")
+        if when == "before it was looked at":
+            drop()
+        return found
+
+    monkeypatch.setattr(cluster_files, "_tablespace_entries", entries)
+    monkeypatch.setattr(cluster_files.time, "sleep", drop)
+    (base,) = list_cluster(data, server_data=str(data))
+
+    assert base.name == "base"
+    assert "pg_tblspc/16400" not in {folder.name for folder in base.folders}
