@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -143,6 +144,25 @@ def test_a_copy_starts_with_every_row_of_every_tablespace_while_tables_were_rewr
     with copy, copy.connect() as session:
         assert session.execute("SELECT count(*) FROM apart").fetchone() == (100000,)
         assert session.execute("SELECT count(*), sum(n) FROM rewritten").fetchone() == rows
+
+
+def test_links_that_nobody_can_spell_do_not_keep_a_backup_from_being_published(base: BaseBackups):
+    folder = base.server.data / "mine"
+    folder.mkdir(mode=0o700)
+    try:
+        (folder / "a\udcff\n").symlink_to("/etc/hostname")
+        for number in range(30):
+            (folder / f"link {number:02d}").symlink_to("/etc/hostname")
+        report = base.take()
+    finally:
+        shutil.rmtree(folder)
+
+    assert report.complete
+    assert "mine/a\ufffd\ufffd (a link or special file)" in report.not_included
+    assert report.not_included[-2:] == (
+        "mine/link 18 (a link or special file)",
+        "and 11 more links and special files",
+    )
 
 
 def test_incremental_backups_build_upon_a_copy(base: BaseBackups, folder: Path):
