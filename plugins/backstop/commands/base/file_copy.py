@@ -22,7 +22,7 @@ from backstop.postgres.backup_manifest import WalRange
 from backstop.postgres.cluster_files import TABLESPACES, ClusterArchive, list_cluster
 from backstop.postgres.control_file import NAME as CONTROL_FILE
 from backstop.postgres.control_file import read_control_file
-from backstop.postgres.local_cluster import refuse_other_checkpoint
+from backstop.postgres.local_cluster import refuse_other_checkpoint, refuse_other_folders
 from backstop.postgres.low_level_backup import low_level_backup
 from backstop.postgres.manifest_writing import CopiedFile, write_backup_manifest
 from backstop.postgres.page_checksums import PageChecksums
@@ -75,8 +75,11 @@ class FileCopy:
             start = backup.start(label)
             control = refuse_other_checkpoint(backup, self.local.data, location=self.local.cluster.location)
             archives = list_cluster(self.local.data, server_data=self.local.server_data)
+            refuse_other_folders(backup, self.local.data)
             reading = self._reading(start, control)
             parts = self._read_parts(backup, archives, reading, writer)
+            # Else what was left out was not gone for the server.
+            refuse_other_folders(backup, self.local.data)
             # After everything else, as the server sends it.
             last = self._control_file_of(control)
             stopped = backup.stop()
