@@ -7,6 +7,7 @@ import os
 import shutil
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from backstop.commands.base import file_copy, file_reading
 from backstop.errors import SourceError, SourceUnavailableError, StorageUnavailableError
 from backstop.model.backup import BackupKind, BackupLabel
 from backstop.postgres import cluster_files
+from tests.commands.archiving import wait_for
 from tests.commands.file_copies import (
     backup_manifest,
     by_file_copy,
@@ -27,6 +29,7 @@ from tests.commands.file_copies import (
     relations,
     tablespace,
 )
+from tests.faults.line import Line
 from tests.physical import DISTRIBUTION, BaseBackups, combine, server_of
 from tests.protection import protect
 
@@ -270,6 +273,28 @@ def test_a_session_that_is_lost_ends_the_copy_and_nothing_is_published(
     with pytest.raises(SourceUnavailableError, match="the session that held the backup was lost"):
         base.take()
     assert nothing_is_left(base)
+
+
+def test_a_session_that_nothing_comes_back_from_is_given_up(
+    base: BaseBackups, monkeypatch: pytest.MonkeyPatch
+):
+    line = Line(base.server.host, base.server.port)
+
+    def endless(_: object, member: Any) -> Iterator[bytes]:
+        line.hang()
+        assert member.__self__.stop.wait(60), "the copy went on, and nobody knows whether it is one"
+        yield b""
+
+    monkeypatch.setattr(file_copy, "tar_blocks", endless)
+    monkeypatch.setattr(file_copy, "_PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(file_copy, "_ASK_SECONDS", 0.2)
+    try:
+        with pytest.raises(SourceUnavailableError, match="has not answered for 1 s in the session"):
+            base.take(cluster=replace(base.server.connection(), port=line.port))
+    finally:
+        line.close()
+    assert nothing_is_left(base)
+    wait_for("the server to notice", lambda: no_backup_mode(base.server))
 
 
 def test_a_reader_that_fails_ends_the_others_with_its_own_error(
