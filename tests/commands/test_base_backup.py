@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from backstop.cli.session import newest
+from backstop.commands.base import backup
 from backstop.commands.decrypt import decrypt_backup
 from backstop.commands.progress import Silent
 from backstop.commands.proof.work import Policies, unverified
@@ -301,6 +302,23 @@ def test_after_each_recovery_to_an_earlier_position_dumps_and_base_backups_are_t
             base.protection.back_up(source=base.server.connection())
         with pytest.raises(SourceError, match="it is a copy of that one, or was put back"):
             base.take()
+
+
+def test_a_dump_that_is_published_while_the_lease_is_taken_does_not_make_the_server_a_copy(
+    base: BaseBackups, monkeypatch: pytest.MonkeyPatch
+):
+    """A repository that is slow to answer keeps a base backup from starting for minutes."""
+    honest = backup.acquire_in
+
+    def slow(*given: Any, **named: Any) -> Any:
+        with base.server.connect() as session:
+            session.execute(TABLE.format("meanwhile", "", 1000))
+            session.execute("DROP TABLE meanwhile")
+        base.protection.back_up(source=base.server.connection())
+        return honest(*given, **named)
+
+    monkeypatch.setattr(backup, "acquire_in", slow)
+    assert base.take().complete
 
 
 def test_a_copy_whose_wal_the_archive_does_not_get_is_not_published(base: BaseBackups):

@@ -80,6 +80,16 @@ def test_links_of_tablespaces_are_noted_and_made_by_us_alone(extraction, tmp_pat
     assert (tmp_path / "data/pg_tblspc/16384").readlink() == tmp_path / "tablespaces/16384"
 
 
+def test_a_tablespace_that_lay_in_place_is_linked_like_any_other(extraction, tmp_path):
+    """allow_in_place_tablespaces: the data directory has a folder where others have a link."""
+    extraction.part("base/000001", part(member("pg_tblspc/16384", tarfile.DIRTYPE)))
+    extraction.part("16384/000001", part(member("PG_18_202506291/5/16385")))
+
+    link_tablespaces(tmp_path / "data", {16384: tmp_path / "tablespaces/16384"})
+
+    assert (tmp_path / "data/pg_tblspc/16384/PG_18_202506291/5/16385").read_bytes() == b"evil"
+
+
 def test_a_tar_that_ends_early_is_refused(extraction):
     content = b"".join(part(member("PG_VERSION"), member("base/1")))
 

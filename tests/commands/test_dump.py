@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from backstop.commands.database import dump
 from backstop.errors import IntegrityError, SourceError
 from tests.protection import protect, s3_corner, utc_now
 
@@ -74,6 +75,26 @@ def test_two_backups_within_one_second_get_a_label_each(folder: Path, database: 
 
     assert first != second
     assert protection.published() == {"local": [first, second]}
+
+
+def test_a_dump_that_is_published_while_the_lease_is_taken_does_not_make_the_server_a_copy(
+    folder: Path, database: ClusterConnection, monkeypatch: pytest.MonkeyPatch
+):
+    """A repository that is slow to answer keeps a dump from starting for minutes."""
+    protection = protect(folder, database)
+    honest = dump.acquire_in
+
+    def slow(*given: Any, **named: Any) -> Any:
+        monkeypatch.setattr(dump, "acquire_in", honest)
+        with database.connect() as session:
+            session.execute("RESET search_path")
+            session.execute("CREATE TABLE meanwhile AS SELECT 1")
+        protection.back_up()
+        return honest(*given, **named)
+
+    monkeypatch.setattr(dump, "acquire_in", slow)
+    protection.back_up()
+    assert len(protection.published()["local"]) == 2
 
 
 def test_a_repository_that_is_none_of_ours_is_named_before_anything_is_dumped(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,6 +16,7 @@ from backstop.commands.base import file_copy, file_reading
 from backstop.errors import SourceError, SourceUnavailableError, StorageUnavailableError
 from backstop.model.backup import BackupKind, BackupLabel
 from backstop.postgres import cluster_files
+from tests.commands.archiving import wait_for
 from tests.commands.file_copies import (
     backup_manifest,
     by_file_copy,
@@ -26,6 +29,7 @@ from tests.commands.file_copies import (
     relations,
     tablespace,
 )
+from tests.faults.line import Line
 from tests.physical import DISTRIBUTION, BaseBackups, combine, server_of
 from tests.protection import protect
 
@@ -145,6 +149,25 @@ def test_a_copy_starts_with_every_row_of_every_tablespace_while_tables_were_rewr
         assert session.execute("SELECT count(*), sum(n) FROM rewritten").fetchone() == rows
 
 
+def test_links_that_nobody_can_spell_do_not_keep_a_backup_from_being_published(base: BaseBackups):
+    folder = base.server.data / "mine"
+    folder.mkdir(mode=0o700)
+    try:
+        (folder / "a\udcff\n").symlink_to("/etc/hostname")
+        for number in range(30):
+            (folder / f"link {number:02d}").symlink_to("/etc/hostname")
+        report = base.take()
+    finally:
+        shutil.rmtree(folder)
+
+    assert report.complete
+    assert "mine/a\ufffd\ufffd (a link or special file)" in report.not_included
+    assert report.not_included[-2:] == (
+        "mine/link 18 (a link or special file)",
+        "and 11 more links and special files",
+    )
+
+
 def test_incremental_backups_build_upon_a_copy(base: BaseBackups, folder: Path):
     full = base.take()
     with base.server.connect() as session:
@@ -250,6 +273,28 @@ def test_a_session_that_is_lost_ends_the_copy_and_nothing_is_published(
     with pytest.raises(SourceUnavailableError, match="the session that held the backup was lost"):
         base.take()
     assert nothing_is_left(base)
+
+
+def test_a_session_that_nothing_comes_back_from_is_given_up(
+    base: BaseBackups, monkeypatch: pytest.MonkeyPatch
+):
+    line = Line(base.server.host, base.server.port)
+
+    def endless(_: object, member: Any) -> Iterator[bytes]:
+        line.hang()
+        assert member.__self__.stop.wait(60), "the copy went on, and nobody knows whether it is one"
+        yield b""
+
+    monkeypatch.setattr(file_copy, "tar_blocks", endless)
+    monkeypatch.setattr(file_copy, "_PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(file_copy, "_ASK_SECONDS", 0.2)
+    try:
+        with pytest.raises(SourceUnavailableError, match="has not answered for 1 s in the session"):
+            base.take(cluster=replace(base.server.connection(), port=line.port))
+    finally:
+        line.close()
+    assert nothing_is_left(base)
+    wait_for("the server to notice", lambda: no_backup_mode(base.server))
 
 
 def test_a_reader_that_fails_ends_the_others_with_its_own_error(

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from backstop.commands.base import file_copy
 from backstop.errors import SourceError
-from tests.commands.file_copies import by_file_copy, no_backup_mode, nothing_is_left
+from backstop.postgres import local_cluster
+from tests.commands.file_copies import by_file_copy, no_backup_mode, nothing_is_left, tablespace
 from tests.physical import BaseBackups
 from tests.protection import protect
 
@@ -62,6 +64,44 @@ def test_a_former_directory_of_the_same_cluster_is_refused(base: BaseBackups, fo
     (former / "postmaster.pid").write_text("\n".join([*pid[:3], "1", *pid[4:]]))
     with pytest.raises(SourceError, match="its server listens on port 1,"):
         by_file_copy(base, data=former).take()
+
+
+@pytest.mark.parametrize("when", ["before the copy", "while files are read"])
+def test_a_tablespace_whose_disk_is_not_mounted_here_is_refused(
+    base: BaseBackups, folder: Path, monkeypatch: pytest.MonkeyPatch, when: str
+):
+    """The server goes on with it, in its own view of the machine; what we see is the mount point."""
+    with tablespace(base.server, "mounted") as place, base.server.connect() as session:
+        session.execute("CREATE TABLE apart TABLESPACE mounted AS SELECT n FROM generate_series(1, 1000) n")
+        (oid,) = session.execute("SELECT oid FROM pg_tablespace WHERE spcname = 'mounted'").fetchone()
+        # Its files stay where the server has them.
+        link, seen = base.server.data / "pg_tblspc" / str(oid), folder / "seen"
+        (version,) = (one.name for one in place.iterdir())
+        (seen / version).mkdir(mode=0o700, parents=True)
+        honest, planned = local_cluster._folder, file_copy.plan_parts
+
+        def here(data: Path, tablespace: int) -> Path:
+            return seen if tablespace == oid else honest(data, tablespace)
+
+        def unmounted(*given: object, **named: object) -> object:
+            monkeypatch.setattr(local_cluster, "_folder", here)
+            return planned(*given, **named)  # type: ignore[arg-type]
+
+        if when == "before the copy":
+            monkeypatch.setattr(local_cluster, "_folder", here)
+        else:
+            monkeypatch.setattr(file_copy, "plan_parts", unmounted)
+        try:
+            with pytest.raises(
+                SourceError, match=f"has files in tablespace {oid} .* no folder of it"
+            ) as told:
+                base.take()
+        finally:
+            session.execute("DROP TABLE apart")
+        assert link.is_symlink()
+    assert "at the same paths" in told.value.hint
+    assert nothing_is_left(base)
+    assert no_backup_mode(base.server)
 
 
 def test_a_role_without_the_right_is_told_which_and_nothing_is_written(base: BaseBackups):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 TABLESPACES = "pg_tblspc"
 _WAL = "pg_wal"
 _SUMMARIES_SINCE = 17
+_LOOKS = 3
+_PAUSE_SECONDS = 0.1
 
 _EMPTIED = frozenset(
     {"pg_stat_tmp", "pg_replslot", "pg_dynshmem", "pg_notify", "pg_serial", "pg_snapshots", "pg_subtrans"}
@@ -101,7 +104,8 @@ def list_cluster(data: Path, *, server_data: str) -> list[ClusterArchive]:
     :raises SourceError: something may not be read, or a tablespace is out of reach from here.
     """
     base = ClusterArchive("base")
-    archives = [_tablespace(data, entry) for entry in _tablespace_entries(data)]
+    found = (_tablespace(data, entry) for entry in _tablespace_entries(data))
+    archives = [one for one in found if one is not None]
     # A tablespace below the data directory has an archive of its own.
     apart = {one.location.removeprefix(f"{server_data}/") for one in archives if one.location is not None}
     major = int((data / "PG_VERSION").read_text())
@@ -114,27 +118,44 @@ def _tablespace_entries(data: Path) -> list[os.DirEntry[str]]:
         return sorted((one for one in entries if _OID.fullmatch(one.name)), key=lambda one: int(one.name))
 
 
-def _tablespace(data: Path, entry: os.DirEntry[str]) -> ClusterArchive:
-    """One that lies in place has its own path as its location, as the server has it."""
+def _tablespace(data: Path, entry: os.DirEntry[str]) -> ClusterArchive | None:
+    """One that lies in place has its own path as its location, as the server has it. None: it was dropped."""
     path = str(data / TABLESPACES / entry.name)
-    with file_error(path):
-        location = str(Path(path).readlink()) if entry.is_symlink() else f"{TABLESPACES}/{entry.name}"
-    archive = ClusterArchive(entry.name, location)
-    try:
-        with file_error(path):
-            names = sorted(below.name for below in Path(path).iterdir())
-    except FileNotFoundError as error:
-        raise SourceError(
-            f"tablespace {entry.name} of the server is at {location}, which does not exist here",
-            hint="let the worker see it at the same path, or take the base backup over the network",
-        ) from error
-    scan = _Scan(archive, prefix=f"{TABLESPACES}/{entry.name}/")
     version = f"PG_{(data / 'PG_VERSION').read_text().strip()}_"
-    for name in names:
+    location, lacks = f"{TABLESPACES}/{entry.name}", ""
+    for _ in range(_LOOKS):
+        try:
+            with file_error(path):
+                if entry.is_symlink():
+                    # As it stands there: the server's own map has it so too, be there a slash at its end.
+                    location = os.readlink(path)  # noqa: PTH115
+        except FileNotFoundError:
+            return None
+        try:
+            with file_error(path):
+                names = sorted(below.name for below in Path(path).iterdir())
+        except FileNotFoundError:
+            names, lacks = [], "which does not exist here"
+        else:
+            lacks = f"which is here, without the folder {version}… that every tablespace has"
         # Others are of servers of other versions, which share the place during an upgrade.
-        if _VERSION_FOLDER.fullmatch(name) and name.startswith(version):
-            scan.enter(f"{path}/{name}", name)
-    return archive
+        ours = [name for name in names if _VERSION_FOLDER.fullmatch(name) and name.startswith(version)]
+        if ours:
+            archive = ClusterArchive(entry.name, location)
+            scan = _Scan(archive, prefix=f"{TABLESPACES}/{entry.name}/")
+            for name in ours:
+                scan.enter(f"{path}/{name}", name)
+            return archive
+        # DROP TABLESPACE takes the folder away first, and then the link.
+        time.sleep(_PAUSE_SECONDS)
+    if not os.path.lexists(path):
+        return None
+    # CREATE TABLESPACE makes that folder, and it stays: this is a mount point without its disk, or another
+    # host's.
+    raise SourceError(
+        f"tablespace {entry.name} of the server is at {location}, {lacks}",
+        hint="let the worker see it at the same path, or take the base backup over the network",
+    )
 
 
 @dataclass(slots=True)
@@ -180,7 +201,7 @@ class _Scan:
                     and name.startswith(f"{TABLESPACES}/")
                     and name.count("/") == 1
                 ):
-                    self._add_folder(name, status, str(Path(entry.path).readlink()))
+                    self._add_folder(name, status, os.readlink(entry.path))  # noqa: PTH115
                     return
         except FileNotFoundError:
             return

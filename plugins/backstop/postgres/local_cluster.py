@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backstop.errors import SourceError
+from backstop.postgres.cluster_files import TABLESPACES
 from backstop.postgres.connection import source_errors
 from backstop.postgres.control_file import read_control_file
 from backstop.postgres.file_access import file_error
@@ -33,6 +34,8 @@ _HINT = (
 # The lock file says when the server began to start, the server when it had its memory.
 _START_TOLERANCE_SECONDS = 600
 _TRIES = 5
+_PG_DEFAULT = 1663
+"""pg_tablespace.dat: its files are in ``base``."""
 _PAUSE_SECONDS = 0.2
 
 
@@ -104,6 +107,43 @@ def refuse_other_checkpoint(
         f"{before.location}, the directory's at {control.checkpoint}",
         hint=_HINT,
     )
+
+
+def refuse_other_folders(backup: LowLevelBackup, data: Path) -> None:
+    """Where a database has files for the server, it has a folder for us: by each tablespace's link, too.
+
+    A tablespace is often a disk of its own. Where that is not mounted for us, or not any more, its files are
+    gone, and a file that is gone is left out: asked before everything is read, and afterwards.
+
+    :raises SourceError: there is none.
+    """
+    lacking = _lacking(backup, data)
+    # One that was dropped in between is the server's own doing.
+    if lacking and (lacking := lacking & _lacking(backup, data)):
+        tablespace, database = min(lacking)
+        raise SourceError(
+            f"database {database} has files in tablespace {tablespace} of the server, and "
+            f"{_folder(data, tablespace)}, as it is seen here, has no folder of it",
+            hint="let the worker see the disks of the server's tablespaces at the same paths, or "
+            f"{_OVER_THE_NETWORK} (--over-network)",
+        )
+
+
+def _lacking(backup: LowLevelBackup, data: Path) -> set[tuple[int, int]]:
+    return {
+        (tablespace, database)
+        for tablespace, databases in backup.databases().items()
+        for database in databases
+        if not any(_folder(data, tablespace).glob(_in_folder(tablespace, database)))
+    }
+
+
+def _folder(data: Path, tablespace: int) -> Path:
+    return data / "base" if tablespace == _PG_DEFAULT else data / TABLESPACES / str(tablespace)
+
+
+def _in_folder(tablespace: int, database: int) -> str:
+    return str(database) if tablespace == _PG_DEFAULT else f"PG_*/{database}"
 
 
 def _refuse_standby(server: _Server) -> None:

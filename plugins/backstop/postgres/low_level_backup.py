@@ -66,6 +66,18 @@ class LowLevelBackup:
         location, redo, timeline = self._row("backup/checkpoint")
         return Checkpoint(Lsn.parse(location), Lsn.parse(redo), timeline)
 
+    def databases(self) -> dict[int, frozenset[int]]:
+        """Which have files in each tablespace, by oid: as the server finds them on its disk now.
+
+        :raises SourceUnavailableError: the session is lost, and with it the backup.
+        """
+        try:
+            with source_errors(self._location):
+                rows = self._session.execute(load_sql("backup/databases")).fetchall()
+        except SourceUnavailableError as error:
+            raise _lost(error) from error
+        return {tablespace: frozenset(databases) for tablespace, databases in rows}
+
     def check(self) -> None:
         """:raises SourceUnavailableError: the session is lost, and with it the backup."""
         try:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from backstop.errors import IntegrityError, ObjectMissingError
+from backstop.errors import IntegrityError, ObjectMissingError, StorageError
 from backstop.model.backup import Manifest
 from backstop.repository.manifest_files import json_object
+from backstop.storage.keys import check_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,6 +28,10 @@ def targets_in(storage: Storage, *, top: Storage) -> list[str]:
 
 def has_backups(storage: Storage, target: str) -> bool:
     """Whether there is a backup of it, or WAL. :raises StorageError: that cannot be listed, by this role."""
+    try:
+        check_key(target)
+    except StorageError:
+        return False  # a folder that somebody else has there: no key of ours begins so
     return any(True for below in _THEIRS for _ in storage.list(f"{target}/{below}"))
 
 

@@ -86,6 +86,19 @@ def test_a_lease_is_read_by_one_watch_and_remembered_by_the_next(shared):
     assert reads() == usual + 1
 
 
+def test_a_lease_that_was_taken_right_before_an_outage_is_read_after_it(shared):
+    shared.found()
+    shared.now += timedelta(minutes=5)
+    take_lease(shared, by(OTHER))
+    shared.storages["s3"].down = True
+    for _ in range(6):
+        shared.now += timedelta(minutes=5)
+        assert shared.found("deployment") == []
+    shared.storages["s3"].down = False
+
+    assert shared.found("deployment") == [f"warning deployment {OTHER} in s3"]
+
+
 def test_whoever_is_no_airflow_or_does_not_know_its_address_judges_nothing(shared):
     take_lease(shared, by(OTHER))
     shared.airflow = None

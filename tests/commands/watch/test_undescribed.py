@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime, timezone
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from backstop.commands.watch.undescribed import TopOf, look_at_undescribed, other_than_these
 from backstop.model.finding import CHECKS, EVERY_SUBJECT, EVERY_TARGET, Level
 from backstop.storage.memory import MemoryStorage
+from backstop.storage.posix import PosixStorage
 from backstop.storage.s3_errors import ForbiddenError
 
 NOW = datetime(2026, 11, 23, 1, tzinfo=timezone.utc)
@@ -49,6 +51,18 @@ def test_a_target_that_is_described_no_more_is_named_with_what_is_there(storage)
     assert "wiki (WAL alone, 2.0 kB)" in finding.sentence
     assert "nobody expires or watches" in finding.sentence
     assert "describe the target again" in finding.next_step
+
+
+def test_a_folder_whose_name_no_key_of_ours_can_have_hides_nothing(tmp_path):
+    storage = PosixStorage(tmp_path)
+    storage.put_once("blog/meta/manifests/20261120T010000Z-dump.json", b"{}")
+    for name in (b"\xff", b"two\nlines"):
+        (tmp_path / os.fsdecode(name)).mkdir(mode=0o700)
+
+    found = look(storage, "calibrify")
+
+    assert found.unseen == ()
+    assert "blog (1 backup, " in found.findings[0].sentence
 
 
 def test_a_target_that_left_this_repository_is_named_too(storage):

@@ -18,11 +18,13 @@ from backstop.commands.staging import staging_directory
 from backstop.commands.wal.holds import WalNeeded
 from backstop.errors import BackstopError, SourceError, SourceUnavailableError, StorageError
 from backstop.model.backup import Manifest
+from backstop.model.words import printable
 from backstop.postgres.backup_manifest import NAME as BACKUP_MANIFEST
 from backstop.postgres.preflight import server_time
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from backstop.repository.catalog import Repository
 
 _CLOCK_TRIES = 5
+_NAMED = 20
 _CONFIGURATION = ("config_file", "hba_file", "ident_file")
 
 
@@ -255,10 +258,7 @@ class BaseBackupAttempt:
                 "wal_segment_bytes": self.identity.segment_bytes,
                 **{f"tablespace_{one.oid}": one.location or "" for one in copied.tablespaces},
             },
-            not_included=(
-                *server.not_included,
-                *(f"{name} (a link or special file)" for name in copied.passed_over),
-            ),
+            not_included=(*server.not_included, *_passed_over(copied.passed_over)),
         )
 
     def _report(
@@ -284,6 +284,14 @@ class BaseBackupAttempt:
             copy_seconds=copied.seconds,
             not_included=manifest.not_included,
         )
+
+
+def _passed_over(names: Sequence[str]) -> Iterator[str]:
+    """A manifest is text: a name may be none, and there may be thousands."""
+    for name in names[:_NAMED]:
+        yield f"{printable(name)} (a link or special file)"
+    if names[_NAMED:]:
+        yield f"and {len(names) - _NAMED} more links and special files"
 
 
 def _configuration_elsewhere(connection: ReplicationConnection) -> tuple[str, ...]:

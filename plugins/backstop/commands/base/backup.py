@@ -109,7 +109,7 @@ def take_base_backup(
                 publication.repositories,
                 identity.system_id,
                 # A standby may lag behind what its primary was backed up at.
-                reached=None if standby else (identity.timeline, identity.flush_lsn),
+                reached=None if standby else connection.identify,
                 allowed=settings.allow_system_id,
             )
             chosen = (

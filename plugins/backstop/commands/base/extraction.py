@@ -120,6 +120,9 @@ def link_tablespaces(data: Path, places: dict[int, Path]) -> None:
     for entry in folder.iterdir():
         if entry.is_symlink():
             entry.unlink()
+        elif entry.name in map(str, places):
+            # That of one that lay in place: empty, what was in it came in an archive of its own.
+            entry.rmdir()
     for oid, place in places.items():
         (folder / str(oid)).symlink_to(place)
 

@@ -17,12 +17,12 @@ from backstop.commands.base.file_parts import FilePart, file_header, padding, pl
 from backstop.commands.base.file_reading import FileReading
 from backstop.commands.base.parts import LAYOUT, BlockSource, part_bytes_for
 from backstop.commands.database.capture import run_together
-from backstop.errors import SourceError
+from backstop.errors import BackstopError, SourceError, SourceUnavailableError
 from backstop.postgres.backup_manifest import WalRange
 from backstop.postgres.cluster_files import TABLESPACES, ClusterArchive, list_cluster
 from backstop.postgres.control_file import NAME as CONTROL_FILE
 from backstop.postgres.control_file import read_control_file
-from backstop.postgres.local_cluster import refuse_other_checkpoint
+from backstop.postgres.local_cluster import refuse_other_checkpoint, refuse_other_folders
 from backstop.postgres.low_level_backup import low_level_backup
 from backstop.postgres.manifest_writing import CopiedFile, write_backup_manifest
 from backstop.postgres.page_checksums import PageChecksums
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 BACKUP_LABEL = "backup_label"
 _ASK_SECONDS = 2.0
+_PATIENCE_SECONDS = 120.0
+_GLANCE_SECONDS = 0.5
 
 
 @dataclass(slots=True)
@@ -75,8 +77,11 @@ class FileCopy:
             start = backup.start(label)
             control = refuse_other_checkpoint(backup, self.local.data, location=self.local.cluster.location)
             archives = list_cluster(self.local.data, server_data=self.local.server_data)
+            refuse_other_folders(backup, self.local.data)
             reading = self._reading(start, control)
             parts = self._read_parts(backup, archives, reading, writer)
+            # Else what was left out was not gone for the server.
+            refuse_other_folders(backup, self.local.data)
             # After everything else, as the server sends it.
             last = self._control_file_of(control)
             stopped = backup.stop()
@@ -147,10 +152,42 @@ class FileCopy:
         def hold() -> None:
             # Hours of copying for a backup that is none: whoever has lost the session is told at once.
             while not read.wait(_ASK_SECONDS):
-                backup.check()
+                self._ask(backup)
 
         run_together({"hold": hold, "read": read_all}, on_failure=self.stop.set)
         return parts
+
+    def _ask(self, backup: LowLevelBackup) -> None:
+        """Whether the session lives; a line that carries nothing any more does not say that it is lost.
+
+        :raises SourceUnavailableError: it is, or nothing comes back.
+        """
+        answers: queue.SimpleQueue[BackstopError | None] = queue.SimpleQueue()
+
+        def check() -> None:
+            try:
+                backup.check()
+                answers.put(None)
+            except BackstopError as error:
+                answers.put(error)
+
+        # It ends with the session, which is closed once we have given up.
+        threading.Thread(target=check, name="backup session", daemon=True).start()
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while not self.stop.is_set():
+            try:
+                if error := answers.get(timeout=_GLANCE_SECONDS):
+                    raise error
+            except queue.Empty:
+                if time.monotonic() < deadline:
+                    continue
+                raise SourceUnavailableError(
+                    f"{self.local.cluster.location} has not answered for {_PATIENCE_SECONDS:.0f} s in the "
+                    "session that holds the backup",
+                    hint="look at the server's log and at what lies between; what was copied was thrown "
+                    "away: take it again",
+                ) from None
+            return
 
     def _control_file_of(self, first: ControlFile) -> ControlFile:
         last = read_control_file(self.local.data)

@@ -7,6 +7,7 @@ zeros; WAL brings back either. One that is gone is left out.
 from __future__ import annotations
 
 import os
+import stat
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -57,11 +58,14 @@ class FileReading:
 
         try:
             with file_error(file.path):
-                descriptor = os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+                # Without waiting: a pipe in its place would have nobody at its other end.
+                descriptor = os.open(file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except FileNotFoundError:
             return
         try:
             status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                return  # what was listed is gone
             size_bytes, modified_at = status.st_size, int(status.st_mtime)
             yield file_header(
                 file.name,
@@ -93,10 +97,14 @@ class FileReading:
                 raise BackstopError("the base backup was given up", hint="the first error says why")
             with file_error(file.path):
                 block = os.pread(descriptor, min(READ_BYTES, size_bytes - done_bytes), done_bytes)
-                if pages is not None and len(block) % pages.page_bytes == 0:
+                if not block:
+                    break  # cut off meanwhile
+                if pages is not None and len(block) % pages.page_bytes:
+                    # A disk that answers with less than it was asked for: where pages begin in what follows
+                    # is not where they are.
+                    pages = None
+                if pages is not None:
                     block = self._judged(pages, block, descriptor, file.segment or 0, done_bytes, damaged)
-            if not block:
-                break
             done_bytes += len(block)
             yield block
         if damaged:

@@ -13,11 +13,11 @@ from backstop.postgres.preflight import UNKNOWN
 from backstop.repository.newest import newest_first
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from backstop.crypto.key_encryption import Keyring
     from backstop.model.backup import BackupLabel, Manifest
-    from backstop.model.lsn import Lsn
+    from backstop.postgres.replication import ClusterIdentity
     from backstop.repository.catalog import Repository
 
 _MOST_MANIFEST_BYTES = 2 * 1024**3
@@ -53,12 +53,13 @@ def refuse_other_cluster(
     repositories: Sequence[Repository],
     system_id: str,
     *,
-    reached: tuple[int, Lsn] | None = None,
+    reached: Callable[[], ClusterIdentity] | None = None,
     allowed: str | None = None,
 ) -> None:
     """One target is one cluster: two would overwrite each other's history.
 
-    :param reached: the timeline and position at which the server stands, where a copy of it is to be told.
+    :param reached: says where the server stands, where a copy of it is to be told. Asked after each newest
+        backup was found: a dump may have been published since this began.
     :param allowed: the system identifier of a new cluster that may take over.
     :raises SourceError: the newest backup in some repository is of another cluster, or of a later state.
     """
@@ -79,9 +80,13 @@ def refuse_other_cluster(
                     f"--new-cluster {system_id}",
                 )
             if reached is not None:
-                timeline, lsn = reached
+                now = reached()
                 refuse_earlier(
-                    manifest, repository.name, timeline=timeline, lsn=lsn, verb="take-base-backup --full"
+                    manifest,
+                    repository.name,
+                    timeline=now.timeline,
+                    lsn=now.flush_lsn,
+                    verb="take-base-backup --full",
                 )
             break
 

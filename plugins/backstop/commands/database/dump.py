@@ -89,7 +89,7 @@ def back_up_database(
         publication = Publication.under(
             lease, repositories=repositories, signer=signer, clock=clock, pause=pause
         )
-        refuse_other_database(publication, facts, settings)
+        refuse_other_database(publication, facts, settings, again=lambda: check_source(source))
         yielded = 0
         while True:
             attempt = Attempt(

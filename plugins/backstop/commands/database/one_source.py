@@ -12,6 +12,8 @@ from backstop.postgres.preflight import UNKNOWN
 from backstop.repository.newest import newest_first
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from backstop.commands.database.attempt import DumpSettings
     from backstop.commands.publication import Publication
     from backstop.model.backup import BackupLabel, Manifest
@@ -19,7 +21,13 @@ if TYPE_CHECKING:
     from backstop.repository.catalog import Repository
 
 
-def refuse_other_database(publication: Publication, facts: SourceFacts, settings: DumpSettings) -> None:
+def refuse_other_database(
+    publication: Publication,
+    facts: SourceFacts,
+    settings: DumpSettings,
+    *,
+    again: Callable[[], SourceFacts],
+) -> None:
     """Compare the database about to be dumped with the newest dump of the target in each repository.
 
     A copy of the server's files has its system identifier: it is told by how far it has come, where the role
@@ -27,6 +35,7 @@ def refuse_other_database(publication: Publication, facts: SourceFacts, settings
     which only strangers have signed dumps of this target goes without, as one that does not answer.
 
     :param settings: says which other cluster or database may take over.
+    :param again: looks at the server anew: another dump may have been published since ``facts`` were found.
     :raises SourceError: the newest dump in some repository is of another database, or of a later state.
     :raises UntrustedSignerError: strangers have signed all dumps in every repository.
     """
@@ -37,7 +46,7 @@ def refuse_other_database(publication: Publication, facts: SourceFacts, settings
             publication.leave_out(repository.name, error)
             continue
         if newest is not None:
-            _refuse(newest, repository.name, facts, settings)
+            _refuse(newest, repository.name, facts, settings, again)
 
 
 def _newest(repository: Repository) -> Manifest | None:
@@ -67,7 +76,13 @@ def _refuse_strangers(repository: Repository, label: BackupLabel) -> None:
         return  # damaged, or gone meanwhile: no reason to be without a new one
 
 
-def _refuse(manifest: Manifest, repository: str, facts: SourceFacts, settings: DumpSettings) -> None:
+def _refuse(
+    manifest: Manifest,
+    repository: str,
+    facts: SourceFacts,
+    settings: DumpSettings,
+    again: Callable[[], SourceFacts],
+) -> None:
     known = UNKNOWN not in (manifest.system_id, facts.system_id)
     if known and manifest.system_id != facts.system_id and settings.new_cluster != facts.system_id:
         raise SourceError(
@@ -87,4 +102,11 @@ def _refuse(manifest: Manifest, repository: str, facts: SourceFacts, settings: D
         )
     # A standby may lag behind what its primary was dumped at.
     if known and not facts.in_recovery and settings.new_cluster != facts.system_id:
-        refuse_earlier(manifest, repository, timeline=facts.timeline, lsn=facts.lsn, verb="back-up-database")
+        try:
+            _refuse_earlier(manifest, repository, facts)
+        except SourceError:
+            _refuse_earlier(manifest, repository, again())
+
+
+def _refuse_earlier(manifest: Manifest, repository: str, facts: SourceFacts) -> None:
+    refuse_earlier(manifest, repository, timeline=facts.timeline, lsn=facts.lsn, verb="back-up-database")

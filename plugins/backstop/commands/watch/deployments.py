@@ -16,6 +16,7 @@ from backstop.repository.spent_claims import SPENT_FOR
 
 if TYPE_CHECKING:
     from backstop.commands.watch.sight import Sight
+    from backstop.model.observation import Observation
     from backstop.repository.catalog import Repository
 
 CHECK = "deployment"
@@ -44,7 +45,7 @@ def look_at_deployments(sight: Sight) -> Part:
                 if known is None or known.took_at < one.took_at:
                     seen[one.repository, one.airflow] = one
         except StorageError as error:
-            unseen.append(f"leases in {repository.name}: {error.message}")
+            unseen.append(f"{_leases_in(repository.name)}{error.message}")
     return Part(
         seen=tuple(seen.values()),
         findings=tuple(_finding(sight, one) for one in seen.values()),
@@ -55,7 +56,7 @@ def look_at_deployments(sight: Sight) -> Part:
 
 def _writers(sight: Sight, repository: Repository) -> list[WriterSeen]:
     since = sight.now - SPENT_FOR
-    if sight.previous is not None:
+    if sight.previous is not None and _saw_leases(sight.previous, repository.name):
         since = max(since, sight.previous.observed_at - _CLOCKS_DIFFER)
     found = []
     for lease in leases_since(repository.storage, sight.target.name, since):
@@ -63,6 +64,17 @@ def _writers(sight: Sight, repository: Repository) -> list[WriterSeen]:
         if airflow not in (None, sight.target.airflow):
             found.append(WriterSeen(repository.name, airflow, str(lease.claim), lease.since))
     return found
+
+
+def _saw_leases(previous: Observation, repository: str) -> bool:
+    """Else those that were taken before an outage would be nobody's to read."""
+    seen = previous.repository(repository)
+    unread = any(words.startswith(_leases_in(repository)) for words in previous.unseen)
+    return seen is not None and seen.reachable and not unread
+
+
+def _leases_in(repository: str) -> str:
+    return f"leases in {repository}: "
 
 
 def _finding(sight: Sight, one: WriterSeen) -> Finding:
