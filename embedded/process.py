@@ -196,5 +196,5 @@ def _has_ended(process: psutil.Process) -> bool:
         return False
     try:
         return all(thread.name == str(process.pid) for thread in Path(f"/proc/{process.pid}/task").iterdir())
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return True

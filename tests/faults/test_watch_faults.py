@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
+AIRFLOW = "https://airflow.example.org"
 MIB = 1024 * 1024
 TARGETS = """\
 version: 1
@@ -100,7 +101,7 @@ class Watched:
                 cluster=self.cluster,
             )
         )
-        targets = WatchedTargets(load_targets(file), self.credentials(password))
+        targets = WatchedTargets(load_targets(file), self.credentials(password), airflow=AIRFLOW)
         return observe_target(
             targets.open("calibrify"), inventory=None, clock=utc_now, rhythm=RHYTHM, patience_seconds=60
         )
