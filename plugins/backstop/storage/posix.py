@@ -189,7 +189,8 @@ class PosixStorage:
             except (FileNotFoundError, NotADirectoryError) as error:
                 self._check_root(error)
                 return
-        yield from (key[:-1] for key, _ in found if key.endswith("/"))
+        # What every ext4 has at its top, and nobody but root may look into.
+        yield from (key[:-1] for key, _ in found if key.endswith("/") and key != "lost+found/")
 
     def delete(self, key: str, *, version_id: str | None = None) -> None:
         path = self._path(key)

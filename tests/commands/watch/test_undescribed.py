@@ -65,6 +65,33 @@ def test_a_folder_whose_name_no_key_of_ours_can_have_hides_nothing(tmp_path):
     assert "blog (1 backup, " in found.findings[0].sentence
 
 
+def test_a_folder_that_nobody_may_look_into_hides_no_other():
+    class PartlyClosed(MemoryStorage):
+        def list(self, prefix):
+            if prefix.startswith("theirs/"):
+                raise ForbiddenError("s3://b/theirs: not allowed")
+            return super().list(prefix)
+
+    storage = PartlyClosed()
+    for name in ("blog", "theirs", "wiki"):
+        storage.put_once(f"{name}/meta/manifests/20261120T010000Z-dump.json", b"{}")
+
+    found = look(storage, "calibrify")
+
+    assert "blog (1 backup, " in found.findings[0].sentence
+    assert "wiki (1 backup, " in found.findings[0].sentence
+    assert "theirs: not allowed" in found.unseen[0]
+    assert found.unjudged == {("undescribed", "repository s3")}
+
+
+def test_what_a_file_system_has_at_its_top_is_no_target(tmp_path):
+    (tmp_path / "lost+found").mkdir(mode=0o700)
+    storage = PosixStorage(tmp_path)
+    storage.put_once("blog/meta/manifests/20261120T010000Z-dump.json", b"{}")
+
+    assert list(storage.folders()) == ["blog"]
+
+
 def test_a_target_that_left_this_repository_is_named_too(storage):
     assert "calibrify (1 backup, " in look(storage, "web").findings[0].sentence
 

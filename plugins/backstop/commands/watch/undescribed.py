@@ -6,7 +6,7 @@ found is about no single one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -74,15 +74,23 @@ def _look(repository: TopOf) -> Part:
     try:
         storage = repository.storage()
         strangers = [name for name in storage.folders() if name not in repository.described]
-        left = [said for name in strangers[:_MOST_FOLDERS] if (said := _left(storage, name))]
     except BackstopError as error:
         return _unseen(repository.name, error.message)
+    left, closed = [], Part()
+    for name in strangers[:_MOST_FOLDERS]:
+        try:
+            if said := _left(storage, name):
+                left.append(said)
+        except BackstopError as error:
+            # A folder of somebody else's, perhaps; the others are told of all the same.
+            closed = _unseen(repository.name, error.message)
     if not left:
-        return Part()
+        return closed
     named = ", ".join(left[:_MOST_NAMED]) + (
         f" and {len(left) - _MOST_NAMED} more" if left[_MOST_NAMED:] else ""
     )
-    return Part(
+    return replace(
+        closed,
         findings=(
             Finding(
                 EVERY_TARGET,
@@ -93,7 +101,7 @@ def _look(repository: TopOf) -> Part:
                 f"which nobody expires or watches: {named}",
                 _STEP,
             ),
-        )
+        ),
     )
 
 
