@@ -22,8 +22,9 @@ _TRIES = 20
 _PAUSE_SECONDS = 0.02
 _MOST_BYTES = 64 * 1024
 
-# Where the CRC-32C stands, which covers all that is before it. 18 brought default_char_signedness.
-_CRC_AT = {1300: 288, 1800: 292}
+# Where the CRC-32C stands, which covers all that is before it: of PostgreSQL 15 and 16; of 17, whose
+# wal_level took the place of padding; of 18, with default_char_signedness.
+_CRC_AT = {1300: 288, 1700: 288, 1800: 292}
 _IN_PRODUCTION = 6
 _HEAD = struct.Struct("=QII")
 _STATE = struct.Struct("=i")
