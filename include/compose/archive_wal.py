@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from backstop.errors import BackstopError
+from backstop.settings.cluster import wal_status_file
 from backstop.targets import load_targets
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def receivers(configuration: Configuration) -> dict[str, Path | None]:
     for name, target in configuration.targets.items():
         if target.cluster is not None and target.cluster.wal.runner == "service":
             spool = target.cluster.spool or target.database.spool
-            found[name] = spool / f"archive-wal-{name}.json" if spool else None
+            found[name] = wal_status_file(spool, name) if spool else None
     return found
 
 
@@ -42,6 +43,7 @@ class Receivers:
     def __init__(self, status: Path = STATUS) -> None:
         self._status = status
         self._running: dict[str, subprocess.Popen[bytes]] = {}
+        self._files: dict[str, Path | None] = {}
         self._not_before: dict[str, float] = {}
 
     def look(self) -> None:
@@ -52,7 +54,10 @@ class Receivers:
                 del self._running[target]
                 self._not_before[target] = time.monotonic() + PAUSE_SECONDS
         wanted = receivers(load_targets())
-        _write(self._status, json.dumps([str(file) for file in wanted.values() if file]))
+        # While a target's file is wrong, its receiver goes on, and must not be unwell unseen.
+        going_on = {one: file for one, file in self._files.items() if one in self._running}
+        self._files = {**going_on, **wanted}
+        _write(self._status, json.dumps([str(file) for file in self._files.values() if file]))
         for target in wanted:
             if target not in self._running and time.monotonic() >= self._not_before.get(target, 0):
                 argv = [sys.executable, "-m", "backstop", "archive-wal", "--target", target]

@@ -91,11 +91,12 @@ def test_a_receiver_that_ends_is_named_and_started_again_and_a_new_target_is_fou
     assert "archive-wal of shop ended with exit code" in said
 
 
-def test_a_file_that_is_wrong_ends_no_receiver(fleet: Path, receivers: Any) -> None:
+def test_a_file_that_is_wrong_ends_no_receiver_and_hides_none(fleet: Path, receivers: Any) -> None:
     receivers.look()
     (fleet / "all.yaml").write_text("targets: [")
 
     receivers.look()
 
-    assert json.loads((fleet.parent / "receivers.json").read_text()) == []
+    listed = json.loads((fleet.parent / "receivers.json").read_text())
+    assert listed == [str(fleet.parent / "archive-wal-shop.json")]
     assert [*receivers._running] == ["shop"]

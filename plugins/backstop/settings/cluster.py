@@ -68,8 +68,13 @@ def archive_settings(
         spool=spool,
         slot=wal.slot or "",
         synchronous=wal.synchronous,
-        status_file=spool / f"archive-wal-{target}.json",
+        status_file=wal_status_file(spool, target),
     )
+
+
+def wal_status_file(spool: Path, target: str) -> Path:
+    """Where the receiver of a target's WAL says how it stands."""
+    return spool / f"archive-wal-{target}.json"
 
 
 def archive_directory(configuration: Configuration, target: str) -> Path | None:
