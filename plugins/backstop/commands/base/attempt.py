@@ -12,19 +12,18 @@ from backstop import __version__
 from backstop.commands.backup_report import BaseBackupReport
 from backstop.commands.base.copy import BaseCopy, CopiedCluster
 from backstop.commands.base.file_copy import FileCopy
+from backstop.commands.base.source_server import SourceServer, passed_over_in_words
 from backstop.commands.object_writer import ObjectWriter
 from backstop.commands.replicate import Replication
 from backstop.commands.staging import staging_directory
 from backstop.commands.wal.holds import WalNeeded
-from backstop.errors import BackstopError, SourceError, SourceUnavailableError, StorageError
+from backstop.errors import BackstopError, SourceUnavailableError, StorageError
 from backstop.model.backup import Manifest
-from backstop.model.words import printable
 from backstop.postgres.backup_manifest import NAME as BACKUP_MANIFEST
 from backstop.postgres.preflight import server_time
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -40,25 +39,6 @@ if TYPE_CHECKING:
     from backstop.repository.catalog import Repository
 
 _CLOCK_TRIES = 5
-_NAMED = 20
-_CONFIGURATION = ("config_file", "hba_file", "ident_file")
-
-
-@dataclass(frozen=True, slots=True)
-class _Server:
-    """What is asked before the copy: hours later the connection may be gone."""
-
-    version: int
-    page_checksums: str
-    not_included: tuple[str, ...]
-
-    @classmethod
-    def look(cls, connection: ReplicationConnection) -> _Server:
-        return cls(
-            version=connection.server_version,
-            page_checksums=connection.setting("data_checksums"),
-            not_included=_configuration_elsewhere(connection),
-        )
 
 
 @dataclass(slots=True)
@@ -95,7 +75,7 @@ class BaseBackupAttempt:
         ):
             try:
                 writer = self._writer(label, attempt, folder, replication)
-                server = _Server.look(self.connection)
+                server = SourceServer.look(self.connection)
                 copied = self._copy(label, writer)
                 snapshot_at = self._server_time()
                 self.progress.phase("upload")
@@ -227,7 +207,7 @@ class BaseBackupAttempt:
         snapshot_at: datetime,
         copied: CopiedCluster,
         writer: ObjectWriter,
-        server: _Server,
+        server: SourceServer,
     ) -> Manifest:
         return Manifest(
             label=label,
@@ -258,7 +238,7 @@ class BaseBackupAttempt:
                 "wal_segment_bytes": self.identity.segment_bytes,
                 **{f"tablespace_{one.oid}": one.location or "" for one in copied.tablespaces},
             },
-            not_included=(*server.not_included, *_passed_over(copied.passed_over)),
+            not_included=(*server.not_included, *passed_over_in_words(copied.passed_over)),
         )
 
     def _report(
@@ -284,21 +264,3 @@ class BaseBackupAttempt:
             copy_seconds=copied.seconds,
             not_included=manifest.not_included,
         )
-
-
-def _passed_over(names: Sequence[str]) -> Iterator[str]:
-    """A manifest is text: a name may be none, and there may be thousands."""
-    for name in names[:_NAMED]:
-        yield f"{printable(name)} (a link or special file)"
-    if names[_NAMED:]:
-        yield f"and {len(names) - _NAMED} more links and special files"
-
-
-def _configuration_elsewhere(connection: ReplicationConnection) -> tuple[str, ...]:
-    """Configuration may lie outside of the data directory, as Debian has it; not every role may ask."""
-    try:
-        folder = connection.setting("data_directory").rstrip("/") + "/"
-        files = [connection.setting(name) for name in _CONFIGURATION]
-    except SourceError:
-        return ()
-    return tuple(f"{file} (outside of the data directory)" for file in files if not file.startswith(folder))
