@@ -299,7 +299,7 @@ def test_a_full_one_is_read_from_the_servers_files_unless_it_is_to_come_over_the
         psql = [archiving.server.bin_dir / "psql", "-q", "-v", "role=replicator", "-f", script]
         subprocess.run(psql, env=environment, check=True)
     text, _ = archiving.text(*take)
-    assert "from the server's own files, here" in text
+    assert "read on its host" in text
     assert archiving.run(*take, "--over-network")["copied"] == "network"
     incremental = archiving.run("take-base-backup", "--incremental", "--targets", targets)
 

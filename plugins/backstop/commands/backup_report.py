@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
+COPIED_IN_WORDS = {"network": "sent by the server", "files": "read on its host"}
+"""How the files of a base backup were copied."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:

@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from backstop.commands.backup_report import COPIED_IN_WORDS
 from backstop.model.figures import duration_in_words, size_in_words
 from backstop.model.words import printable
 
@@ -18,10 +19,6 @@ NOTE = "note"
 """Key of the XCom that becomes the note on the run (``listeners/run_note.py``)."""
 NOTE_LIMIT = 1000
 """Airflow keeps no longer notes."""
-
-
-COPIED = {"network": "sent by the server", "files": "read on its host"}
-"""How the files of a base backup were copied, in words."""
 
 _MARKUP = re.compile(r"([\\`*_~\[\]<>|#!])")
 
@@ -47,7 +44,7 @@ def dump_note(report: Mapping[str, Any]) -> str:
 def base_backup_note(report: Mapping[str, Any]) -> str:
     """Of a base backup's report: Markdown."""
     upon = f" upon `{report['parent']}`" if report["parent"] else ""
-    held = f"{report['files']:,} files{upon}, {COPIED[report['copied']]}, {_sizes(report)}"
+    held = f"{report['files']:,} files{upon}, {COPIED_IN_WORDS[report['copied']]}, {_sizes(report)}"
     return "\n".join([f"`{report['label']}`: {held}", *_where(report)])[:NOTE_LIMIT]
 
 
@@ -69,7 +66,7 @@ def report_lines(report: Mapping[str, Any]) -> Iterator[str]:
     """A backup's report, one aligned line for each thing."""
     lines = [("backup", report["label"]), ("size", _sizes(report))]
     if "copied" in report:
-        lines.append(("files", COPIED[report["copied"]]))
+        lines.append(("files", COPIED_IN_WORDS[report["copied"]]))
     lines += [("in", f"{name}: {state}") for name, state in report["repositories"].items()]
     lines += [("without", what) for what in report["not_included"]]
     for name, value in lines:

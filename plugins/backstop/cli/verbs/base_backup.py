@@ -9,6 +9,7 @@ from backstop.cli.exit_codes import DONE, PARTIAL
 from backstop.cli.output import human_bytes, print_fields, print_json, say
 from backstop.cli.session import Session
 from backstop.cli.terminal import progress_bar
+from backstop.commands.backup_report import COPIED_IN_WORDS
 from backstop.commands.base.backup import take_base_backup as run
 from backstop.commands.bookkeeping import enter_backup
 from backstop.commands.wal.holds import WalHeld
@@ -28,11 +29,6 @@ if TYPE_CHECKING:
     import argparse
 
     from backstop.commands.backup_report import BaseBackupReport
-
-_COPIED = {
-    "network": "over the network: the server sent its files",
-    "files": "from the server's own files, here",
-}
 
 
 def take_base_backup(arguments: argparse.Namespace) -> int:
@@ -86,7 +82,7 @@ def _print(report: BaseBackupReport) -> None:
         ("content", f"{report.files} files, {report.tablespaces} further tablespaces"),
         ("cluster", f"{report.system_id}, timeline {report.timeline}"),
         ("WAL", f"{report.start_lsn} to {report.end_lsn}"),
-        ("copied", _COPIED[report.copied]),
+        ("files", COPIED_IN_WORDS[report.copied]),
         ("took", f"{seconds:.1f} s, the copy {report.copy_seconds:.1f} s"),
     ]
     fields += [(f"in {name}", state) for name, state in report.repositories.items()]
