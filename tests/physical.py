@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from backstop.commands.base.backup import take_base_backup
 from backstop.commands.base.settings import BaseBackupSettings
@@ -17,6 +20,8 @@ from embedded.accounts import postgres_account
 from embedded.postgres import EmbeddedPostgres, pip_postgres_bin
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from backstop.commands.backup_report import BaseBackupReport
     from tests.protection import Protection
 
@@ -31,12 +36,35 @@ def bin_dir_of(major: int) -> Path:
 
 
 def server_of(folder: Path, major: int, **settings: str) -> EmbeddedPostgres:
-    """A server of one's own."""
+    """A server of one's own. Of a version that is not here, the test is skipped."""
+    if not (bin_dir_of(major) / "postgres").exists():
+        pytest.skip(f"needs Debian's postgresql-{major}")
     # Copies recover with WAL from its own pg_wal: nothing may be recycled.
     settings = {"wal_keep_size": "8GB", **settings}
     return EmbeddedPostgres(
         folder, bin_dir=bin_dir_of(major), settings=settings, durable=False, die_with_parent=True
     )
+
+
+@contextmanager
+def damaged_table(server: EmbeddedPostgres) -> Iterator[str]:
+    """A table with a bit flipped in its second page, on disk alone.
+
+    :returns: its file, in the data directory.
+    """
+    with server.connect() as session:
+        session.execute("CREATE TABLE damaged AS SELECT n, md5(n::text) FROM generate_series(1, 1000) n")
+        session.execute("CHECKPOINT")
+        (path,) = session.execute("SELECT pg_relation_filepath('damaged')").fetchone()
+    file = server.data / path
+    whole = file.read_bytes()
+    file.write_bytes(whole[:9000] + bytes([whole[9000] ^ 1]) + whole[9001:])
+    try:
+        yield path
+    finally:
+        file.write_bytes(whole)
+        with server.connect() as session:
+            session.execute("DROP TABLE damaged")
 
 
 @dataclass
@@ -77,6 +105,12 @@ class BaseBackups:
     def leftovers(self) -> list[Path]:
         """What lies in the staging folder."""
         return list(self.settings.staging.iterdir())
+
+    def nothing_is_left(self) -> bool:
+        """Nothing was published, and nothing is left of it."""
+        return (
+            self.protection.published()["local"] == [] and self.stored_data() == [] and self.leftovers() == []
+        )
 
     def lay_out(self, label: str, data: Path, *, repository: str = "local") -> dict[str, Path]:
         """One backup's files below ``data``, by tar alone; tablespaces beside it.

@@ -145,11 +145,6 @@ def left_behind(server: EmbeddedPostgres, place: Path) -> Iterator[None]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def nothing_is_left(base: BaseBackups) -> bool:
-    """Nothing was published, and nothing is left of it."""
-    return base.protection.published()["local"] == [] and base.stored_data() == [] and base.leftovers() == []
-
-
 def no_backup_mode(server: EmbeddedPostgres) -> bool:
     """Whether no session holds a backup."""
     with server.connect() as session:

@@ -33,7 +33,7 @@ from backstop.postgres.base_backup_stream import BackupData
 from backstop.postgres.replication import ReplicationConnection
 from backstop.repository.lock import Lease
 from backstop.storage.posix import PosixStorage
-from tests.physical import DISTRIBUTION, BaseBackups, combine, server_of
+from tests.physical import BaseBackups, combine, damaged_table, server_of
 from tests.protection import protect, utc_now
 
 if TYPE_CHECKING:
@@ -65,8 +65,6 @@ def server16(servers_directory: Path) -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture(scope="module")
 def server15(servers_directory: Path) -> Iterator[EmbeddedPostgres]:
-    if not (DISTRIBUTION / "postgres").exists():
-        pytest.skip("needs Debian's postgresql-15")
     with server_of(servers_directory / "base15", 15) as server:
         yield server
 
@@ -74,10 +72,6 @@ def server15(servers_directory: Path) -> Iterator[EmbeddedPostgres]:
 @pytest.fixture
 def base(folder: Path, server18: EmbeddedPostgres) -> BaseBackups:
     return BaseBackups(protect(folder, server18.connection()), server18)
-
-
-def nothing_is_left(base: BaseBackups) -> bool:
-    return base.protection.published()["local"] == [] and base.stored_data() == [] and base.leftovers() == []
 
 
 @pytest.mark.parametrize("name", ["server18", "server16", pytest.param("server15", marks=pytest.mark.system)])
@@ -172,21 +166,9 @@ def test_incremental_backups_combine_into_a_cluster_that_starts(base: BaseBackup
 
 
 def test_a_page_that_the_server_finds_damaged_is_named_and_nothing_is_published(base: BaseBackups):
-    with base.server.connect() as session:
-        session.execute(TABLE.format("damaged", "", 1000))
-        session.execute("CHECKPOINT")
-        (path,) = session.execute("SELECT pg_relation_filepath('damaged')").fetchone()
-    file = base.server.data / path
-    whole = file.read_bytes()
-    file.write_bytes(whole[:9000] + bytes([whole[9000] ^ 1]) + whole[9001:])
-    try:
-        with pytest.raises(SourceError, match=f"damaged pages.*{path}"):
-            base.take()
-    finally:
-        file.write_bytes(whole)
-        with base.server.connect() as session:
-            session.execute("DROP TABLE damaged")
-    assert nothing_is_left(base)
+    with damaged_table(base.server) as path, pytest.raises(SourceError, match=f"damaged pages.*{path}"):
+        base.take()
+    assert base.nothing_is_left()
 
 
 def tampering(monkeypatch: pytest.MonkeyPatch, change: Callable[[int, BackupData], BackupMessage]) -> None:
@@ -223,7 +205,7 @@ def test_a_byte_that_flips_on_the_way_is_noticed_and_nothing_is_published(
     with pytest.raises(IntegrityError, match=r"arrived with other bytes \(CRC-32C\)"):
         base.take()
     assert flipped
-    assert nothing_is_left(base)
+    assert base.nothing_is_left()
 
 
 def test_a_connection_killed_half_way_publishes_nothing_and_leaves_nothing(
@@ -241,7 +223,7 @@ def test_a_connection_killed_half_way_publishes_nothing_and_leaves_nothing(
     tampering(monkeypatch, kill)
     with pytest.raises(SourceUnavailableError):
         base.take()
-    assert nothing_is_left(base)
+    assert base.nothing_is_left()
 
 
 def test_another_cluster_under_the_same_target_is_refused_until_it_is_allowed(
@@ -333,7 +315,7 @@ def test_a_copy_whose_wal_the_archive_does_not_get_is_not_published(base: BaseBa
         base.take(wal_holds=never, settings=impatient)
     assert len(asked) >= 2
     assert asked[0] == ("local", 1)
-    assert nothing_is_left(base)
+    assert base.nothing_is_left()
 
 
 def test_only_a_repository_whose_archive_holds_the_wal_gets_the_backup(base: BaseBackups, folder: Path):
@@ -429,7 +411,7 @@ def test_an_encoder_that_fails_ends_the_copy_with_its_own_error(
     monkeypatch.setattr(base_copy, "encode_parts", broken)
     with pytest.raises(BackstopError, match="the key service is gone"):
         base.take()
-    assert nothing_is_left(base)
+    assert base.nothing_is_left()
 
 
 def test_a_base_backup_is_never_taken_for_a_dump(base: BaseBackups, folder: Path):

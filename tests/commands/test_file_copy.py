@@ -24,13 +24,12 @@ from tests.commands.file_copies import (
     left_behind,
     members,
     no_backup_mode,
-    nothing_is_left,
     opened,
     relations,
     tablespace,
 )
 from tests.faults.line import Line
-from tests.physical import DISTRIBUTION, BaseBackups, combine, server_of
+from tests.physical import BaseBackups, combine, server_of
 from tests.protection import protect
 
 if TYPE_CHECKING:
@@ -61,8 +60,6 @@ def server16(servers_directory: Path) -> Iterator[EmbeddedPostgres]:
 
 @pytest.fixture(scope="module")
 def server15(servers_directory: Path) -> Iterator[EmbeddedPostgres]:
-    if not (DISTRIBUTION / "postgres").exists():
-        pytest.skip("needs Debian's postgresql-15")
     with server_of(servers_directory / "files15", 15) as server:
         yield server
 
@@ -272,7 +269,7 @@ def test_a_session_that_is_lost_ends_the_copy_and_nothing_is_published(
     monkeypatch.setattr(file_copy, "tar_blocks", endless)
     with pytest.raises(SourceUnavailableError, match="the session that held the backup was lost"):
         base.take()
-    assert nothing_is_left(base)
+    assert base.nothing_is_left()
 
 
 def test_a_session_that_nothing_comes_back_from_is_given_up(
@@ -293,7 +290,7 @@ def test_a_session_that_nothing_comes_back_from_is_given_up(
             base.take(cluster=replace(base.server.connection(), port=line.port))
     finally:
         line.close()
-    assert nothing_is_left(base)
+    assert base.nothing_is_left()
     wait_for("the server to notice", lambda: no_backup_mode(base.server))
 
 
@@ -334,4 +331,4 @@ def test_a_file_that_may_not_be_read_is_named_with_the_user(
     with pytest.raises(SourceError, match=r"pg_hba\.conf cannot be read by user \w+ \(uid \d+\)") as told:
         base.take()
     assert "initdb --allow-group-access" in told.value.hint
-    assert nothing_is_left(base)
+    assert base.nothing_is_left()

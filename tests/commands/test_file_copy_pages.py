@@ -11,8 +11,8 @@ import pytest
 from backstop.commands.base import file_reading
 from backstop.errors import SourceError
 from backstop.postgres import control_file, local_cluster
-from tests.commands.file_copies import by_file_copy, no_backup_mode, nothing_is_left, opened
-from tests.physical import BaseBackups
+from tests.commands.file_copies import by_file_copy, no_backup_mode, opened
+from tests.physical import BaseBackups, damaged_table
 from tests.protection import protect
 
 if TYPE_CHECKING:
@@ -31,21 +31,12 @@ def base(folder: Path, postgres18: EmbeddedPostgres) -> BaseBackups:
 
 
 def test_a_cold_page_with_a_flipped_bit_is_named_and_nothing_is_published(base: BaseBackups):
-    with base.server.connect() as session:
-        session.execute(TABLE.format("damaged", 1000))
-        session.execute("CHECKPOINT")
-        (path,) = session.execute("SELECT pg_relation_filepath('damaged')").fetchone()
-    file = base.server.data / path
-    whole = file.read_bytes()
-    file.write_bytes(whole[:9000] + bytes([whole[9000] ^ 1]) + whole[9001:])
-    try:
-        with pytest.raises(SourceError, match=f"damaged pages: .* file {path}, block 1 "):
-            base.take()
-    finally:
-        file.write_bytes(whole)
-        with base.server.connect() as session:
-            session.execute("DROP TABLE damaged")
-    assert nothing_is_left(base)
+    with (
+        damaged_table(base.server) as path,
+        pytest.raises(SourceError, match=f"damaged pages: .* file {path}, block 1 "),
+    ):
+        base.take()
+    assert base.nothing_is_left()
     assert no_backup_mode(base.server)
 
 

@@ -10,7 +10,7 @@ import pytest
 from backstop.commands.base import file_copy
 from backstop.errors import SourceError
 from backstop.postgres import local_cluster
-from tests.commands.file_copies import by_file_copy, no_backup_mode, nothing_is_left, tablespace
+from tests.commands.file_copies import by_file_copy, no_backup_mode, tablespace
 from tests.physical import BaseBackups
 from tests.protection import protect
 
@@ -40,7 +40,7 @@ def test_the_directory_of_another_server_is_refused_before_anything_is_written(
         with pytest.raises(SourceError, match=f"{data} is not the data directory of .*{why}") as refused:
             by_file_copy(base, data=data).take()
         assert "--over-network" in refused.value.hint
-    assert not base.settings.staging.exists() or nothing_is_left(base)
+    assert not base.settings.staging.exists() or base.nothing_is_left()
 
 
 def test_a_former_directory_of_the_same_cluster_is_refused(base: BaseBackups, folder: Path):
@@ -54,7 +54,7 @@ def test_a_former_directory_of_the_same_cluster_is_refused(base: BaseBackups, fo
     shutil.copy(base.server.data / "postmaster.pid", former)
     with pytest.raises(SourceError, match=f"{former} is not the data directory .*newest checkpoint"):
         by_file_copy(base, data=former).take()
-    assert nothing_is_left(base)
+    assert base.nothing_is_left()
     assert no_backup_mode(base.server)
 
     pid = (former / "postmaster.pid").read_text().splitlines()
@@ -100,7 +100,7 @@ def test_a_tablespace_whose_disk_is_not_mounted_here_is_refused(
             session.execute("DROP TABLE apart")
         assert link.is_symlink()
     assert "at the same paths" in told.value.hint
-    assert nothing_is_left(base)
+    assert base.nothing_is_left()
     assert no_backup_mode(base.server)
 
 
@@ -113,7 +113,7 @@ def test_a_role_without_the_right_is_told_which_and_nothing_is_written(base: Bas
     assert (
         "GRANT EXECUTE ON FUNCTION pg_backup_start(text, boolean), pg_backup_stop(boolean)" in told.value.hint
     )
-    assert not base.settings.staging.exists() or nothing_is_left(base)
+    assert not base.settings.staging.exists() or base.nothing_is_left()
 
     with base.server.connect() as session:
         functions = "pg_backup_start(text, boolean), pg_backup_stop(boolean)"
