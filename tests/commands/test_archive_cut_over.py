@@ -16,7 +16,7 @@ from tests.commands.test_archive_failover import caught_up, pair, server
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 
 
-def test_after_a_cut_over_the_receiver_waits_until_the_slot_is_made_again(folder):
+def test_after_a_cut_over_the_receiver_waits_until_the_slot_is_made_again(folder, caplog):
     with pair(folder, 18) as (primary_server, standby):
         primary = Protected(folder, primary_server)
         with primary.archiver() as archiver:
@@ -28,9 +28,14 @@ def test_after_a_cut_over_the_receiver_waits_until_the_slot_is_made_again(folder
             primary_server.stop()
             with server(folder / "standby", 18, port=str(port)) as promoted:
                 protected = Protected(folder, promoted)
+                # The address may lead to it before it has been promoted.
+                wait_for("a word about the standby", lambda: f"no slot {SLOT}" in archiver.state.last_error)
+                assert archiver.error is None
+
                 protected.run("SELECT pg_promote()")
                 protected.write_wal(1)
-                wait_for("a word about it", lambda: f"no slot {SLOT}" in archiver.state.last_error)
+                caplog.clear()
+                wait_for("words about the new primary", lambda: caplog.text.count(f"no slot {SLOT}") > 1)
                 assert archiver.error is None
 
                 protected.run(f"SELECT pg_create_physical_replication_slot('{SLOT}', true)")

@@ -15,10 +15,23 @@ _GIVEN_UP = """
 SELECT wal_status = 'lost' FROM pg_catalog.pg_replication_slots WHERE slot_name = %s
 """
 
-
 _USE = """
 -- Who uses the slot, and what does the server promise it?
 SELECT active, coalesce(wal_status, '') FROM pg_catalog.pg_replication_slots WHERE slot_name = %s
+"""
+
+_HOLDER = """
+-- Who streams from the slot?
+SELECT concat_ws(' ', 'process', activity.pid, activity.application_name, 'at', activity.client_addr)
+FROM pg_catalog.pg_replication_slots AS slots
+JOIN pg_catalog.pg_stat_activity AS activity ON activity.pid = slots.active_pid
+WHERE slots.slot_name = %s
+"""
+
+_WRITTEN_TIMELINE = """
+-- On which timeline does the server write WAL? None: it is a standby.
+SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery()
+            THEN pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()) END
 """
 
 
@@ -50,3 +63,24 @@ def given_up(cluster: ClusterConnection, slot: str) -> bool:
     except SourceError:
         return False
     return bool(row and row[0])
+
+
+def held_by(cluster: ClusterConnection, slot: str) -> str:
+    """Who receives from the slot; empty when nobody does, or it cannot be asked."""
+    try:
+        with cluster.connect() as session:
+            row = session.execute(_HOLDER, [slot]).fetchone()
+    except SourceError:
+        return ""
+    return str(row[0]) if row else ""
+
+
+def written_timeline(cluster: ClusterConnection) -> int | None:
+    """The timeline on which the server writes WAL now; None: it is a standby, and writes none.
+
+    :raises SourceError: the server cannot be asked, or lets this role only replicate.
+    """
+    with cluster.connect() as session:
+        row = session.execute(_WRITTEN_TIMELINE).fetchone()
+    name = row[0] if row else None
+    return None if name is None else int(name[:8], 16)

@@ -23,12 +23,13 @@ from backstop.errors import (
     SlotMissingError,
     SourceBusyError,
     SourceError,
+    SourceUnavailableError,
     StorageError,
     StorageFullError,
     WalLostError,
 )
 from backstop.postgres.replication import ReplicationConnection
-from backstop.postgres.slots import given_up
+from backstop.postgres.slots import given_up, held_by, written_timeline
 from backstop.repository.wal_archive import WalArchive
 from backstop.repository.wal_sealing import prepare_sealing
 
@@ -51,13 +52,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _FIRST_PAUSE_SECONDS = 0.2
-_WHO = """
--- Who streams from the slot?
-SELECT concat_ws(' ', 'process', activity.pid, activity.application_name, 'at', activity.client_addr)
-FROM pg_catalog.pg_replication_slots AS slots
-JOIN pg_catalog.pg_stat_activity AS activity ON activity.pid = slots.active_pid
-WHERE slots.slot_name = %s
-"""
 
 
 def archive_wal(
@@ -256,7 +250,9 @@ class _Archiver:
         now = time.monotonic()
         self._began_to_wait = self._began_to_wait or now
         if now - self._began_to_wait > self._settings.slot_patience.total_seconds():
-            raise SourceError(f"{error.message}{self._who_streams()}", hint=error.hint) from error
+            holder = held_by(self._cluster, self._slot)
+            said = f"{error.message} (held by {holder})" if holder else error.message
+            raise SourceError(said, hint=error.hint) from error
         self._note(error)
 
     def _wait_for_slot(self, error: SlotMissingError) -> None:
@@ -267,29 +263,34 @@ class _Archiver:
         now = time.monotonic()
         self._slot_missed_since = self._slot_missed_since or now
         waited = now - self._slot_missed_since
-        if waited > self._settings.slot_patience.total_seconds() or not self._is_on_new_timeline():
+        if waited > self._settings.slot_patience.total_seconds() or not self._may_be_made_anew():
             raise error
         self._note(error)
 
-    def _is_on_new_timeline(self) -> bool:
-        """Whether the server began a timeline of which nothing has been archived."""
+    def _may_be_made_anew(self) -> bool:
+        """Whether the server is a standby, which may be promoted any moment, or began a timeline of which
+        nothing has been archived.
+        """
         assert self._identity is not None  # noqa: S101 - it has just told us
-        system_id, timeline = self._identity.system_id, self._identity.timeline
         try:
-            return timeline > 1 and not any(
-                WalArchive(repository.storage, self._target, system_id).has_timeline(timeline)
-                for repository in self._repositories
-            )
+            # Anew: it may have been promoted since.
+            timeline = written_timeline(self._cluster)
+        except SourceUnavailableError:
+            return True
+        except SourceError:
+            # It lets us replicate, and no more.
+            timeline = self._identity.timeline
+        try:
+            return timeline is None or (timeline > 1 and not self._is_archived(timeline))
         except StorageError:
             return False
 
-    def _who_streams(self) -> str:
-        try:
-            with self._cluster.connect() as session:
-                row = session.execute(_WHO, [self._slot]).fetchone()
-        except SourceError:
-            return ""
-        return f" (held by {row[0]})" if row else ""
+    def _is_archived(self, timeline: int) -> bool:
+        assert self._identity is not None  # noqa: S101 - it has just told us
+        return any(
+            WalArchive(one.storage, self._target, self._identity.system_id).has_timeline(timeline)
+            for one in self._repositories
+        )
 
     def _note(self, error: BackstopError) -> None:
         if self._stop.is_set():
