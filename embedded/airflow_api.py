@@ -110,7 +110,7 @@ class AirflowApi:
         """:raises StackError: the run failed; says which tasks, and what they said last."""
         if self.wait(run, timeout=timeout) != "success":
             raise StackError(
-                f"run {run.run_id} of {run.dag_id} failed: " + "; ".join(self.failures(run)),
+                f"run {run.run_id} of {run.dag_id} failed: " + self.why(run),
                 hint=f"look at it: {self.url}/dags/{run.dag_id}/runs/{run.run_id}",
             )
 
@@ -121,6 +121,10 @@ class AirflowApi:
             for task in self.tasks(run)
             if task["state"] == "failed"
         ]
+
+    def why(self, run: Run) -> str:
+        """Why it is not green: :meth:`failures`, whole and in one line."""
+        return "; ".join(self.failures(run)) or "no task failed"
 
     def last_error(self, run: Run, task: Mapping[str, Any]) -> str:
         """The last error in the log of a task's last try."""
@@ -141,8 +145,7 @@ class AirflowApi:
             state = self.state(run)
             if state in ENDED or time.monotonic() > deadline:
                 raise StackError(
-                    f"{task_id} of {run.dag_id} asks nothing; the run is {state}: "
-                    + ("; ".join(self.failures(run)) or "no task failed"),
+                    f"{task_id} of {run.dag_id} asks nothing; the run is {state}: " + self.why(run),
                     hint=f"look at it: {self.url}/dags/{run.dag_id}/runs/{run.run_id}",
                 )
             time.sleep(0.5)

@@ -90,7 +90,7 @@ class FilesDemo:
     def _take_if_it_has(self, admin: AirflowApi, run: Run, path: Path) -> None:
         states = {task["task_id"]: task["state"] for task in admin.tasks(run)}
         if states.get("back_up") == "failed":
-            raise StackError("the backup failed: " + "; ".join(admin.failures(run)))
+            raise StackError("the backup failed: " + admin.why(run))
         if states.get("back_up") == "success":
             report = admin.result(run, "back_up")
             if any(str(path) in change for change in report["changes"]):

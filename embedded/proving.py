@@ -40,5 +40,5 @@ def _proofs(admin: AirflowApi, run: Run, label: str) -> dict[str, dict[str, Any]
         result["repository"]: result for result in admin.results(run, "verify") if result["label"] == label
     }
     if admin.state(run) == "failed":
-        raise StackError("the verification failed: " + "; ".join(admin.failures(run)))
+        raise StackError("the verification failed: " + admin.why(run))
     return found

@@ -8,17 +8,19 @@ import signal
 import sys
 import time
 from contextlib import contextmanager
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+from backstop.model.canonical import format_time
 from backstop.model.drill import CHECKLIST, DrillRecord
 from backstop.model.drill_document import drill_from, sign_off_from
 from embedded.demo import TARGET
 from embedded.drill_demo import DRILL
 from embedded.files import write_private
-from embedded.files_demo import CONFIG, MEDIA
+from embedded.files_demo import CONFIG, MEDIA, back_up_dag
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,9 +45,26 @@ def protected(scene: Scene, files_story: FilesStory, recovery_story: Story) -> S
     return scene
 
 
-def drill(scene: Scene, scenario: str, *, answer: str = "Accepted") -> tuple[Run, dict[str, Any]]:
+@pytest.fixture(scope="module")
+def moment(protected: Scene) -> str:
+    """Nothing was missing then. At others files were, which tests had lost, and it was backed up so."""
+    protected.admin.require_success(protected.admin.trigger(back_up_dag(CONFIG)))
+    moment = format_time(datetime.now(timezone.utc))
+    with protected.stack.protected.connect(TARGET) as session:
+        session.execute("CREATE TABLE later_than_the_disaster AS SELECT 1")
+        session.execute("DROP TABLE later_than_the_disaster")
+    return moment
+
+
+def asked(scenario: str, moment: str) -> dict[str, str]:
+    return {"scenario": scenario, "seed": "7", "moment": moment}
+
+
+def drill(
+    scene: Scene, scenario: str, moment: str, *, answer: str = "Accepted"
+) -> tuple[Run, dict[str, Any]]:
     """A run that has ended, and the form that somebody answered in it."""
-    run = scene.admin.trigger(DRILL, {"scenario": scenario, "seed": "7"})
+    run = scene.admin.trigger(DRILL, asked(scenario, moment))
     form = scene.approver.question(run, "sign_off", timeout=600)
     scene.approver.answer(run, "sign_off", answer, {"remarks": f"We lost {scenario}."})
     scene.admin.wait(run)
@@ -75,15 +94,18 @@ def left_over(scene: Scene) -> list[Path]:
     return [path for place in scene.stack.home.root.rglob("backstop-drills") for path in place.iterdir()]
 
 
-def test_everything_is_lost_restored_checked_signed_off_and_nothing_is_left(protected: Scene) -> None:
+def test_everything_is_lost_restored_checked_signed_off_and_nothing_is_left(
+    protected: Scene, moment: str
+) -> None:
     live = protected.live_oid()
 
-    run, form = drill(protected, "all")
+    run, form = drill(protected, "all", moment)
 
-    assert protected.admin.state(run) == "success", protected.admin.failures(run)
+    assert protected.admin.state(run) == "success", protected.admin.why(run)
     record = record_of(protected, run)
     assert record.passed
     assert record.objectives_met
+    assert format_time(record.disaster_at) == moment
     assert {one.component for one in record.components} == {"base", "tree:media", "tree:config"}
     assert {one.item for one in record.checklist} == set(CHECKLIST)
     assert form["subject"] == f"Drill of {TARGET}: passed. Is that as it should be?"
@@ -106,11 +128,11 @@ def in_inventory(scene: Scene, drill_id: str) -> DrillRecord:
 
 @pytest.mark.long
 @pytest.mark.parametrize("scenario", OTHERS)
-def test_whatever_is_lost_comes_back(protected: Scene, scenario: str) -> None:
-    run, _ = drill(protected, scenario)
+def test_whatever_is_lost_comes_back(protected: Scene, moment: str, scenario: str) -> None:
+    run, _ = drill(protected, scenario, moment)
 
     record = record_of(protected, run)
-    assert protected.admin.state(run) == "success", protected.admin.failures(run)
+    assert protected.admin.state(run) == "success", protected.admin.why(run)
     assert (record.scenario, record.passed) == (scenario, True)
     lost = scenario.partition(":")[2] if scenario.startswith("repository:") else ""
     assert lost not in {one.repository for one in record.components}
@@ -118,11 +140,11 @@ def test_whatever_is_lost_comes_back(protected: Scene, scenario: str) -> None:
 
 
 @pytest.mark.long
-def test_without_airflow_the_command_line_does_it_alone(protected: Scene) -> None:
-    run, _ = drill(protected, "airflow")
+def test_without_airflow_the_command_line_does_it_alone(protected: Scene, moment: str) -> None:
+    run, _ = drill(protected, "airflow", moment)
 
     record = record_of(protected, run)
-    assert protected.admin.state(run) == "success", protected.admin.failures(run)
+    assert protected.admin.state(run) == "success", protected.admin.why(run)
     assert record.passed
     assert "carried out by the command line alone, without Airflow and inventory" in record.notes
     assert states(protected, run)["restore"] == {"skipped"}
@@ -132,13 +154,13 @@ def test_without_airflow_the_command_line_does_it_alone(protected: Scene) -> Non
 
 @pytest.mark.long
 def test_a_worker_that_is_killed_in_the_middle_leaves_nothing_behind_and_the_run_is_red(
-    protected: Scene, tmp_path: Path
+    protected: Scene, moment: str, tmp_path: Path
 ) -> None:
     begun = tmp_path / "begun"
     tell_and_hang = "import pathlib, sys, time; pathlib.Path(sys.argv[1]).touch(); time.sleep(600)"
     probe = {"name": "hangs", "command": [sys.executable, "-c", tell_and_hang, str(begun)], "timeout": "10m"}
     with drill_rules(protected, probes=[probe]):
-        run = protected.admin.trigger(DRILL, {"scenario": "all"})
+        run = protected.admin.trigger(DRILL, asked("all", moment))
         wait_for(begun)
         assert left_over(protected)
         os.kill(protected.task(run, "check")["pid"], signal.SIGKILL)
@@ -155,13 +177,15 @@ def test_a_worker_that_is_killed_in_the_middle_leaves_nothing_behind_and_the_run
 
 
 @pytest.mark.long
-def test_a_component_that_does_not_come_back_is_red_and_the_others_are_checked(protected: Scene) -> None:
+def test_a_component_that_does_not_come_back_is_red_and_the_others_are_checked(
+    protected: Scene, moment: str
+) -> None:
     packs = protected.stack.home.repository / TARGET / "data" / "trees" / MEDIA
     away = packs.with_name("away")
     packs.rename(away)
     try:
         # With the other repository lost too, nobody can lend what is missing.
-        run, form = drill(protected, "repository:s3")
+        run, form = drill(protected, "repository:s3", moment)
     finally:
         away.rename(packs)
 
@@ -196,9 +220,9 @@ def wait_for(file: Path, *, seconds: float = 300) -> None:
 
 
 @pytest.mark.long
-def test_a_drill_that_nobody_signs_off_in_time_ends_red(protected: Scene) -> None:
+def test_a_drill_that_nobody_signs_off_in_time_ends_red(protected: Scene, moment: str) -> None:
     with drill_rules(protected, sign_off={"required": True, "within": "5s"}):
-        run = protected.admin.trigger(DRILL, {"scenario": "tree:config"})
+        run = protected.admin.trigger(DRILL, asked("tree:config", moment))
         protected.admin.wait(run)
 
     assert protected.admin.state(run) == "failed"
@@ -208,8 +232,10 @@ def test_a_drill_that_nobody_signs_off_in_time_ends_red(protected: Scene) -> Non
 
 
 @pytest.mark.long
-def test_a_drill_that_is_to_be_done_again_ends_red_with_its_record_signed(protected: Scene) -> None:
-    run, _ = drill(protected, "tree:config", answer="Do it again")
+def test_a_drill_that_is_to_be_done_again_ends_red_with_its_record_signed(
+    protected: Scene, moment: str
+) -> None:
+    run, _ = drill(protected, "tree:config", moment, answer="Do it again")
 
     assert protected.admin.state(run) == "failed"
     assert states(protected, run)["judge"] == {"success"}

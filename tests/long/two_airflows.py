@@ -106,7 +106,7 @@ class Deployment:
     def wait_for_retry(self, run: Run, task_id: str) -> str:
         """What a task said that will be tried again."""
         while (task := self.task(run, task_id))["state"] != "up_for_retry":
-            assert self.admin.state(run) not in ENDED, self.admin.failures(run)
+            assert self.admin.state(run) not in ENDED, self.admin.why(run)
             time.sleep(0.5)
         return self.admin.last_error(run, task)
 
