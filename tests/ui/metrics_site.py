@@ -39,6 +39,7 @@ class MetricsSite:
         self.connection: ClusterConnection | None = connection
         self.targets: Collection[str] = ["calibrify"]
         self.pools: Mapping[str, int] = {"default_pool": 128}
+        self.paused: Collection[str] | None = []
         self.clock: Callable[[], datetime] = lambda: NOW
         tokens.write_text(f"# for the tests\n{TOKEN}\n")
         tokens.chmod(0o600)
@@ -49,6 +50,7 @@ class MetricsSite:
                 configuration=lambda: cast("Any", Named(self.targets)),
                 clock=lambda: self.clock(),
                 pools=lambda: self.pools,
+                paused=lambda: list(cast("Any", self.paused)),
                 tokens=ScrapeTokens(tokens),
             ),
             prefix="/backstop",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from backstop.targets import load_targets
+from backstop.ui.auth import WATCH
 from backstop.ui.pools import ClosedPool, closed_pools, places
 from tests.fleet_targets import targets_yaml
 from tests.ui.conftest import NOW, TARGETS
@@ -65,6 +66,38 @@ def test_a_pool_that_starts_nothing_is_named_with_what_to_do(known_inventory, di
     assert f"s3 (2 targets, {why}): what is in it is never started." in words(page).replace(" :", ":")
     assert "default_pool" not in page
     assert "airflow pools import pools.json" in page
+
+
+def test_procedures_that_are_paused_are_named_with_what_to_do(known_inventory):
+    many = [f"expire_backups__system-{number:03}" for number in range(30)]
+    for paused, said in ((many[:2], f"{many[0]} , {many[1]} :"), (many, f"{many[19]} and 10 more:")):
+        with client_of(known_inventory, TARGETS, NOW, paused=lambda: paused) as client:  # noqa: B023
+            page = client.get("/backstop/").text
+
+        Checked(page)
+        assert said in words(page)
+        assert f"airflow dags unpause {many[0]}" in words(page)
+        assert many[20] not in page
+
+
+def test_nothing_is_said_of_pauses_where_there_are_none(known_inventory):
+    with client_of(known_inventory, TARGETS, NOW, paused=list) as client:
+        assert "Paused" not in client.get("/backstop/").text
+
+
+def test_a_viewer_is_told_of_paused_procedures_of_targets_that_they_may_see(known_inventory):
+    paused = [
+        "back_up_files__calibrify__media",
+        "restore_database__calibrify-red",
+        "expire_backups__other",
+        WATCH,
+    ]
+    reads = [WATCH, "back_up_database__calibrify"]
+    with client_of(known_inventory, TARGETS, NOW, reads=reads, paused=lambda: paused) as client:
+        page = client.get("/backstop/").text
+
+    assert "back_up_files__calibrify__media" in page
+    assert not [one for one in paused[1:] if one in page]
 
 
 def test_only_pools_that_are_used_can_be_closed(directory):

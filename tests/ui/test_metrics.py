@@ -54,14 +54,27 @@ def test_a_pool_without_places_and_one_that_is_gone_are_told(site, scrape):
     ]
 
 
-def test_backups_are_told_of_while_airflow_does_not_say_which_pools_it_has(site, scrape):
-    site.pools = None
+def test_a_procedure_that_is_paused_is_told_as_long_as_it_is(site, scrape):
+    told = []
+    for site.paused in (["expire_backups__calibrify", "watch_backups"], ["watch_backups"], []):
+        told.append([line for line in scrape().text.splitlines() if line.startswith("backstop_procedure_")])
+
+    lines = [
+        f'backstop_procedure_paused{{dag_id="{one}"}} 1.0'
+        for one in ("expire_backups__calibrify", "watch_backups")
+    ]
+    assert told == [lines, lines[1:], []]
+
+
+def test_backups_are_told_of_while_airflow_does_not_say_what_it_has(site, scrape):
+    site.pools = site.paused = None
 
     answer = scrape()
 
     assert answer.status_code == 200
     assert GOOD in answer.text
     assert "backstop_pool_places{" not in answer.text
+    assert "backstop_procedure_paused{" not in answer.text
 
 
 def test_openmetrics_is_spoken_when_it_is_asked_for(scrape):

@@ -68,18 +68,19 @@ def configuration_of(names):
     return configuration
 
 
-def client_of(connection, names, now, pools=None):
+def client_of(connection, names, now, *, reads=None, **airflow):
     """The pages alone, at their usual place, for somebody who sees all; what is raised is raised.
 
-    :param names: of targets, or a configuration.
+    :param names: of targets, or a configuration. :param reads: DAGs; None: all.
+    :param airflow: what is asked of it.
     """
     app = FastAPI()
     pages_app = FastAPI()
     configuration = configuration_of(names) if isinstance(names, list | tuple) else names
-    look = may_look(Doors(everybody=Person("ada")), lambda: configuration)
+    look = may_look(Doors(everybody=Person("ada", reads)), lambda: configuration)
     pages_app.include_router(
         pages(
-            inventory=lambda: connection, configuration=lambda: configuration, clock=lambda: now, pools=pools
+            inventory=lambda: connection, configuration=lambda: configuration, clock=lambda: now, **airflow
         ),
         dependencies=[Depends(look)],
     )

@@ -28,6 +28,21 @@ pytestmark = [
     pytest.mark.system,
     pytest.mark.skipif(PROGRAM is None, reason="Prometheus is not installed: make test-deps"),
 ]
+PROCEDURE = "expire_backups__calibrify"
+_MAKE_PROCEDURE = """
+WITH bundle AS (
+    INSERT INTO public.dag_bundle (name, active) VALUES ('a bundle', true)
+    ON CONFLICT (name) DO UPDATE SET active = true RETURNING name
+), dag AS (
+    INSERT INTO public.dag (
+        dag_id, bundle_name, is_paused, is_stale, timetable_type, partition_mapper_info, max_active_tasks,
+        max_consecutive_failed_dag_runs, has_task_concurrency_limits
+    )
+    SELECT %(dag)s, bundle.name, %(paused)s, false, '', '{}', 1, 0, false FROM bundle
+    ON CONFLICT (dag_id) DO UPDATE SET is_paused = excluded.is_paused RETURNING dag_id
+)
+INSERT INTO public.dag_tag (name, dag_id) SELECT 'backstop', dag.dag_id FROM dag ON CONFLICT DO NOTHING
+"""
 DASHBOARD = Path(__file__).resolve().parents[2] / "include" / "grafana" / "backstop.json"
 
 
@@ -46,6 +61,7 @@ def test_every_alert_fires_from_its_cause_and_resolves_when_it_is_mended(databas
             urlsplit(address).netloc,
             tmp_path / "prometheus",
             give_places=lambda places: setattr(site, "pools", {"default_pool": places}),
+            pause=lambda paused: setattr(site, "paused", [PROCEDURE] if paused else []),
         )
 
 
@@ -60,15 +76,21 @@ def test_and_so_it_does_when_airflow_itself_is_scraped(postgres18, new_database,
         with metadata.connect() as session:
             session.execute("UPDATE public.slot_pool SET slots = %s WHERE pool = 'default_pool'", [places])
 
+    def pause(paused):
+        with metadata.connect() as session:
+            session.execute(_MAKE_PROCEDURE, {"dag": PROCEDURE, "paused": paused})
+
     with airflow(metadata, inventory=database, folder=tmp_path / "airflow") as address:
-        every_alert_fires_and_resolves(inventory, address, tmp_path / "prometheus", give_places=give_places)
+        every_alert_fires_and_resolves(
+            inventory, address, tmp_path / "prometheus", give_places=give_places, pause=pause
+        )
 
 
-def every_alert_fires_and_resolves(inventory, address, folder, *, give_places):
+def every_alert_fires_and_resolves(inventory, address, folder, *, give_places, pause):
     """Plant each cause in what ``address`` shows, and mend it.
 
     :param inventory: what is shown there; :param folder: Prometheus' own.
-    :param give_places: to the pool that all targets have their tasks in.
+    :param give_places: to the pool that all targets have their tasks in. :param pause: a procedure, or go on.
     """
     causes = planted(utc_now())
     targets = [one.target for one in causes]
@@ -102,6 +124,11 @@ def every_alert_fires_and_resolves(inventory, address, folder, *, give_places):
         give_places(0)
         fires({("PoolWithoutPlaces", "")})
         give_places(-1)
+        fires(set())
+
+        pause(True)
+        fires({("ProcedurePaused", "")})
+        pause(False)
         fires(set())
 
         inventory.disappear()

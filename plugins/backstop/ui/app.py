@@ -22,6 +22,7 @@ from backstop.ui.inventory import InventoryOfServer
 from backstop.ui.metrics import metrics
 from backstop.ui.pages import pages
 from backstop.ui.paths import root_of
+from backstop.ui.paused import airflow_paused
 from backstop.ui.pools import airflow_pools
 from backstop.ui.problems import LoginRequired, PageError, UnknownPage, WrongInput
 from backstop.ui.rendering import STATIC, render
@@ -29,7 +30,7 @@ from backstop.ui.reports import report_pages
 from backstop.ui.restore import restores
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from datetime import datetime
 
     from backstop.postgres.connection import ClusterConnection
@@ -50,6 +51,7 @@ def app_for_airflow() -> SecurityHeaders:
             configuration=current_targets,
             clock=utc_now,
             pools=airflow_pools,
+            paused=airflow_paused,
         )
     )
 
@@ -62,15 +64,18 @@ def create_app(
     configuration: Callable[[], Configuration],
     clock: Callable[[], datetime],
     pools: Callable[[], Mapping[str, int]] | None = None,
+    paused: Callable[[], Collection[str]] | None = None,
 ) -> FastAPI:
     """The application; only what a route needs of its surroundings is passed in."""
     app = FastAPI(title="Backstop", docs_url=None, redoc_url=None, openapi_url=None)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     looking = [Depends(may_look(gate, configuration))]
     # Before the gate: a Prometheus does not log in, and shows a token of its own.
-    app.include_router(metrics(inventory=inventory, configuration=configuration, clock=clock, pools=pools))
     app.include_router(
-        pages(inventory=inventory, configuration=configuration, clock=clock, pools=pools),
+        metrics(inventory=inventory, configuration=configuration, clock=clock, pools=pools, paused=paused)
+    )
+    app.include_router(
+        pages(inventory=inventory, configuration=configuration, clock=clock, pools=pools, paused=paused),
         dependencies=looking,
     )
     app.include_router(

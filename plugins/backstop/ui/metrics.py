@@ -15,7 +15,7 @@ from backstop.ui.pools import places
 from backstop.ui.scrape_tokens import ScrapeTokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from datetime import datetime
 
     from backstop.postgres.connection import ClusterConnection
@@ -30,6 +30,7 @@ def metrics(
     configuration: Callable[[], Configuration],
     clock: Callable[[], datetime],
     pools: Callable[[], Mapping[str, int]] | None = None,
+    paused: Callable[[], Collection[str]] | None = None,
     tokens: ScrapeTokens | None = None,
 ) -> APIRouter:
     """The route. It has a lock of its own: Prometheus cannot renew a login of Airflow's.
@@ -37,10 +38,11 @@ def metrics(
     :param inventory: its connection; None: targets.yaml names none.
     :param configuration: targets.yaml as it is now.
     :param pools: Airflow's pools and their places; None: there is no Airflow to ask.
+    :param paused: the procedures that are paused in Airflow; None: likewise.
     :param tokens: by default those in the file that ``BACKSTOP_METRICS_TOKEN_FILE`` names.
     """
     router = APIRouter()
-    shown = _Shown(inventory, configuration, clock, pools)
+    shown = _Shown(inventory, configuration, clock, pools, paused)
     lock = tokens or ScrapeTokens.of_environment()
 
     # Not async: it waits for a database, and FastAPI runs it in a thread.
@@ -69,8 +71,10 @@ class _Shown:
         configuration: Callable[[], Configuration],
         clock: Callable[[], datetime],
         pools: Callable[[], Mapping[str, int]] | None,
+        paused: Callable[[], Collection[str]] | None,
     ) -> None:
         self._pools = pools
+        self._paused = paused
         self._inventory = inventory
         self._configuration = configuration
         self._clock = clock
@@ -92,6 +96,7 @@ class _Shown:
             now=self._clock(),
             targets=configuration.known_targets,
             pools=self._places(configuration),
+            paused=self._paused_now(),
             accept=accept,
         )
 
@@ -104,6 +109,13 @@ class _Shown:
             # What is known of backups is shown also while Airflow's own database is away.
             log.exception("Airflow does not say which pools it has")
             return {}
+
+    def _paused_now(self) -> Collection[str]:
+        try:
+            return self._paused() if self._paused else ()
+        except Exception:
+            log.exception("Airflow does not say which procedures are paused")
+            return ()
 
 
 def _unavailable(error: BackstopError) -> Response:

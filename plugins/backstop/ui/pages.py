@@ -3,7 +3,7 @@
 # ruff: noqa: TC003 FastAPI evaluates the annotations
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +19,7 @@ from backstop.model.backup import BackupLabel
 from backstop.ui.charts.panels import draw_panels
 from backstop.ui.charts.timeline import draw_timeline
 from backstop.ui.paths import root_of
+from backstop.ui.paused import seen_by
 from backstop.ui.pools import closed_pools
 from backstop.ui.reading import Reading
 from backstop.ui.rehearsals import drill_line, rehearsals_of
@@ -39,12 +40,14 @@ def pages(
     configuration: Callable[[], Configuration],
     clock: Callable[[], datetime],
     pools: Callable[[], Mapping[str, int]] | None = None,
+    paused: Callable[[], Collection[str]] | None = None,
 ) -> APIRouter:
     """The router, to be mounted below any path; whoever mounts it has put the viewer into ``request.state``.
 
     :param inventory: the inventory's database; None: targets.yaml names none.
     :param configuration: targets.yaml as it is now.
     :param pools: Airflow's pools and their places; None: there is no Airflow to ask.
+    :param paused: the procedures that are paused in Airflow; None: likewise.
 
     What cannot be shown is raised as a :class:`BackstopError`.
     """
@@ -67,6 +70,7 @@ def pages(
             query=q.strip(),
             drill_line=drill_line,
             closed_pools=closed_pools(configuration(), pools(), seen=names) if pools else [],
+            paused=seen_by(request.state.viewer, paused()) if paused else [],
         )
 
     @router.get("/targets/{target}")

@@ -21,9 +21,9 @@ DOCS = Path(__file__).resolve().parents[3] / "docs"
 OPENMETRICS = "application/openmetrics-text;version=1.0.0;q=0.8,text/plain;version=0.0.4;q=0.3"
 
 
-def values(observations, findings=(), *, now=NOW, targets=None, pools=None):
+def values(observations, findings=(), *, now=NOW, **more):
     """Every sample by its name and its labels."""
-    families = metric_families(observations, findings, now=now, targets=targets, version="1.0", pools=pools)
+    families = metric_families(observations, findings, now=now, version="1.0", **{"targets": None, **more})
     return {
         (one.name, frozenset(one.labels.items())): one.value for family in families for one in family.samples
     }
@@ -69,7 +69,7 @@ def test_a_gap_counts_and_the_newest_window_is_shown():
 
 
 def test_every_declared_series_has_samples_when_everything_is_known():
-    known = {"targets": ["calibrify"], "pools": {"default_pool": 128}}
+    known = {"targets": ["calibrify"], "pools": {"default_pool": 128}, "paused": ["run_drill__calibrify"]}
 
     names = {name for name, _ in values([well()], [finding("rpo", "base")], **known)}
 

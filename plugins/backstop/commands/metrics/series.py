@@ -27,6 +27,12 @@ POOL_PLACES = _gauge(
     "Places of a pool that targets have tasks in; 0: none, or no such pool, and nothing in it is started. "
     "Negative: no limit. Of Airflow's API server alone.",
 )
+PAUSED = _gauge(
+    "backstop_procedure_paused",
+    "dag_id",
+    "Always 1: the DAG is paused, and nothing of it runs. Gone once it is not. "
+    "Of Airflow's API server alone.",
+)
 
 # The target as a whole.
 CONFIGURED = _gauge("backstop_target_configured", "target", "Always 1: targets.yaml names the target.")
