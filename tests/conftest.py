@@ -61,6 +61,7 @@ def postgres18(servers_directory: Path) -> Iterator[EmbeddedPostgres]:
     """A PostgreSQL 18 that the whole session shares. Leave it as you found it, or start one of your own."""
     with _postgres(servers_directory / "postgres18", 18) as server:
         yield server
+        assert _slots_left(server) == []
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +69,7 @@ def postgres16(servers_directory: Path) -> Iterator[EmbeddedPostgres]:
     """The same, version 16."""
     with _postgres(servers_directory / "postgres16", 16) as server:
         yield server
+        assert _slots_left(server) == []
 
 
 @pytest.fixture(scope="session")
@@ -159,6 +161,13 @@ def browser() -> Iterator[Browser]:
         )
         yield browser
         browser.close()
+
+
+def _slots_left(server: EmbeddedPostgres) -> list[str]:
+    """Each keeps WAL for ever, and other tests take it for theirs."""
+    with server.connect() as session:
+        rows = session.execute("SELECT slot_name FROM pg_catalog.pg_replication_slots").fetchall()
+    return [name for (name,) in rows]
 
 
 def _postgres(directory: Path, major: int) -> EmbeddedPostgres:

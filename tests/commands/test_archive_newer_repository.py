@@ -13,14 +13,23 @@ from backstop.commands.wal.state import last_words
 from backstop.errors import FormatTooNewError
 from backstop.storage.posix import PosixStorage
 from tests.commands.archiving import Protected, wait_for
+from tests.commands.test_archive_failover import server
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from embedded.postgres import EmbeddedPostgres
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
 SAID = "has format 2, for which Backstop 0.9.0 is needed"
+
+
+@pytest.fixture
+def own_server(folder: Path) -> Iterator[EmbeddedPostgres]:
+    """Slots of receivers stay."""
+    with server(folder / "primary", 18) as own:
+        yield own
 
 
 def write_format(folder: Path, version: int) -> None:
@@ -33,9 +42,9 @@ def objects(folder: Path) -> set[str]:
 
 
 def test_a_receiver_leaves_a_repository_that_became_too_new_and_ends_when_all_are(
-    folder: Path, postgres18: EmbeddedPostgres
+    folder: Path, own_server: EmbeddedPostgres
 ) -> None:
-    protected = Protected(folder, postgres18, far=PosixStorage(folder / "far"))
+    protected = Protected(folder, own_server, far=PosixStorage(folder / "far"))
     for name in ("repository", "far"):
         (folder / name).mkdir(mode=0o700)
         write_format(folder / name, 1)
