@@ -72,6 +72,75 @@ def test_a_slot_that_nobody_makes_after_a_cut_over_is_waited_for_no_longer_than_
         assert 2 < time.monotonic() - began < 20
 
 
+def test_a_standby_that_nobody_promotes_is_waited_for_no_longer_than_agreed(folder):
+    with pair(folder, 18) as (primary_server, standby):
+        primary = Protected(folder, primary_server)
+        with primary.archiver():
+            primary.write_wal(1)
+            caught_up(primary, standby)
+            primary.wait_until_archived(primary.position())
+        protected = Protected(folder, standby)
+        began = time.monotonic()
+        with protected.archiver(replace(protected.settings, slot_patience=timedelta(seconds=2))) as archiver:
+            error = archiver.failure()
+
+        assert isinstance(error, WalLostError)
+        assert f"slot {SLOT}" in error.message
+        assert 2 < time.monotonic() - began < 20
+
+
+def test_time_in_which_nobody_could_have_made_the_slot_is_not_counted(folder):
+    with pair(folder, 18) as (primary_server, standby):
+        primary = Protected(folder, primary_server)
+        with primary.archiver():
+            primary.write_wal(1)
+            caught_up(primary, standby)
+            primary.wait_until_archived(primary.position())
+        protected = Protected(folder, standby)
+        patience = timedelta(seconds=6)
+        with protected.archiver(replace(protected.settings, slot_patience=patience)) as archiver:
+
+            def missed():
+                return f"slot {SLOT}" in archiver.state.last_error
+
+            wait_for("a word about it", missed)
+            standby.stop()
+            wait_for("nobody there", lambda: "Connection refused" in archiver.state.last_error)
+            time.sleep(patience.total_seconds())
+            standby.start()
+            wait_for("a word about it again", missed)
+            assert archiver.error is None
+            protected.run("SELECT pg_promote()")
+            protected.run(f"SELECT pg_create_physical_replication_slot('{SLOT}', true)")
+            protected.write_wal(1)
+
+            protected.wait_until_archived(protected.position(), timeline=2)
+
+
+@pytest.mark.long
+def test_the_promoted_server_is_given_as_long_as_the_standby_was(folder):
+    with pair(folder, 18) as (primary_server, standby):
+        primary = Protected(folder, primary_server)
+        with primary.archiver():
+            primary.write_wal(1)
+            caught_up(primary, standby)
+            primary.wait_until_archived(primary.position())
+        primary_server.stop()
+        protected = Protected(folder, standby)
+        patience = timedelta(seconds=20)
+        with protected.archiver(replace(protected.settings, slot_patience=patience)) as archiver:
+            wait_for("a word about it", lambda: f"slot {SLOT}" in archiver.state.last_error)
+            time.sleep(12)
+            protected.run("SELECT pg_promote()")
+            protected.write_wal(1)
+            time.sleep(12)
+            assert archiver.error is None
+            protected.run(f"SELECT pg_create_physical_replication_slot('{SLOT}', true)")
+            protected.write_wal(1)
+
+            protected.wait_until_archived(protected.position(), timeline=2)
+
+
 def dropped(protected: Protected) -> bool:
     try:
         protected.run(f"SELECT pg_drop_replication_slot('{SLOT}')")

@@ -109,6 +109,10 @@ class ReplicationConnection:
             segment_bytes=_bytes_of(self.setting("wal_segment_size")),
         )
 
+    def is_standby(self) -> bool:
+        """Whether it is in recovery, so writes no WAL of its own (``in_hot_standby``, PostgreSQL 14 on)."""
+        return self.setting("in_hot_standby") == "on"
+
     def setting(self, name: str) -> str:
         """A server setting as SHOW shows it.
 

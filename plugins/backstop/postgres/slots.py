@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backstop.errors import SourceError
+from backstop.postgres.connection import source_errors
 
 if TYPE_CHECKING:
     from backstop.postgres.connection import ClusterConnection
@@ -28,12 +29,6 @@ JOIN pg_catalog.pg_stat_activity AS activity ON activity.pid = slots.active_pid
 WHERE slots.slot_name = %s
 """
 
-_WRITTEN_TIMELINE = """
--- On which timeline does the server write WAL? None: it is a standby.
-SELECT CASE WHEN NOT pg_catalog.pg_is_in_recovery()
-            THEN pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()) END
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class SlotUse:
@@ -50,16 +45,14 @@ def slot_use(cluster: ClusterConnection, slot: str, *, connect_timeout_seconds: 
 
     :raises SourceError: the server cannot be asked, or lets this role only replicate.
     """
-    with cluster.connect(connect_timeout_seconds=connect_timeout_seconds) as session:
-        row = session.execute(_USE, [slot]).fetchone()
+    row = _ask(cluster, _USE, slot, connect_timeout_seconds=connect_timeout_seconds)
     return SlotUse(bool(row[0]), str(row[1])) if row else None
 
 
 def given_up(cluster: ClusterConnection, slot: str) -> bool:
     """Whether the server has invalidated the slot, for whatever reason; False when it cannot be asked."""
     try:
-        with cluster.connect() as session:
-            row = session.execute(_GIVEN_UP, [slot]).fetchone()
+        row = _ask(cluster, _GIVEN_UP, slot)
     except SourceError:
         return False
     return bool(row and row[0])
@@ -68,19 +61,17 @@ def given_up(cluster: ClusterConnection, slot: str) -> bool:
 def held_by(cluster: ClusterConnection, slot: str) -> str:
     """Who receives from the slot; empty when nobody does, or it cannot be asked."""
     try:
-        with cluster.connect() as session:
-            row = session.execute(_HOLDER, [slot]).fetchone()
+        row = _ask(cluster, _HOLDER, slot)
     except SourceError:
         return ""
     return str(row[0]) if row else ""
 
 
-def written_timeline(cluster: ClusterConnection) -> int | None:
-    """The timeline on which the server writes WAL now; None: it is a standby, and writes none.
-
-    :raises SourceError: the server cannot be asked, or lets this role only replicate.
-    """
-    with cluster.connect() as session:
-        row = session.execute(_WRITTEN_TIMELINE).fetchone()
-    name = row[0] if row else None
-    return None if name is None else int(name[:8], 16)
+def _ask(
+    cluster: ClusterConnection, query: str, slot: str, *, connect_timeout_seconds: int = 10
+) -> tuple[Any, ...] | None:
+    with (
+        source_errors(cluster.location, secret=cluster.password),
+        cluster.connect(connect_timeout_seconds=connect_timeout_seconds) as session,
+    ):
+        return session.execute(query.encode(), [slot]).fetchone()

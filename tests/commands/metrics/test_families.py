@@ -69,7 +69,11 @@ def test_a_gap_counts_and_the_newest_window_is_shown():
 
 
 def test_every_declared_series_has_samples_when_everything_is_known():
-    known = {"targets": ["calibrify"], "pools": {"default_pool": 128}, "paused": ["run_drill__calibrify"]}
+    known = {
+        "targets": ["calibrify"],
+        "pools": {"default_pool": 128},
+        "paused": {"run_drill__calibrify": "calibrify"},
+    }
 
     names = {name for name, _ in values([well()], [finding("rpo", "base")], **known)}
 

@@ -29,7 +29,7 @@ from backstop.errors import (
     WalLostError,
 )
 from backstop.postgres.replication import ReplicationConnection
-from backstop.postgres.slots import given_up, held_by, written_timeline
+from backstop.postgres.slots import given_up, held_by
 from backstop.repository.wal_archive import WalArchive
 from backstop.repository.wal_sealing import prepare_sealing
 
@@ -114,8 +114,10 @@ class _Archiver:
         self._seen = Observations(clock)
         self._work: WalWork | None = None
         self._began_to_wait: float | None = None
-        self._slot_missed_since: float | None = None
+        self._slot_missed_since = 0.0
+        self._slot_missed_on: tuple[bool, int] | None = None
         self._identity: ClusterIdentity | None = None
+        self._standby = False
 
     def run(self, on_state: Callable[[ArchiverState], None]) -> None:
         watch = WalWatch(
@@ -154,6 +156,9 @@ class _Archiver:
             except BackstopError as error:
                 if not error.retryable:
                     raise
+                if isinstance(error, SourceUnavailableError):
+                    # Nobody could have made the slot meanwhile.
+                    self._slot_missed_on = None
                 received = False
                 self._note(error)
             self._seen.connected = False
@@ -169,6 +174,8 @@ class _Archiver:
         with ReplicationConnection(
             self._cluster, application_name=self._settings.application_name, stop=self._stop
         ) as connection:
+            # In this order: one that is no standby any more is on the timeline that it then tells.
+            self._standby = connection.is_standby()
             identity = self._identity = connection.identify()
             spans = way_to(connection, identity.timeline)
             work = self._work or self._prepare(connection, identity, spans, watch)
@@ -195,7 +202,7 @@ class _Archiver:
                     raise
             finally:
                 if receiver.received_any:
-                    self._began_to_wait = self._slot_missed_since = None
+                    self._began_to_wait = self._slot_missed_on = None
             return receiver.received_any
 
     def _prepare(
@@ -260,37 +267,30 @@ class _Archiver:
 
         :raises WalLostError: nobody did, or it is the server that has always been archived.
         """
-        now = time.monotonic()
-        self._slot_missed_since = self._slot_missed_since or now
+        assert self._identity is not None  # noqa: S101 - it has just told us
+        now, server = time.monotonic(), (self._standby, self._identity.timeline)
+        if self._slot_missed_on != server:
+            # Another server, or it was promoted: whoever makes it has as long again.
+            self._slot_missed_on, self._slot_missed_since = server, now
         waited = now - self._slot_missed_since
         if waited > self._settings.slot_patience.total_seconds() or not self._may_be_made_anew():
             raise error
         self._note(error)
 
     def _may_be_made_anew(self) -> bool:
-        """Whether the server is a standby, which may be promoted any moment, or began a timeline of which
-        nothing has been archived.
-        """
+        """Whether it is a standby, which may be promoted, or began a timeline that is not archived yet."""
         assert self._identity is not None  # noqa: S101 - it has just told us
+        system_id, timeline = self._identity.system_id, self._identity.timeline
         try:
-            # Anew: it may have been promoted since.
-            timeline = written_timeline(self._cluster)
-        except SourceUnavailableError:
-            return True
-        except SourceError:
-            # It lets us replicate, and no more.
-            timeline = self._identity.timeline
-        try:
-            return timeline is None or (timeline > 1 and not self._is_archived(timeline))
+            return self._standby or (
+                timeline > 1
+                and not any(
+                    WalArchive(repository.storage, self._target, system_id).has_timeline(timeline)
+                    for repository in self._repositories
+                )
+            )
         except StorageError:
             return False
-
-    def _is_archived(self, timeline: int) -> bool:
-        assert self._identity is not None  # noqa: S101 - it has just told us
-        return any(
-            WalArchive(one.storage, self._target, self._identity.system_id).has_timeline(timeline)
-            for one in self._repositories
-        )
 
     def _note(self, error: BackstopError) -> None:
         if self._stop.is_set():

@@ -28,8 +28,8 @@ class ArchiveSettings:
     :param ack_patience: a repository that acknowledges nothing for so long, while another does, is left
         behind; commits wait for no longer.
     :param slot_patience: how long these are waited for: a slot in use by somebody else, one that is still to
-        be made on a server that has just taken another's place, a server behind the archive; longer than the
-        server's wal_sender_timeout, after which it lets go of a dead receiver.
+        be made on a server that has just taken another's place, or on a standby that may, a server behind
+        the archive; longer than the server's wal_sender_timeout, after which it lets go of a dead receiver.
     :param recreate_slot: go on with a new slot although WAL may be missing.
     :param new_cluster: begin a new archive although the target's WAL so far is another cluster's (after
         pg_upgrade, or a new initdb).
