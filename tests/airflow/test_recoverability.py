@@ -136,7 +136,7 @@ def test_the_metrics_open_with_their_own_token(scene: Scene) -> None:
     assert [line for line in lines if line.startswith("backup_status{")]
     # As the fixture does.
     assert [line for line in lines if line.startswith("backstop_procedure_paused{")] == [
-        f'backstop_procedure_paused{{dag_id="{WATCH}"}} 1.0'
+        f'backstop_procedure_paused{{dag_id="{WATCH}",target=""}} 1.0'
     ]
 
 
@@ -149,7 +149,7 @@ def test_airflows_navigation_leads_to_what_can_be_restored(
         frame = page.frame_locator("iframe")
         row = frame.get_by_role("row").filter(has_text=TARGET)
         row.get_by_text("17 min").first.wait_for()
-        frame.get_by_role("heading", name="Paused: nothing of these runs").wait_for()
+        frame.get_by_role("heading", name="1 procedure is paused: nothing of it is started").wait_for()
         assert "/plugin/recoverability" in page.url
         picture(page, "recoverability-in-airflow")
         frame.get_by_role("link", name=TARGET, exact=True).click()

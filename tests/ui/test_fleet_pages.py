@@ -8,6 +8,7 @@ import pytest
 
 from backstop.targets import load_targets
 from backstop.ui.auth import WATCH
+from backstop.ui.paused import paused_in
 from backstop.ui.pools import ClosedPool, closed_pools, places
 from tests.fleet_targets import targets_yaml
 from tests.ui.conftest import NOW, TARGETS
@@ -70,34 +71,69 @@ def test_a_pool_that_starts_nothing_is_named_with_what_to_do(known_inventory, di
 
 def test_procedures_that_are_paused_are_named_with_what_to_do(known_inventory):
     many = [f"expire_backups__system-{number:03}" for number in range(30)]
-    for paused, said in ((many[:2], f"{many[0]} , {many[1]} :"), (many, f"{many[19]} and 10 more:")):
+    for paused, said in ((many[:1], "1 procedure is paused"), (many, "30 procedures are paused")):
         with client_of(known_inventory, TARGETS, NOW, paused=lambda: paused) as client:  # noqa: B023
             page = client.get("/backstop/").text
 
         Checked(page)
         assert said in words(page)
-        assert f"airflow dags unpause {many[0]}" in words(page)
-        assert many[20] not in page
+        assert [one for one in many if f"<code>{one}</code>" in page] == paused
+        assert "find out whether it is meant" in words(page)
 
 
 def test_nothing_is_said_of_pauses_where_there_are_none(known_inventory):
     with client_of(known_inventory, TARGETS, NOW, paused=list) as client:
-        assert "Paused" not in client.get("/backstop/").text
+        assert "paused" not in client.get("/backstop/").text
 
 
-def test_a_viewer_is_told_of_paused_procedures_of_targets_that_they_may_see(known_inventory):
-    paused = [
-        "back_up_files__calibrify__media",
-        "restore_database__calibrify-red",
-        "expire_backups__other",
-        WATCH,
-    ]
-    reads = [WATCH, "back_up_database__calibrify"]
+def test_a_viewer_is_told_of_paused_procedures_that_they_may_read(known_inventory):
+    paused = ["back_up_database__shop", "expire_backups__shop__payroll", "restore_database__shop", WATCH]
+    reads = [WATCH, "back_up_database__shop", "restore_database__shop"]
     with client_of(known_inventory, TARGETS, NOW, reads=reads, paused=lambda: paused) as client:
         page = client.get("/backstop/").text
 
-    assert "back_up_files__calibrify__media" in page
-    assert not [one for one in paused[1:] if one in page]
+    assert [one for one in paused if f"<code>{one}</code>" in page] == [paused[0], *paused[2:]]
+    assert "payroll" not in page
+
+
+def test_the_page_is_there_while_airflow_does_not_say_what_is_paused(known_inventory):
+    def nobody_answers():
+        raise OSError("the metadata database is away")
+
+    with client_of(known_inventory, TARGETS, NOW, paused=nobody_answers) as client:
+        assert "calibrify" in client.get("/backstop/").text
+
+
+def test_only_dags_of_ours_that_are_there_count_as_paused(database):
+    from airflow.models.base import Base
+    from airflow.models.dag import DagModel, DagTag
+    from airflow.models.dagbundle import DagBundleModel
+    from sqlalchemy import URL, create_engine
+    from sqlalchemy.orm import Session
+
+    parts = {"username": database.user, "password": database.password, "host": database.host}
+    engine = create_engine(
+        URL.create("postgresql+psycopg", port=database.port, database=database.dbname, **parts)
+    )
+    Base.metadata.create_all(engine, [Base.metadata.tables[one] for one in ("dag_bundle", "dag", "dag_tag")])
+    known = {
+        "expire_backups__b": (True, False, ["b", "backstop"]),
+        "expire_backups__a": (True, False, ["backstop"]),
+        "running": (False, False, ["backstop"]),
+        "no_longer_in_the_files": (True, True, ["backstop"]),
+        "of_somebody_else": (True, False, ["reports"]),
+    }
+    with Session(engine) as session:
+        session.add(DagBundleModel(name="dags"))
+        session.flush()
+        for dag_id, (paused, stale, tags) in known.items():
+            dag = DagModel(dag_id=dag_id, bundle_name="dags", is_paused=paused, is_stale=stale)
+            dag.tags = [DagTag(name=tag, dag_id=dag_id) for tag in tags]
+            session.add(dag)
+        session.flush()
+
+        assert paused_in(session) == ["expire_backups__a", "expire_backups__b"]
+    engine.dispose()
 
 
 def test_only_pools_that_are_used_can_be_closed(directory):

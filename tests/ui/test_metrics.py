@@ -60,8 +60,8 @@ def test_a_procedure_that_is_paused_is_told_as_long_as_it_is(site, scrape):
         told.append([line for line in scrape().text.splitlines() if line.startswith("backstop_procedure_")])
 
     lines = [
-        f'backstop_procedure_paused{{dag_id="{one}"}} 1.0'
-        for one in ("expire_backups__calibrify", "watch_backups")
+        f'backstop_procedure_paused{{dag_id="{dag_id}",target="{target}"}} 1.0'
+        for dag_id, target in (("expire_backups__calibrify", "calibrify"), ("watch_backups", ""))
     ]
     assert told == [lines, lines[1:], []]
 

@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.system,
     pytest.mark.skipif(PROGRAM is None, reason="Prometheus is not installed: make test-deps"),
 ]
-PROCEDURE = "expire_backups__calibrify"
+PROCEDURE = f"expire_backups__{planted(datetime.now(timezone.utc))[0].target}"
 _MAKE_PROCEDURE = """
 WITH bundle AS (
     INSERT INTO public.dag_bundle (name, active) VALUES ('a bundle', true)
@@ -127,7 +127,7 @@ def every_alert_fires_and_resolves(inventory, address, folder, *, give_places, p
         fires(set())
 
         pause(True)
-        fires({("ProcedurePaused", "")})
+        fires({("ProcedurePaused", targets[0])})
         pause(False)
         fires(set())
 

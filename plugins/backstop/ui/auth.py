@@ -7,6 +7,7 @@ means: its cookie or bearer token says who it is, its auth manager what they may
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote
 
@@ -32,6 +33,7 @@ class Viewer:
     :param name: as Airflow records it with what they start; :param user_id: as Airflow tells users apart.
     :param targets: those of targets.yaml that they may look at.
     :param sees: which of these targets they may look at; also those that targets.yaml no longer names.
+    :param reads: which of these DAGs they may read.
     :param sees_all: they may look at every target there is or will be, so also at what is about none of them.
     :param token: with which Airflow knows them.
     """
@@ -43,6 +45,7 @@ class Viewer:
     token: str = field(repr=False)
     user: Any = field(repr=False)
     sees: Callable[[Collection[str]], frozenset[str]] = field(repr=False)
+    reads: Callable[[Collection[str]], Collection[str]] = field(repr=False)
 
 
 class Gate(Protocol):
@@ -175,6 +178,7 @@ def _viewer(gate: Gate, configuration: Configuration, user: Any, token: str) -> 
         token=token,
         user=user,
         sees=sees,
+        reads=partial(gate.readable, user),
     )
 
 

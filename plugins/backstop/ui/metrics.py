@@ -11,6 +11,7 @@ from backstop import __version__
 from backstop.commands.metrics.kept_text import KeptText
 from backstop.commands.metrics.reading import Reader
 from backstop.errors import BackstopError, ConfigurationError
+from backstop.model.procedure import target_of_dag
 from backstop.ui.pools import places
 from backstop.ui.scrape_tokens import ScrapeTokens
 
@@ -96,7 +97,7 @@ class _Shown:
             now=self._clock(),
             targets=configuration.known_targets,
             pools=self._places(configuration),
-            paused=self._paused_now(),
+            paused=self._paused_now(configuration),
             accept=accept,
         )
 
@@ -110,12 +111,14 @@ class _Shown:
             log.exception("Airflow does not say which pools it has")
             return {}
 
-    def _paused_now(self) -> Collection[str]:
+    def _paused_now(self, configuration: Configuration) -> Mapping[str, str]:
+        """Each with the target it is about, if it is about one."""
         try:
-            return self._paused() if self._paused else ()
+            paused = self._paused() if self._paused else ()
+            return {one: target_of_dag(one, configuration.known_targets) or "" for one in paused}
         except Exception:
             log.exception("Airflow does not say which procedures are paused")
-            return ()
+            return {}
 
 
 def _unavailable(error: BackstopError) -> Response:

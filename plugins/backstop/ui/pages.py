@@ -3,6 +3,7 @@
 # ruff: noqa: TC003 FastAPI evaluates the annotations
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,7 +20,6 @@ from backstop.model.backup import BackupLabel
 from backstop.ui.charts.panels import draw_panels
 from backstop.ui.charts.timeline import draw_timeline
 from backstop.ui.paths import root_of
-from backstop.ui.paused import seen_by
 from backstop.ui.pools import closed_pools
 from backstop.ui.reading import Reading
 from backstop.ui.rehearsals import drill_line, rehearsals_of
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from backstop.model.finding import Finding
     from backstop.postgres.connection import ClusterConnection
     from backstop.targets import Configuration
+    from backstop.ui.auth import Viewer
+
+log = logging.getLogger(__name__)
 
 RANGES = (7, 30, 90, 365)
 """Days that a timeline can show."""
@@ -70,7 +73,7 @@ def pages(
             query=q.strip(),
             drill_line=drill_line,
             closed_pools=closed_pools(configuration(), pools(), seen=names) if pools else [],
-            paused=seen_by(request.state.viewer, paused()) if paused else [],
+            paused=_paused(paused, request.state.viewer),
         )
 
     @router.get("/targets/{target}")
@@ -128,6 +131,15 @@ def pages(
         return _page(request, "backup.html", now=now, view=view)
 
     return router
+
+
+def _paused(paused: Callable[[], Collection[str]] | None, viewer: Viewer) -> list[str]:
+    try:
+        return sorted(viewer.reads(paused())) if paused else []
+    except Exception:
+        # What is known of backups is shown also while Airflow's own database is away.
+        log.exception("Airflow does not say which procedures are paused")
+        return []
 
 
 def disabled(configuration: Configuration) -> list[Finding]:

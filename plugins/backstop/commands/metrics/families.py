@@ -35,7 +35,7 @@ def metric_families(
     targets: Collection[str] | None,
     version: str,
     pools: Mapping[str, int] | None = None,
-    paused: Collection[str] = (),
+    paused: Mapping[str, str] | None = None,
 ) -> Iterator[GaugeMetricFamily]:
     """Every series that has a sample.
 
@@ -43,10 +43,10 @@ def metric_families(
     :param targets: names in targets.yaml; what was seen of others is left out, or their last look would raise
         alerts for ever. None: all that were ever seen.
     :param pools: places of the pools that targets have tasks in, by name, where Airflow could be asked.
-    :param paused: procedures that are paused, by the ids of their DAGs, likewise.
+    :param paused: by the id of each DAG that is paused the target it is about, or nothing; likewise.
     """
     sheet = Sheet()
-    add_general(sheet, version, pools or {}, paused)
+    add_general(sheet, version, pools or {}, paused or {})
     for one in known_targets(observations, findings, now=now, targets=targets):
         add_target(sheet, one)
     return sheet.families()
@@ -87,13 +87,13 @@ def known_targets(
         yield KnownTarget(name, name in configured, seen, tuple(by_target.get(name, ())), stale)
 
 
-def add_general(sheet: Sheet, version: str, pools: Mapping[str, int], paused: Collection[str]) -> None:
+def add_general(sheet: Sheet, version: str, pools: Mapping[str, int], paused: Mapping[str, str]) -> None:
     """What belongs to no target."""
     sheet.set(series.BUILD, (version,), True)
     for pool, number in pools.items():
         sheet.set(series.POOL_PLACES, (pool,), number)
-    for dag_id in paused:
-        sheet.set(series.PAUSED, (dag_id,), True)
+    for dag_id, target in paused.items():
+        sheet.set(series.PAUSED, (dag_id, target), True)
 
 
 def add_target(sheet: Sheet, known: KnownTarget) -> None:

@@ -45,13 +45,13 @@ class KeptText:
         now: datetime,
         targets: Collection[str] | None,
         pools: Mapping[str, int] | None = None,
-        paused: Collection[str] = (),
+        paused: Mapping[str, str] | None = None,
         accept: str = "",
     ) -> tuple[bytes, str]:
         """See :func:`~backstop.commands.metrics.families.metric_families` and ``exposition``."""
         known = tuple(known_targets(observations, findings, now=now, targets=targets))
         general = Sheet()
-        add_general(general, self._version, pools or {}, paused)
+        add_general(general, self._version, pools or {}, paused or {})
         head, content_type = exposition(general.families(), accept=accept)
         with self._turn:
             written = [self._written(one, accept, content_type) for one in known]

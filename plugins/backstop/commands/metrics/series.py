@@ -29,9 +29,9 @@ POOL_PLACES = _gauge(
 )
 PAUSED = _gauge(
     "backstop_procedure_paused",
-    "dag_id",
-    "Always 1: the DAG is paused, and nothing of it runs. Gone once it is not. "
-    "Of Airflow's API server alone.",
+    "dag_id target",
+    "Always 1: the DAG is paused, and nothing of it is started. Gone once it is not. The target is empty "
+    "where it is about none alone. Of Airflow's API server alone.",
 )
 
 # The target as a whole.
