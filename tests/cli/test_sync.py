@@ -72,7 +72,8 @@ def test_a_dry_run_writes_nothing_and_json_tells_the_same(run, installation, pub
 def test_a_damaged_source_is_said_and_ends_with_4(run, installation, publish):
     label = publish("far", 1)
     (damaged,) = (installation / "far").glob(f"calibrify/data/database/{label}/*/t/1")
-    damaged.write_bytes(damaged.read_bytes()[:-1] + b"x")
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
 
     code, out, err = run("--from", "far", "--to", "near")
 
