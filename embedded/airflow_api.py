@@ -46,7 +46,7 @@ class AirflowApi:
     note: Callable[[str], None] = lambda _text: None
     _token: str = field(default="", repr=False)
 
-    def wait_for_dag(self, dag_id: str, *, timeout: float = 120.0) -> None:
+    def wait_for_dag(self, dag_id: str, *, timeout: float = 300.0) -> None:
         """Until Airflow has read the DAG. :raises StackError: it cannot be imported, or time is up."""
         deadline = time.monotonic() + timeout
         while True:
@@ -75,8 +75,8 @@ class AirflowApi:
         return Run(dag_id, answer["dag_run_id"])
 
     def runs(self, dag_id: str) -> list[Run]:
-        """Newest first."""
-        answer = self.get(f"/api/v2/dags/{_quoted(dag_id)}/dagRuns?order_by=-run_after&limit=20")
+        """Newest first, a hundred at most."""
+        answer = self.get(f"/api/v2/dags/{_quoted(dag_id)}/dagRuns?order_by=-run_after&limit=100")
         return [Run(dag_id, one["dag_run_id"]) for one in answer["dag_runs"]]
 
     def state(self, run: Run) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from embedded import process
 from embedded.errors import StackError
 from embedded.files import write_private
-from embedded.ports import becomes_free, free_ports
+from embedded.ports import answers, becomes_free, free_ports
 
 if TYPE_CHECKING:
     import subprocess
@@ -80,8 +80,9 @@ class EmbeddedSeaweedFS:
 
     # -- Life ------------------------------------------------------------------------------------------------
 
-    def start(self, *, timeout: float = 60.0) -> EmbeddedSeaweedFS:
-        """Start it unless it runs; return when the endpoint answers.
+    def start(self, *, timeout: float = 60.0, attempts: int = 3) -> EmbeddedSeaweedFS:
+        """Start it unless it runs; return when the endpoint answers. Where another program took one of the
+        ports meanwhile, it is started again on others.
 
         :raises StackError: naming the endpoint, with the end of the log.
         """
@@ -127,6 +128,12 @@ class EmbeddedSeaweedFS:
             record.write(self._pid_file)
         try:
             self._wait_until_ready(server, timeout)
+        except StackError:
+            self.stop()
+            # Ours has ended: what answers there now is somebody else's.
+            if attempts == 1 or not any(answers(port) for port in self._ports().values()):
+                raise
+            return self.start(timeout=timeout, attempts=attempts - 1)
         except BaseException:
             self.stop()
             raise

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 from psycopg import sql
 
 from embedded.home import Home
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
     from backstop.postgres.connection import ClusterConnection
+
+# A busy machine is no fault of the code. The rest is as Hypothesis has it, in CI and elsewhere.
+settings.register_profile("patient", settings(), deadline=None)
+settings.load_profile("patient")
 
 FLEET_NOW = datetime(2026, 11, 26, 14, 32, 7, tzinfo=timezone.utc)
 

@@ -39,8 +39,8 @@ def server_of(folder: Path, major: int, **settings: str) -> EmbeddedPostgres:
     """A server of one's own. Of a version that is not here, the test is skipped."""
     if not (bin_dir_of(major) / "postgres").exists():
         pytest.skip(f"needs Debian's postgresql-{major}")
-    # Copies recover with WAL from its own pg_wal: nothing may be recycled.
-    settings = {"wal_keep_size": "8GB", **settings}
+    # Copies recover with WAL from its own pg_wal: nothing may be recycled. Only tests change files.
+    settings = {"wal_keep_size": "8GB", "autovacuum": "off", **settings}
     return EmbeddedPostgres(
         folder, bin_dir=bin_dir_of(major), settings=settings, durable=False, die_with_parent=True
     )

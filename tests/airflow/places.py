@@ -58,15 +58,21 @@ def written(stack: Stack) -> Iterator[tuple[str, bytes]]:
     """Files of logs, of the repositories as they are stored, and what tasks have left in spools."""
     home = stack.home
     folders = [home.airflow / "logs", home.repository, home.receiver, home.spool, home.recovered]
-    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    files = [path for folder in folders for path in _files_in(folder)]
     files += [path for path in home.airflow.glob("*.log") if path.is_file()]
     files += [stack.metadata.log, stack.protected.log, stack.seaweedfs.log]
-    files += (home.seaweedfs / "data").rglob("*.dat")
+    files += (path for path in _files_in(home.seaweedfs / "data") if path.suffix == ".dat")
     for path in files:
         try:
             yield str(path.relative_to(home.root)), path.read_bytes()
         except FileNotFoundError:
             continue  # a spool is worked off meanwhile
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    # rglob would stumble over folders that vanish meanwhile.
+    for top, _, names in os.walk(folder):
+        yield from (path for name in names if (path := Path(top, name)).is_file())
 
 
 def tables(stack: Stack) -> Iterator[tuple[str, bytes]]:

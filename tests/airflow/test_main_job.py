@@ -128,6 +128,8 @@ def test_no_password_reaches_a_log_a_result_or_rendered_field(scene: Scene) -> N
 
 
 def test_nothing_is_left_in_staging(scene: Scene) -> None:
+    # Proofs are made there, of what others have just backed up.
+    scene.admin.wait(scene.admin.trigger(VERIFY))
     staging = scene.stack.home.repository / ".staging"
 
     assert not staging.exists() or list(staging.iterdir()) == []

@@ -124,7 +124,8 @@ def test_nothing_but_the_login_is_shown_without_one(scene: Scene, browser: Brows
         assert page.request.get("/backstop/metrics", max_redirects=0).status == 401
 
 
-def test_the_metrics_open_with_their_own_token(scene: Scene) -> None:
+def test_the_metrics_open_with_their_own_token(scene: Scene, moment: str) -> None:
+    assert moment
     server = scene.stack.airflow()
     request = urllib.request.Request(  # noqa: S310 our own server
         server.metrics,

@@ -39,6 +39,8 @@ class Searched:
 
 @pytest.fixture(scope="module")
 def searched(scene: Scene) -> Searched:
+    # What others have just backed up lies open in scratch while it is being proven.
+    scene.admin.wait(scene.admin.trigger(VERIFY))
     home = scene.stack.home
     into = home.root / "decrypted"
     argv = [sys.executable, "-m", "backstop", "decrypt", "--label", scene.story.label, "--into", str(into)]

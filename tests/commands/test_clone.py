@@ -121,6 +121,7 @@ def test_a_clone_consumes_no_subscription_archives_nothing_and_lets_no_commit_wa
         # Were it there, it would hold the slot, and nobody could take it.
         world.source.stop_receiving()
         world.source.server.stop()
+        wait_for("its slot to be free", lambda: publisher.slot()[0] is False)
         publisher.run("INSERT INTO public.news SELECT generate_series(2, 100)")
         slot, archived = publisher.slot(), sorted(os.listdir(archive))  # noqa: PTH208
 

@@ -309,7 +309,7 @@ def test_a_reader_that_fails_ends_the_others_with_its_own_error(
         base.take()
     assert base.protection.published()["local"] == []
     assert base.leftovers() == []
-    assert no_backup_mode(base.server)
+    wait_for("the server to notice", lambda: no_backup_mode(base.server))
 
 
 @pytest.mark.parametrize("known", ["before", "while it is read"])

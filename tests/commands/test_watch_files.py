@@ -119,11 +119,16 @@ def test_an_edit_while_nobody_watched_is_the_first_event(tree):
     assert told[0].sample == (f"changed {tree.root}/app.conf",)
 
 
-def test_what_was_backed_up_by_somebody_else_meanwhile_is_no_event(tree):
-    with events_of(tree.watch(replace(QUICK, settle=timedelta(seconds=1)))) as told:
+def test_what_was_backed_up_by_somebody_else_meanwhile_is_no_event(tree, looks):
+    rhythm = replace(QUICK, settle=timedelta(seconds=3), at_most=timedelta(seconds=20))
+    with events_of(tree.watch(rhythm)) as told:
+        before, deadline = len(looks), time.monotonic() + 30
         tree.write("app.conf", "edited")
         tree.back_up()
-        time.sleep(1.6)
+        while len(looks) == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        time.sleep(0.3)
 
         assert told == []
 
@@ -166,10 +171,11 @@ def test_a_tree_without_a_backup_is_an_event_at_once(tmp_path):
 
 
 def test_a_folder_that_was_exchanged_for_another_is_followed(tree):
-    with events_of(tree.watch()) as told:
+    patient = replace(QUICK, settle=timedelta(seconds=1), at_most=timedelta(seconds=20))
+    with events_of(tree.watch(patient)) as told:
         tree.root.rename(tree.folder / "former")
         shutil.copytree(tree.folder / "former", tree.root)
-        time.sleep(1)
+        time.sleep(2.5)
         assert told == []
         tree.write("deep/er/file", "edited")
         wait_for(told, 1)

@@ -153,10 +153,14 @@ def test_a_file_replaced_while_it_is_read_is_read_as_it_was(tmp_path: Path) -> N
     assert pieces.content(found) == b"old" * 20 * MB
 
 
-def test_a_file_written_to_this_very_moment_is_read_once_the_clock_has_ticked(tmp_path: Path) -> None:
+def test_a_file_written_to_this_very_moment_is_read_once_the_clock_has_ticked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = tmp_path / "file"
     pauses: list[float] = []
     path.write_bytes(b"x")
+    written = path.stat().st_ctime_ns
+    monkeypatch.setattr("backstop.files.content.time.time_ns", lambda: written)
 
     found = read(path, Pieces(), pause=pauses.append)
 

@@ -43,7 +43,7 @@ def test_a_stop_ends_a_command_that_is_not_answered(line: Line, through: Cluster
         began = time.monotonic()
         with pytest.raises(SourceUnavailableError, match="stopped on request"):
             connection.identify()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10
 
 
 def test_a_command_that_is_not_answered_in_time_is_given_up(
@@ -63,6 +63,6 @@ def test_after_a_stop_a_stream_is_still_ended_in_good_order(postgres18: Embedded
         stop.set()
         began = time.monotonic()
         stream.end()
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 8
         stop.clear()
         assert connection.identify()
