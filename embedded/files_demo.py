@@ -9,7 +9,6 @@ import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from embedded.airflow_api import ENDED
 from embedded.errors import StackError
 from embedded.proving import wait_for_proofs
 from embedded.sample import write_config, write_media
@@ -69,9 +68,8 @@ class FilesDemo:
         path = self.home.host / LOGGING
         # One under way may back the edit up itself, and then no other comes.
         known = admin.runs(back_up_dag(CONFIG))
-        while any(admin.state(run) not in ENDED for run in known):
-            time.sleep(1)
-            known = admin.runs(back_up_dag(CONFIG))
+        for run in known:
+            admin.wait(run)
         with self.steps.step(f"{path.name} edited, backed up for it") as step:
             with path.open("a") as file:
                 file.write("# edited by the demo\n")

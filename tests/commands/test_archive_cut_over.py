@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
@@ -13,7 +15,25 @@ from backstop.errors import WalLostError
 from tests.commands.archiving import SLOT, Protected, wait_for
 from tests.commands.test_archive_failover import caught_up, pair, server
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from embedded.postgres import EmbeddedPostgres
+
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(120)]
+
+
+@contextmanager
+def archived_pair(folder: Path) -> Iterator[tuple[EmbeddedPostgres, Protected]]:
+    """A primary, and its standby as what is archived from now on, without a slot; all of it is archived."""
+    with pair(folder, 18) as (primary_server, standby):
+        primary = Protected(folder, primary_server)
+        with primary.archiver():
+            primary.write_wal(1)
+            caught_up(primary, standby)
+            primary.wait_until_archived(primary.position())
+        yield primary_server, Protected(folder, standby)
 
 
 def test_after_a_cut_over_the_receiver_waits_until_the_slot_is_made_again(folder, caplog):
@@ -53,14 +73,8 @@ def test_after_a_cut_over_the_receiver_waits_until_the_slot_is_made_again(folder
 
 
 def test_a_slot_that_nobody_makes_after_a_cut_over_is_waited_for_no_longer_than_agreed(folder):
-    with pair(folder, 18) as (primary_server, standby):
-        primary = Protected(folder, primary_server)
-        with primary.archiver():
-            primary.write_wal(1)
-            caught_up(primary, standby)
-            primary.wait_until_archived(primary.position())
+    with archived_pair(folder) as (primary_server, protected):
         primary_server.stop()
-        protected = Protected(folder, standby)
         protected.run("SELECT pg_promote()")
         began = time.monotonic()
         with protected.archiver(replace(protected.settings, slot_patience=timedelta(seconds=2))) as archiver:
@@ -73,13 +87,7 @@ def test_a_slot_that_nobody_makes_after_a_cut_over_is_waited_for_no_longer_than_
 
 
 def test_a_standby_that_nobody_promotes_is_waited_for_no_longer_than_agreed(folder):
-    with pair(folder, 18) as (primary_server, standby):
-        primary = Protected(folder, primary_server)
-        with primary.archiver():
-            primary.write_wal(1)
-            caught_up(primary, standby)
-            primary.wait_until_archived(primary.position())
-        protected = Protected(folder, standby)
+    with archived_pair(folder) as (_, protected):
         began = time.monotonic()
         with protected.archiver(replace(protected.settings, slot_patience=timedelta(seconds=2))) as archiver:
             error = archiver.failure()
@@ -90,13 +98,7 @@ def test_a_standby_that_nobody_promotes_is_waited_for_no_longer_than_agreed(fold
 
 
 def test_time_in_which_nobody_could_have_made_the_slot_is_not_counted(folder):
-    with pair(folder, 18) as (primary_server, standby):
-        primary = Protected(folder, primary_server)
-        with primary.archiver():
-            primary.write_wal(1)
-            caught_up(primary, standby)
-            primary.wait_until_archived(primary.position())
-        protected = Protected(folder, standby)
+    with archived_pair(folder) as (_, protected):
         patience = timedelta(seconds=6)
         with protected.archiver(replace(protected.settings, slot_patience=patience)) as archiver:
 
@@ -104,10 +106,10 @@ def test_time_in_which_nobody_could_have_made_the_slot_is_not_counted(folder):
                 return f"slot {SLOT}" in archiver.state.last_error
 
             wait_for("a word about it", missed)
-            standby.stop()
+            protected.server.stop()
             wait_for("nobody there", lambda: "Connection refused" in archiver.state.last_error)
             time.sleep(patience.total_seconds())
-            standby.start()
+            protected.server.start()
             wait_for("a word about it again", missed)
             assert archiver.error is None
             protected.run("SELECT pg_promote()")
@@ -119,14 +121,8 @@ def test_time_in_which_nobody_could_have_made_the_slot_is_not_counted(folder):
 
 @pytest.mark.long
 def test_the_promoted_server_is_given_as_long_as_the_standby_was(folder):
-    with pair(folder, 18) as (primary_server, standby):
-        primary = Protected(folder, primary_server)
-        with primary.archiver():
-            primary.write_wal(1)
-            caught_up(primary, standby)
-            primary.wait_until_archived(primary.position())
+    with archived_pair(folder) as (primary_server, protected):
         primary_server.stop()
-        protected = Protected(folder, standby)
         patience = timedelta(seconds=20)
         with protected.archiver(replace(protected.settings, slot_patience=patience)) as archiver:
             wait_for("a word about it", lambda: f"slot {SLOT}" in archiver.state.last_error)
